@@ -1,0 +1,113 @@
+"""The contract of a layer: y = forward(x), and back again dx = backward(dy).
+
+dy is the gradient of the loss with respect to y, dx the one with respect to x. The chain rule turns
+one into the other, layer by layer from the loss back to the data, and on the way every layer leaves
+its parameters' gradients in `parameter.grad`. That is all there is to backpropagation.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minitorch_np.arrays import as_floats, shape_text
+from minitorch_np.tree import Tree
+
+if TYPE_CHECKING:
+    from minitorch_np.arrays import Array
+
+
+class Layer(Tree):
+    """Base of all layers; a subclass writes `forward` and `backward`.
+
+    - `forward(x)` returns y and keeps what the backward pass needs; `layer(x)` is `forward`.
+    - `backward(dy)` adds the parameters' gradients to their `grad`, uses up what was kept and
+      returns dx. With `input_grad=False` it may leave dx out and return None; a layer that saves
+      nothing by that can do without the argument.
+    - Neither writes into its argument, nor into an array that it returned before.
+    """
+
+    _kept: tuple[tuple[int, ...], np.dtype[Any], tuple[Any, ...]] | None = None
+    _takes_input_grad = True
+
+    @abstractmethod
+    def forward(self, x: Array) -> Array: ...
+
+    @abstractmethod
+    def backward(self, dy: Array, input_grad: bool = True) -> Array | None: ...
+
+    def __call__(self, x: Array) -> Array:
+        return self.forward(x)
+
+    def expect(self, x: Any, shape: tuple[Any, ...] = (...,)) -> Array:
+        """x as an array of this layer's dtype, or an error that says what is wrong with it.
+
+        `shape` holds sizes; a leading `...` stands for any number of axes, None for any size.
+        """
+        dtype = self.dtype
+        if type(x) is not np.ndarray or x.dtype != dtype:
+            x = as_floats(x, dtype, self, "x")
+        sizes = x.shape
+        if shape[0] is ...:
+            shape_ok = _matches(sizes[max(0, len(sizes) - len(shape) + 1) :], shape[1:])
+        else:
+            shape_ok = _matches(sizes, shape)
+        if not shape_ok:
+            raise ValueError(f"{self!r} expects x of shape {shape_text(shape)}, got {sizes}{_likely_fix(x, shape)}")
+        array: Array = x
+        return array
+
+    def keep(self, *values: Any, output: Array) -> None:
+        """Remember `values` for the backward pass, and that dy must be like `output`."""
+        self.__dict__["_kept"] = (output.shape, output.dtype, values)
+
+    def kept(self, dy: Any) -> tuple[Any, ...]:
+        """dy, checked, and the values that forward kept; uses them up."""
+        if self._kept is None:
+            raise RuntimeError(f"{self!r} has nothing kept: call forward before each backward")
+        shape, dtype, values = self._kept
+        if type(dy) is not np.ndarray or dy.dtype != dtype:
+            if dy is None:
+                raise TypeError(f"{self!r} expects dy of shape {shape}, got None: does the layer after it return dx?")
+            dy = as_floats(dy, dtype, self, "dy")
+        if dy.shape != shape:
+            raise ValueError(f"{self!r} expects dy of shape {shape}, that of its output, got {dy.shape}")
+        self.__dict__["_kept"] = None
+        return (dy, *values)
+
+    def backpropagate(self, dy: Array, input_grad: bool) -> Array | None:
+        """`backward` as a container calls it."""
+        return self.backward(dy, input_grad=input_grad) if self._takes_input_grad else self.backward(dy)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        code = getattr(cls.backward, "__code__", None)
+        if code is not None:
+            cls._takes_input_grad = "input_grad" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_kept"}
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+
+def _matches(sizes: tuple[int, ...], expected: tuple[Any, ...]) -> bool:
+    return sizes == expected or (
+        len(sizes) == len(expected) and all(e in (None, s) for s, e in zip(sizes, expected, strict=True))
+    )
+
+
+def _likely_fix(x: Array, shape: tuple[Any, ...]) -> str:
+    wanted = shape[-1]
+    if not isinstance(wanted, int):
+        return ""
+    if x.ndim == 2 and x.shape[0] == wanted:
+        return ": transposed? (x.T)"
+    if x.ndim > 2 and int(np.prod(x.shape[1:])) == wanted:
+        return ": flatten each sample with x.reshape(len(x), -1)"
+    if wanted == 1:
+        return ": a column of numbers is x.reshape(-1, 1)"
+    return ""

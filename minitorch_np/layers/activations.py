@@ -1,0 +1,77 @@
+"""Activations: a function and its derivative, elementwise."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from minitorch_np.layer import Layer
+from minitorch_np.numerics import zero_where
+
+if TYPE_CHECKING:
+    from minitorch_np.arrays import Array
+
+
+class Activation(Layer):
+    """y = function(x), and dx = dy · derivative(x, y).
+
+    A subclass writes these two and nothing else; they take and return arrays of one shape and
+    dtype. Given both x and y, a derivative can use whichever is cheaper.
+    """
+
+    @abstractmethod
+    def function(self, x: Array) -> Array: ...
+
+    @abstractmethod
+    def derivative(self, x: Array, y: Array) -> Array: ...
+
+    def gradient(self, dy: Array, x: Array, y: Array) -> Array:
+        """dx; here for the few that can say it better than as a product."""
+        return dy * self.derivative(x, y)
+
+    def forward(self, x: Array) -> Array:
+        x = self.expect(x)
+        y = self._like(x, self.function(x), "function")
+        self.keep(x, y, output=y)
+        return y
+
+    def backward(self, dy: Array, input_grad: bool = True) -> Array | None:
+        dy, x, y = self.kept(dy)
+        return self._like(x, self.gradient(dy, x, y), "derivative") if input_grad else None
+
+    def _like(self, x: Array, result: Array, maker: str) -> Array:
+        if result.dtype != x.dtype or result.shape != x.shape:
+            raise TypeError(
+                f"{self!r}.{maker} must keep shape and dtype, but x is {x.dtype} {x.shape} and the result "
+                f"{result.dtype} {result.shape}: are its constants Python numbers, its operations elementwise?"
+            )
+        return result
+
+
+class ReLU(Activation):
+    """y = max(x, 0), dy/dx = 0 where x < 0 and 1 elsewhere.
+
+    At exactly 0 the gradient passes, as in the handwritten program (`grad_h[h < 0] = 0`);
+    torch.nn.ReLU gives 0 there.
+    """
+
+    def function(self, x: Array) -> Array:
+        return np.maximum(x, 0)
+
+    def derivative(self, x: Array, y: Array) -> Array:
+        return zero_where(x < 0, np.ones_like(x))
+
+    def gradient(self, dy: Array, x: Array, y: Array) -> Array:
+        return zero_where(x < 0, dy)  # dy · 0 would be −0 for negative dy
+
+
+class Tanh(Activation):
+    """y = tanh(x), dy/dx = 1 − y²."""
+
+    def function(self, x: Array) -> Array:
+        return np.tanh(x)
+
+    def derivative(self, x: Array, y: Array) -> Array:
+        return 1 - y * y

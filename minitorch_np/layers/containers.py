@@ -1,0 +1,172 @@
+"""Sequential: layers one after the other, itself a layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+
+from minitorch_np.arrays import as_floats
+from minitorch_np.layer import Layer
+
+if TYPE_CHECKING:
+    from minitorch_np.arrays import Array
+
+
+class Sequential(Layer):
+    """The chain rule as a loop: forward through the layers in order, backward in reverse.
+
+    Takes layers, one list of layers, or one dict of names and layers. Behaves as a list: `len`,
+    iteration, indices (numbers, or names where it has names), slices (a network of the same layer
+    objects), assignment, deletion, `append`, `insert`, `extend`. Assigning swaps a layer:
+    `model[1] = Tanh()`.
+
+    `backward(dy)` leaves out the gradient with respect to x, which training does not need and which
+    is about a third of the work; `backward(dy, input_grad=True)` returns it.
+    """
+
+    def __init__(self, *layers: Layer | Iterable[Layer] | dict[str, Layer]) -> None:
+        self._layers: list[Layer] = []
+        self._names: list[str] | None = None  # None: numbered
+        only = layers[0] if len(layers) == 1 else None
+        if isinstance(only, dict):
+            self._set(list(only.values()), list(only))
+        elif isinstance(only, list | tuple):
+            self._set(list(only), None)
+        else:
+            self._set(list(layers), None)
+
+    def forward(self, x: Array) -> Array:
+        if type(x) is not np.ndarray or x.dtype.kind != "f":
+            x = as_floats(x, self.dtype, self, "x")
+        position = 0
+        try:
+            for position, layer in enumerate(self._layers):
+                x = layer.forward(x)
+        except (TypeError, ValueError) as error:
+            raise self._located(error, position)
+        return x
+
+    def backward(self, dy: Array, input_grad: bool = False) -> Array | None:
+        position = 0
+        dx: Array | None = dy
+        try:
+            for position in range(len(self._layers) - 1, -1, -1):
+                dx = self._layers[position].backpropagate(dx, input_grad or position > 0)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise self._located(error, position)
+        return dx if input_grad else None
+
+    def named_children(self) -> Iterator[tuple[str, Layer]]:
+        return zip(self._layer_names(), self._layers, strict=True)
+
+    def _layer_names(self) -> list[str]:
+        return [str(i) for i in range(len(self._layers))] if self._names is None else self._names
+
+    def __len__(self) -> int:
+        return len(self._layers)
+
+    def __iter__(self) -> Iterator[Layer]:
+        return iter(self._layers)
+
+    @overload
+    def __getitem__(self, index: int | str) -> Layer: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequential: ...
+    def __getitem__(self, index: int | str | slice) -> Layer | Sequential:
+        if isinstance(index, slice):
+            layers = self._layers[index]
+            return Sequential(layers if self._names is None else dict(zip(self._names[index], layers, strict=True)))
+        return self._layers[self._position(index)]
+
+    def __setitem__(self, index: int | str, layer: Layer) -> None:
+        if isinstance(index, slice):
+            raise TypeError("Sequential takes one layer at a time: model[1] = Tanh()")
+        position = self._position(index)
+        self._set([*self._layers[:position], layer, *self._layers[position + 1 :]], self._names)
+
+    def __delitem__(self, index: int | str | slice) -> None:
+        gone = index if isinstance(index, slice) else self._position(index)
+        layers, names = list(self._layers), self._names and list(self._names)
+        del layers[gone]
+        if names is not None:
+            del names[gone]
+        self._set(layers, names)
+
+    def append(self, layer: Layer, name: str | None = None) -> Sequential:
+        """Add a layer at the end; `name` in a network with names. Returns the network."""
+        return self.insert(len(self), layer, name)
+
+    def insert(self, index: int, layer: Layer, name: str | None = None) -> Sequential:
+        """Add a layer before position `index`; `name` in a network with names. Returns the network."""
+        layers, names = list(self._layers), self._names and list(self._names)
+        layers.insert(index, layer)
+        if names is not None:
+            names.insert(index, str(len(names)) if name is None else name)
+        elif name is not None:
+            raise ValueError(f"this Sequential numbers its layers, so {name!r} cannot be a name in it")
+        self._set(layers, names)
+        return self
+
+    def extend(self, layers: Iterable[Layer]) -> Sequential:
+        """Add layers at the end. Returns the network."""
+        added = list(layers)
+        start = len(self)
+        names = self._names and self._names + [str(start + i) for i in range(len(added))]
+        self._set([*self._layers, *added], names)
+        return self
+
+    def _set(self, layers: list[Any], names: list[str] | None) -> None:
+        """Take these layers, if they make a network; otherwise raise and stay as before."""
+        for position, layer in enumerate(layers):
+            if not isinstance(layer, Layer):
+                raise TypeError(f"Sequential expects layers, got {_described(layer)} at position {position}")
+        for name in names or []:
+            if not isinstance(name, str) or not name or "." in name or names.count(name) > 1:
+                raise ValueError(f"Sequential expects different names without dots, got {names}")
+        before = self._layers, self._names
+        self._layers, self._names = layers, names
+        try:
+            for _ in self.named_layers():
+                pass  # the walk refuses a layer that stands at two places
+        except ValueError:
+            self._layers, self._names = before
+            raise
+
+    def _located(self, error: Exception, position: int) -> Exception:
+        name = self._names[position] if self._names is not None else position
+        error.add_note(f"(layer {name!r} of a Sequential)")
+        return error
+
+    def _position(self, index: Any) -> int:
+        names = self._layer_names()
+        if isinstance(index, str):
+            if index not in names:
+                raise KeyError(f"{index!r} is not a layer of this Sequential; it has {', '.join(names)}")
+            return names.index(index)
+        if isinstance(index, bool) or not isinstance(index, int | np.integer):
+            raise TypeError(f"Sequential expects a number, a name or a slice as index, got {index!r}")
+        if not -len(names) <= index < len(names):
+            raise IndexError(f"index {index} is out of range for a Sequential of {len(names)} layers")
+        return int(index) % len(names)
+
+    def __repr__(self) -> str:
+        parts = [repr(layer) for layer in self._layers]
+        opening, closing = "Sequential(", ")"
+        if self._names is not None:
+            parts = [f"{name!r}: {part}" for name, part in zip(self._names, parts, strict=True)]
+            opening, closing = "Sequential({", "})"
+        line = opening + ", ".join(parts) + closing
+        if len(line) <= 88 and "\n" not in line:
+            return line
+        inner = ",\n".join(parts).replace("\n", "\n    ")
+        return f"{opening}\n    {inner},\n{closing}"
+
+
+def _described(value: object) -> str:
+    if isinstance(value, type):
+        return f"the class {value.__name__} (write {value.__name__}())"
+    if callable(value):
+        return f"the function {getattr(value, '__name__', value)} (an Activation makes a layer of a function)"
+    return f"{type(value).__name__} {value!r}"

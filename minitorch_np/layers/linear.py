@@ -1,0 +1,109 @@
+"""The affine map y = x W + b."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minitorch_np import initializers
+from minitorch_np.arrays import float_dtype
+from minitorch_np.layer import Layer
+from minitorch_np.parameter import Parameter
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+
+    from minitorch_np.arrays import Array
+
+
+class Linear(Layer):
+    """y = x W + b.
+
+    Shapes: x (..., in_features) -> y (..., out_features), weight W (in_features, out_features),
+    bias b (out_features,). torch.nn.Linear stores the transposed weight.
+
+    Backward: every sample n adds x_n dy_n to each weight between them, so the sum over the batch
+    is a product, dW = xᵀ dy; db = Σ_n dy_n; and dx = dy Wᵀ goes back along the same weights. The
+    transposes are where the shapes leave no other choice: (in, N)(N, out) and (N, out)(out, in).
+
+    `init`, a function (shape, rng, dtype) -> array or the name of one in `initializers`, makes the
+    weight; the bias is uniform in ±1/√in_features. The default makes both so, as in torch.
+    x is kept, not copied: leave it as it is until the backward pass.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Linear.html
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        init: str | initializers.Initializer = "fan_in_uniform",
+        dtype: DTypeLike = np.float64,
+        rng: np.random.Generator | int | None = None,
+    ) -> None:
+        self.in_features = _size(in_features, "in_features")
+        self.out_features = _size(out_features, "out_features")
+        if not isinstance(bias, bool):
+            raise TypeError(f"Linear expects bias to be True or False, got {bias!r}")
+        self.init = init
+        dtype = float_dtype(dtype)
+        rng = np.random.default_rng(rng)
+        shape = (self.in_features, self.out_features)
+        weight = np.asarray(initializers.named(init)(shape, rng, dtype))
+        if weight.shape != shape or weight.dtype != dtype:
+            raise ValueError(
+                f"Linear expects init to return {shape} numbers of dtype {dtype}, got {weight.shape} of {weight.dtype}"
+            )
+        self.weight = Parameter(weight)
+        bound = self.in_features**-0.5
+        self.bias = Parameter(rng.uniform(-bound, bound, self.out_features).astype(dtype)) if bias else None
+
+    def forward(self, x: Array) -> Array:
+        x = self.expect(x, (..., self.in_features))
+        y = _rows(x) @ self.weight.data  # (N, out)
+        if self.bias is not None:
+            y += self.bias.data
+        if x.ndim != 2:
+            y = y.reshape(*x.shape[:-1], self.out_features)
+        self.keep(x, output=y)
+        return y
+
+    def backward(self, dy: Array, input_grad: bool = True) -> Array | None:
+        dy, x = self.kept(dy)
+        dy_rows = _rows(dy)
+        self.weight.add_grad(np.matmul, _rows(x).T, dy_rows)  # (in, N)(N, out)
+        if self.bias is not None:
+            self.bias.add_grad(np.add.reduce, dy_rows)  # Σ over N
+        if not input_grad:
+            return None
+        dx: Array = dy_rows @ self.weight.data.T  # (N, out)(out, in)
+        return dx if x.ndim == 2 else dx.reshape(x.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.weight.dtype
+
+    def __repr__(self) -> str:
+        text = f"Linear({self.in_features}, {self.out_features}"
+        if self.bias is None:
+            text += ", bias=False"
+        if self.init != "fan_in_uniform":
+            name = self.init if isinstance(self.init, str) else getattr(self.init, "__name__", None)
+            text += f", init={name!r}" if name in initializers.NAMED else f", init={name or self.init}"
+        if self.dtype != np.float64:
+            text += f", dtype={str(self.dtype)!r}"
+        return text + ")"
+
+
+def _rows(x: Array) -> Array:
+    """x (..., features) as a matrix (N, features), a view of it where the memory allows."""
+    return x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
+
+
+def _size(value: int, name: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise ValueError(f"Linear expects {name} to be a positive integer, got {value!r}")
+    return int(value)

@@ -1,0 +1,248 @@
+"""Optimizers: what turns gradients into new parameters. Each is one update rule, in view."""
+
+from __future__ import annotations
+
+from abc import ABC
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minitorch_np.parameter import Parameter
+from minitorch_np.state import fitting_state
+from minitorch_np.storage import Storage
+
+if TYPE_CHECKING:
+    from minitorch_np.arrays import Array
+
+Params = Iterable[Parameter] | Iterable[dict[str, Any]]
+
+
+class Optimizer(ABC):
+    """Base of the optimizers.
+
+    A subclass hands its options to `__init__` and writes the rule,
+    `update(w, g, state, step, *, lr, ...)`: it changes `w`, a block of parameters, by its gradient
+    `g`, which it leaves as it is; `state` holds the arrays that `state_names` asks for, zero before
+    the first step, and `step` counts from 1.
+
+    `params` are parameters, or dicts `{"params": [...], "lr": ...}` for groups with options of
+    their own. The options of each group are in `param_groups` and may be changed between steps.
+    """
+
+    update: Callable[..., None]
+
+    def __init__(self, params: Params, **defaults: Any) -> None:
+        self.defaults = defaults
+        self.param_groups: list[dict[str, Any]] = []
+        self._storages: list[Storage] = []
+        if isinstance(params, Parameter | np.ndarray | Mapping | str):
+            raise TypeError(f"{self._name} expects model.parameters(), got {type(params).__name__}")
+        given: list[Any] = list(params)
+        if not given:
+            raise ValueError(f"{self._name} got no parameters: does the model have any?")
+        for group in given if isinstance(given[0], dict) else [{"params": given}]:
+            self.add_param_group(group)
+
+    def state_names(self, options: Mapping[str, Any]) -> tuple[str, ...]:
+        """The arrays that the rule keeps for each parameter, under these options."""
+        return ()
+
+    def check(self, options: Mapping[str, Any]) -> None:
+        """Raise ValueError where the options make no sense."""
+        for name, value in options.items():
+            number = isinstance(value, int | float)
+            if isinstance(self.defaults[name], bool):
+                if not isinstance(value, bool):
+                    raise TypeError(f"{self._name} expects {name} to be True or False, got {value!r}")
+            elif not number or not value >= 0:
+                raise ValueError(f"{self._name} expects {name} to be a number, 0 or more, got {value!r}")
+
+    def step(self) -> None:
+        """Update every parameter that has a fresh gradient, and use the gradients up."""
+        stepped = False
+        for group, storage in zip(self.param_groups, self._storages, strict=True):
+            options = {name: _python(group[name]) for name in self.defaults}
+            storage.require(self.state_names(options))
+            for step, blocks in storage.fresh():
+                stepped = True
+                for w, g, state in blocks:
+                    self.update(w, g, state, step, **options)
+        if not stepped:
+            raise RuntimeError(
+                f"{self._name}.step() found no fresh gradient: each step needs model.backward(loss.backward()) before it"
+            )
+
+    def zero_grad(self) -> None:
+        """Throw all gradients away (a training loop needs no such call: `step()` uses them up)."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                parameter.zero_grad()
+
+    def add_param_group(self, group: dict[str, Any]) -> None:
+        """Take more parameters, with options that may differ from the defaults."""
+        if not isinstance(group, dict) or "params" not in group:
+            raise TypeError(f"{self._name} expects a group to be a dict with 'params', got {group!r}")
+        params = [group["params"]] if isinstance(group["params"], Parameter) else list(group["params"])
+        options = self._options({name: value for name, value in group.items() if name != "params"}, self.defaults)
+        if not params:
+            raise ValueError(f"{self._name} got a group without parameters")
+        for parameter in params:
+            if not isinstance(parameter, Parameter):
+                raise TypeError(f"{self._name} expects model.parameters(), got {type(parameter).__name__} among them")
+        taken = [id(p) for other in self.param_groups for p in other["params"]] + [id(p) for p in params]
+        if len(set(taken)) < len(taken):
+            raise ValueError(f"{self._name} got a parameter twice: each belongs to one group, once")
+        self._storages.append(Storage(params))
+        self.param_groups.append({"params": params, **options})
+
+    def _options(self, given: Mapping[str, Any], otherwise: Mapping[str, Any]) -> dict[str, Any]:
+        unknown = [name for name in given if name not in self.defaults]
+        if unknown:
+            raise ValueError(f"{self._name} has no option {', '.join(unknown)}; it has {', '.join(self.defaults)}")
+        options = {name: _python(given.get(name, otherwise[name])) for name in self.defaults}
+        self.check(options)
+        return options
+
+    def state_dict(self) -> dict[str, Any]:
+        """Copies of all that the next steps depend on, in torch's form.
+
+        `state` holds, by the parameter's number, the count of its steps and the rule's arrays;
+        `param_groups` the options, with the numbers of the parameters.
+        """
+        state: dict[int, dict[str, Any]] = {}
+        groups = []
+        for group, storage in zip(self.param_groups, self._storages, strict=True):
+            names = self.state_names(group)
+            storage.require(names)
+            numbers = range(len(state), len(state) + len(storage.parameters))
+            for i, number in enumerate(numbers):
+                arrays = {name: storage.view(storage.states[name], i).copy() for name in names}
+                state[number] = {"step": storage.steps[i], **arrays}
+            groups.append({**group, "params": list(numbers)})
+        return {"state": state, "param_groups": groups}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Continue as the optimizer that gave this `state_dict`, with its options.
+
+        One ValueError lists all that does not fit, and nothing is changed.
+        """
+        if not isinstance(state_dict, Mapping) or not {"state", "param_groups"} <= set(state_dict):
+            raise TypeError(f"{self._name} expects a state_dict with 'state' and 'param_groups'")
+        sizes = [len(group["params"]) for group in self.param_groups]
+        saved_sizes = [len(group["params"]) for group in state_dict["param_groups"]]
+        if sizes != saved_sizes:
+            raise ValueError(f"{self._name} has groups of {sizes} parameters, the state of {saved_sizes}")
+        before = [dict(group) for group in self.param_groups]
+        try:
+            for group, saved in zip(self.param_groups, state_dict["param_groups"], strict=True):
+                group |= self._options({name: saved[name] for name in saved if name != "params"}, group)
+            current, given = _by_key(self.state_dict()["state"]), _by_key(state_dict["state"])
+            arrays, _ = fitting_state(self._name, current, given)
+        except ValueError:
+            self.param_groups = before
+            raise
+        places = [(storage, i) for storage in self._storages for i in range(len(storage.parameters))]
+        for number, (storage, i) in enumerate(places):
+            storage.steps[i] = int(arrays[f"{number}.step"])
+            for name, flat in storage.states.items():
+                if f"{number}.{name}" in arrays:
+                    storage.view(flat, i)[...] = arrays[f"{number}.{name}"]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"defaults": self.defaults, "groups": self.param_groups, "state": self.state_dict()}
+
+    def __setstate__(self, saved: dict[str, Any]) -> None:
+        self.__dict__.update(defaults=saved["defaults"], param_groups=[], _storages=[])
+        for group in saved["groups"]:
+            self.add_param_group(group)
+        self.load_state_dict(saved["state"])
+
+    @property
+    def _name(self) -> str:
+        return type(self).__name__
+
+    def __repr__(self) -> str:
+        groups = ([f"{name}={value!r}" for name, value in g.items() if name != "params"] for g in self.param_groups)
+        return f"{self._name}({' | '.join(', '.join(options) for options in groups)})"
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent: w ← w − lr · g.
+
+    With momentum μ and dampening τ a velocity v stands in for the gradient: v ← μ v + (1 − τ) g,
+    at a parameter's first step v ← g; with `nesterov` g + μ v does. `weight_decay` λ adds λ w to
+    the gradient before that, `maximize` turns the gradient's sign round before that.
+
+    Raises ValueError for negative options, and for nesterov without momentum or with dampening.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.optim.SGD.html
+    """
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float = 1e-3,
+        momentum: float = 0,
+        dampening: float = 0,
+        weight_decay: float = 0,
+        nesterov: bool = False,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        super().__init__(
+            params,
+            lr=lr,
+            momentum=momentum,
+            dampening=dampening,
+            weight_decay=weight_decay,
+            nesterov=nesterov,
+            maximize=maximize,
+        )
+
+    def check(self, options: Mapping[str, Any]) -> None:
+        super().check(options)
+        if options["nesterov"] and (not options["momentum"] or options["dampening"]):
+            raise ValueError(
+                f"SGD with nesterov=True expects momentum above 0 and dampening 0, "
+                f"got momentum={options['momentum']}, dampening={options['dampening']}"
+            )
+
+    def state_names(self, options: Mapping[str, Any]) -> tuple[str, ...]:
+        return ("momentum_buffer",) if options["momentum"] else ()
+
+    def update(
+        self,
+        w: Array,
+        g: Array,
+        state: dict[str, Array],
+        step: int,
+        *,
+        lr: float,
+        momentum: float,
+        dampening: float,
+        weight_decay: float,
+        nesterov: bool,
+        maximize: bool,
+    ) -> None:
+        if maximize:
+            g = -g
+        if weight_decay:
+            g = g + weight_decay * w
+        if momentum:
+            v = state["momentum_buffer"]
+            if step == 1:
+                v[...] = g
+            else:
+                v *= momentum
+                v += (1 - dampening) * g if dampening else g
+            g = g + momentum * v if nesterov else v
+        w -= lr * g
+
+
+def _python(value: Any) -> Any:
+    """A NumPy number as a Python number, which takes on the precision of the arrays it meets."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _by_key(state: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
+    return {f"{number}.{name}": value for number, entry in state.items() for name, value in entry.items()}

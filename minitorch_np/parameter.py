@@ -1,0 +1,125 @@
+"""A parameter: an array that is learned, and the gradient of the loss with respect to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minitorch_np.arrays import aligned_zeros, as_floats, float_dtype
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+
+    from minitorch_np.arrays import Array
+
+
+class Parameter:
+    """`data` and `grad`, two arrays of one shape and dtype.
+
+    A backward pass puts the gradient there with `add_grad`: the first one writes into the kept
+    `grad` array, a second one before it is used adds to it. An optimizer's `step()` uses it up, so
+    the next backward overwrites it. `has_grad` says whether there is one that was not used.
+
+    Assigning to `data` or `grad` copies in, and refuses another shape or dtype. An optimizer that
+    takes a parameter moves both arrays to its own memory, side by side with the others: ask the
+    parameter for `data` each time. An array held from before the move is read-only from then on, so
+    that nothing is written where nobody reads.
+    """
+
+    __slots__ = ("_data", "_grad", "_spare", "has_grad")
+
+    def __init__(self, data: Any) -> None:
+        data = as_floats(data, None, "Parameter", "data")
+        self._data: Array = aligned_zeros(data.size, data.dtype).reshape(data.shape)
+        self._data[...] = data
+        self._grad: Array | None = None
+        self._spare: Array | None = None
+        self.has_grad = False
+
+    @property
+    def data(self) -> Array:
+        return self._data
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        if value is not self._data:
+            self._data[...] = self._fitting(value, "data")
+
+    @property
+    def grad(self) -> Array:
+        """The gradient; zeros before the first backward, after a step the one that was used."""
+        if self._grad is None:
+            self._grad = aligned_zeros(self.size, self.dtype).reshape(self.shape)
+        return self._grad
+
+    @grad.setter
+    def grad(self, value: Any) -> None:
+        if value is None:
+            self.zero_grad()
+        elif value is not self._grad:
+            self.grad[...] = self._fitting(value, "grad")
+            self.has_grad = True
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._data.shape
+
+    @property
+    def size(self) -> int:
+        return self._data.size
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self._data.dtype
+
+    def add_grad(self, gradient: Callable[..., Any] | Array, *args: Any, **options: Any) -> None:
+        """Put a gradient into `grad`, or add it to one that is there and was not used.
+
+        `gradient` is an array, or a NumPy function with `out=` that is called with the other
+        arguments and writes straight into the kept array: `weight.add_grad(np.matmul, x.T, dy)`.
+        """
+        if not callable(gradient):
+            gradient, args = np.positive, (self._fitting(gradient, "grad"),)
+        if not self.has_grad:
+            gradient(*args, out=self.grad, **options)
+            self.has_grad = True
+            return
+        if self._spare is None:
+            self._spare = np.empty_like(self.grad)
+        gradient(*args, out=self._spare, **options)
+        self.grad += self._spare
+
+    def zero_grad(self) -> None:
+        """Throw the gradient away."""
+        self.has_grad = False
+        if self._grad is not None:
+            self._grad[...] = 0
+
+    def astype(self, dtype: DTypeLike) -> Parameter:
+        """Convert `data` and `grad` to float64 or float32, in place; returns the parameter."""
+        dtype = float_dtype(dtype)
+        if dtype != self.dtype:
+            size = self.size
+            self.move(aligned_zeros(size, dtype), aligned_zeros(size, dtype))
+        return self
+
+    def move(self, data: Array, grad: Array) -> None:
+        """Keep the numbers in these two arrays from now on (an optimizer's, of `size` elements)."""
+        old = self._data
+        data, grad = data.reshape(self.shape), grad.reshape(self.shape)
+        data[...] = old
+        if self._grad is not None:
+            grad[...] = self._grad
+        self._data, self._grad, self._spare = data, grad, None
+        old.flags.writeable = False
+
+    def _fitting(self, value: Any, name: str) -> Array:
+        array = as_floats(value, self.dtype, "Parameter", name)
+        if array.shape != self.shape:
+            raise ValueError(f"Parameter expects {name} of shape {self.shape}, got {array.shape}")
+        return array
+
+    def __repr__(self) -> str:
+        return f"Parameter(shape={self.shape}, dtype={str(self.dtype)!r})"

@@ -1,0 +1,104 @@
+"""Parameters side by side in memory, so that ten small ones are updated at the cost of one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minitorch_np.arrays import aligned_zeros
+
+if TYPE_CHECKING:
+    from minitorch_np.arrays import Array
+    from minitorch_np.parameter import Parameter
+
+BLOCK_BYTES = 128 * 1024  # a block, its gradient and what is computed from them stay in the L2 cache
+LINE_BYTES = 64
+
+Block = tuple["Array", "Array", dict[str, "Array"]]
+
+
+class Storage:
+    """Flat arrays for parameters of one dtype: their data, their gradients, and an optimizer's states.
+
+    Each parameter starts on a cache line of its own; what lies between stays zero. `parameter.data`
+    and `.grad` become views of the flat arrays. Where something else has moved a parameter in the
+    meantime (`astype`, another optimizer), it is fetched back before the next use.
+    """
+
+    def __init__(self, parameters: Sequence[Parameter]) -> None:
+        self.parameters = list(parameters)
+        self.states: dict[str, Array] = {}
+        self.steps = [0] * len(self.parameters)
+        self._gather()
+
+    def _gather(self) -> None:
+        dtypes = {str(p.dtype) for p in self.parameters}
+        if len(dtypes) > 1:
+            raise ValueError(
+                f"an optimizer expects the parameters of a group to have one dtype, got {' and '.join(sorted(dtypes))}: "
+                f"convert the model with astype, or make a group for each"
+            )
+        self.dtype = self.parameters[0].dtype
+        line = LINE_BYTES // self.dtype.itemsize
+        self.starts, end = [], 0
+        for parameter in self.parameters:
+            self.starts.append(end)
+            end += -(-parameter.size // line) * line
+        self.starts.append(end)
+        self.data, self.grad = aligned_zeros(end, self.dtype), aligned_zeros(end, self.dtype)
+        for i, parameter in enumerate(self.parameters):
+            parameter.move(self.view(self.data, i), self.view(self.grad, i))
+        self.states = {name: self._aligned(state) for name, state in self.states.items()}
+        self._views = [parameter.data for parameter in self.parameters]
+        self._blocks: dict[tuple[int, int], list[Block]] = {}
+
+    def _aligned(self, state: Array) -> Array:
+        array = aligned_zeros(self.starts[-1], self.dtype)
+        array[: len(state)] = state
+        return array
+
+    def view(self, flat: Array, i: int) -> Array:
+        """The part of a flat array that belongs to parameter i, in its shape."""
+        parameter = self.parameters[i]
+        return flat[self.starts[i] : self.starts[i] + parameter.size].reshape(parameter.shape)
+
+    def require(self, names: tuple[str, ...]) -> None:
+        """Have a state for each of the names; a new one holds zeros, and steps are counted from it."""
+        for name in names:
+            if name not in self.states:
+                self.states[name] = aligned_zeros(len(self.data), self.dtype)
+                self.steps = [0] * len(self.parameters)
+                self._blocks.clear()
+
+    def fresh(self) -> Iterator[tuple[int, list[Block]]]:
+        """The blocks with gradients that were not used, and the number of the step that uses them.
+
+        Marks the gradients as used. Parameters that stand side by side and have made equally many
+        steps share blocks.
+        """
+        if any(p.data is not view for p, view in zip(self.parameters, self._views, strict=True)):
+            self._gather()
+        first, steps = 0, -1
+        for i, parameter in enumerate(self.parameters):
+            now = self.steps[i] if parameter.has_grad else -1
+            if now != steps:
+                if steps >= 0:
+                    yield steps + 1, self._between(first, i)
+                first, steps = i, now
+            if parameter.has_grad:
+                parameter.has_grad = False
+                self.steps[i] += 1
+        if steps >= 0:
+            yield steps + 1, self._between(first, len(self.parameters))
+
+    def _between(self, first: int, last: int) -> list[Block]:
+        if (first, last) not in self._blocks:
+            start, end = self.starts[first], self.starts[last]
+            size = BLOCK_BYTES // self.dtype.itemsize
+            cuts = [slice(at, min(at + size, end)) for at in range(start, end, size)]
+            self._blocks[first, last] = [
+                (self.data[c], self.grad[c], {name: state[c] for name, state in self.states.items()}) for c in cuts
+            ]
+        return self._blocks[first, last]
