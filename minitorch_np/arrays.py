@@ -32,6 +32,8 @@ def as_floats(value: Any, dtype: np.dtype[Any] | None, owner: object, name: str)
     numbers of a list. Floats of another precision, complex numbers, strings and objects raise
     TypeError: which of the two precisions was meant is not ours to guess.
     """
+    if type(value) is np.ndarray and (value.dtype == dtype if dtype else value.dtype in FLOATS):
+        return value
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"{owner} expects {name} without a mask: fill it, {name}.filled(0)")
     try:

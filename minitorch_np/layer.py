@@ -7,7 +7,7 @@ its parameters' gradients in `parameter.grad`. That is all there is to backpropa
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from minitorch_np.arrays import Array
 
 
-class Layer(Tree):
+class Layer(Tree, ABC):
     """Base of all layers; a subclass writes `forward` and `backward`.
 
     - `forward(x)` returns y and keeps what the backward pass needs; `layer(x)` is `forward`.
@@ -30,7 +30,7 @@ class Layer(Tree):
     """
 
     _kept: tuple[tuple[int, ...], np.dtype[Any], tuple[Any, ...]] | None = None
-    _takes_input_grad = True
+    takes_input_grad = True
 
     @abstractmethod
     def forward(self, x: Array) -> Array: ...
@@ -41,21 +41,19 @@ class Layer(Tree):
     def __call__(self, x: Array) -> Array:
         return self.forward(x)
 
-    def expect(self, x: Any, shape: tuple[Any, ...] = (...,)) -> Array:
+    def expect(self, x: Any, shape: tuple[Any, ...] | None = None) -> Array:
         """x as an array of this layer's dtype, or an error that says what is wrong with it.
 
         `shape` holds sizes; a leading `...` stands for any number of axes, None for any size.
         """
-        dtype = self.dtype
-        if type(x) is not np.ndarray or x.dtype != dtype:
-            x = as_floats(x, dtype, self, "x")
-        sizes = x.shape
-        if shape[0] is ...:
-            shape_ok = _matches(sizes[max(0, len(sizes) - len(shape) + 1) :], shape[1:])
-        else:
-            shape_ok = _matches(sizes, shape)
-        if not shape_ok:
-            raise ValueError(f"{self!r} expects x of shape {shape_text(shape)}, got {sizes}{_likely_fix(x, shape)}")
+        if type(x) is not np.ndarray or x.dtype != self._dtype:
+            x = as_floats(x, self._dtype, self, "x")
+        if shape is not None:
+            sizes, expected = (x.shape[1 - len(shape) :], shape[1:]) if shape[0] is ... else (x.shape, shape)
+            if sizes != expected and not _fits(sizes, expected):
+                raise ValueError(
+                    f"{self!r} expects x of shape {shape_text(shape)}, got {x.shape}{_likely_fix(x, shape)}"
+                )
         array: Array = x
         return array
 
@@ -77,15 +75,11 @@ class Layer(Tree):
         self.__dict__["_kept"] = None
         return (dy, *values)
 
-    def backpropagate(self, dy: Array, input_grad: bool) -> Array | None:
-        """`backward` as a container calls it."""
-        return self.backward(dy, input_grad=input_grad) if self._takes_input_grad else self.backward(dy)
-
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         code = getattr(cls.backward, "__code__", None)
         if code is not None:
-            cls._takes_input_grad = "input_grad" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+            cls.takes_input_grad = "input_grad" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "_kept"}
@@ -94,10 +88,8 @@ class Layer(Tree):
         return f"{type(self).__name__}()"
 
 
-def _matches(sizes: tuple[int, ...], expected: tuple[Any, ...]) -> bool:
-    return sizes == expected or (
-        len(sizes) == len(expected) and all(e in (None, s) for s, e in zip(sizes, expected, strict=True))
-    )
+def _fits(sizes: tuple[int, ...], expected: tuple[int | None, ...]) -> bool:
+    return len(sizes) == len(expected) and all(e in (None, s) for s, e in zip(sizes, expected, strict=True))
 
 
 def _likely_fix(x: Array, shape: tuple[Any, ...]) -> str:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from minitorch_np.parameter import Parameter
 from minitorch_np.state import fitting_state
-from minitorch_np.storage import Storage
-
-if TYPE_CHECKING:
-    from minitorch_np.arrays import Array
+from minitorch_np.storage import Block, Storage
 
 Params = Iterable[Parameter] | Iterable[dict[str, Any]]
 
@@ -21,10 +18,10 @@ Params = Iterable[Parameter] | Iterable[dict[str, Any]]
 class Optimizer(ABC):
     """Base of the optimizers.
 
-    A subclass hands its options to `__init__` and writes the rule,
-    `update(w, g, state, step, *, lr, ...)`: it changes `w`, a block of parameters, by its gradient
-    `g`, which it leaves as it is; `state` holds the arrays that `state_names` asks for, zero before
-    the first step, and `step` counts from 1.
+    A subclass hands its options to `__init__` and writes the rule, `update(blocks, step, *, lr, ...)`.
+    A block is a piece of the parameters `w`, its gradient `g`, which the rule leaves as it is, and
+    `state`, the pieces of the arrays that `state_names` asks for, zero before the first step.
+    `step` counts from 1.
 
     `params` are parameters, or dicts `{"params": [...], "lr": ...}` for groups with options of
     their own. The options of each group are in `param_groups` and may be changed between steps.
@@ -62,12 +59,15 @@ class Optimizer(ABC):
         """Update every parameter that has a fresh gradient, and use the gradients up."""
         stepped = False
         for group, storage in zip(self.param_groups, self._storages, strict=True):
-            options = {name: _python(group[name]) for name in self.defaults}
+            options = dict(group)
+            del options["params"]
+            for name, value in options.items():
+                if isinstance(value, np.generic):
+                    options[name] = value.item()  # a NumPy number would impose its own precision
             storage.require(self.state_names(options))
             for step, blocks in storage.fresh():
                 stepped = True
-                for w, g, state in blocks:
-                    self.update(w, g, state, step, **options)
+                self.update(blocks, step, **options)
         if not stepped:
             raise RuntimeError(
                 f"{self._name}.step() found no fresh gradient: each step needs model.backward(loss.backward()) before it"
@@ -212,9 +212,7 @@ class SGD(Optimizer):
 
     def update(
         self,
-        w: Array,
-        g: Array,
-        state: dict[str, Array],
+        blocks: list[Block],
         step: int,
         *,
         lr: float,
@@ -224,19 +222,20 @@ class SGD(Optimizer):
         nesterov: bool,
         maximize: bool,
     ) -> None:
-        if maximize:
-            g = -g
-        if weight_decay:
-            g = g + weight_decay * w
-        if momentum:
-            v = state["momentum_buffer"]
-            if step == 1:
-                v[...] = g
-            else:
-                v *= momentum
-                v += (1 - dampening) * g if dampening else g
-            g = g + momentum * v if nesterov else v
-        w -= lr * g
+        for w, g, state in blocks:
+            if maximize:
+                g = -g
+            if weight_decay:
+                g = g + weight_decay * w
+            if momentum:
+                v = state["momentum_buffer"]
+                if step == 1:
+                    v[...] = g
+                else:
+                    v *= momentum
+                    v += (1 - dampening) * g if dampening else g
+                g = g + momentum * v if nesterov else v
+            w -= lr * g
 
 
 def _python(value: Any) -> Any:

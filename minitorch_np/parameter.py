@@ -28,15 +28,17 @@ class Parameter:
     that nothing is written where nobody reads.
     """
 
-    __slots__ = ("_data", "_grad", "_spare", "has_grad")
+    __slots__ = ("_data", "_grad", "_spare", "dtype", "has_grad", "home")
 
     def __init__(self, data: Any) -> None:
         data = as_floats(data, None, "Parameter", "data")
+        self.dtype = data.dtype
         self._data: Array = aligned_zeros(data.size, data.dtype).reshape(data.shape)
         self._data[...] = data
         self._grad: Array | None = None
         self._spare: Array | None = None
         self.has_grad = False
+        self.home: object = None
 
     @property
     def data(self) -> Array:
@@ -70,10 +72,6 @@ class Parameter:
     def size(self) -> int:
         return self._data.size
 
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return self._data.dtype
-
     def add_grad(self, gradient: Callable[..., Any] | Array, *args: Any, **options: Any) -> None:
         """Put a gradient into `grad`, or add it to one that is there and was not used.
 
@@ -83,7 +81,7 @@ class Parameter:
         if not callable(gradient):
             gradient, args = np.positive, (self._fitting(gradient, "grad"),)
         if not self.has_grad:
-            gradient(*args, out=self.grad, **options)
+            gradient(*args, out=self.grad if self._grad is None else self._grad, **options)
             self.has_grad = True
             return
         if self._spare is None:
@@ -101,18 +99,18 @@ class Parameter:
         """Convert `data` and `grad` to float64 or float32, in place; returns the parameter."""
         dtype = float_dtype(dtype)
         if dtype != self.dtype:
-            size = self.size
-            self.move(aligned_zeros(size, dtype), aligned_zeros(size, dtype))
+            self.move(aligned_zeros(self.size, dtype), aligned_zeros(self.size, dtype), home=None)
         return self
 
-    def move(self, data: Array, grad: Array) -> None:
-        """Keep the numbers in these two arrays from now on (an optimizer's, of `size` elements)."""
+    def move(self, data: Array, grad: Array, home: object) -> None:
+        """Keep the numbers in these two flat arrays from now on; `home` is what owns them."""
         old = self._data
         data, grad = data.reshape(self.shape), grad.reshape(self.shape)
         data[...] = old
         if self._grad is not None:
             grad[...] = self._grad
         self._data, self._grad, self._spare = data, grad, None
+        self.dtype, self.home = data.dtype, home
         old.flags.writeable = False
 
     def _fitting(self, value: Any, name: str) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,9 +49,8 @@ class Storage:
         self.starts.append(end)
         self.data, self.grad = aligned_zeros(end, self.dtype), aligned_zeros(end, self.dtype)
         for i, parameter in enumerate(self.parameters):
-            parameter.move(self.view(self.data, i), self.view(self.grad, i))
+            parameter.move(self.view(self.data, i), self.view(self.grad, i), home=self)
         self.states = {name: self._aligned(state) for name, state in self.states.items()}
-        self._views = [parameter.data for parameter in self.parameters]
         self._blocks: dict[tuple[int, int], list[Block]] = {}
 
     def _aligned(self, state: Array) -> Array:
@@ -72,33 +71,35 @@ class Storage:
                 self.steps = [0] * len(self.parameters)
                 self._blocks.clear()
 
-    def fresh(self) -> Iterator[tuple[int, list[Block]]]:
+    def fresh(self) -> list[tuple[int, list[Block]]]:
         """The blocks with gradients that were not used, and the number of the step that uses them.
 
         Marks the gradients as used. Parameters that stand side by side and have made equally many
         steps share blocks.
         """
-        if any(p.data is not view for p, view in zip(self.parameters, self._views, strict=True)):
-            self._gather()
-        first, steps = 0, -1
+        runs: list[tuple[int, int, int]] = []  # number of the step, first parameter, end
         for i, parameter in enumerate(self.parameters):
-            now = self.steps[i] if parameter.has_grad else -1
-            if now != steps:
-                if steps >= 0:
-                    yield steps + 1, self._between(first, i)
-                first, steps = i, now
+            if parameter.home is not self:
+                self._gather()
             if parameter.has_grad:
                 parameter.has_grad = False
-                self.steps[i] += 1
-        if steps >= 0:
-            yield steps + 1, self._between(first, len(self.parameters))
+                self.steps[i] = step = self.steps[i] + 1
+                if runs and runs[-1][0] == step and runs[-1][2] == i:
+                    runs[-1] = step, runs[-1][1], i + 1
+                else:
+                    runs.append((step, i, i + 1))
+        fresh = []
+        for step, first, end in runs:
+            blocks = self._blocks.get((first, end))
+            if blocks is None:
+                blocks = self._blocks[first, end] = self._cut(self.starts[first], self.starts[end])
+            fresh.append((step, blocks))
+        return fresh
 
-    def _between(self, first: int, last: int) -> list[Block]:
-        if (first, last) not in self._blocks:
-            start, end = self.starts[first], self.starts[last]
-            size = BLOCK_BYTES // self.dtype.itemsize
-            cuts = [slice(at, min(at + size, end)) for at in range(start, end, size)]
-            self._blocks[first, last] = [
-                (self.data[c], self.grad[c], {name: state[c] for name, state in self.states.items()}) for c in cuts
-            ]
-        return self._blocks[first, last]
+    def _cut(self, start: int, end: int) -> list[Block]:
+        size = BLOCK_BYTES // self.dtype.itemsize
+        cuts = [slice(at, min(at + size, end)) for at in range(start, end, size)]
+        return [
+            (self.data[c], self.grad[c], {name: state[c] for name, state in self.states.items()})
+            for c in reversed(cuts)  # the gradients written last are still in the cache
+        ]

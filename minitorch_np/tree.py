@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from minitorch_np.arrays import Array
 
 
-class Tree(ABC):
+class Tree:
     """Parameters and layers that are attributes are found by themselves.
 
     They come in the order in which they were first assigned, named by their attributes, with dots
@@ -25,6 +24,7 @@ class Tree(ABC):
     """
 
     training: bool = True
+    _dtype: np.dtype[Any] | None = None  # of this layer's own parameters
 
     def named_children(self) -> Iterator[tuple[str, Tree]]:
         """The layers directly inside this one, by name."""
@@ -66,10 +66,7 @@ class Tree(ABC):
     @property
     def dtype(self) -> np.dtype[Any] | None:
         """The dtype of the parameters; None where there are none."""
-        for value in vars(self).values():
-            if isinstance(value, Parameter):
-                return value.dtype
-        return next((child.dtype for child in self.children() if child.dtype), None)
+        return next((parameter.dtype for parameter in self.parameters()), None)
 
     def train(self, mode: bool = True) -> Self:
         """Set `training` here and below; returns the layer."""
@@ -84,8 +81,10 @@ class Tree(ABC):
     def astype(self, dtype: DTypeLike) -> Self:
         """Convert every parameter to float64 or float32, in place as torch's `to`; returns the layer."""
         dtype = float_dtype(dtype)
-        for parameter in self.parameters():
-            parameter.astype(dtype)
+        for _, layer in self.named_layers():
+            for value in vars(layer).values():
+                if isinstance(value, Parameter):
+                    layer._dtype = value.astype(dtype).dtype
         return self
 
     def zero_grad(self) -> None:
@@ -117,4 +116,6 @@ class Tree(ABC):
             raise TypeError(f"{name} of {self!r} is a Parameter: assign the array to its data, .{name}.data = ...")
         if isinstance(old, Tree) and not isinstance(value, Tree | None):
             raise TypeError(f"{name} of {self!r} is a layer, got {type(value).__name__}")
+        if isinstance(value, Parameter):
+            super().__setattr__("_dtype", value.dtype)
         super().__setattr__(name, value)

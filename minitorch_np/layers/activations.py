@@ -33,21 +33,26 @@ class Activation(Layer):
 
     def forward(self, x: Array) -> Array:
         x = self.expect(x)
-        y = self._like(x, self.function(x), "function")
+        y = self.function(x)
+        if y.dtype != x.dtype or y.shape != x.shape:
+            raise self._changed("function", x, y)
         self.keep(x, y, output=y)
         return y
 
     def backward(self, dy: Array, input_grad: bool = True) -> Array | None:
         dy, x, y = self.kept(dy)
-        return self._like(x, self.gradient(dy, x, y), "derivative") if input_grad else None
+        if not input_grad:
+            return None
+        dx = self.gradient(dy, x, y)
+        if dx.dtype != x.dtype or dx.shape != x.shape:
+            raise self._changed("derivative", x, dx)
+        return dx
 
-    def _like(self, x: Array, result: Array, maker: str) -> Array:
-        if result.dtype != x.dtype or result.shape != x.shape:
-            raise TypeError(
-                f"{self!r}.{maker} must keep shape and dtype, but x is {x.dtype} {x.shape} and the result "
-                f"{result.dtype} {result.shape}: are its constants Python numbers, its operations elementwise?"
-            )
-        return result
+    def _changed(self, maker: str, x: Array, result: Array) -> TypeError:
+        return TypeError(
+            f"{self!r}.{maker} must keep shape and dtype, but x is {x.dtype} {x.shape} and the result "
+            f"{result.dtype} {result.shape}: are its constants Python numbers, its operations elementwise?"
+        )
 
 
 class ReLU(Activation):

@@ -53,7 +53,11 @@ class Sequential(Layer):
         dx: Array | None = dy
         try:
             for position in range(len(self._layers) - 1, -1, -1):
-                dx = self._layers[position].backpropagate(dx, input_grad or position > 0)
+                layer = self._layers[position]
+                if layer.takes_input_grad:
+                    dx = layer.backward(dx, input_grad or position > 0)
+                else:
+                    dx = layer.backward(dx)
         except (TypeError, ValueError, RuntimeError) as error:
             raise self._located(error, position)
         return dx if input_grad else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -63,7 +63,7 @@ class Linear(Layer):
 
     def forward(self, x: Array) -> Array:
         x = self.expect(x, (..., self.in_features))
-        y = _rows(x) @ self.weight.data  # (N, out)
+        y = _rows(x).dot(self.weight.data)  # (N, in)(in, out)
         if self.bias is not None:
             y += self.bias.data
         if x.ndim != 2:
@@ -79,12 +79,8 @@ class Linear(Layer):
             self.bias.add_grad(np.add.reduce, dy_rows)  # Σ over N
         if not input_grad:
             return None
-        dx: Array = dy_rows @ self.weight.data.T  # (N, out)(out, in)
+        dx = dy_rows.dot(self.weight.data.T)  # (N, out)(out, in)
         return dx if x.ndim == 2 else dx.reshape(x.shape)
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return self.weight.dtype
 
     def __repr__(self) -> str:
         text = f"Linear({self.in_features}, {self.out_features}"
@@ -93,8 +89,8 @@ class Linear(Layer):
         if self.init != "fan_in_uniform":
             name = self.init if isinstance(self.init, str) else getattr(self.init, "__name__", None)
             text += f", init={name!r}" if name in initializers.NAMED else f", init={name or self.init}"
-        if self.dtype != np.float64:
-            text += f", dtype={str(self.dtype)!r}"
+        if self.weight.dtype != np.float64:
+            text += f", dtype={str(self.weight.dtype)!r}"
         return text + ")"
 
 
