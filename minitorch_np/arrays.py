@@ -18,11 +18,11 @@ def float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     """The dtype a model can have, from anything NumPy takes for one; raises ValueError for others."""
     try:
         found = np.dtype(dtype)
+        if dtype is not None and found in FLOATS:
+            return found
     except TypeError:
-        found = None
-    if dtype is None or found not in FLOATS:
-        raise ValueError(f"dtype must be float64 or float32, got {dtype!r}")
-    return found
+        pass
+    raise ValueError(f"dtype must be float64 or float32, got {dtype!r}")
 
 
 def as_floats(value: Any, dtype: np.dtype[Any] | None, owner: object, name: str) -> Array:

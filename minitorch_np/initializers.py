@@ -79,17 +79,13 @@ def fan_in_uniform(shape: Shape, rng: Rng = None, dtype: DTypeLike = np.float64)
     return uniform(shape, rng, dtype, low=-bound, high=bound)
 
 
-def xavier_uniform(
-    shape: Shape, rng: Rng = None, dtype: DTypeLike = np.float64, *, gain: float = 1.0
-) -> Array:
+def xavier_uniform(shape: Shape, rng: Rng = None, dtype: DTypeLike = np.float64, *, gain: float = 1.0) -> Array:
     """Uniform in ±gain·√(6/(fan_in + fan_out)) (Glorot and Bengio 2010)."""
     bound = gain * math.sqrt(6 / sum(fans(shape)))
     return uniform(shape, rng, dtype, low=-bound, high=bound)
 
 
-def xavier_normal(
-    shape: Shape, rng: Rng = None, dtype: DTypeLike = np.float64, *, gain: float = 1.0
-) -> Array:
+def xavier_normal(shape: Shape, rng: Rng = None, dtype: DTypeLike = np.float64, *, gain: float = 1.0) -> Array:
     """Normal with std = gain·√(2/(fan_in + fan_out)) (Glorot and Bengio 2010)."""
     return normal(shape, rng, dtype, std=gain * math.sqrt(2 / sum(fans(shape))))
 
@@ -182,5 +178,7 @@ def named(init: str | Initializer) -> Initializer:
     if callable(init):
         return init
     if init not in NAMED:
-        raise ValueError(f"init must be a function (shape, rng, dtype) -> array or one of {', '.join(NAMED)}; got {init!r}")
+        raise ValueError(
+            f"init must be a function (shape, rng, dtype) -> array or one of {', '.join(NAMED)}; got {init!r}"
+        )
     return NAMED[init]

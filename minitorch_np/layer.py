@@ -49,7 +49,7 @@ class Layer(Tree, ABC):
         if type(x) is not np.ndarray or x.dtype != self._dtype:
             x = as_floats(x, self._dtype, self, "x")
         if shape is not None:
-            sizes, expected = (x.shape[1 - len(shape) :], shape[1:]) if shape[0] is ... else (x.shape, shape)
+            sizes, expected = (x.shape[x.ndim + 1 - len(shape) :], shape[1:]) if shape[0] is ... else (x.shape, shape)
             if sizes != expected and not _fits(sizes, expected):
                 raise ValueError(
                     f"{self!r} expects x of shape {shape_text(shape)}, got {x.shape}{_likely_fix(x, shape)}"
@@ -68,7 +68,9 @@ class Layer(Tree, ABC):
         shape, dtype, values = self._kept
         if type(dy) is not np.ndarray or dy.dtype != dtype:
             if dy is None:
-                raise TypeError(f"{self!r} expects dy of shape {shape}, got None: does the layer after it return dx?")
+                raise TypeError(
+                    f"{self!r} expects dy of shape {shape}, got None: does the layer after it return dx?"
+                )
             dy = as_floats(dy, dtype, self, "dy")
         if dy.shape != shape:
             raise ValueError(f"{self!r} expects dy of shape {shape}, that of its output, got {dy.shape}")

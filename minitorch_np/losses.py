@@ -41,18 +41,22 @@ class Loss(ABC):
         target = as_floats(target, prediction.dtype, self, "target")
         if prediction.shape != target.shape:
             raise ValueError(
-                f"{self!r} expects prediction and target of one shape, got {prediction.shape} and {target.shape}"
-                f"{_likely_fix(prediction, target)}"
+                f"{self!r} expects prediction and target of the same shape, "
+                f"got {prediction.shape} and {target.shape}{_likely_fix(prediction, target)}"
             )
         if self.reduction == "mean" and prediction.size == 0:
-            raise ValueError(f"{self!r} has no mean over an empty batch, prediction of shape {prediction.shape}")
+            raise ValueError(
+                f"{self!r} has no mean over an empty batch, prediction of shape {prediction.shape}"
+            )
         values = self.function(prediction, target)
         self._kept = prediction, target
         return values.sum() if self.reduction == "sum" else values.mean()
 
     def backward(self) -> Array:
         if self._kept is None:
-            raise RuntimeError(f"{self!r} has nothing kept: call it with prediction and target before each backward")
+            raise RuntimeError(
+                f"{self!r} has nothing kept: call it with prediction and target before each backward"
+            )
         prediction, target = self._kept
         self._kept = None
         gradient = self.derivative(prediction, target)
@@ -77,7 +81,8 @@ class SquaredLoss(Loss):
         return np.square(prediction - target)
 
     def derivative(self, prediction: Array, target: Array) -> Array:
-        return 2.0 * (prediction - target)
+        gradient: Array = 2.0 * (prediction - target)
+        return gradient
 
 
 def _likely_fix(prediction: Array, target: Array) -> str:

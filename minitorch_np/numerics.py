@@ -19,7 +19,7 @@ def zero_where(mask: Array, a: Array) -> Array:
     NaN.
     """
     bits = np.int64 if a.dtype.itemsize == 8 else np.int32
-    b = mask.astype(bits)
+    b: Array = mask.astype(bits)
     b -= 1  # false: −1, every bit set; true: 0
     b &= a.view(bits)
     zeroed: Array = b.view(a.dtype)

@@ -70,7 +70,7 @@ class Optimizer(ABC):
                 self.update(blocks, step, **options)
         if not stepped:
             raise RuntimeError(
-                f"{self._name}.step() found no fresh gradient: each step needs model.backward(loss.backward()) before it"
+                f"{self._name}.step() found no fresh gradient: call model.backward(loss.backward()) before it"
             )
 
     def zero_grad(self) -> None:
@@ -84,12 +84,16 @@ class Optimizer(ABC):
         if not isinstance(group, dict) or "params" not in group:
             raise TypeError(f"{self._name} expects a group to be a dict with 'params', got {group!r}")
         params = [group["params"]] if isinstance(group["params"], Parameter) else list(group["params"])
-        options = self._options({name: value for name, value in group.items() if name != "params"}, self.defaults)
+        options = self._options(
+            {name: value for name, value in group.items() if name != "params"}, self.defaults
+        )
         if not params:
             raise ValueError(f"{self._name} got a group without parameters")
         for parameter in params:
             if not isinstance(parameter, Parameter):
-                raise TypeError(f"{self._name} expects model.parameters(), got {type(parameter).__name__} among them")
+                raise TypeError(
+                    f"{self._name} expects model.parameters(), got {type(parameter).__name__} among them"
+                )
         taken = [id(p) for other in self.param_groups for p in other["params"]] + [id(p) for p in params]
         if len(set(taken)) < len(taken):
             raise ValueError(f"{self._name} got a parameter twice: each belongs to one group, once")
@@ -99,7 +103,9 @@ class Optimizer(ABC):
     def _options(self, given: Mapping[str, Any], otherwise: Mapping[str, Any]) -> dict[str, Any]:
         unknown = [name for name in given if name not in self.defaults]
         if unknown:
-            raise ValueError(f"{self._name} has no option {', '.join(unknown)}; it has {', '.join(self.defaults)}")
+            raise ValueError(
+                f"{self._name} has no option {', '.join(unknown)}; it has {', '.join(self.defaults)}"
+            )
         options = {name: _python(given.get(name, otherwise[name])) for name in self.defaults}
         self.check(options)
         return options
@@ -136,7 +142,7 @@ class Optimizer(ABC):
         before = [dict(group) for group in self.param_groups]
         try:
             for group, saved in zip(self.param_groups, state_dict["param_groups"], strict=True):
-                group |= self._options({name: saved[name] for name in saved if name != "params"}, group)
+                group.update(self._options({name: saved[name] for name in saved if name != "params"}, group))
             current, given = _by_key(self.state_dict()["state"]), _by_key(state_dict["state"])
             arrays, _ = fitting_state(self._name, current, given)
         except ValueError:
@@ -163,7 +169,9 @@ class Optimizer(ABC):
         return type(self).__name__
 
     def __repr__(self) -> str:
-        groups = ([f"{name}={value!r}" for name, value in g.items() if name != "params"] for g in self.param_groups)
+        groups = (
+            [f"{name}={value!r}" for name, value in g.items() if name != "params"] for g in self.param_groups
+        )
         return f"{self._name}({' | '.join(', '.join(options) for options in groups)})"
 
 

@@ -78,15 +78,17 @@ class Parameter:
         `gradient` is an array, or a NumPy function with `out=` that is called with the other
         arguments and writes straight into the kept array: `weight.add_grad(np.matmul, x.T, dy)`.
         """
-        if not callable(gradient):
-            gradient, args = np.positive, (self._fitting(gradient, "grad"),)
+        if callable(gradient):
+            write = gradient
+        else:
+            write, args = np.positive, (self._fitting(gradient, "grad"),)
         if not self.has_grad:
-            gradient(*args, out=self.grad if self._grad is None else self._grad, **options)
+            write(*args, out=self.grad if self._grad is None else self._grad, **options)
             self.has_grad = True
             return
         if self._spare is None:
             self._spare = np.empty_like(self.grad)
-        gradient(*args, out=self._spare, **options)
+        write(*args, out=self._spare, **options)
         self.grad += self._spare
 
     def zero_grad(self) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from minitorch_np.arrays import aligned_zeros
 
@@ -37,7 +35,7 @@ class Storage:
         dtypes = {str(p.dtype) for p in self.parameters}
         if len(dtypes) > 1:
             raise ValueError(
-                f"an optimizer expects the parameters of a group to have one dtype, got {' and '.join(sorted(dtypes))}: "
+                f"an optimizer expects parameters of one dtype in a group, got {' and '.join(sorted(dtypes))}: "
                 f"convert the model with astype, or make a group for each"
             )
         self.dtype = self.parameters[0].dtype

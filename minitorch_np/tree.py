@@ -44,8 +44,8 @@ class Tree:
             name, layer = pending.pop()
             if id(layer) in seen:
                 raise ValueError(
-                    f"{layer!r} stands at two places of a network, {seen[id(layer)]!r} and {name!r}: a layer keeps "
-                    f"what its own backward needs, so make a second one (copy.deepcopy(layer) has equal weights)"
+                    f"{layer!r} stands at two places of a network, {seen[id(layer)]!r} and {name!r}: a layer "
+                    f"keeps what its backward needs, so make a second one (copy.deepcopy gives equal weights)"
                 )
             seen[id(layer)] = name
             yield name, layer
@@ -113,7 +113,9 @@ class Tree:
     def __setattr__(self, name: str, value: Any) -> None:
         old = self.__dict__.get(name)
         if isinstance(old, Parameter) and not isinstance(value, Parameter | None):
-            raise TypeError(f"{name} of {self!r} is a Parameter: assign the array to its data, .{name}.data = ...")
+            raise TypeError(
+                f"{name} of {self!r} is a Parameter: assign the array to its data, .{name}.data = ..."
+            )
         if isinstance(old, Tree) and not isinstance(value, Tree | None):
             raise TypeError(f"{name} of {self!r} is a layer, got {type(value).__name__}")
         if isinstance(value, Parameter):

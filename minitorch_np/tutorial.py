@@ -7,6 +7,7 @@ Source: https://docs.pytorch.org/tutorials/beginner/pytorch_with_examples.html
 
 from __future__ import annotations
 
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -34,7 +35,13 @@ class Problem(NamedTuple):
 
 
 def problem(
-    batch: int = 64, hidden: int = 100, *, seed: int = 0, dtype: DTypeLike = np.float64, inputs: int = 1000, outputs: int = 10
+    batch: int = 64,
+    hidden: int = 100,
+    *,
+    seed: int = 0,
+    dtype: DTypeLike = np.float64,
+    inputs: int = 1000,
+    outputs: int = 10,
 ) -> Problem:
     """Standard normal data and weights, as the tutorial draws them."""
     rng = np.random.default_rng(seed)
@@ -78,3 +85,53 @@ def handwritten(
         w1 -= learning_rate * grad_w1
         w2 -= learning_rate * grad_w2
     return losses, grad_w1, grad_w2
+
+
+class SideBySide:
+    """Both programs in one process, from copies of the same arrays.
+
+    They take turns, a few steps each, so that what else the machine does meets both. `times` and
+    `handwritten_times` are seconds a step, one for each turn.
+    """
+
+    def __init__(self, start: Problem, learning_rate: float = 1e-6) -> None:
+        self.x, self.y = start.x, start.y
+        self.learning_rate = learning_rate
+        self.model = network(start.w1, start.w2)
+        self.loss = SquaredLoss()
+        self.optimizer = SGD(self.model.parameters(), lr=learning_rate)
+        self.w1, self.w2 = start.w1.copy(), start.w2.copy()
+        self.grad_w1, self.grad_w2 = np.zeros_like(self.w1), np.zeros_like(self.w2)
+        self.losses: list[Any] = []
+        self.handwritten_losses: list[Any] = []
+        self.times: list[float] = []
+        self.handwritten_times: list[float] = []
+
+    def advance(self, steps: int) -> None:
+        """Train both for some steps."""
+        start = perf_counter()
+        for _ in range(steps):
+            y_pred = self.model(self.x)
+            self.losses.append(self.loss(y_pred, self.y))
+            self.model.backward(self.loss.backward())
+            self.optimizer.step()
+        turn = perf_counter()
+        losses, self.grad_w1, self.grad_w2 = handwritten(
+            self.x, self.y, self.w1, self.w2, steps, self.learning_rate
+        )
+        end = perf_counter()
+        self.handwritten_losses += losses
+        self.times.append((turn - start) / steps)
+        self.handwritten_times.append((end - turn) / steps)
+
+    def arrays(self) -> dict[str, list[tuple[str, Array, Array]]]:
+        """What to compare, layered and handwritten, in the order of computation."""
+        weight1, weight2 = self.model.parameters()
+        return {
+            "losses": [("loss", np.array(self.losses), np.array(self.handwritten_losses))],
+            "gradients of the last step": [
+                ("grad_w2", weight2.grad, self.grad_w2),
+                ("grad_w1", weight1.grad, self.grad_w1),
+            ],
+            "final weights": [("w1", weight1.data, self.w1), ("w2", weight2.data, self.w2)],
+        }

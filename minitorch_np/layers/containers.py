@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from minitorch_np.arrays import as_floats
+from minitorch_np.arrays import FLOATS, as_floats
 from minitorch_np.layer import Layer
 
 if TYPE_CHECKING:
@@ -38,28 +38,27 @@ class Sequential(Layer):
             self._set(list(layers), None)
 
     def forward(self, x: Array) -> Array:
-        if type(x) is not np.ndarray or x.dtype.kind != "f":
+        if type(x) is not np.ndarray or x.dtype not in FLOATS:
             x = as_floats(x, self.dtype, self, "x")
-        position = 0
         try:
-            for position, layer in enumerate(self._layers):
+            for layer in self._layers:
                 x = layer.forward(x)
         except (TypeError, ValueError) as error:
-            raise self._located(error, position)
+            self._locate(error, layer)
+            raise
         return x
 
     def backward(self, dy: Array, input_grad: bool = False) -> Array | None:
-        position = 0
-        dx: Array | None = dy
+        dx: Any = dy
         try:
-            for position in range(len(self._layers) - 1, -1, -1):
-                layer = self._layers[position]
+            for layer in reversed(self._layers):
                 if layer.takes_input_grad:
-                    dx = layer.backward(dx, input_grad or position > 0)
+                    dx = layer.backward(dx, input_grad or layer is not self._layers[0])
                 else:
                     dx = layer.backward(dx)
         except (TypeError, ValueError, RuntimeError) as error:
-            raise self._located(error, position)
+            self._locate(error, layer)
+            raise
         return dx if input_grad else None
 
     def named_children(self) -> Iterator[tuple[str, Layer]]:
@@ -81,7 +80,9 @@ class Sequential(Layer):
     def __getitem__(self, index: int | str | slice) -> Layer | Sequential:
         if isinstance(index, slice):
             layers = self._layers[index]
-            return Sequential(layers if self._names is None else dict(zip(self._names[index], layers, strict=True)))
+            return Sequential(
+                layers if self._names is None else dict(zip(self._names[index], layers, strict=True))
+            )
         return self._layers[self._position(index)]
 
     def __setitem__(self, index: int | str, layer: Layer) -> None:
@@ -126,22 +127,20 @@ class Sequential(Layer):
         for position, layer in enumerate(layers):
             if not isinstance(layer, Layer):
                 raise TypeError(f"Sequential expects layers, got {_described(layer)} at position {position}")
-        for name in names or []:
-            if not isinstance(name, str) or not name or "." in name or names.count(name) > 1:
-                raise ValueError(f"Sequential expects different names without dots, got {names}")
-        before = self._layers, self._names
+        if names is not None:
+            named = all(isinstance(name, str) and name and "." not in name for name in names)
+            if not named or len(set(names)) < len(names):
+                raise ValueError(f"Sequential expects different names, without dots, got {names}")
+        candidate = object.__new__(Sequential)
+        candidate._layers, candidate._names = layers, names
+        for _, layer in candidate.named_layers():  # refuses a layer at two places
+            if layer is self:
+                raise ValueError("a Sequential cannot contain itself")
         self._layers, self._names = layers, names
-        try:
-            for _ in self.named_layers():
-                pass  # the walk refuses a layer that stands at two places
-        except ValueError:
-            self._layers, self._names = before
-            raise
 
-    def _located(self, error: Exception, position: int) -> Exception:
-        name = self._names[position] if self._names is not None else position
-        error.add_note(f"(layer {name!r} of a Sequential)")
-        return error
+    def _locate(self, error: Exception, culprit: Layer) -> None:
+        names = [name for name, layer in self.named_children() if layer is culprit]
+        error.add_note(f"(layer {names[0]!r} of a Sequential)")
 
     def _position(self, index: Any) -> int:
         names = self._layer_names()

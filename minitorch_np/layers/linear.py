@@ -55,7 +55,8 @@ class Linear(Layer):
         weight = np.asarray(initializers.named(init)(shape, rng, dtype))
         if weight.shape != shape or weight.dtype != dtype:
             raise ValueError(
-                f"Linear expects init to return {shape} numbers of dtype {dtype}, got {weight.shape} of {weight.dtype}"
+                f"Linear expects init to return {dtype} numbers of shape {shape}, "
+                f"got {weight.dtype} of shape {weight.shape}"
             )
         self.weight = Parameter(weight)
         bound = self.in_features**-0.5
@@ -63,7 +64,7 @@ class Linear(Layer):
 
     def forward(self, x: Array) -> Array:
         x = self.expect(x, (..., self.in_features))
-        y = _rows(x).dot(self.weight.data)  # (N, in)(in, out)
+        y: Array = _rows(x).dot(self.weight.data)  # (N, in)(in, out)
         if self.bias is not None:
             y += self.bias.data
         if x.ndim != 2:
@@ -79,7 +80,7 @@ class Linear(Layer):
             self.bias.add_grad(np.add.reduce, dy_rows)  # Σ over N
         if not input_grad:
             return None
-        dx = dy_rows.dot(self.weight.data.T)  # (N, out)(out, in)
+        dx: Array = dy_rows.dot(self.weight.data.T)  # (N, out)(out, in)
         return dx if x.ndim == 2 else dx.reshape(x.shape)
 
     def __repr__(self) -> str:

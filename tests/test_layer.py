@@ -1,0 +1,104 @@
+import numpy as np
+import pytest
+
+import minitorch_np as mt
+
+
+class Scale(mt.Layer):
+    """A student's layer: no `__init__` of the base called, backward without input_grad."""
+
+    def __init__(self):
+        self.factor = mt.Parameter(np.array([2.0]))
+
+    def forward(self, x):
+        x = self.expect(x)
+        y = x * self.factor.data
+        self.keep(x, output=y)
+        return y
+
+    def backward(self, dy):
+        dy, x = self.kept(dy)
+        self.factor.add_grad(np.array([(dy * x).sum()]))
+        return dy * self.factor.data
+
+
+def test_a_layer_without_forward_or_backward_cannot_be_made():
+    class Half(mt.Layer):
+        def forward(self, x):
+            return x
+
+    with pytest.raises(TypeError, match="backward"):
+        Half()
+
+
+@pytest.mark.parametrize("position", [0, 1])
+def test_a_layer_of_ones_own_works_in_a_network(position):
+    layers = [mt.Linear(3, 3, rng=0)]
+    layers.insert(position, Scale())
+    model = mt.Sequential(layers)
+    x = np.random.default_rng(0).standard_normal((4, 3))
+    assert model.backward(model(x)) is None
+    assert model.backward(model(x), input_grad=True).shape == x.shape
+    assert f"{position}.factor" in model.state_dict()
+
+
+def test_backward_that_returns_nothing_is_pointed_out_in_the_layer_before():
+    class Forgetful(Scale):
+        def backward(self, dy):
+            super().backward(dy)
+
+    model = mt.Sequential(mt.Linear(3, 3), Forgetful())
+    y = model(np.ones((2, 3)))
+    with pytest.raises(
+        TypeError, match=r"Linear\(3, 3\) expects dy of shape \(2, 3\), got None: does the layer after"
+    ):
+        model.backward(y)
+
+
+def test_expect_takes_fixed_free_and_leading_axes():
+    layer = Scale()
+    x = np.ones((2, 3, 5))
+    for fitting in [(2, 3, 5), (None, 3, 5), (..., 5), (..., 3, 5), (..., None, 5), (...,)]:
+        assert layer.expect(x, fitting) is x
+    for unfit in [(2, 3), (2, 3, 4), (None, 5), (..., 4), (..., 2, 3, 5, 1), (..., 7, 2, 3, 5)]:
+        with pytest.raises(ValueError, match=r"Scale\(\) expects x of shape .*, got \(2, 3, 5\)"):
+            layer.expect(x, unfit)
+
+
+@pytest.mark.parametrize(
+    ("shape", "hint"),
+    [
+        ((784, 64), r"transposed\? \(x\.T\)"),
+        ((64, 28, 28), r"flatten each sample with x\.reshape\(len\(x\), -1\)"),
+        ((64, 783), r"got \(64, 783\)$"),
+    ],
+)
+def test_a_wrong_shape_comes_with_the_likely_fix(shape, hint):
+    with pytest.raises(ValueError, match=r"Linear\(784, 10\) expects x of shape \(N, 784\), .*" + hint):
+        mt.Linear(784, 10)(np.ones(shape))
+
+
+def test_a_flat_column_is_recognised():
+    with pytest.raises(ValueError, match=r"got \(64,\): a column of numbers is x\.reshape\(-1, 1\)"):
+        mt.Linear(1, 10)(np.ones(64))
+
+
+def test_masked_and_ragged_input_is_refused():
+    with pytest.raises(TypeError, match="expects x without a mask"):
+        mt.ReLU()(np.ma.masked_array([1.0, 2.0], [True, False]))
+    with pytest.raises(ValueError, match="expects x as one array of numbers"):
+        mt.ReLU()([[1.0, 2.0], [3.0]])
+
+
+def test_swapped_byte_order_is_converted():
+    assert mt.ReLU()(np.array([-1.0, 2.0], dtype=">f8")).tolist() == [0, 2]
+
+
+def test_a_copied_layer_has_nothing_kept():
+    import copy
+
+    layer = mt.ReLU()
+    layer(np.ones(3))
+    with pytest.raises(RuntimeError, match="call forward"):
+        copy.deepcopy(layer).backward(np.ones(3))
+    assert layer.backward(np.ones(3)).tolist() == [1, 1, 1]
