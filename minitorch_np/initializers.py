@@ -126,8 +126,7 @@ def orthogonal(shape: Shape, rng: Rng = None, dtype: DTypeLike = np.float64, *, 
     tall = np.random.default_rng(rng).standard_normal((max(shape), min(shape)))
     q, r = np.linalg.qr(tall)
     q *= np.sign(np.diag(r))
-    w: Array = gain * (q if fan_in >= fan_out else q.T)
-    return w.astype(dtype)
+    return (gain * (q if fan_in >= fan_out else q.T)).astype(dtype)
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:

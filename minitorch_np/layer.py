@@ -49,13 +49,14 @@ class Layer(Tree, ABC):
         if type(x) is not np.ndarray or x.dtype != self._dtype:
             x = as_floats(x, self._dtype, self, "x")
         if shape is not None:
-            sizes, expected = (x.shape[x.ndim + 1 - len(shape) :], shape[1:]) if shape[0] is ... else (x.shape, shape)
+            sizes, expected = x.shape, shape
+            if shape[0] is ...:
+                sizes, expected = sizes[x.ndim + 1 - len(shape) :], shape[1:]
             if sizes != expected and not _fits(sizes, expected):
                 raise ValueError(
                     f"{self!r} expects x of shape {shape_text(shape)}, got {x.shape}{_likely_fix(x, shape)}"
                 )
-        array: Array = x
-        return array
+        return x
 
     def keep(self, *values: Any, output: Array) -> None:
         """Remember `values` for the backward pass, and that dy must be like `output`."""

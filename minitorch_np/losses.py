@@ -81,8 +81,7 @@ class SquaredLoss(Loss):
         return np.square(prediction - target)
 
     def derivative(self, prediction: Array, target: Array) -> Array:
-        gradient: Array = 2.0 * (prediction - target)
-        return gradient
+        return 2.0 * (prediction - target)
 
 
 def _likely_fix(prediction: Array, target: Array) -> str:

@@ -22,5 +22,4 @@ def zero_where(mask: Array, a: Array) -> Array:
     b: Array = mask.astype(bits)
     b -= 1  # false: −1, every bit set; true: 0
     b &= a.view(bits)
-    zeroed: Array = b.view(a.dtype)
-    return zeroed
+    return b.view(a.dtype)

@@ -28,6 +28,7 @@ class Optimizer(ABC):
     """
 
     update: Callable[..., None]
+    flags: tuple[str, ...] = ()  # the options that are True or False; the others are numbers
 
     def __init__(self, params: Params, **defaults: Any) -> None:
         self.defaults = defaults
@@ -48,11 +49,10 @@ class Optimizer(ABC):
     def check(self, options: Mapping[str, Any]) -> None:
         """Raise ValueError where the options make no sense."""
         for name, value in options.items():
-            number = isinstance(value, int | float)
-            if isinstance(self.defaults[name], bool):
+            if name in self.flags:
                 if not isinstance(value, bool):
                     raise TypeError(f"{self._name} expects {name} to be True or False, got {value!r}")
-            elif not number or not value >= 0:
+            elif isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
                 raise ValueError(f"{self._name} expects {name} to be a number, 0 or more, got {value!r}")
 
     def step(self) -> None:
@@ -185,6 +185,8 @@ class SGD(Optimizer):
     Raises ValueError for negative options, and for nesterov without momentum or with dampening.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.optim.SGD.html
     """
+
+    flags = ("nesterov", "maximize")
 
     def __init__(
         self,

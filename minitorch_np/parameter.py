@@ -115,6 +115,15 @@ class Parameter:
         self.dtype, self.home = data.dtype, home
         old.flags.writeable = False
 
+    def __getstate__(self) -> tuple[Array, Array | None, bool]:
+        return self._data, self._grad, self.has_grad  # a copy has no home
+
+    def __setstate__(self, state: tuple[Array, Array | None, bool]) -> None:
+        data, grad, has_grad = state
+        Parameter.__init__(self, data)
+        self.grad = grad
+        self.has_grad = has_grad
+
     def _fitting(self, value: Any, name: str) -> Array:
         array = as_floats(value, self.dtype, "Parameter", name)
         if array.shape != self.shape:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from minitorch_np.arrays import aligned_zeros
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from minitorch_np.parameter import Parameter
 
 BLOCK_BYTES = 128 * 1024  # a block, its gradient and what is computed from them stay in the L2 cache
-LINE_BYTES = 64
+GRAIN = 16  # elements; a parameter starts at a multiple of it, and so on a cache line
 
 Block = tuple["Array", "Array", dict[str, "Array"]]
 
@@ -39,22 +40,18 @@ class Storage:
                 f"convert the model with astype, or make a group for each"
             )
         self.dtype = self.parameters[0].dtype
-        line = LINE_BYTES // self.dtype.itemsize
-        self.starts, end = [], 0
-        for parameter in self.parameters:
-            self.starts.append(end)
-            end += -(-parameter.size // line) * line
-        self.starts.append(end)
-        self.data, self.grad = aligned_zeros(end, self.dtype), aligned_zeros(end, self.dtype)
+        starts = accumulate((-(-p.size // GRAIN) * GRAIN for p in self.parameters), initial=0)
+        self.starts = list(starts)
+        self.data, self.grad = self._zeros(), self._zeros()
         for i, parameter in enumerate(self.parameters):
             parameter.move(self.view(self.data, i), self.view(self.grad, i), home=self)
-        self.states = {name: self._aligned(state) for name, state in self.states.items()}
+        for name, old in self.states.items():
+            self.states[name] = self._zeros()
+            self.states[name][...] = old
         self._blocks: dict[tuple[int, int], list[Block]] = {}
 
-    def _aligned(self, state: Array) -> Array:
-        array = aligned_zeros(self.starts[-1], self.dtype)
-        array[: len(state)] = state
-        return array
+    def _zeros(self) -> Array:
+        return aligned_zeros(self.starts[-1], self.dtype)
 
     def view(self, flat: Array, i: int) -> Array:
         """The part of a flat array that belongs to parameter i, in its shape."""
@@ -65,7 +62,7 @@ class Storage:
         """Have a state for each of the names; a new one holds zeros, and steps are counted from it."""
         for name in names:
             if name not in self.states:
-                self.states[name] = aligned_zeros(len(self.data), self.dtype)
+                self.states[name] = self._zeros()
                 self.steps = [0] * len(self.parameters)
                 self._blocks.clear()
 

@@ -108,6 +108,12 @@ def test_copies_are_independent():
     again = copy.deepcopy(parameter)
     again.data[:] = 1
     assert parameter.data.tolist() == [0, 0]
+    assert again.home is None
+    assert not again.has_grad
+    parameter.add_grad(np.ones(2))
+    again = copy.deepcopy(parameter)
+    assert again.has_grad
+    assert again.grad.tolist() == [1, 1]
 
 
 def test_repr():

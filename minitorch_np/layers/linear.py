@@ -64,7 +64,7 @@ class Linear(Layer):
 
     def forward(self, x: Array) -> Array:
         x = self.expect(x, (..., self.in_features))
-        y: Array = _rows(x).dot(self.weight.data)  # (N, in)(in, out)
+        y = _rows(x).dot(self.weight.data)  # (N, in)(in, out)
         if self.bias is not None:
             y += self.bias.data
         if x.ndim != 2:
@@ -80,7 +80,7 @@ class Linear(Layer):
             self.bias.add_grad(np.add.reduce, dy_rows)  # Σ over N
         if not input_grad:
             return None
-        dx: Array = dy_rows.dot(self.weight.data.T)  # (N, out)(out, in)
+        dx = dy_rows.dot(self.weight.data.T)  # (N, out)(out, in)
         return dx if x.ndim == 2 else dx.reshape(x.shape)
 
     def __repr__(self) -> str:

@@ -122,12 +122,12 @@ def test_one_layer_at_two_places_is_refused_and_nothing_changes():
     with pytest.raises(ValueError, match=r"ReLU\(\) stands at two places of a network, '0' and '2.0'"):
         mt.Sequential(relu, mt.Linear(2, 2), mt.Sequential(relu))
     model = mt.Sequential(relu)
-    for wrong in (relu, mt.Sequential(relu), model):
+    for wrong in (relu, mt.Sequential(relu)):
         with pytest.raises(ValueError, match="stands at two places"):
             model.append(wrong)
-    empty = mt.Sequential()
-    with pytest.raises(ValueError, match="cannot contain itself"):
-        empty.append(mt.Sequential(empty))
+    for wrong in (model, mt.Sequential(model)):
+        with pytest.raises(ValueError, match="cannot contain itself"):
+            model.append(wrong)
     assert repr(model) == "Sequential(ReLU())"
 
 

@@ -49,15 +49,12 @@ def test_rng_is_an_int_a_generator_or_none():
         mt.Linear(3, 2, rng=7).weight.data == mt.Linear(3, 2, rng=np.random.default_rng(7)).weight.data
     ).all()
     assert (mt.Linear(3, 2).weight.data != mt.Linear(3, 2).weight.data).any()
-    state = np.random.get_state()[1].copy()
-    mt.Linear(3, 2)
-    assert (np.random.get_state()[1] == state).all()
 
 
 def test_init_is_a_name_or_a_function():
     assert (mt.Linear(3, 2, init="ones").weight.data == 1).all()
     assert (mt.Linear(3, 2, init=lambda shape, rng, dtype: np.full(shape, 4, dtype)).weight.data == 4).all()
-    with pytest.raises(ValueError, match="init must be a function .* zeros, ones.*; got 'he'"):
+    with pytest.raises(ValueError, match=r"init must be a function .* zeros, ones.*; got 'he'"):
         mt.Linear(3, 2, init="he")
     with pytest.raises(
         ValueError, match=r"expects init to return float64 numbers of shape \(3, 2\), got .*\(2, 3\)"

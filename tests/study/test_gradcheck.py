@@ -1,0 +1,106 @@
+"""The checker, on layers that are wrong on purpose."""
+
+import numpy as np
+import pytest
+
+import minitorch_np as mt
+from minitorch_np.study.gradcheck import gradcheck
+
+X = np.random.default_rng(0).standard_normal((5, 4))
+
+
+class Wrong(mt.Linear):
+    """Linear with one mistake."""
+
+    def __init__(self, mistake):
+        super().__init__(4, 3, rng=0)
+        self.mistake = mistake
+
+    def backward(self, dy, input_grad=True):
+        dy, x = self.kept(dy)
+        weight, bias, dx = x.T @ dy, dy.sum(axis=0), dy @ self.weight.data.T
+        match self.mistake:
+            case "factor 2":
+                weight = 2 * weight
+            case "sign":
+                dx = -dx
+            case "bias averaged":
+                bias = bias / len(x)
+            case "bias left out":
+                bias = 0 * bias
+            case "one element":
+                weight[1, 2] += 1e-3
+            case "nan":
+                dx[0, 0] = np.nan
+            case "shape":
+                dx = dx.T
+            case "nothing":
+                return None
+        self.weight.add_grad(weight)
+        self.bias.add_grad(bias)
+        return dx
+
+
+@pytest.mark.parametrize(
+    ("mistake", "said"),
+    [
+        ("factor 2", r"weight: at \[\d, \d\] backward says"),
+        ("sign", r"x: at \[\d, \d\] backward says"),
+        ("bias averaged", r"bias: at \[\d\]"),
+        ("bias left out", r"bias: at \[\d\] backward says 0.0"),
+        ("one element", r"weight: at \[1, 2\]"),
+        ("nan", r"x: at \[0, 0\] backward says nan"),
+        ("shape", r"x: the gradient should be an array of shape \(5, 4\), got \(4, 5\)"),
+        ("nothing", r"x: the gradient should be an array of shape \(5, 4\), got \(\)"),
+    ],
+)
+def test_a_wrong_layer_is_found(mistake, said):
+    with pytest.raises(ValueError, match=said):
+        gradcheck(Wrong(mistake), X, rng=0)
+    assert gradcheck(Wrong(mistake), X, rng=0, raise_exception=False) is False
+
+
+def test_the_same_layer_without_a_mistake_is_right():
+    assert gradcheck(Wrong(None), X, rng=0) is True
+
+
+def test_a_mistake_that_a_sum_of_outputs_lets_pass_is_found():
+    class Softmax(mt.Layer):
+        """With the gradient of Σ y, which is 0, for any dy."""
+
+        def forward(self, x):
+            y = np.exp(x) / np.exp(x).sum(axis=-1, keepdims=True)
+            self.keep(y, output=y)
+            return y
+
+        def backward(self, dy):
+            dy, y = self.kept(dy)
+            return 0 * dy
+
+    assert not gradcheck(Softmax(), X, rng=0, raise_exception=False)
+
+
+def test_a_wrong_loss_is_found():
+    class Halved(mt.SquaredLoss):
+        def derivative(self, prediction, target):
+            return prediction - target
+
+    with pytest.raises(ValueError, match=r"Halved\(\) has a wrong gradient:\n  prediction: at"):
+        gradcheck(Halved(), X, np.zeros_like(X))
+
+
+def test_all_that_is_changed_on_the_way_is_put_back():
+    layer = mt.Linear(4, 3, rng=0)
+    layer.weight.add_grad(np.full((4, 3), 7.0))
+    x, state = X.copy(), layer.state_dict()
+    gradcheck(layer, x)
+    assert (x == X).all()
+    assert all((state[name] == p.data).all() for name, p in layer.named_parameters())
+    assert layer.weight.has_grad
+    assert (layer.weight.grad == 7).all()
+    assert not layer.bias.has_grad
+
+
+def test_float32_is_too_coarse():
+    with pytest.raises(ValueError, match="expects a float64 layer"):
+        gradcheck(mt.Linear(4, 3, dtype="float32"), X)

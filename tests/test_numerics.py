@@ -1,0 +1,29 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from minitorch_np.numerics import zero_where
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@given(data=st.data())
+def test_zero_where_is_a_masked_assignment_to_a_copy(dtype, data):
+    shape = data.draw(st.sampled_from([(), (0,), (7,), (3, 4), (2, 0, 3)]))
+    a = data.draw(arrays(dtype, shape))
+    mask = data.draw(arrays(bool, shape))
+    expected = a.copy()
+    expected[mask] = 0
+    before = a.tobytes()
+    result = zero_where(mask, a)
+    assert result.dtype == a.dtype
+    assert result.tobytes() == expected.tobytes()
+    assert a.tobytes() == before
+
+
+def test_zero_where_takes_any_layout():
+    a = np.random.default_rng(0).standard_normal((6, 8))
+    for view in (a.T, a[::2, ::3], a[::-1]):
+        expected = np.where(view < 0, 0.0, view)
+        assert (zero_where(view < 0, view) == expected).all()
