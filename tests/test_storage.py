@@ -38,13 +38,13 @@ def test_blocks_cover_the_parameters_once():
 
 
 def test_runs_are_parameters_side_by_side_with_equally_many_steps():
-    params = parameters(8, 8, 8, 8)
+    params = parameters(16, 16, 16, 16)
     storage = Storage(params)
     storage.steps = [0, 0, 4, 0]
     for i in (0, 1, 2):
-        params[i].add_grad(np.ones(8))
+        params[i].add_grad(np.ones(16))
     found = storage.fresh()
-    assert [(step, sum(w.size for w, _, _ in blocks)) for step, blocks in found] == [(1, 16), (5, 8)]
+    assert [(step, sum(w.size for w, _, _ in blocks)) for step, blocks in found] == [(1, 32), (5, 16)]
     assert storage.steps == [1, 1, 5, 0]
 
 

@@ -40,7 +40,7 @@ def first_difference(ours: Array, theirs: Array) -> Difference | None:
 
 
 def _bits(a: Array) -> Array:
-    return np.ascontiguousarray(a).view(np.int64 if a.dtype.itemsize == 8 else np.int32)
+    return np.asarray(a).view(np.int64 if a.dtype.itemsize == 8 else np.int32)
 
 
 def _ordinal(value: Any) -> int:

@@ -29,7 +29,7 @@ class Wrong(mt.Linear):
             case "bias left out":
                 bias = 0 * bias
             case "one element":
-                weight[1, 2] += 1e-3
+                weight[1, 2] += 0.1
             case "nan":
                 dx[0, 0] = np.nan
             case "shape":
@@ -47,7 +47,7 @@ class Wrong(mt.Linear):
         ("factor 2", r"weight: at \[\d, \d\] backward says"),
         ("sign", r"x: at \[\d, \d\] backward says"),
         ("bias averaged", r"bias: at \[\d\]"),
-        ("bias left out", r"bias: at \[\d\] backward says 0.0"),
+        ("bias left out", r"bias: at \[\d\] backward says -?0.0,"),
         ("one element", r"weight: at \[1, 2\]"),
         ("nan", r"x: at \[0, 0\] backward says nan"),
         ("shape", r"x: the gradient should be an array of shape \(5, 4\), got \(4, 5\)"),
@@ -70,11 +70,11 @@ def test_a_mistake_that_a_sum_of_outputs_lets_pass_is_found():
 
         def forward(self, x):
             y = np.exp(x) / np.exp(x).sum(axis=-1, keepdims=True)
-            self.keep(y, output=y)
+            self.keep(output=y)
             return y
 
         def backward(self, dy):
-            dy, y = self.kept(dy)
+            (dy,) = self.kept(dy)
             return 0 * dy
 
     assert not gradcheck(Softmax(), X, rng=0, raise_exception=False)
