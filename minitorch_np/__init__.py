@@ -6,7 +6,8 @@ from minitorch_np.layers.activations import Activation, ReLU, Tanh
 from minitorch_np.layers.containers import Sequential
 from minitorch_np.layers.linear import Linear
 from minitorch_np.losses import Loss, SquaredLoss
-from minitorch_np.optimizers import SGD, Optimizer
+from minitorch_np.optimizers.optimizer import Optimizer
+from minitorch_np.optimizers.sgd import SGD
 from minitorch_np.parameter import Parameter
 
 __version__ = "0.1.0"

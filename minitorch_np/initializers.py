@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from minitorch_np.arrays import Array
 
-Shape = tuple[int, ...]
-Rng = np.random.Generator | int | None
-Initializer = Callable[[Shape, np.random.Generator, Any], Any]
+    Shape = tuple[int, ...]
+    Rng = np.random.Generator | int | None
+    Initializer = Callable[[Shape, np.random.Generator, Any], Any]
 
 
 def zeros(shape: Shape, rng: Rng = None, dtype: DTypeLike = np.float64) -> Array:

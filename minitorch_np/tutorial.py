@@ -17,7 +17,7 @@ from minitorch_np.layers.activations import ReLU
 from minitorch_np.layers.containers import Sequential
 from minitorch_np.layers.linear import Linear
 from minitorch_np.losses import SquaredLoss
-from minitorch_np.optimizers import SGD
+from minitorch_np.optimizers.sgd import SGD
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike

@@ -1,0 +1,128 @@
+"""Imports go one way, down the levels of the package."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import minitorch_np
+
+PACKAGE = Path(minitorch_np.__file__).parent
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+# A module imports only from levels before its own; those on one level do not import each other.
+LEVELS = [
+    ["arrays"],
+    ["numerics", "initializers", "state"],
+    ["parameter"],
+    ["storage", "tree"],
+    ["layer"],
+    ["optimizers.optimizer"],
+    ["layers", "losses", "optimizers", "schedules"],
+    ["training"],
+    ["study.bits", "study.machine", "study.plots"],
+    ["study", "interop"],
+    ["tutorial"],
+    [""],
+    ["cli"],
+    ["__main__"],
+]
+OPTIONAL = {"torch", "safetensors", "onnx", "mpi4py", "tqdm"}
+
+
+def module(path):
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def level(name):
+    for prefix in (name, name.rpartition(".")[0], name.split(".")[0]):
+        for i, level in enumerate(LEVELS):
+            if prefix in level:
+                return i
+    raise AssertionError(f"{name} stands on no level")
+
+
+def imported(tree):
+    """(module, names, whether it happens on import) for every import outside TYPE_CHECKING."""
+    hidden = [
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    ]
+    inside = [
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        for inner in ast.walk(node)
+    ]
+    for node in ast.walk(tree):
+        if node in hidden:
+            continue
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, [], node not in inside) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            yield node.module, [alias.name for alias in node.names], node not in inside
+
+
+def own_modules(name, names):
+    """The package's modules that an import reaches."""
+    base = name.removeprefix("minitorch_np").lstrip(".")
+    found = [f"{base}.{n}".lstrip(".") for n in names]
+    inner = [n for n in found if (PACKAGE / Path(*n.split("."))).with_suffix(".py").exists()]
+    return inner or [base]
+
+
+@pytest.mark.parametrize("path", FILES, ids=module)
+def test_imports_go_down_the_levels(path):
+    here = module(path)
+    for name, names, _ in imported(ast.parse(path.read_text())):
+        if name.split(".")[0] == "minitorch_np":
+            for other in own_modules(name, names):
+                if here == "" and other.split(".")[0] in ("study", "tutorial", "cli", "interop"):
+                    raise AssertionError(f"the package itself imports {other}")
+                assert level(other) < level(here), f"{here or 'minitorch_np'} imports {other}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=module)
+def test_only_numpy_matplotlib_and_the_standard_library_are_imported(path):
+    for name, _, at_import in imported(ast.parse(path.read_text())):
+        top = name.split(".")[0]
+        allowed = top in sys.stdlib_module_names or top in ("numpy", "minitorch_np")
+        if top == "matplotlib":
+            allowed = module(path) == "study.plots"
+        if top in OPTIONAL:
+            allowed = not at_import
+        assert allowed, name
+
+
+@pytest.mark.parametrize("path", FILES, ids=module)
+def test_a_file_has_one_idea_and_says_it(path):
+    tree = ast.parse(path.read_text())
+    assert len(path.read_text().splitlines()) <= 220
+    if path.name != "__init__.py" or path.parent == PACKAGE:
+        assert ast.get_docstring(tree)
+    assert not [node for node in ast.walk(tree) if isinstance(node, ast.Assert)]
+
+
+def test_the_public_names_are_the_public_names():
+    names = "SGD Activation Layer Linear Loss Optimizer Parameter ReLU Sequential SquaredLoss Tanh initializers"
+    assert set(minitorch_np.__all__) == set(names.split())
+    for name in minitorch_np.__all__:
+        assert getattr(minitorch_np, name).__doc__
+
+
+def test_import_brings_numpy_and_neither_matplotlib_nor_an_extra():
+    code = (
+        "import sys, numpy; before = set(sys.modules); import minitorch_np; print(*set(sys.modules) - before)"
+    )
+    out = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    others = {name.split(".")[0] for name in out} - {"minitorch_np"}
+    assert others <= set(sys.stdlib_module_names)
+    assert not {"matplotlib", "inspect", "dataclasses", "argparse"} & others
