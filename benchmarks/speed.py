@@ -1,0 +1,201 @@
+"""Time a step of this framework against the handwritten loop and other peers, all in one run.
+
+    python benchmarks/speed.py             every workload
+    python benchmarks/speed.py tiny        one of: tutorial, tiny, sweep, import
+
+Every peer lives in a process of its own, so that none inherits another's memory or threads. The
+processes take turns, a burst of steps each, so that what else the machine does meets all of them; the
+ratios are medians of the ratios within a turn. Peers that are not installed are named as missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+from statistics import median
+from time import perf_counter
+
+import peers
+from peers import Workload
+
+from minitorch_np.study import machine
+
+BURST = 0.04  # seconds
+NO_FAULTS = {"MALLOC_MMAP_THRESHOLD_": "1000000000", "MALLOC_TRIM_THRESHOLD_": "1000000000"}
+PEERS = {  # name: function in peers, what has to be installed, environment
+    "handwritten": ("handwritten", "numpy", NO_FAULTS),
+    "handwritten, as it comes": ("handwritten", "numpy", {}),
+    "minitorch_np": ("minitorch_np", "numpy", {}),
+    "bare matrix products": ("floor", "numpy", {}),
+    "torch eager": ("torch_eager", "torch", {}),
+    "torch handwritten": ("torch_handwritten", "torch", {}),
+    "scikit-learn": ("scikit_learn", "sklearn", {}),
+}
+
+
+class Worker:
+    """A peer in a process of its own, which times a burst of steps for every line it reads."""
+
+    def __init__(self, function: str, work: Workload, environment: dict[str, str]) -> None:
+        threads = dict.fromkeys(
+            ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(work.threads)
+        )
+        self.process = subprocess.Popen(
+            [sys.executable, __file__, "--worker", function, json.dumps(work)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | threads | environment,
+        )
+
+    def burst(self) -> tuple[float, float]:
+        """Seconds and page faults a step."""
+        print("go", file=self.process.stdin, flush=True)
+        seconds, faults = map(float, self.process.stdout.readline().split())
+        return seconds, faults
+
+    def close(self) -> None:
+        self.process.communicate()
+
+
+def serve(function: str, work: Workload) -> None:
+    """The worker's side."""
+    import resource
+
+    def faults() -> int:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+    run = getattr(peers, function)(work)
+    run(20)
+    start = perf_counter()
+    run(5)
+    steps = max(3, round(5 * BURST / (perf_counter() - start)))
+    for _ in sys.stdin:
+        run(2)  # after the pause
+        before, start = faults(), perf_counter()
+        run(steps)
+        seconds = (perf_counter() - start) / steps
+        print(seconds, (faults() - before) / steps, flush=True)
+
+
+def measure(work: Workload, names: Sequence[str], turns: int) -> dict[str, list[tuple[float, float]]]:
+    """The bursts of each peer."""
+    workers = {name: Worker(PEERS[name][0], work, PEERS[name][2]) for name in names}
+    try:
+        bursts: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
+        for worker in workers.values():
+            worker.burst()
+        for _ in range(turns):
+            for name, worker in workers.items():
+                bursts[name].append(worker.burst())
+        return bursts
+    finally:
+        for worker in workers.values():
+            worker.close()
+
+
+def ratio(bursts: dict[str, list[tuple[float, float]]], name: str, base: str) -> float:
+    return median(a / b for (a, _), (b, _) in zip(bursts[name], bursts[base], strict=True))
+
+
+def installed(names: Sequence[str]) -> list[str]:
+    missing = [name for name in names if find_spec(PEERS[name][1]) is None]
+    if missing:
+        print(f"not installed, so missing here: {', '.join(missing)}")
+    return [name for name in names if name not in missing]
+
+
+def compare(title: str, work: Workload, names: Sequence[str], turns: int) -> None:
+    """Print a table of peers for one workload."""
+    bursts = measure(work, names, turns)
+    print(f"\n**{title}, {work.dtype}, {work.threads} thread{'s' if work.threads > 1 else ''}**\n")
+    print("| | median µs a step | minimum | ratio to handwritten | to bare products | page faults a step |")
+    print("|---|---:|---:|---:|---:|---:|")
+    for name in names:
+        seconds = [burst[0] for burst in bursts[name]]
+        ratios = f"{ratio(bursts, name, 'handwritten'):.2f} | {ratio(bursts, name, 'bare matrix products'):.2f}"
+        faults = median(burst[1] for burst in bursts[name])
+        print(f"| {name} | {1e6 * median(seconds):.0f} | {1e6 * min(seconds):.0f} | {ratios} | {faults:.0f} |")
+
+
+def tutorial(turns: int) -> None:
+    """The tutorial's network at both precisions, on one and two threads."""
+    names = installed(list(PEERS))
+    for dtype in ("float64", "float32"):
+        for threads in (1, 2):
+            compare("batch 64, 1000-100-10", Workload(64, (1000, 100, 10), dtype, threads), names, turns)
+
+
+def tiny(turns: int) -> None:
+    """A small network with momentum, where a step is all overhead."""
+    names = installed([name for name in PEERS if name != "torch handwritten"])
+    work = Workload(32, (16, 64, 64, 1), "float32", bias=True, momentum=0.9)
+    compare("batch 32, 16-64-64-1 with biases, momentum 0.9", work, names, turns)
+
+
+def sweep(turns: int) -> None:
+    """How the time grows with batch and width against the bare matrix products."""
+    names = ["handwritten", "handwritten, as it comes", "minitorch_np", "bare matrix products"]
+    print("\n**1000-width-10, float64, 1 thread: µs a step**\n")
+    print(
+        "| batch | width | products | handwritten | as it comes | minitorch_np | to handwritten | to products |"
+    )
+    print("|---:|---:|---:|---:|---:|---:|---:|---:|")
+    for batch in (1, 16, 64, 256, 1024):
+        for width in (1, 16, 100, 512, 2048):
+            bursts = measure(Workload(batch, (1000, width, 10)), names, turns)
+            hand, comes, ours, products = (1e6 * median(s for s, _ in bursts[name]) for name in names)
+            to_hand, to_products = ratio(bursts, names[2], names[0]), ratio(bursts, names[2], names[3])
+            print(
+                f"| {batch} | {width} | {products:.0f} | {hand:.0f} | {comes:.0f} | {ours:.0f} "
+                f"| {to_hand:.2f} | {to_products:.2f} |",
+                flush=True,
+            )
+
+
+def imports(turns: int) -> None:
+    """What `import` costs, as whole processes."""
+    modules = [
+        m for m in ("numpy", "minitorch_np", "torch", "sklearn.neural_network") if find_spec(m.split(".")[0])
+    ]
+    times: dict[str, list[float]] = {module: [] for module in modules}
+    for turn in range(turns + 1):
+        for module in modules:
+            start = perf_counter()
+            subprocess.run([sys.executable, "-c", f"import {module}"], check=True)
+            if turn:
+                times[module].append(perf_counter() - start)
+    print(
+        "\n**a process that imports a module and ends**\n\n| | median ms | minimum | more than numpy |\n|---|---:|---:|---:|"
+    )
+    for module, seconds in times.items():
+        more = median(a - b for a, b in zip(seconds, times["numpy"], strict=True))
+        print(f"| {module} | {1e3 * median(seconds):.0f} | {1e3 * min(seconds):.0f} | {1e3 * more:.1f} |")
+
+
+WORKLOADS = {"tutorial": tutorial, "tiny": tiny, "sweep": sweep, "import": imports}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("workload", nargs="?", choices=list(WORKLOADS), help="all of them without")
+    parser.add_argument("--turns", type=int, default=25, help="bursts of each peer (25)")
+    parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.worker:
+        function, work = options.worker
+        batch, widths, *rest = json.loads(work)
+        serve(function, Workload(batch, tuple(widths), *rest))
+        return
+    print(f"{machine.cpu()}; {machine.description()}; Python {sys.version.split()[0]}")
+    for name in [options.workload] if options.workload else WORKLOADS:
+        WORKLOADS[name](options.turns)
+
+
+if __name__ == "__main__":
+    main()
