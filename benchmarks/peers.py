@@ -65,11 +65,13 @@ def handwritten(work: Workload) -> Run:
             grad_y_pred = 2.0 * (y_pred - y)
             grad_w3 = h2_relu.T.dot(grad_y_pred)
             grad_b3 = grad_y_pred.sum(axis=0)
-            grad_h2 = grad_y_pred.dot(w3.T)
+            grad_h2_relu = grad_y_pred.dot(w3.T)
+            grad_h2 = grad_h2_relu.copy()
             grad_h2[h2 < 0] = 0
             grad_w2 = h1_relu.T.dot(grad_h2)
             grad_b2 = grad_h2.sum(axis=0)
-            grad_h1 = grad_h2.dot(w2.T)
+            grad_h1_relu = grad_h2.dot(w2.T)
+            grad_h1 = grad_h1_relu.copy()
             grad_h1[h1 < 0] = 0
             grad_w1 = x.T.dot(grad_h1)
             grad_b1 = grad_h1.sum(axis=0)

@@ -170,9 +170,8 @@ def imports(turns: int) -> None:
             subprocess.run([sys.executable, "-c", f"import {module}"], check=True)
             if turn:
                 times[module].append(perf_counter() - start)
-    print(
-        "\n**a process that imports a module and ends**\n\n| | median ms | minimum | more than numpy |\n|---|---:|---:|---:|"
-    )
+    print("\n**a process that imports a module and ends**\n")
+    print("| | median ms | minimum | more than numpy |\n|---|---:|---:|---:|")
     for module, seconds in times.items():
         more = median(a - b for a, b in zip(seconds, times["numpy"], strict=True))
         print(f"| {module} | {1e3 * median(seconds):.0f} | {1e3 * min(seconds):.0f} | {1e3 * more:.1f} |")

@@ -32,7 +32,7 @@ def as_floats(value: Any, dtype: np.dtype[Any] | None, owner: object, name: str)
     numbers of a list. Floats of another precision, complex numbers, strings and objects raise
     TypeError: which of the two precisions was meant is not ours to guess.
     """
-    if type(value) is np.ndarray and (value.dtype == dtype if dtype else value.dtype in FLOATS):
+    if type(value) is np.ndarray and (value.dtype is dtype or (dtype is None and value.dtype in FLOATS)):
         return value
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"{owner} expects {name} without a mask: fill it, {name}.filled(0)")

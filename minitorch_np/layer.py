@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy import ndarray
 
 from minitorch_np.arrays import as_floats, shape_text
 from minitorch_np.tree import Tree
@@ -46,13 +47,11 @@ class Layer(Tree, ABC):
 
         `shape` holds sizes; a leading `...` stands for any number of axes, None for any size.
         """
-        if type(x) is not np.ndarray or x.dtype != self._dtype:
+        if type(x) is not ndarray or x.dtype is not self._dtype:
             x = as_floats(x, self._dtype, self, "x")
         if shape is not None:
-            sizes, expected = x.shape, shape
-            if shape[0] is ...:
-                sizes, expected = sizes[x.ndim + 1 - len(shape) :], shape[1:]
-            if sizes != expected and not _fits(sizes, expected):
+            sizes, expected = (x.shape[1 - len(shape) :], shape[1:]) if shape[0] is ... else (x.shape, shape)
+            if sizes != expected and not _fits(x.shape, shape):
                 raise ValueError(
                     f"{self!r} expects x of shape {shape_text(shape)}, got {x.shape}{_likely_fix(x, shape)}"
                 )
@@ -67,7 +66,7 @@ class Layer(Tree, ABC):
         if self._kept is None:
             raise RuntimeError(f"{self!r} has nothing kept: call forward before each backward")
         shape, dtype, values = self._kept
-        if type(dy) is not np.ndarray or dy.dtype != dtype:
+        if type(dy) is not ndarray or dy.dtype is not dtype:
             if dy is None:
                 raise TypeError(
                     f"{self!r} expects dy of shape {shape}, got None: does the layer after it return dx?"
@@ -91,8 +90,10 @@ class Layer(Tree, ABC):
         return f"{type(self).__name__}()"
 
 
-def _fits(sizes: tuple[int, ...], expected: tuple[int | None, ...]) -> bool:
-    return len(sizes) == len(expected) and all(e in (None, s) for s, e in zip(sizes, expected, strict=True))
+def _fits(sizes: tuple[int, ...], shape: tuple[Any, ...]) -> bool:
+    if shape[0] is ...:
+        sizes, shape = sizes[max(0, len(sizes) - len(shape) + 1) :], shape[1:]
+    return len(sizes) == len(shape) and all(e in (None, s) for s, e in zip(sizes, shape, strict=True))
 
 
 def _likely_fix(x: Array, shape: tuple[Any, ...]) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Parameter:
     """`data` and `grad`, two arrays of one shape and dtype.
 
-    A backward pass puts the gradient there with `add_grad`: the first one writes into the kept
+    A backward pass puts the gradient there with `accumulate`: the first one writes into the kept
     `grad` array, a second one before it is used adds to it. An optimizer's `step()` uses it up, so
     the next backward overwrites it. `has_grad` says whether there is one that was not used.
 
@@ -72,24 +72,23 @@ class Parameter:
     def size(self) -> int:
         return self._data.size
 
-    def add_grad(self, gradient: Callable[..., Any] | Array, *args: Any, **options: Any) -> None:
-        """Put a gradient into `grad`, or add it to one that is there and was not used.
+    def add_grad(self, gradient: Array) -> None:
+        """Put a gradient into `grad`, or add it to one that is there and was not used."""
+        self.accumulate(np.positive, self._fitting(gradient, "grad"))
 
-        `gradient` is an array, or a NumPy function with `out=` that is called with the other
-        arguments and writes straight into the kept array: `weight.add_grad(np.matmul, x.T, dy)`.
+    def accumulate(self, function: Callable[..., Any], *arrays: Array) -> None:
+        """`add_grad` of what a NumPy function makes of the arrays, written straight into `grad`.
+
+        `weight.accumulate(np.matmul, x.T, dy)` needs no array besides `grad`.
         """
-        if callable(gradient):
-            write = gradient
+        if self.has_grad:
+            if self._spare is None:
+                self._spare = np.empty_like(self._grad)
+            function(*arrays, out=self._spare)
+            self.grad += self._spare
         else:
-            write, args = np.positive, (self._fitting(gradient, "grad"),)
-        if not self.has_grad:
-            write(*args, out=self.grad if self._grad is None else self._grad, **options)
+            function(*arrays, out=self.grad if self._grad is None else self._grad)
             self.has_grad = True
-            return
-        if self._spare is None:
-            self._spare = np.empty_like(self.grad)
-        write(*args, out=self._spare, **options)
-        self.grad += self._spare
 
     def zero_grad(self) -> None:
         """Throw the gradient away."""

@@ -72,24 +72,28 @@ class Storage:
         Marks the gradients as used. Parameters that stand side by side and have made equally many
         steps share blocks.
         """
-        runs: list[tuple[int, int, int]] = []  # number of the step, first parameter, end
-        for i, parameter in enumerate(self.parameters):
+        for parameter in self.parameters:
             if parameter.home is not self:
                 self._gather()
+        runs = []
+        first, step = 0, 0  # of the run that goes on; 0: no gradients
+        for i, parameter in enumerate(self.parameters):
+            now = 0
             if parameter.has_grad:
                 parameter.has_grad = False
-                self.steps[i] = step = self.steps[i] + 1
-                if runs and runs[-1][0] == step and runs[-1][2] == i:
-                    runs[-1] = step, runs[-1][1], i + 1
-                else:
-                    runs.append((step, i, i + 1))
-        fresh = []
-        for step, first, end in runs:
-            blocks = self._blocks.get((first, end))
-            if blocks is None:
-                blocks = self._blocks[first, end] = self._cut(self.starts[first], self.starts[end])
-            fresh.append((step, blocks))
-        return fresh
+                self.steps[i] = now = self.steps[i] + 1
+            if now != step:
+                if step:
+                    runs.append((step, self._between(first, i)))
+                first, step = i, now
+        if step:
+            runs.append((step, self._between(first, len(self.parameters))))
+        return runs
+
+    def _between(self, first: int, end: int) -> list[Block]:
+        if (first, end) not in self._blocks:
+            self._blocks[first, end] = self._cut(self.starts[first], self.starts[end])
+        return self._blocks[first, end]
 
     def _cut(self, start: int, end: int) -> list[Block]:
         size = BLOCK_BYTES // self.dtype.itemsize

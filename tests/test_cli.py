@@ -153,11 +153,11 @@ def test_show_without_a_screen(capsys):
 
 
 def test_a_closed_pipe_ends_it_quietly():
-    program = start("--steps", "2000", "--every", "1", "--batch", "1", "--hidden", "1", "--no-plot")
-    assert program.stdout.readline()
-    program.stdout.close()
-    assert program.stderr.read() == ""
-    assert program.wait(30) == 141
+    with start("--steps", "2000", "--every", "1", "--batch", "1", "--hidden", "1", "--no-plot") as program:
+        assert program.stdout.readline()
+        program.stdout.close()
+        assert program.stderr.read() == ""
+        assert program.wait(30) == 141
 
 
 def test_ctrl_c_ends_it_quietly():

@@ -132,6 +132,19 @@ def test_a_step_without_gradients_is_an_error():
         optimizer.step()
 
 
+def test_options_that_are_changed_are_checked_at_the_next_step():
+    params = parameters(2)
+    optimizer = mt.SGD(params)
+    give(params)
+    optimizer.param_groups[0]["lr"] = -1.0
+    with pytest.raises(ValueError, match=r"expects lr to be a number, 0 or more, got -1\.0"):
+        optimizer.step()
+    assert params[0].data.tolist() == [1, 1]
+    optimizer.param_groups[0]["lr"] = 0.5
+    optimizer.step()
+    assert params[0].data.tolist() == [0.5, 0.5]
+
+
 def test_a_learning_rate_that_is_a_numpy_number_changes_no_bits():
     results = []
     for lr in (0.1, np.float64(0.1)):

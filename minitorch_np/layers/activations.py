@@ -34,8 +34,8 @@ class Activation(Layer):
     def forward(self, x: Array) -> Array:
         x = self.expect(x)
         y = self.function(x)
-        if y.dtype != x.dtype or y.shape != x.shape:
-            raise self._changed("function", x, y)
+        if y.dtype is not x.dtype or y.shape != x.shape:
+            self._expect_like(x, y, "function")
         self.keep(x, y, output=y)
         return y
 
@@ -44,15 +44,16 @@ class Activation(Layer):
         if not input_grad:
             return None
         dx = self.gradient(dy, x, y)
-        if dx.dtype != x.dtype or dx.shape != x.shape:
-            raise self._changed("derivative", x, dx)
+        if dx.dtype is not x.dtype or dx.shape != x.shape:
+            self._expect_like(x, dx, "derivative")
         return dx
 
-    def _changed(self, maker: str, x: Array, result: Array) -> TypeError:
-        return TypeError(
-            f"{self!r}.{maker} must keep shape and dtype, but x is {x.dtype} {x.shape} and the result "
-            f"{result.dtype} {result.shape}: are its constants Python numbers, its operations elementwise?"
-        )
+    def _expect_like(self, x: Array, result: Array, maker: str) -> None:
+        if result.dtype != x.dtype or result.shape != x.shape:
+            raise TypeError(
+                f"{self!r}.{maker} must keep shape and dtype, but x is {x.dtype} {x.shape} and the result "
+                f"{result.dtype} {result.shape}: are its constants Python numbers, its operations elementwise?"
+            )
 
 
 class ReLU(Activation):

@@ -64,24 +64,26 @@ class Linear(Layer):
 
     def forward(self, x: Array) -> Array:
         x = self.expect(x, (..., self.in_features))
-        y = _rows(x).dot(self.weight.data)  # (N, in)(in, out)
+        rows = x if x.ndim == 2 else x.reshape(-1, self.in_features)
+        y = rows.dot(self.weight.data)  # (N, in)(in, out)
         if self.bias is not None:
             y += self.bias.data
         if x.ndim != 2:
             y = y.reshape(*x.shape[:-1], self.out_features)
-        self.keep(x, output=y)
+        self.keep(rows, x.shape, output=y)
         return y
 
     def backward(self, dy: Array, input_grad: bool = True) -> Array | None:
-        dy, x = self.kept(dy)
-        dy_rows = _rows(dy)
-        self.weight.add_grad(np.matmul, _rows(x).T, dy_rows)  # (in, N)(N, out)
+        dy, x, x_shape = self.kept(dy)
+        if dy.ndim != 2:
+            dy = dy.reshape(-1, self.out_features)
+        self.weight.accumulate(np.matmul, x.T, dy)  # (in, N)(N, out)
         if self.bias is not None:
-            self.bias.add_grad(np.add.reduce, dy_rows)  # Σ over N
+            self.bias.accumulate(np.add.reduce, dy)  # Σ over N
         if not input_grad:
             return None
-        dx = dy_rows.dot(self.weight.data.T)  # (N, out)(out, in)
-        return dx if x.ndim == 2 else dx.reshape(x.shape)
+        dx = dy.dot(self.weight.data.T)  # (N, out)(out, in)
+        return dx if len(x_shape) == 2 else dx.reshape(x_shape)
 
     def __repr__(self) -> str:
         text = f"Linear({self.in_features}, {self.out_features}"
@@ -93,11 +95,6 @@ class Linear(Layer):
         if self.weight.dtype != np.float64:
             text += f", dtype={str(self.weight.dtype)!r}"
         return text + ")"
-
-
-def _rows(x: Array) -> Array:
-    """x (..., features) as a matrix (N, features), a view of it where the memory allows."""
-    return x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
 
 
 def _size(value: int, name: str) -> int:

@@ -34,6 +34,8 @@ class Optimizer(ABC):
         self.defaults = defaults
         self.param_groups: list[dict[str, Any]] = []
         self._storages: list[Storage] = []
+        self._seen: list[dict[str, Any]] = []  # the groups as they were at the last step
+        self._options: list[dict[str, Any]] = []  # and their options, checked
         if isinstance(params, Parameter | np.ndarray | Mapping | str):
             raise TypeError(f"{self._name} expects model.parameters(), got {type(params).__name__}")
         given: list[Any] = list(params)
@@ -58,16 +60,14 @@ class Optimizer(ABC):
     def step(self) -> None:
         """Update every parameter that has a fresh gradient, and use the gradients up."""
         stepped = False
-        for group, storage in zip(self.param_groups, self._storages, strict=True):
-            options = dict(group)
-            del options["params"]
-            for name, value in options.items():
-                if isinstance(value, np.generic):
-                    options[name] = value.item()  # a NumPy number would impose its own precision
-            storage.require(self.state_names(options))
-            for step, blocks in storage.fresh():
+        for i, group in enumerate(self.param_groups):
+            if group != self._seen[i]:
+                self._options[i] = options = self._checked(_options_of(group), group)
+                self._storages[i].require(self.state_names(options))
+                self._seen[i] = dict(group)
+            for step, blocks in self._storages[i].fresh():
+                self.update(blocks, step, **self._options[i])
                 stepped = True
-                self.update(blocks, step, **options)
         if not stepped:
             raise RuntimeError(
                 f"{self._name}.step() found no fresh gradient: call model.backward(loss.backward()) before it"
@@ -84,9 +84,7 @@ class Optimizer(ABC):
         if not isinstance(group, dict) or "params" not in group:
             raise TypeError(f"{self._name} expects a group to be a dict with 'params', got {group!r}")
         params = [group["params"]] if isinstance(group["params"], Parameter) else list(group["params"])
-        options = self._options(
-            {name: value for name, value in group.items() if name != "params"}, self.defaults
-        )
+        options = self._checked(_options_of(group), self.defaults)
         if not params:
             raise ValueError(f"{self._name} got a group without parameters")
         for parameter in params:
@@ -98,9 +96,11 @@ class Optimizer(ABC):
         if len(set(taken)) < len(taken):
             raise ValueError(f"{self._name} got a parameter twice: each belongs to one group, once")
         self._storages.append(Storage(params))
+        self._seen.append({})
+        self._options.append(options)
         self.param_groups.append({"params": params, **options})
 
-    def _options(self, given: Mapping[str, Any], otherwise: Mapping[str, Any]) -> dict[str, Any]:
+    def _checked(self, given: Mapping[str, Any], otherwise: Mapping[str, Any]) -> dict[str, Any]:
         unknown = [name for name in given if name not in self.defaults]
         if unknown:
             raise ValueError(
@@ -142,7 +142,7 @@ class Optimizer(ABC):
         before = [dict(group) for group in self.param_groups]
         try:
             for group, saved in zip(self.param_groups, state_dict["param_groups"], strict=True):
-                group.update(self._options({name: saved[name] for name in saved if name != "params"}, group))
+                group.update(self._checked(_options_of(saved), group))
             current, given = _by_key(self.state_dict()["state"]), _by_key(state_dict["state"])
             arrays, _ = fitting_state(self._name, current, given)
         except ValueError:
@@ -159,7 +159,7 @@ class Optimizer(ABC):
         return {"defaults": self.defaults, "groups": self.param_groups, "state": self.state_dict()}
 
     def __setstate__(self, saved: dict[str, Any]) -> None:
-        self.__dict__.update(defaults=saved["defaults"], param_groups=[], _storages=[])
+        self.__dict__.update(defaults=saved["defaults"], param_groups=[], _storages=[], _seen=[], _options=[])
         for group in saved["groups"]:
             self.add_param_group(group)
         self.load_state_dict(saved["state"])
@@ -169,10 +169,12 @@ class Optimizer(ABC):
         return type(self).__name__
 
     def __repr__(self) -> str:
-        groups = (
-            [f"{name}={value!r}" for name, value in g.items() if name != "params"] for g in self.param_groups
-        )
+        groups = ([f"{name}={value!r}" for name, value in _options_of(g).items()] for g in self.param_groups)
         return f"{self._name}({' | '.join(', '.join(options) for options in groups)})"
+
+
+def _options_of(group: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in group.items() if name != "params"}
 
 
 def _python(value: Any) -> Any:

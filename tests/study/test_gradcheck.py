@@ -17,7 +17,7 @@ class Wrong(mt.Linear):
         self.mistake = mistake
 
     def backward(self, dy, input_grad=True):
-        dy, x = self.kept(dy)
+        dy, x, _ = self.kept(dy)
         weight, bias, dx = x.T @ dy, dy.sum(axis=0), dy @ self.weight.data.T
         match self.mistake:
             case "factor 2":
