@@ -18,14 +18,15 @@ import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 from statistics import median
-from time import perf_counter
+from time import perf_counter, sleep
+from typing import NamedTuple
 
 import peers
 from peers import Workload
 
 from minitorch_np.study import machine
 
-BURST = 0.04  # seconds
+REST = 0.15  # seconds between bursts on several threads: idle BLAS threads spin before they sleep
 NO_FAULTS = {"MALLOC_MMAP_THRESHOLD_": "1000000000", "MALLOC_TRIM_THRESHOLD_": "1000000000"}
 PEERS = {  # name: function in peers, what has to be installed, environment
     "handwritten": ("handwritten", "numpy", NO_FAULTS),
@@ -38,15 +39,20 @@ PEERS = {  # name: function in peers, what has to be installed, environment
 }
 
 
+class Options(NamedTuple):
+    turns: int
+    burst: float
+
+
 class Worker:
     """A peer in a process of its own, which times a burst of steps for every line it reads."""
 
-    def __init__(self, function: str, work: Workload, environment: dict[str, str]) -> None:
+    def __init__(self, function: str, work: Workload, environment: dict[str, str], burst: float) -> None:
         threads = dict.fromkeys(
             ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(work.threads)
         )
         self.process = subprocess.Popen(
-            [sys.executable, __file__, "--worker", function, json.dumps(work)],
+            [sys.executable, __file__, "--worker", function, json.dumps(work), "--burst", str(burst)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -63,8 +69,8 @@ class Worker:
         self.process.communicate()
 
 
-def serve(function: str, work: Workload) -> None:
-    """The worker's side."""
+def serve(function: str, work: Workload, seconds: float) -> None:
+    """The worker's side: bursts of about so many seconds."""
     import resource
 
     def faults() -> int:
@@ -74,24 +80,25 @@ def serve(function: str, work: Workload) -> None:
     run(20)
     start = perf_counter()
     run(5)
-    steps = max(3, round(5 * BURST / (perf_counter() - start)))
+    steps = max(3, round(5 * seconds / (perf_counter() - start)))
     for _ in sys.stdin:
-        run(2)  # after the pause
+        run(steps // 4 + 1)  # after the rest
         before, start = faults(), perf_counter()
         run(steps)
-        seconds = (perf_counter() - start) / steps
-        print(seconds, (faults() - before) / steps, flush=True)
+        step = (perf_counter() - start) / steps
+        print(step, (faults() - before) / steps, flush=True)
 
 
-def measure(work: Workload, names: Sequence[str], turns: int) -> dict[str, list[tuple[float, float]]]:
+def measure(work: Workload, names: Sequence[str], how: Options) -> dict[str, list[tuple[float, float]]]:
     """The bursts of each peer."""
-    workers = {name: Worker(PEERS[name][0], work, PEERS[name][2]) for name in names}
+    workers = {name: Worker(PEERS[name][0], work, PEERS[name][2], how.burst) for name in names}
     try:
         bursts: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
         for worker in workers.values():
             worker.burst()
-        for _ in range(turns):
+        for _ in range(how.turns):
             for name, worker in workers.items():
+                sleep(REST if work.threads > 1 else 0)
                 bursts[name].append(worker.burst())
         return bursts
     finally:
@@ -110,9 +117,9 @@ def installed(names: Sequence[str]) -> list[str]:
     return [name for name in names if name not in missing]
 
 
-def compare(title: str, work: Workload, names: Sequence[str], turns: int) -> None:
+def compare(title: str, work: Workload, names: Sequence[str], how: Options) -> None:
     """Print a table of peers for one workload."""
-    bursts = measure(work, names, turns)
+    bursts = measure(work, names, how)
     print(f"\n**{title}, {work.dtype}, {work.threads} thread{'s' if work.threads > 1 else ''}**\n")
     print("| | median µs a step | minimum | ratio to handwritten | to bare products | page faults a step |")
     print("|---|---:|---:|---:|---:|---:|")
@@ -123,22 +130,22 @@ def compare(title: str, work: Workload, names: Sequence[str], turns: int) -> Non
         print(f"| {name} | {1e6 * median(seconds):.0f} | {1e6 * min(seconds):.0f} | {ratios} | {faults:.0f} |")
 
 
-def tutorial(turns: int) -> None:
+def tutorial(how: Options) -> None:
     """The tutorial's network at both precisions, on one and two threads."""
     names = installed(list(PEERS))
     for dtype in ("float64", "float32"):
         for threads in (1, 2):
-            compare("batch 64, 1000-100-10", Workload(64, (1000, 100, 10), dtype, threads), names, turns)
+            compare("batch 64, 1000-100-10", Workload(64, (1000, 100, 10), dtype, threads), names, how)
 
 
-def tiny(turns: int) -> None:
+def tiny(how: Options) -> None:
     """A small network with momentum, where a step is all overhead."""
     names = installed([name for name in PEERS if name != "torch handwritten"])
     work = Workload(32, (16, 64, 64, 1), "float32", bias=True, momentum=0.9)
-    compare("batch 32, 16-64-64-1 with biases, momentum 0.9", work, names, turns)
+    compare("batch 32, 16-64-64-1 with biases, momentum 0.9", work, names, how)
 
 
-def sweep(turns: int) -> None:
+def sweep(how: Options) -> None:
     """How the time grows with batch and width against the bare matrix products."""
     names = ["handwritten", "handwritten, as it comes", "minitorch_np", "bare matrix products"]
     print("\n**1000-width-10, float64, 1 thread: µs a step**\n")
@@ -148,7 +155,7 @@ def sweep(turns: int) -> None:
     print("|---:|---:|---:|---:|---:|---:|---:|---:|")
     for batch in (1, 16, 64, 256, 1024):
         for width in (1, 16, 100, 512, 2048):
-            bursts = measure(Workload(batch, (1000, width, 10)), names, turns)
+            bursts = measure(Workload(batch, (1000, width, 10)), names, how)
             hand, comes, ours, products = (1e6 * median(s for s, _ in bursts[name]) for name in names)
             to_hand, to_products = ratio(bursts, names[2], names[0]), ratio(bursts, names[2], names[3])
             print(
@@ -158,13 +165,13 @@ def sweep(turns: int) -> None:
             )
 
 
-def imports(turns: int) -> None:
+def imports(how: Options) -> None:
     """What `import` costs, as whole processes."""
     modules = [
         m for m in ("numpy", "minitorch_np", "torch", "sklearn.neural_network") if find_spec(m.split(".")[0])
     ]
     times: dict[str, list[float]] = {module: [] for module in modules}
-    for turn in range(turns + 1):
+    for turn in range(how.turns + 1):
         for module in modules:
             start = perf_counter()
             subprocess.run([sys.executable, "-c", f"import {module}"], check=True)
@@ -184,16 +191,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("workload", nargs="?", choices=list(WORKLOADS), help="all of them without")
     parser.add_argument("--turns", type=int, default=25, help="bursts of each peer (25)")
+    parser.add_argument("--burst", type=float, default=0.04, help="seconds that a burst lasts (0.04)")
     parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
         function, work = options.worker
         batch, widths, *rest = json.loads(work)
-        serve(function, Workload(batch, tuple(widths), *rest))
+        serve(function, Workload(batch, tuple(widths), *rest), options.burst)
         return
     print(f"{machine.cpu()}; {machine.description()}; Python {sys.version.split()[0]}")
     for name in [options.workload] if options.workload else WORKLOADS:
-        WORKLOADS[name](options.turns)
+        WORKLOADS[name](Options(options.turns, options.burst))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,54 @@
+"""Every block of code in the README runs, in order, and prints what it says it prints."""
+
+import contextlib
+import io
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def test_the_blocks_are_of_known_kinds():
+    assert {kind for kind, _ in BLOCKS} == {"sh", "python"}
+    assert BLOCKS[0][1] == "pip install . && python -m minitorch_np\n"
+    assert BLOCKS[1][1] == "pip install '.[test]' && python -m pytest\n"
+
+
+def test_python_blocks(monkeypatch, tmp_path):
+    """A line `# text` after a print says what it prints."""
+    monkeypatch.chdir(tmp_path)
+    namespace = {"__name__": "__main__"}
+    for kind, code in BLOCKS:
+        if kind == "python":
+            printed = io.StringIO()
+            with contextlib.redirect_stdout(printed):
+                exec(compile(code, "README.md", "exec"), namespace)
+            promised = re.findall(r"print\(.*\)  # (.*)$", code, re.MULTILINE)
+            assert printed.getvalue().splitlines() == promised
+
+
+COMMANDS = [line for kind, code in BLOCKS if kind == "sh" for line in code.splitlines()]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_shell_blocks(command, tmp_path):
+    """All but the installation and the tests themselves, which the gate runs."""
+    root = Path(__file__).parent.parent
+    for part in command.split(" && "):
+        words = shlex.split(part, comments=True)
+        if words[:2] == ["pip", "install"]:
+            assert words[2] in (".", ".[test]", ".[bench]", "torch==2.13.0")
+        elif words == ["python", "-m", "pytest"]:
+            continue
+        else:
+            assert words[0] == "python"
+            words = [sys.executable, *(str(root / w) if w.endswith(".py") else w for w in words[1:])]
+            if "benchmarks" in part:
+                words += ["import", "--turns", "1"]
+            subprocess.run(words, cwd=tmp_path, check=True, capture_output=True, timeout=120)
