@@ -78,6 +78,7 @@ class Layer(Tree, ABC):
         return (dy, *values)
 
     def __init_subclass__(cls, **options: Any) -> None:
+        """Find out whether this class's backward has the argument input_grad."""
         super().__init_subclass__(**options)
         code = getattr(cls.backward, "__code__", None)
         if code is not None:

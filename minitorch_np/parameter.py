@@ -83,7 +83,7 @@ class Parameter:
         """
         if self.has_grad:
             if self._spare is None:
-                self._spare = np.empty_like(self._grad)
+                self._spare = np.empty_like(self.grad)
             function(*arrays, out=self._spare)
             self.grad += self._spare
         else:

@@ -82,6 +82,7 @@ class Tree:
         """Convert every parameter to float64 or float32, in place as torch's `to`; returns the layer."""
         dtype = float_dtype(dtype)
         for _, layer in self.named_layers():
+            vars(layer).pop("_kept", None)  # of the old precision
             for value in vars(layer).values():
                 if isinstance(value, Parameter):
                     layer._dtype = value.astype(dtype).dtype

@@ -207,11 +207,12 @@ def test_a_wrong_state_is_listed_whole_and_changes_nothing():
         optimizer.load_state_dict(mt.SGD(parameters(2)).state_dict())
     with pytest.raises(TypeError, match="expects a state_dict with"):
         optimizer.load_state_dict({"lr": 1})
-    bad = optimizer.state_dict()
-    bad["param_groups"][0]["lr"] = -1.0
-    with pytest.raises(ValueError, match="expects lr"):
-        optimizer.load_state_dict(bad)
-    assert optimizer.param_groups[0]["lr"] == 0.1
+    for option, value in (("lr", -1.0), ("maximize", 1)):
+        bad = optimizer.state_dict()
+        bad["param_groups"][0] |= {"momentum": 0.5, option: value}
+        with pytest.raises((ValueError, TypeError), match=f"expects {option}"):
+            optimizer.load_state_dict(bad)
+        assert optimizer.state_dict()["param_groups"] == state["param_groups"]
 
 
 def test_a_loaded_state_brings_its_options():

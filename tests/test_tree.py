@@ -40,6 +40,14 @@ def test_astype_reaches_every_parameter_and_drops_no_layer():
         network.astype(None)
 
 
+def test_astype_forgets_a_forward_of_the_old_precision():
+    layer = mt.Linear(3, 2)
+    layer(np.ones((1, 3)))
+    layer.astype("float32")
+    with pytest.raises(RuntimeError, match="call forward before each backward"):
+        layer.backward(np.ones((1, 2), "float32"))
+
+
 def test_state_dict_holds_copies():
     network = model()
     state = network.state_dict()

@@ -98,7 +98,7 @@ class Optimizer(ABC):
         self._storages.append(Storage(params))
         self._seen.append({})
         self._options.append(options)
-        self.param_groups.append({"params": params, **options})
+        self.param_groups.append({"params": tuple(params), **options})
 
     def _checked(self, given: Mapping[str, Any], otherwise: Mapping[str, Any]) -> dict[str, Any]:
         unknown = [name for name in given if name not in self.defaults]
@@ -145,7 +145,7 @@ class Optimizer(ABC):
                 group.update(self._checked(_options_of(saved), group))
             current, given = _by_key(self.state_dict()["state"]), _by_key(state_dict["state"])
             arrays, _ = fitting_state(self._name, current, given)
-        except ValueError:
+        except Exception:
             self.param_groups = before
             raise
         places = [(storage, i) for storage in self._storages for i in range(len(storage.parameters))]
