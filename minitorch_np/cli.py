@@ -23,15 +23,17 @@ TURN = 10  # steps that each program trains before the other goes on
 
 class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}\n")
+        self.exit(2, f"{self.prog}: {message} (--help explains)\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code: 0, 1 where a check failed, 2 for a wrong call."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     parser, commands = build_parser()
-    if not given or given[0] not in (*commands, "-h", "--help", "--version"):
+    if not given or (given[0].startswith("-") and given[0] not in ("-h", "--help", "--version")):
         given.insert(0, "tutorial")
+    if given[0] not in commands and not given[0].startswith("-"):
+        parser.error(f"there is no command {given[0]!r}; there is {', '.join(commands)}")
     try:
         options = parser.parse_args(given)
         code: int = options.run(options)
@@ -50,8 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def build_parser() -> tuple[Parser, list[str]]:
     parser = Parser(
         prog="minitorch-np",
-        description="A layered mini deep-learning framework on NumPy. Without a command: tutorial.",
-        epilog="minitorch-np COMMAND --help explains a command.",
+        description="A layered mini deep-learning framework on NumPy. Also: python -m minitorch_np.",
+        epilog="Without a command: tutorial, with its options. minitorch-np COMMAND --help explains a command.",
     )
     parser.add_argument("--version", action="version", version=f"minitorch-np {minitorch_np.__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", parser_class=Parser, required=True)
@@ -82,8 +84,12 @@ def add_tutorial(commands: argparse._SubParsersAction[Parser]) -> None:
     command.add_argument("--lr", type=learning_rate, default=1e-6, metavar="X", help="learning rate (1e-6)")
     command.add_argument("--batch", type=positive_integer, default=64, metavar="N", help="samples (64)")
     command.add_argument("--hidden", type=positive_integer, default=100, metavar="N", help="hidden units (100)")
-    command.add_argument("--seed", type=whole_number, default=0, metavar="N", help="of data and weights (0)")
-    command.add_argument("--dtype", choices=["float64", "float32"], default="float64", help="(float64)")
+    command.add_argument(
+        "--seed", type=whole_number, default=0, metavar="N", help="seed of data and weights (0)"
+    )
+    command.add_argument(
+        "--dtype", choices=["float64", "float32"], default="float64", help="precision (float64)"
+    )
     command.add_argument(
         "--every", type=positive_integer, metavar="N", help="print every Nth loss (about ten lines)"
     )
@@ -108,7 +114,7 @@ def run_tutorial(options: argparse.Namespace) -> int:
     runs = tutorial.SideBySide(start, options.lr)
     every = options.every or max(1, options.steps // 10)
     print(runs.model)
-    print(f"{runs.loss}, SGD with lr={options.lr}, {options.batch} samples, seed {options.seed}\n")
+    print(f"{runs.loss}, SGD with lr={options.lr}, {options.batch} samples, seed {options.seed}\n\nstep loss")
     with np.errstate(over="ignore", invalid="ignore"):
         while (done := len(runs.losses)) < options.steps:
             runs.advance(min(TURN, options.steps - done))
@@ -123,7 +129,13 @@ def run_tutorial(options: argparse.Namespace) -> int:
 
 def print_verdict(runs: tutorial.SideBySide) -> bool:
     """Print what is equal, where the first difference is, and the times; returns whether all is equal."""
-    print("\nlayered and handwritten, identical to the bit:")
+    not_finite = [step for step, loss in enumerate(runs.losses) if not np.isfinite(loss)]
+    if not_finite:
+        print(
+            f"\nthe loss is not finite from step {not_finite[0]} on: "
+            f"try a smaller --lr than {runs.learning_rate}"
+        )
+    print("\nidentical to the bit, layered and handwritten:")
     first = None
     for what, arrays in runs.arrays().items():
         equal = sum(equal_bits(ours, theirs) for _, ours, theirs in arrays)
@@ -134,15 +146,10 @@ def print_verdict(runs: tutorial.SideBySide) -> bool:
                 first = f"the first difference is in {name} {difference}"
     if first:
         print(f"DIFFERENT: {first}")
-    not_finite = [step for step, loss in enumerate(runs.losses) if not np.isfinite(loss)]
-    if not_finite:
-        print(
-            f"the loss is not finite from step {not_finite[0]} on: try a smaller --lr than {runs.learning_rate}"
-        )
+    print(f"on {machine.description()}, {runs.x.dtype}")
     layered, handwritten = 1e3 * median(runs.times), 1e3 * median(runs.handwritten_times)
     ratio = layered / handwritten
     print(f"time a step: layered {layered:.3f} ms, handwritten {handwritten:.3f} ms, ratio {ratio:.2f}")
-    print(f"this holds for {machine.description()}, {runs.x.dtype}")
     return first is None
 
 

@@ -2,7 +2,13 @@
 
 dy is the gradient of the loss with respect to y, dx the one with respect to x. The chain rule turns
 one into the other, layer by layer from the loss back to the data, and on the way every layer leaves
-its parameters' gradients in `parameter.grad`. That is all there is to backpropagation.
+its parameters' gradients in `parameter.grad`:
+
+    dy = loss.backward()
+    for layer in reversed(layers):
+        dy = layer.backward(dy)
+
+That is all there is to backpropagation; `Sequential` is this loop.
 """
 
 from __future__ import annotations
@@ -24,14 +30,14 @@ class Layer(Tree, ABC):
     """Base of all layers; a subclass writes `forward` and `backward`.
 
     - `forward(x)` returns y and keeps what the backward pass needs; `layer(x)` is `forward`.
-    - `backward(dy)` adds the parameters' gradients to their `grad`, uses up what was kept and
-      returns dx. With `input_grad=False` it may leave dx out and return None; a layer that saves
-      nothing by that can do without the argument.
+    - `backward(dy)` puts the parameters' gradients into their `grad`, uses up what was kept and
+      returns dx. `input_grad=False` tells it that nobody needs dx, which it may then leave out and
+      return None; the argument is optional.
     - Neither writes into its argument, nor into an array that it returned before.
     """
 
     _kept: tuple[tuple[int, ...], np.dtype[Any], tuple[Any, ...]] | None = None
-    takes_input_grad = True
+    takes_input_grad = True  # whether backward has that argument; containers ask
 
     @abstractmethod
     def forward(self, x: Array) -> Array: ...
@@ -49,17 +55,15 @@ class Layer(Tree, ABC):
         """
         if type(x) is not ndarray or x.dtype is not self._dtype:
             x = as_floats(x, self._dtype, self, "x")
-        if shape is not None:
-            sizes, expected = (x.shape[1 - len(shape) :], shape[1:]) if shape[0] is ... else (x.shape, shape)
-            if sizes != expected and not _fits(x.shape, shape):
-                raise ValueError(
-                    f"{self!r} expects x of shape {shape_text(shape)}, got {x.shape}{_likely_fix(x, shape)}"
-                )
+        if shape is not None and not _fits(x.shape, shape):
+            raise ValueError(
+                f"{self!r} expects x of shape {shape_text(shape)}, got {x.shape}{_likely_fix(x, shape)}"
+            )
         return x
 
     def keep(self, *values: Any, output: Array) -> None:
         """Remember `values` for the backward pass, and that dy must be like `output`."""
-        self.__dict__["_kept"] = (output.shape, output.dtype, values)
+        self.__dict__["_kept"] = (output.shape, output.dtype, values)  # as self._kept = ..., faster
 
     def kept(self, dy: Any) -> tuple[Any, ...]:
         """dy, checked, and the values that forward kept; uses them up."""
@@ -94,6 +98,8 @@ class Layer(Tree, ABC):
 def _fits(sizes: tuple[int, ...], shape: tuple[Any, ...]) -> bool:
     if shape[0] is ...:
         sizes, shape = sizes[max(0, len(sizes) - len(shape) + 1) :], shape[1:]
+    if sizes == shape:
+        return True
     return len(sizes) == len(shape) and all(e in (None, s) for s, e in zip(sizes, shape, strict=True))
 
 

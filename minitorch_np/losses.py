@@ -19,8 +19,9 @@ class Loss(ABC):
     `reduction="mean"` divides both by the number of elements, as torch does. A subclass writes
     `function` and its derivative with respect to the prediction, elementwise.
 
-    `loss(prediction, target)` returns the value, a NumPy number of the prediction's dtype;
-    `backward()` returns the gradient with respect to the prediction, once for each value.
+    `loss(prediction, target)` returns the value, a NumPy number of the prediction's dtype. After it
+    `backward()` returns the gradient of that value with respect to the prediction. It takes no dy:
+    here the chain rule starts.
     """
 
     _kept: tuple[Array, Array] | None = None

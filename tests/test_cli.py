@@ -33,7 +33,7 @@ def test_the_main_job(capsys, tmp_path):
     assert "101000 of 101000 numbers in the gradients of the last step" in out
     assert "101000 of 101000 numbers in the final weights" in out
     assert re.search(r"time a step: layered \d+\.\d{3} ms, handwritten \d+\.\d{3} ms, ratio \d+\.\d\d", out)
-    assert f"this holds for NumPy {np.__version__}, " in out
+    assert f"on NumPy {np.__version__}, " in out
     assert (tmp_path / "loss.png").stat().st_size > 10_000
 
 
@@ -91,8 +91,9 @@ def test_no_plot_writes_nothing(tmp_path):
         (["--every", "0"], "argument --every"),
         (["--plot", "loss.docx"], "loss.docx should end in one of"),
         (["--plot", "missing/loss.png"], "there is no directory missing"),
+        (["tutorial", "more"], "unrecognized arguments: more"),
         (["--bogus"], "unrecognized arguments: --bogus"),
-        (["teach"], "unrecognized arguments: teach"),
+        (["teach"], "there is no command 'teach'; there is tutorial"),
     ],
 )
 def test_a_wrong_value_is_one_line_and_exit_code_2(capsys, tmp_path, arguments, message):

@@ -23,13 +23,13 @@ class Linear(Layer):
     Shapes: x (..., in_features) -> y (..., out_features), weight W (in_features, out_features),
     bias b (out_features,). torch.nn.Linear stores the transposed weight.
 
-    Backward: every sample n adds x_n dy_n to each weight between them, so the sum over the batch
-    is a product, dW = xᵀ dy; db = Σ_n dy_n; and dx = dy Wᵀ goes back along the same weights. The
-    transposes are where the shapes leave no other choice: (in, N)(N, out) and (N, out)(out, in).
+    Backward: W_ij takes x_ni into y_nj, for every sample n, so dW_ij = Σ_n x_ni dy_nj. That sum over
+    the batch is a matrix product, dW = xᵀ dy. In the same way db = Σ_n dy_n, and dx = dy Wᵀ. The
+    transposes stand where the shapes leave no other choice: (in, N)(N, out) and (N, out)(out, in).
 
-    `init`, a function (shape, rng, dtype) -> array or the name of one in `initializers`, makes the
-    weight; the bias is uniform in ±1/√in_features. The default makes both so, as in torch.
-    x is kept, not copied: leave it as it is until the backward pass.
+    `init` makes the weight: a function (shape, rng, dtype) -> array, or the name of one in
+    `initializers`. The bias is uniform in ±1/√in_features, and by default the weight too, as in
+    torch. x is kept, not copied: leave it as it is until the backward pass.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Linear.html
     """
@@ -65,7 +65,7 @@ class Linear(Layer):
     def forward(self, x: Array) -> Array:
         x = self.expect(x, (..., self.in_features))
         rows = x if x.ndim == 2 else x.reshape(-1, self.in_features)
-        y = rows.dot(self.weight.data)  # (N, in)(in, out)
+        y = rows.dot(self.weight.data)  # x W, (N, in)(in, out)
         if self.bias is not None:
             y += self.bias.data
         if x.ndim != 2:
@@ -77,12 +77,12 @@ class Linear(Layer):
         dy, x, x_shape = self.kept(dy)
         if dy.ndim != 2:
             dy = dy.reshape(-1, self.out_features)
-        self.weight.accumulate(np.matmul, x.T, dy)  # (in, N)(N, out)
+        self.weight.accumulate(np.matmul, x.T, dy)  # grad = xᵀ dy, (in, N)(N, out); grad += if there is one
         if self.bias is not None:
-            self.bias.accumulate(np.add.reduce, dy)  # Σ over N
+            self.bias.accumulate(np.add.reduce, dy)  # grad = Σ_n dy_n
         if not input_grad:
             return None
-        dx = dy.dot(self.weight.data.T)  # (N, out)(out, in)
+        dx = dy.dot(self.weight.data.T)  # dy Wᵀ, (N, out)(out, in)
         return dx if len(x_shape) == 2 else dx.reshape(x_shape)
 
     def __repr__(self) -> str:
