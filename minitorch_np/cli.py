@@ -42,11 +42,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the last flush goes nowhere
+        discard_output()
         return 141  # what a shell reports for SIGPIPE
     except (ValueError, OSError, MemoryError) as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
+        try:
+            sys.stdout.flush()
+        except OSError:
+            discard_output()
         return 2 if isinstance(error, ValueError) else 1
+
+
+def discard_output() -> None:
+    """Let what could not be written go nowhere, so that the interpreter does not try again at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def build_parser() -> tuple[Parser, list[str]]:
