@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy import ndarray
 
-from minitorch_np.arrays import as_floats, shape_text
+from minitorch_np.arrays import FLOATS, as_floats, shape_text
 from minitorch_np.tree import Tree
 
 if TYPE_CHECKING:
@@ -53,8 +53,9 @@ class Layer(Tree, ABC):
 
         `shape` holds sizes; a leading `...` stands for any number of axes, None for any size.
         """
-        if type(x) is not ndarray or x.dtype is not self._dtype:
-            x = as_floats(x, self._dtype, self, "x")
+        dtype = self._dtype
+        if type(x) is not ndarray or (x.dtype is not dtype and (dtype or x.dtype not in FLOATS)):
+            x = as_floats(x, dtype, self, "x")
         if shape is not None and not _fits(x.shape, shape):
             raise ValueError(
                 f"{self!r} expects x of shape {shape_text(shape)}, got {x.shape}{_likely_fix(x, shape)}"
@@ -97,9 +98,9 @@ class Layer(Tree, ABC):
 
 def _fits(sizes: tuple[int, ...], shape: tuple[Any, ...]) -> bool:
     if shape[0] is ...:
+        if sizes[1 - len(shape) :] == shape[1:]:
+            return True
         sizes, shape = sizes[max(0, len(sizes) - len(shape) + 1) :], shape[1:]
-    if sizes == shape:
-        return True
     return len(sizes) == len(shape) and all(e in (None, s) for s, e in zip(sizes, shape, strict=True))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minitorch_np.arrays import as_floats
+from minitorch_np.arrays import FLOATS, as_floats
 
 if TYPE_CHECKING:
     from minitorch_np.arrays import Array
@@ -38,8 +38,10 @@ class Loss(ABC):
     def derivative(self, prediction: Array, target: Array) -> Array: ...
 
     def forward(self, prediction: Array, target: Array) -> Any:
-        prediction = as_floats(prediction, None, self, "prediction")
-        target = as_floats(target, prediction.dtype, self, "target")
+        if type(prediction) is not np.ndarray or prediction.dtype not in FLOATS:
+            prediction = as_floats(prediction, None, self, "prediction")
+        if type(target) is not np.ndarray or target.dtype is not prediction.dtype:
+            target = as_floats(target, prediction.dtype, self, "target")
         if prediction.shape != target.shape:
             raise ValueError(
                 f"{self!r} expects prediction and target of the same shape, "

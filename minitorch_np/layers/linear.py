@@ -9,6 +9,7 @@ import numpy as np
 from minitorch_np import initializers
 from minitorch_np.arrays import float_dtype
 from minitorch_np.layer import Layer
+from minitorch_np.numerics import product
 from minitorch_np.parameter import Parameter
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class Linear(Layer):
         dy, x, x_shape = self.kept(dy)
         if dy.ndim != 2:
             dy = dy.reshape(-1, self.out_features)
-        self.weight.accumulate(np.matmul, x.T, dy)  # grad = xᵀ dy, (in, N)(N, out); grad += if there is one
+        self.weight.accumulate(product, x.T, dy)  # grad = xᵀ dy, (in, N)(N, out); grad += if there is one
         if self.bias is not None:
             self.bias.accumulate(np.add.reduce, dy)  # grad = Σ_n dy_n
         if not input_grad:
