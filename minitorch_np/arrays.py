@@ -57,7 +57,8 @@ def as_floats(value: Any, dtype: np.dtype[Any] | None, owner: object, name: str)
 
 def shape_text(shape: tuple[Any, ...]) -> str:
     """A shape as messages print it, a leading `...` as the batch axis N: `(N, 1000)`."""
-    return str(tuple(shape)).replace("Ellipsis", "N")
+    sizes = ["N" if size is ... else str(size) for size in shape]
+    return f"({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"
 
 
 def aligned_zeros(size: int, dtype: np.dtype[Any]) -> Array:

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from io import StringIO, TextIOWrapper
 from pathlib import Path
 from statistics import median
 from typing import NoReturn
@@ -29,6 +30,10 @@ class Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code: 0, 1 where a check failed, 2 for a wrong call."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if sys.stdout is None:  # closed by the caller
+        sys.stdout = StringIO()
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a path may hold what the terminal cannot show
     parser, commands = build_parser()
     if not given or (given[0].startswith("-") and given[0] not in ("-h", "--help", "--version")):
         given.insert(0, "tutorial")
@@ -115,6 +120,8 @@ def add_tutorial(commands: argparse._SubParsersAction[Parser]) -> None:
 
 
 def run_tutorial(options: argparse.Namespace) -> int:
+    if options.no_plot and options.show:
+        raise ValueError("--show needs the picture that --no-plot leaves out")
     if not options.no_plot:
         from minitorch_np.study import plots
 

@@ -64,8 +64,9 @@ def trunc_normal(
     b: float = 2.0,
 ) -> Array:
     """Normal, with what falls outside [a, b] drawn again."""
-    if not mean - 4 * std < b or not mean + 4 * std > a or not a < b:
-        raise ValueError(f"trunc_normal expects a < b within 4 std of the mean, got a={a}, b={b}")
+    within = (math.erf((b - mean) / (std * math.sqrt(2))) - math.erf((a - mean) / (std * math.sqrt(2)))) / 2
+    if not within > 0.01:
+        raise ValueError(f"trunc_normal expects [a, b] to hold 1 % of the numbers or more, got a={a}, b={b}")
     rng = np.random.default_rng(rng)
     w = rng.normal(mean, std, shape)
     while (outside := (w < a) | (w > b)).any():

@@ -33,7 +33,8 @@ class Layer(Tree, ABC):
     - `backward(dy)` puts the parameters' gradients into their `grad`, uses up what was kept and
       returns dx. `input_grad=False` tells it that nobody needs dx, which it may then leave out and
       return None; the argument is optional.
-    - Neither writes into its argument, nor into an array that it returned before.
+    - Neither writes into its argument, nor into an array that it returned before. What is kept is
+      not copied: leave x and y as they are until the backward pass.
     """
 
     _kept: tuple[tuple[int, ...], np.dtype[Any], tuple[Any, ...]] | None = None
@@ -55,8 +56,11 @@ class Layer(Tree, ABC):
         """
         dtype = self._dtype
         if type(x) is not ndarray or (x.dtype is not dtype and (dtype or x.dtype not in FLOATS)):
+            self._kept = None
             x = as_floats(x, dtype, self, "x")
-        if shape is not None and not _fits(x.shape, shape):
+        if not _fits(x.shape, shape) if shape else x.ndim == 0:
+            self._kept = None
+            shape = shape or (..., "...")
             raise ValueError(
                 f"{self!r} expects x of shape {shape_text(shape)}, got {x.shape}{_likely_fix(x, shape)}"
             )

@@ -21,7 +21,8 @@ class Loss(ABC):
 
     `loss(prediction, target)` returns the value, a NumPy number of the prediction's dtype. After it
     `backward()` returns the gradient of that value with respect to the prediction. It takes no dy:
-    here the chain rule starts.
+    here the chain rule starts. Prediction and target are kept, not copied: leave them as they are
+    until then.
     """
 
     _kept: tuple[Array, Array] | None = None
@@ -38,11 +39,12 @@ class Loss(ABC):
     def derivative(self, prediction: Array, target: Array) -> Array: ...
 
     def forward(self, prediction: Array, target: Array) -> Any:
+        self._kept = None
         if type(prediction) is not np.ndarray or prediction.dtype not in FLOATS:
             prediction = as_floats(prediction, None, self, "prediction")
         if type(target) is not np.ndarray or target.dtype is not prediction.dtype:
             target = as_floats(target, prediction.dtype, self, "target")
-        if prediction.shape != target.shape:
+        if prediction.shape != target.shape or not prediction.ndim:
             raise ValueError(
                 f"{self!r} expects prediction and target of the same shape, "
                 f"got {prediction.shape} and {target.shape}{_likely_fix(prediction, target)}"

@@ -31,7 +31,8 @@ def zero_where(mask: Array, a: Array) -> Array:
 def product(a: Array, b: Array, out: Array) -> Array:
     """The matrix product a b, written into `out`.
 
-    np.dot gets going in half the time of np.matmul, but clears `out` first, which costs more than
-    that where `out` is large. Both hand the product to the same BLAS and return the same bits.
+    np.dot gets going in half the time of np.matmul and knows outer products (one sample), but it
+    clears `out` first, which costs more than that where `out` is large. Both hand the product to
+    the same BLAS and return the same bits.
     """
-    return (np.dot if out.nbytes <= SMALL else np.matmul)(a, b, out=out)
+    return (np.dot if out.nbytes <= SMALL or len(b) == 1 else np.matmul)(a, b, out=out)

@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minitorch_np.arrays import aligned_zeros, as_floats, float_dtype
+from minitorch_np.arrays import aligned_zeros, as_floats
 
 if TYPE_CHECKING:
-    from numpy.typing import DTypeLike
-
     from minitorch_np.arrays import Array
 
 
@@ -60,8 +58,9 @@ class Parameter:
     def grad(self, value: Any) -> None:
         if value is None:
             self.zero_grad()
-        elif value is not self._grad:
-            self.grad[...] = self._fitting(value, "grad")
+        else:
+            if value is not self._grad:  # as it is after `parameter.grad *= 2`
+                self.grad[...] = self._fitting(value, "grad")
             self.has_grad = True
 
     @property
@@ -96,23 +95,16 @@ class Parameter:
         if self._grad is not None:
             self._grad[...] = 0
 
-    def astype(self, dtype: DTypeLike) -> Parameter:
-        """Convert `data` and `grad` to float64 or float32, in place; returns the parameter."""
-        dtype = float_dtype(dtype)
-        if dtype != self.dtype:
-            self.move(aligned_zeros(self.size, dtype), aligned_zeros(self.size, dtype), home=None)
-        return self
-
     def move(self, data: Array, grad: Array, home: object) -> None:
         """Keep the numbers in these two flat arrays from now on; `home` is what owns them."""
-        old = self._data
         data, grad = data.reshape(self.shape), grad.reshape(self.shape)
-        data[...] = old
+        data[...] = self._data
+        self._data.flags.writeable = False
         if self._grad is not None:
             grad[...] = self._grad
+            self._grad.flags.writeable = False
         self._data, self._grad, self._spare = data, grad, None
         self.dtype, self.home = data.dtype, home
-        old.flags.writeable = False
 
     def __getstate__(self) -> tuple[Array, Array | None, bool]:
         return self._data, self._grad, self.has_grad  # a copy has no home

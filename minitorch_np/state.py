@@ -37,12 +37,17 @@ def fitting_state(
     for name in current:
         if name not in state:
             continue
-        now, array = np.asarray(current[name]), np.asarray(state[name])
+        now = np.asarray(current[name])
+        try:
+            array = np.asarray(state[name])
+        except ValueError:
+            problems.append(f"{name!r} is not an array of numbers")
+            continue
         if array.shape != now.shape:
             transposed = ": transposed?" if array.shape == now.shape[::-1] else ""
             problems.append(f"{name!r} has shape {array.shape}, expected {now.shape}{transposed}")
-        elif array.dtype.kind not in "biuf":
-            problems.append(f"{name!r} has dtype {array.dtype}, expected numbers")
+        elif array.dtype.kind not in ("biuf" if now.dtype.kind == "f" else "iu"):
+            problems.append(f"{name!r} has dtype {array.dtype}, expected {now.dtype}")
         else:
             arrays[name] = array.astype(now.dtype)
     if problems:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
@@ -26,8 +25,8 @@ class Storage:
     meantime (`astype`, another optimizer), it is fetched back before the next use.
     """
 
-    def __init__(self, parameters: Sequence[Parameter]) -> None:
-        self.parameters = list(parameters)
+    def __init__(self, parameters: tuple[Parameter, ...]) -> None:
+        self.parameters = parameters
         self.states: dict[str, Array] = {}
         self.steps = [0] * len(self.parameters)
         self._gather()
@@ -59,18 +58,23 @@ class Storage:
         return flat[self.starts[i] : self.starts[i] + parameter.size].reshape(parameter.shape)
 
     def require(self, names: tuple[str, ...]) -> None:
-        """Have a state for each of the names; a new one holds zeros, and steps are counted from it."""
+        """Have a state for each of the names; a new one holds zeros."""
         for name in names:
             if name not in self.states:
                 self.states[name] = self._zeros()
-                self.steps = [0] * len(self.parameters)
                 self._blocks.clear()
 
-    def fresh(self) -> list[tuple[int, list[Block]]]:
+    def forget(self) -> None:
+        """Have no states and no steps behind."""
+        self.states.clear()
+        self.steps = [0] * len(self.parameters)
+        self._blocks.clear()
+
+    def fresh(self, count: bool = True) -> list[tuple[int, list[Block]]]:
         """The blocks with gradients that were not used, and the number of the step that uses them.
 
-        Marks the gradients as used. Parameters that stand side by side and have made equally many
-        steps share blocks.
+        Marks the gradients as used, and counts the step if told to. Parameters that stand side by
+        side and have made equally many steps share blocks.
         """
         for parameter in self.parameters:
             if parameter.home is not self:
@@ -81,7 +85,9 @@ class Storage:
             now = 0
             if parameter.has_grad:
                 parameter.has_grad = False
-                self.steps[i] = now = self.steps[i] + 1
+                now = self.steps[i] + 1
+                if count:
+                    self.steps[i] = now
             if now != step:
                 if step:
                     runs.append((step, self._between(first, i)))

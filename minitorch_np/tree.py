@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
-from minitorch_np.arrays import float_dtype
+from minitorch_np.arrays import aligned_zeros, float_dtype
 from minitorch_np.parameter import Parameter
 from minitorch_np.state import StateMismatch, fitting_state
 
@@ -84,8 +84,9 @@ class Tree:
         for _, layer in self.named_layers():
             vars(layer).pop("_kept", None)  # of the old precision
             for value in vars(layer).values():
-                if isinstance(value, Parameter):
-                    layer._dtype = value.astype(dtype).dtype
+                if isinstance(value, Parameter) and value.dtype != dtype:
+                    value.move(aligned_zeros(value.size, dtype), aligned_zeros(value.size, dtype), home=None)
+                    layer._dtype = dtype
         return self
 
     def zero_grad(self) -> None:
@@ -120,5 +121,12 @@ class Tree:
         if isinstance(old, Tree) and not isinstance(value, Tree | None):
             raise TypeError(f"{name} of {self!r} is a layer, got {type(value).__name__}")
         if isinstance(value, Parameter):
+            if isinstance(old, Parameter) and old.shape != value.shape:
+                raise ValueError(
+                    f"{name} of {self!r} has shape {old.shape}, got a Parameter of shape {value.shape}"
+                )
+            others = [v for n, v in vars(self).items() if isinstance(v, Parameter) and n != name]
+            if any(other.dtype != value.dtype for other in others):
+                raise TypeError(f"{name} of {self!r} is {value.dtype}, its other parameters {others[0].dtype}")
             super().__setattr__("_dtype", value.dtype)
         super().__setattr__(name, value)

@@ -93,6 +93,8 @@ def test_no_plot_writes_nothing(tmp_path):
         (["--every", "0"], "argument --every"),
         (["--plot", "loss.docx"], "loss.docx should end in one of"),
         (["--plot", "missing/loss.png"], "there is no directory missing"),
+        (["--no-plot", "--show"], "--show needs the picture that --no-plot leaves out"),
+        (["--plot", "loss.pgf"], "loss.pgf should end in one of .png, .svg, .pdf, .jpg"),
         (["tutorial", "more"], "unrecognized arguments: more"),
         (["--bogus"], "unrecognized arguments: --bogus"),
         (["teach"], "there is no command 'teach'; there is tutorial"),
@@ -183,3 +185,21 @@ def test_a_full_disk_is_one_line(unbuffered):
         )
     assert run.returncode == 1
     assert run.stderr == "minitorch-np: [Errno 28] No space left on device\n"
+
+
+def test_a_closed_output_and_an_ascii_terminal_change_nothing(tmp_path):
+    command = f"{sys.executable} -m minitorch_np {' '.join(SMALL)} --plot"
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    for rest in ("a.png >&-", "ü.png >out.txt"):
+        run = subprocess.run(
+            f"{command} {rest}", shell=True, env=environment, capture_output=True, text=True, check=False
+        )
+        assert (run.returncode, run.stderr) == (0, "")
+    assert {path.name for path in tmp_path.iterdir()} == {"a.png", "ü.png", "out.txt"}
+
+
+def test_one_step_and_a_link_to_the_picture(tmp_path):
+    (tmp_path / "link.png").symlink_to(tmp_path / "real.png")
+    assert cli.main(["--steps", "1", "--batch", "2", "--hidden", "3", "--plot", "link.png"]) == 0
+    assert (tmp_path / "link.png").is_symlink()
+    assert (tmp_path / "real.png").exists()

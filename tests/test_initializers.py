@@ -58,8 +58,10 @@ def test_trunc_normal():
     w = init.trunc_normal(SHAPE, 0, std=2.0, a=-1.0, b=3.0)
     assert -1 <= w.min() < -0.99
     assert 2.98 < w.max() <= 3
-    with pytest.raises(ValueError, match="expects a < b within 4 std"):
+    with pytest.raises(ValueError, match="to hold 1 % of the numbers or more"):
         init.trunc_normal(SHAPE, 0, a=50.0, b=51.0)
+    with pytest.raises(ValueError, match="to hold 1 %"):
+        init.trunc_normal(SHAPE, 0, std=float("inf"))
 
 
 @pytest.mark.parametrize("name", init.NAMED)

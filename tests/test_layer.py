@@ -102,3 +102,18 @@ def test_a_copied_layer_has_nothing_kept():
     with pytest.raises(RuntimeError, match="call forward"):
         copy.deepcopy(layer).backward(np.ones(3))
     assert layer.backward(np.ones(3)).tolist() == [1, 1, 1]
+
+
+def test_a_forward_that_fails_leaves_nothing_for_a_backward():
+    for wrong, error in ((np.ones((2, 4)), ValueError), (np.ones((2, 3), complex), TypeError)):
+        layer = mt.Linear(3, 2)
+        layer(np.ones((2, 3)))
+        with pytest.raises(error, match="expects x"):
+            layer(wrong)
+        with pytest.raises(RuntimeError, match="call forward"):
+            layer.backward(np.ones((2, 2)))
+
+
+def test_a_number_is_not_an_array():
+    with pytest.raises(ValueError, match=r"ReLU\(\) expects x of shape \(N, \.\.\.\), got \(\)"):
+        mt.ReLU()(np.array(1.0))

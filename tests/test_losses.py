@@ -71,3 +71,14 @@ def test_a_loss_of_ones_own_is_a_function_and_its_derivative():
 
     rng = np.random.default_rng(0)
     assert gradcheck(LogCosh("mean"), rng.standard_normal((3, 2)), rng.standard_normal((3, 2)))
+
+
+def test_a_forward_that_fails_leaves_nothing_for_a_backward():
+    loss = mt.SquaredLoss()
+    loss(np.ones(3), np.ones(3))
+    with pytest.raises(ValueError, match="same shape"):
+        loss(np.ones(3), np.ones(4))
+    with pytest.raises(RuntimeError, match="before each backward"):
+        loss.backward()
+    with pytest.raises(ValueError, match="same shape"):
+        loss(np.array(1.0), np.array(1.0))

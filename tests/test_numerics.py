@@ -31,7 +31,8 @@ def test_zero_where_takes_any_layout():
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize(
-    "shape", [(1, 1, 1), (1, 7, 1), (5, 1, 3), (3, 4, 5), (64, 1000, 100), (0, 3, 2), (200, 3, 300)]
+    "shape",
+    [(1, 1, 1), (1, 7, 1), (5, 1, 3), (3, 4, 5), (64, 1000, 100), (0, 3, 2), (200, 3, 300), (1, 300, 200)],
 )
 def test_product_is_the_handwritten_product_to_the_bit(dtype, shape):
     n, k, m = shape

@@ -1,3 +1,4 @@
+import copy
 import tracemalloc
 
 import numpy as np
@@ -37,18 +38,52 @@ def test_two_steps_with_everything_by_hand():
     assert p.data.tolist() == [w - 0.1 * v]
 
 
-def test_momentum_that_is_switched_on_later_starts_from_the_gradient():
+def test_momentum_may_be_switched_off_and_on():
+    """The velocity starts with the first gradient that meets momentum and waits while it is off, as in torch."""
+    (p,) = parameters(1)
+    optimizer = mt.SGD([p], lr=1.0, dampening=0.5)
+    w, v = 1.0, None
+    for step, momentum in enumerate([0, 0.9, 0.9, 0, 0.9]):
+        optimizer.param_groups[0]["momentum"] = momentum
+        if step in (0, 3):  # looking at the state, or going on from a copy, changes nothing
+            p, optimizer = copy.deepcopy((p, optimizer))
+        give([p])
+        optimizer.step()
+        if momentum:
+            v = 1.0 if v is None else 0.9 * v + 0.5
+        w -= v if momentum else 1.0
+        assert p.data.tolist() == [w]
+
+
+def test_a_loaded_state_replaces_the_old_one_whole():
+    (p,), (q,) = parameters(1), parameters(1)
+    with_momentum, without = mt.SGD([p], lr=1.0, momentum=0.9), mt.SGD([q], lr=1.0)
+    give([p, q])
+    with_momentum.step()
+    without.step()
+    with_momentum.load_state_dict(without.state_dict())
+    p.data = q.data
+    for optimizer in (with_momentum, without):
+        optimizer.param_groups[0]["momentum"] = 0.9
+    give([p, q])
+    with_momentum.step()
+    without.step()
+    assert p.data.tolist() == q.data.tolist()
+
+
+def test_param_groups_keep_their_order_and_parameters():
     p, q = parameters(1, 1)
-    late, early = mt.SGD([p], lr=0.5, dampening=0.5), mt.SGD([q], lr=0.5, dampening=0.5, momentum=0.9)
-    give([p])
-    late.step()
-    late.param_groups[0]["momentum"] = 0.9
-    q.data = p.data
-    for _ in range(2):
+    for change in (
+        lambda groups: groups.reverse(),
+        lambda groups: groups.pop(),
+        lambda groups: groups.append({"params": [], "lr": 1}),
+        lambda groups: groups[0].update(params=[q]),
+    ):
+        optimizer = mt.SGD([{"params": p}, {"params": q, "lr": 0.5}])
+        change(optimizer.param_groups)
         give([p, q])
-        late.step()
-        early.step()
-        assert p.data.tolist() == q.data.tolist()
+        with pytest.raises(RuntimeError, match="param_groups"):
+            optimizer.step()
 
 
 @pytest.mark.parametrize(
@@ -58,6 +93,9 @@ def test_momentum_that_is_switched_on_later_starts_from_the_gradient():
         ({"lr": float("nan")}, "got nan"),
         ({"lr": "0.1"}, "got '0.1'"),
         ({"lr": None}, "got None"),
+        ({"lr": float("inf")}, "got inf"),
+        ({"lr": 10**400}, "got 1000"),
+        ({"lr": True}, "got True"),
         ({"momentum": -0.1}, "expects momentum"),
         ({"dampening": -0.1}, "expects dampening"),
         ({"weight_decay": -0.1}, "expects weight_decay"),
@@ -88,6 +126,7 @@ def test_flags_are_true_or_false():
         (np.ones(3), TypeError, r"expects model\.parameters\(\), got ndarray"),
         (mt.Parameter(np.ones(1)), TypeError, r"expects model\.parameters\(\), got Parameter"),
         ({"a": 1}, TypeError, "got dict"),
+        (mt.Linear(2, 2), TypeError, r"expects model\.parameters\(\), got Linear"),
         ([np.ones(3)], TypeError, "got ndarray among them"),
         ([mt.Linear(2, 2)], TypeError, "got Linear among them"),
         ([{"lr": 1}], TypeError, "expects a group to be a dict with 'params'"),
@@ -205,6 +244,11 @@ def test_a_wrong_state_is_listed_whole_and_changes_nothing():
     assert (after["state"][0]["momentum_buffer"] == state["state"][0]["momentum_buffer"]).all()
     with pytest.raises(ValueError, match=r"SGD has groups of \[2\] parameters, the state of \[1\]"):
         optimizer.load_state_dict(mt.SGD(parameters(2)).state_dict())
+    for step in (1.5, "a", np.nan):
+        odd = optimizer.state_dict()
+        odd["state"][0]["step"] = step
+        with pytest.raises(ValueError, match=r"'0.step' has dtype .*, expected int64"):
+            optimizer.load_state_dict(odd)
     with pytest.raises(TypeError, match="expects a state_dict with"):
         optimizer.load_state_dict({"lr": 1})
     for option, value in (("lr", -1.0), ("maximize", 1)):

@@ -64,6 +64,9 @@ def test_grad_can_be_assigned_and_changed_in_place():
     assert parameter.data.tolist() == [-1.5, -3]
     parameter.grad = None
     assert not parameter.has_grad
+    parameter.grad += 1
+    assert parameter.has_grad
+    assert parameter.grad.tolist() == [1, 1]
 
 
 def test_a_gradient_of_another_shape_is_refused():
@@ -73,10 +76,11 @@ def test_a_gradient_of_another_shape_is_refused():
 
 def test_an_array_from_before_an_optimizer_moved_it_cannot_be_written():
     parameter = mt.Parameter(np.zeros(3))
-    held = parameter.data
+    held, held_grad = parameter.data, parameter.grad
     mt.SGD([parameter], lr=1.0)
-    with pytest.raises(ValueError, match="read-only"):
-        held[:] = 1
+    for array in (held, held_grad):
+        with pytest.raises(ValueError, match="read-only"):
+            array[:] = 1
     parameter.data[:] = 1
     assert parameter.data.tolist() == [1, 1, 1]
 
@@ -90,16 +94,19 @@ def test_arrays_start_on_cache_lines():
     assert {p.grad.ctypes.data % 64 for p in model.parameters()} == {0}
 
 
-def test_astype_keeps_the_numbers_and_the_gradient():
-    parameter = mt.Parameter(np.array([1.5, 2.5]))
-    parameter.add_grad(np.array([3.0, 4.0]))
-    assert parameter.astype(np.float32) is parameter
+def test_astype_of_a_layer_keeps_the_numbers_and_the_gradient():
+    layer = mt.Linear(1, 2, bias=False)
+    parameter = layer.weight
+    parameter.data = [[1.5, 2.5]]
+    parameter.add_grad(np.array([[3.0, 4.0]]))
+    layer.astype(np.float32)
+    assert layer.weight is parameter
     assert parameter.data.dtype == parameter.grad.dtype == parameter.dtype == np.float32
-    assert parameter.data.tolist() == [1.5, 2.5]
-    assert parameter.grad.tolist() == [3, 4]
+    assert parameter.data.tolist() == [[1.5, 2.5]]
+    assert parameter.grad.tolist() == [[3, 4]]
     assert parameter.has_grad
     with pytest.raises(ValueError, match="dtype must be float64 or float32, got 'int8'"):
-        parameter.astype("int8")
+        layer.astype("int8")
 
 
 def test_copies_are_independent():

@@ -5,7 +5,7 @@ from minitorch_np.storage import BLOCK_BYTES, Storage
 
 
 def parameters(*sizes):
-    return [mt.Parameter(np.random.default_rng(n).standard_normal(n)) for n in sizes]
+    return tuple(mt.Parameter(np.random.default_rng(n).standard_normal(n)) for n in sizes)
 
 
 def test_parameters_become_views_with_their_numbers():
@@ -54,7 +54,7 @@ def test_states_follow_when_the_dtype_changes():
     storage.require(("v",))
     storage.states["v"][...] = 2
     for p in params:
-        p.astype("float32")
+        p.move(np.zeros(8, "float32"), np.zeros(8, "float32"), home=None)
         p.add_grad(np.ones(8, "float32"))
     ((_, blocks),) = storage.fresh()
     assert {a.dtype for w, g, state in blocks for a in (w, g, state["v"])} == {np.dtype("float32")}

@@ -69,7 +69,7 @@ def test_a_wrong_state_is_listed_whole_and_changes_nothing():
         "missing key '0.bias'",
         "unexpected key '9.weight'",
         "'0.weight' has shape (4, 3), expected (3, 4): transposed?",
-        "'1.scale' has dtype <U1, expected numbers",
+        "'1.scale' has dtype <U1, expected float64",
     ):
         assert part in str(caught.value)
     assert all((array == before[name]).all() for name, array in network.state_dict().items())
@@ -115,3 +115,15 @@ def test_zero_grad_reaches_every_parameter():
     network.backward(network(np.ones((2, 3))))
     network.zero_grad()
     assert not any(p.has_grad or p.grad.any() for p in network.parameters())
+
+
+def test_parameters_of_one_layer_have_one_dtype_and_keep_their_shapes():
+    layer = mt.Linear(2, 3)
+    with pytest.raises(TypeError, match=r"weight of Linear\(2, 3\) is float32, its other parameters float64"):
+        layer.weight = mt.Parameter(np.ones((2, 3), "float32"))
+    with pytest.raises(
+        ValueError, match=r"weight of Linear\(2, 3\) has shape \(2, 3\), got a Parameter of shape \(3, 2\)"
+    ):
+        layer.weight = mt.Parameter(np.ones((3, 2)))
+    layer.weight = mt.Parameter(np.ones((2, 3)))
+    assert layer(np.ones((1, 2))).shape == (1, 3)

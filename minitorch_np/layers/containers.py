@@ -9,6 +9,7 @@ import numpy as np
 
 from minitorch_np.arrays import FLOATS, as_floats
 from minitorch_np.layer import Layer
+from minitorch_np.tree import Tree
 
 if TYPE_CHECKING:
     from minitorch_np.arrays import Array
@@ -46,6 +47,8 @@ class Sequential(Layer):
                 x = layer.forward(x)
         except (TypeError, ValueError) as error:
             self._locate(error, layer)
+            for _, inner in self.named_layers():  # what some kept now and others before fits no backward
+                vars(inner).pop("_kept", None)
             raise
         return x
 
@@ -62,8 +65,9 @@ class Sequential(Layer):
             raise
         return dx if input_grad else None
 
-    def named_children(self) -> Iterator[tuple[str, Layer]]:
-        return zip(self._layer_names(), self._layers, strict=True)
+    def named_children(self) -> Iterator[tuple[str, Tree]]:
+        yield from zip(self._layer_names(), self._layers, strict=True)
+        yield from super().named_children()
 
     def _layer_names(self) -> list[str]:
         return [str(i) for i in range(len(self._layers))] if self._names is None else self._names
@@ -94,7 +98,7 @@ class Sequential(Layer):
 
     def __delitem__(self, index: int | str | slice) -> None:
         gone = index if isinstance(index, slice) else self._position(index)
-        layers, names = list(self._layers), self._names and list(self._names)
+        layers, names = list(self._layers), self._copied_names()
         del layers[gone]
         if names is not None:
             del names[gone]
@@ -106,7 +110,7 @@ class Sequential(Layer):
 
     def insert(self, index: int, layer: Layer, name: str | None = None) -> Sequential:
         """Add a layer before position `index`; `name` in a network with names. Returns the network."""
-        layers, names = list(self._layers), self._names and list(self._names)
+        layers, names = list(self._layers), self._copied_names()
         layers.insert(index, layer)
         if names is not None:
             names.insert(index, str(len(names)) if name is None else name)
@@ -117,11 +121,14 @@ class Sequential(Layer):
 
     def extend(self, layers: Iterable[Layer]) -> Sequential:
         """Add layers at the end. Returns the network."""
-        added = list(layers)
-        start = len(self)
-        names = self._names and self._names + [str(start + i) for i in range(len(added))]
-        self._set([*self._layers, *added], names)
+        both, names = [*self._layers, *layers], self._copied_names()
+        if names is not None:
+            names += [str(i) for i in range(len(self), len(both))]
+        self._set(both, names)
         return self
+
+    def _copied_names(self) -> list[str] | None:
+        return None if self._names is None else list(self._names)
 
     def _set(self, layers: list[Any], names: list[str] | None) -> None:
         """Take these layers, if they make a network; otherwise raise and stay as before."""

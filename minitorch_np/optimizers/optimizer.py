@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,8 @@ import numpy as np
 from minitorch_np.parameter import Parameter
 from minitorch_np.state import fitting_state
 from minitorch_np.storage import Storage
+
+LARGEST = float(np.finfo(np.float64).max)
 
 Params = Iterable[Parameter] | Iterable[dict[str, Any]]
 
@@ -20,14 +22,15 @@ class Optimizer(ABC):
 
     A subclass hands its options to `__init__` and writes the rule, `update(blocks, step, *, lr, ...)`.
     A block is a piece of the parameters `w`, its gradient `g`, which the rule leaves as it is, and
-    `state`, the pieces of the arrays that `state_names` asks for, zero before the first step.
-    `step` counts from 1.
+    `state`, the pieces of the arrays named in `states`, zero before the first step. `step` counts
+    from 1 the steps that have used the state.
 
     `params` are parameters, or dicts `{"params": [...], "lr": ...}` for groups with options of
     their own. The options of each group are in `param_groups` and may be changed between steps.
     """
 
     update: Callable[..., None]
+    states: tuple[str, ...] = ()  # the arrays that the rule keeps for each parameter
     flags: tuple[str, ...] = ()  # the options that are True or False; the others are numbers
 
     def __init__(self, params: Params, **defaults: Any) -> None:
@@ -36,7 +39,8 @@ class Optimizer(ABC):
         self._storages: list[Storage] = []
         self._seen: list[dict[str, Any]] = []  # the groups as they were at the last step
         self._options: list[dict[str, Any]] = []  # and their options, checked
-        if isinstance(params, Parameter | np.ndarray | Mapping | str):
+        self._counts: list[bool] = []  # whether their rule keeps a state, and so counts its steps
+        if isinstance(params, np.ndarray | Mapping | str) or not isinstance(params, Iterable):
             raise TypeError(f"{self._name} expects model.parameters(), got {type(params).__name__}")
         given: list[Any] = list(params)
         if not given:
@@ -45,8 +49,8 @@ class Optimizer(ABC):
             self.add_param_group(group)
 
     def state_names(self, options: Mapping[str, Any]) -> tuple[str, ...]:
-        """The arrays that the rule keeps for each parameter, under these options."""
-        return ()
+        """Those of `states` that the rule needs under these options."""
+        return self.states
 
     def check(self, options: Mapping[str, Any]) -> None:
         """Raise ValueError where the options make no sense."""
@@ -54,18 +58,20 @@ class Optimizer(ABC):
             if name in self.flags:
                 if not isinstance(value, bool):
                     raise TypeError(f"{self._name} expects {name} to be True or False, got {value!r}")
-            elif isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+            elif isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LARGEST:
                 raise ValueError(f"{self._name} expects {name} to be a number, 0 or more, got {value!r}")
 
     def step(self) -> None:
         """Update every parameter that has a fresh gradient, and use the gradients up."""
         stepped = False
+        if len(self.param_groups) != len(self._storages):
+            raise RuntimeError(
+                f"{self._name}: change the options in param_groups only; add_param_group adds one"
+            )
         for i, group in enumerate(self.param_groups):
             if group != self._seen[i]:
-                self._options[i] = options = self._checked(_options_of(group), group)
-                self._storages[i].require(self.state_names(options))
-                self._seen[i] = dict(group)
-            for step, blocks in self._storages[i].fresh():
+                self._take_options(i)
+            for step, blocks in self._storages[i].fresh(self._counts[i]):
                 self.update(blocks, step, **self._options[i])
                 stepped = True
         if not stepped:
@@ -95,10 +101,22 @@ class Optimizer(ABC):
         taken = [id(p) for other in self.param_groups for p in other["params"]] + [id(p) for p in params]
         if len(set(taken)) < len(taken):
             raise ValueError(f"{self._name} got a parameter twice: each belongs to one group, once")
-        self._storages.append(Storage(params))
+        self._storages.append(Storage(tuple(params)))
         self._seen.append({})
         self._options.append(options)
-        self.param_groups.append({"params": tuple(params), **options})
+        self._counts.append(False)
+        self.param_groups.append({"params": self._storages[-1].parameters, **options})
+
+    def _take_options(self, i: int) -> None:
+        """Check the options of a group that have changed since its last step, and act on them."""
+        group, storage = self.param_groups[i], self._storages[i]
+        if group["params"] is not storage.parameters:
+            raise RuntimeError(f"{self._name}: param_groups must keep their order and their params")
+        self._options[i] = self._checked(_options_of(group), group)
+        names = self.state_names(self._options[i])
+        self._counts[i] = bool(names)
+        storage.require(names)
+        self._seen[i] = dict(group)
 
     def _checked(self, given: Mapping[str, Any], otherwise: Mapping[str, Any]) -> dict[str, Any]:
         unknown = [name for name in given if name not in self.defaults]
@@ -119,11 +137,9 @@ class Optimizer(ABC):
         state: dict[int, dict[str, Any]] = {}
         groups = []
         for group, storage in zip(self.param_groups, self._storages, strict=True):
-            names = self.state_names(group)
-            storage.require(names)
             numbers = range(len(state), len(state) + len(storage.parameters))
             for i, number in enumerate(numbers):
-                arrays = {name: storage.view(storage.states[name], i).copy() for name in names}
+                arrays = {name: storage.view(flat, i).copy() for name, flat in storage.states.items()}
                 state[number] = {"step": storage.steps[i], **arrays}
             groups.append({**group, "params": list(numbers)})
         return {"state": state, "param_groups": groups}
@@ -131,35 +147,53 @@ class Optimizer(ABC):
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Continue as the optimizer that gave this `state_dict`, with its options.
 
-        One ValueError lists all that does not fit, and nothing is changed.
+        A state that does not fit is an error that lists all that is wrong, and changes nothing.
         """
         if not isinstance(state_dict, Mapping) or not {"state", "param_groups"} <= set(state_dict):
             raise TypeError(f"{self._name} expects a state_dict with 'state' and 'param_groups'")
+        groups, state = state_dict["param_groups"], state_dict["state"]
         sizes = [len(group["params"]) for group in self.param_groups]
-        saved_sizes = [len(group["params"]) for group in state_dict["param_groups"]]
-        if sizes != saved_sizes:
-            raise ValueError(f"{self._name} has groups of {sizes} parameters, the state of {saved_sizes}")
-        before = [dict(group) for group in self.param_groups]
-        try:
-            for group, saved in zip(self.param_groups, state_dict["param_groups"], strict=True):
-                group.update(self._checked(_options_of(saved), group))
-            current, given = _by_key(self.state_dict()["state"]), _by_key(state_dict["state"])
-            arrays, _ = fitting_state(self._name, current, given)
-        except Exception:
-            self.param_groups = before
-            raise
-        places = [(storage, i) for storage in self._storages for i in range(len(storage.parameters))]
-        for number, (storage, i) in enumerate(places):
-            storage.steps[i] = int(arrays[f"{number}.step"])
-            for name, flat in storage.states.items():
+        if sizes != [len(group["params"]) for group in groups]:
+            raise ValueError(
+                f"{self._name} has groups of {sizes} parameters, "
+                f"the state of {[len(group['params']) for group in groups]}; nothing was changed"
+            )
+        options = [
+            self._checked(_options_of(saved), group)
+            for saved, group in zip(groups, self.param_groups, strict=True)
+        ]
+        expected: dict[str, Any] = {}
+        for number, (storage, i, needed) in enumerate(self._places(options)):
+            entry = state.get(number, {})
+            names = [name for name in self.states if name in entry or (name in needed and entry.get("step"))]
+            expected[f"{number}.step"] = np.array(0)
+            expected |= {f"{number}.{name}": storage.parameters[i].data for name in names}
+        given = {f"{number}.{name}": value for number, entry in state.items() for name, value in entry.items()}
+        arrays, _ = fitting_state(self._name, expected, given)
+        for group, its_options in zip(self.param_groups, options, strict=True):
+            group.update(its_options)
+        for storage in self._storages:
+            storage.forget()
+        for number, (storage, i, _) in enumerate(self._places(options)):
+            storage.steps[i] = int(arrays.pop(f"{number}.step"))
+            for name in self.states:
                 if f"{number}.{name}" in arrays:
-                    storage.view(flat, i)[...] = arrays[f"{number}.{name}"]
+                    storage.require((name,))
+                    storage.view(storage.states[name], i)[...] = arrays[f"{number}.{name}"]
+        self._seen = [{} for _ in self._seen]
+
+    def _places(self, options: list[dict[str, Any]]) -> Iterator[tuple[Storage, int, tuple[str, ...]]]:
+        """For each parameter in order: its storage, its place there, the states its group needs."""
+        for storage, its_options in zip(self._storages, options, strict=True):
+            for i in range(len(storage.parameters)):
+                yield storage, i, self.state_names(its_options)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"defaults": self.defaults, "groups": self.param_groups, "state": self.state_dict()}
 
     def __setstate__(self, saved: dict[str, Any]) -> None:
-        self.__dict__.update(defaults=saved["defaults"], param_groups=[], _storages=[], _seen=[], _options=[])
+        self.defaults = saved["defaults"]
+        self.param_groups, self._storages, self._seen, self._options, self._counts = [], [], [], [], []
         for group in saved["groups"]:
             self.add_param_group(group)
         self.load_state_dict(saved["state"])
@@ -180,7 +214,3 @@ def _options_of(group: Mapping[str, Any]) -> dict[str, Any]:
 def _python(value: Any) -> Any:
     """A NumPy number as a Python number, which takes on the precision of the arrays it meets."""
     return value.item() if isinstance(value, np.generic) else value
-
-
-def _by_key(state: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
-    return {f"{number}.{name}": value for number, entry in state.items() for name, value in entry.items()}

@@ -20,6 +20,7 @@ class SGD(Optimizer):
     Source: https://docs.pytorch.org/docs/stable/generated/torch.optim.SGD.html
     """
 
+    states = ("momentum_buffer",)
     flags = ("nesterov", "maximize")
 
     def __init__(
@@ -52,7 +53,7 @@ class SGD(Optimizer):
             )
 
     def state_names(self, options: Mapping[str, Any]) -> tuple[str, ...]:
-        return ("momentum_buffer",) if options["momentum"] else ()
+        return self.states if options["momentum"] else ()
 
     def update(
         self,

@@ -24,7 +24,7 @@ class Difference(NamedTuple):
 
 
 def equal_bits(ours: Array, theirs: Array) -> int:
-    """The number of elements that are the same bits; NaN equals NaN, 0 differs from −0."""
+    """The number of elements that are the same bits; a NaN equals one of the same bits, 0 differs from −0."""
     return int(np.count_nonzero(_bits(ours) == _bits(theirs)))
 
 

@@ -33,6 +33,10 @@ def gradcheck(
     by more than atol + rtol · |numeric|; returns False instead with `raise_exception=False`.
     Names and defaults as in torch.autograd.gradcheck.
     """
+    if len(inputs) != (2 if isinstance(subject, Loss) else 1):
+        raise ValueError(
+            f"gradcheck expects (layer, x) or (loss, prediction, target), got {len(inputs)} inputs"
+        )
     x = np.array(inputs[0], dtype=np.float64)
     if isinstance(subject, Loss):
         problems = _of_loss(subject, x, inputs[1], eps, atol, rtol)
@@ -56,12 +60,14 @@ def _of_layer(layer: Layer, x: Array, rng: np.random.Generator, *tolerance: floa
             f"gradcheck expects a float64 layer, {layer!r} is {layer.dtype}: float32 is too coarse"
         )
     before = {name: (p.grad.copy(), p.has_grad) for name, p in parameters.items()}
-    layer.zero_grad()
-    dy = rng.standard_normal(layer(x).shape)
-    dx = layer.backward(dy, input_grad=True) if layer.takes_input_grad else layer.backward(dy)
-    gradients = {name: p.grad.copy() for name, p in parameters.items()}
-    for name, parameter in parameters.items():
-        parameter.grad[...], parameter.has_grad = before[name]
+    try:
+        layer.zero_grad()
+        dy = rng.standard_normal(layer(x).shape)
+        dx = layer.backward(dy, input_grad=True) if layer.takes_input_grad else layer.backward(dy)
+        gradients = {name: p.grad.copy() for name, p in parameters.items()}
+    finally:
+        for name, parameter in parameters.items():
+            parameter.grad[...], parameter.has_grad = before[name]
 
     def value() -> float:
         return float((layer(x) * dy).sum())
@@ -81,11 +87,13 @@ def _compare(
     numeric = np.empty_like(v)
     for index in np.ndindex(v.shape):
         kept = v[index]
-        v[index] = kept + eps
-        above = f()
-        v[index] = kept - eps
-        below = f()
-        v[index] = kept
+        try:
+            v[index] = kept + eps
+            above = f()
+            v[index] = kept - eps
+            below = f()
+        finally:
+            v[index] = kept
         numeric[index] = (above - below) / (2 * eps)
     excess = np.abs(gradient - numeric) - atol - rtol * np.abs(numeric)
     if not v.size or (excess <= 0).all():

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
 COLORS = ("#E69F00", "#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")  # Okabe and Ito
+FORMATS = ("png", "svg", "pdf", "jpg")
 LARGEST = 1e200  # matplotlib cannot label a log scale that ends near the largest float
 
 
@@ -23,7 +25,14 @@ def draw_losses(curves: Mapping[str, Sequence[float]], figure: Figure | None = N
         values[~(np.abs(values) < LARGEST)] = np.nan
         positive |= bool((values > 0).any())
         width = 2 + 5 * (len(curves) - 1 - i) / max(1, len(curves) - 1)
-        axes.plot(values, color=COLORS[i % len(COLORS)], linewidth=width, label=name, solid_capstyle="round")
+        marker = "o" if np.isfinite(values).sum() == 1 else ""  # a line needs two
+        style = {
+            "color": COLORS[i % len(COLORS)],
+            "linewidth": width,
+            "marker": marker,
+            "markersize": 2 * width,
+        }
+        axes.plot(values, label=name, solid_capstyle="round", markersize=2 * width, **style)
     if positive:
         axes.set_yscale("log", nonpositive="mask")
     axes.set_xlabel("train num")
@@ -37,9 +46,8 @@ def draw_losses(curves: Mapping[str, Sequence[float]], figure: Figure | None = N
 
 def check_path(path: Path) -> None:
     """Raise ValueError where a picture cannot be written to `path`."""
-    formats = Figure().canvas.get_supported_filetypes()
-    if path.suffix[1:].lower() not in formats:
-        raise ValueError(f"{path} should end in one of .{', .'.join(sorted(formats))}")
+    if path.suffix[1:].lower() not in FORMATS:
+        raise ValueError(f"{path} should end in one of .{', .'.join(FORMATS)}")
     if path.is_dir():
         raise ValueError(f"{path} is a directory")
     if not path.parent.is_dir():
@@ -50,6 +58,7 @@ def check_path(path: Path) -> None:
 
 def save(figure: Figure, path: Path) -> None:
     """Write the picture beside `path` and rename it, so that there is never half a picture."""
+    path = path.resolve()  # through a link
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         figure.savefig(part, format=path.suffix[1:].lower(), dpi=150)

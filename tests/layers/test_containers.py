@@ -168,3 +168,33 @@ def test_a_long_repr_takes_a_line_a_layer_and_still_builds_it():
 def test_integers_take_the_dtype_of_the_model_even_before_an_activation():
     model = mt.Sequential(mt.ReLU(), mt.Linear(3, 2, dtype="float32"))
     assert model(np.ones((2, 3), dtype=int)).dtype == np.float32
+
+
+def test_a_network_of_names_that_was_emptied_takes_names_again():
+    model = mt.Sequential({})
+    model.extend([mt.ReLU()]).append(mt.Tanh(), name="last")
+    assert [name for name, _ in model.named_children()] == ["0", "last"]
+    before = list(model.named_children())
+    with pytest.raises(ValueError, match="different names"):
+        model.append(mt.ReLU(), name="last")
+    assert list(model.named_children()) == before
+
+
+def test_attributes_of_a_subclass_are_part_of_the_tree():
+    class WithHead(mt.Sequential):
+        def __init__(self, *layers):
+            super().__init__(*layers)
+            self.head = mt.Linear(2, 1)
+
+    assert list(WithHead(mt.Linear(3, 2)).state_dict()) == ["0.weight", "0.bias", "head.weight", "head.bias"]
+
+
+def test_a_forward_that_fails_leaves_nothing_for_a_backward():
+    model = mt.Sequential(mt.Linear(3, 4), mt.Linear(4, 2))
+    model(np.ones((2, 3)))
+    model[1] = mt.Linear(5, 2)
+    model[1](np.ones((2, 5)))
+    with pytest.raises(ValueError, match="expects x"):
+        model(np.ones((2, 3)))
+    with pytest.raises(RuntimeError, match="call forward"):
+        model.backward(np.ones((2, 2)))

@@ -104,3 +104,29 @@ def test_all_that_is_changed_on_the_way_is_put_back():
 def test_float32_is_too_coarse():
     with pytest.raises(ValueError, match="expects a float64 layer"):
         gradcheck(mt.Linear(4, 3, dtype="float32"), X)
+
+
+def test_an_error_on_the_way_loses_nothing():
+    class Moody(mt.Linear):
+        calls = 0
+
+        def forward(self, x):
+            self.calls += 1
+            if self.calls == 5:
+                raise ArithmeticError
+            return super().forward(x)
+
+    layer = Moody(4, 3, rng=0)
+    layer.weight.add_grad(np.full((4, 3), 7.0))
+    x, state = X.copy(), layer.state_dict()
+    with pytest.raises(ArithmeticError):
+        gradcheck(layer, x)
+    with pytest.raises(ValueError, match="expects x of shape"):
+        gradcheck(layer, np.ones((2, 2)))
+    assert (layer.weight.grad == 7).all()
+    assert layer.weight.has_grad
+    assert all((state[name] == p.data).all() for name, p in layer.named_parameters())
+    with pytest.raises(
+        ValueError, match=r"gradcheck expects \(layer, x\) or \(loss, prediction, target\), got 1 inputs"
+    ):
+        gradcheck(mt.SquaredLoss(), X)
