@@ -39,7 +39,7 @@ def test_two_steps_with_everything_by_hand():
 
 
 def test_momentum_may_be_switched_off_and_on():
-    """The velocity starts with the first gradient that meets momentum and waits while it is off, as in torch."""
+    """The velocity starts with the first gradient that meets momentum and waits while that is off."""
     (p,) = parameters(1)
     optimizer = mt.SGD([p], lr=1.0, dampening=0.5)
     w, v = 1.0, None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -26,13 +25,8 @@ def draw_losses(curves: Mapping[str, Sequence[float]], figure: Figure | None = N
         positive |= bool((values > 0).any())
         width = 2 + 5 * (len(curves) - 1 - i) / max(1, len(curves) - 1)
         marker = "o" if np.isfinite(values).sum() == 1 else ""  # a line needs two
-        style = {
-            "color": COLORS[i % len(COLORS)],
-            "linewidth": width,
-            "marker": marker,
-            "markersize": 2 * width,
-        }
-        axes.plot(values, label=name, solid_capstyle="round", markersize=2 * width, **style)
+        color = COLORS[i % len(COLORS)]
+        axes.plot(values, color=color, linewidth=width, marker=marker, markersize=2 * width, label=name)
     if positive:
         axes.set_yscale("log", nonpositive="mask")
     axes.set_xlabel("train num")
