@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
+from timeit import repeat
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -118,7 +119,7 @@ def minitorch_np(work: Workload) -> Run:
 
 
 def floor(work: Workload) -> Run:
-    """Only the matrix products of a step, each into an array that is there already."""
+    """Only the matrix products of a step, each into a kept array, by the quicker of NumPy's functions."""
     x, dy, weights, _ = arrays(work)
     products = []
     kept = [x]
@@ -132,15 +133,22 @@ def floor(work: Workload) -> Run:
             dx = np.empty_like(h)
             products.append((dy, weight.T, dx))
             dy = dx
-    for a, b, out in products:
-        np.matmul(a, b, out=out)
+    timed = [(quicker(a, b, out), a, b, out) for a, b, out in products]
 
     def run(steps: int) -> None:
         for _ in range(steps):
-            for a, b, out in products:
-                np.matmul(a, b, out=out)
+            for function, a, b, out in timed:
+                function(a, b, out=out)
 
     return run
+
+
+def quicker(a: Any, b: Any, out: Any) -> Callable[..., Any]:
+    """np.dot or np.matmul, whichever writes this product sooner."""
+    functions = (np.dot, np.matmul)
+    return min(
+        functions, key=lambda function: min(repeat(lambda: function(a, b, out=out), number=3, repeat=15))
+    )
 
 
 def torch_eager(work: Workload) -> Run:
