@@ -17,6 +17,16 @@ LARGEST = float(np.finfo(np.float64).max)
 Params = Iterable[Parameter] | Iterable[dict[str, Any]]
 
 
+class Taken:
+    """A group of `param_groups` as the optimizer has taken it in."""
+
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+        self.group: dict[str, Any] = {}  # a copy from the last step; it differs when the user changed an option
+        self.options: dict[str, Any] = {}
+        self.counts = False  # whether the rule keeps a state under these options, and so counts its steps
+
+
 class Optimizer(ABC):
     """Base of the optimizers.
 
@@ -36,10 +46,7 @@ class Optimizer(ABC):
     def __init__(self, params: Params, **defaults: Any) -> None:
         self.defaults = defaults
         self.param_groups: list[dict[str, Any]] = []
-        self._storages: list[Storage] = []
-        self._seen: list[dict[str, Any]] = []  # the groups as they were at the last step
-        self._options: list[dict[str, Any]] = []  # and their options, checked
-        self._counts: list[bool] = []  # whether their rule keeps a state, and so counts its steps
+        self._taken: list[Taken] = []
         if isinstance(params, np.ndarray | Mapping | str) or not isinstance(params, Iterable):
             raise TypeError(f"{self._name} expects model.parameters(), got {type(params).__name__}")
         given: list[Any] = list(params)
@@ -64,15 +71,15 @@ class Optimizer(ABC):
     def step(self) -> None:
         """Update every parameter that has a fresh gradient, and use the gradients up."""
         stepped = False
-        if len(self.param_groups) != len(self._storages):
+        if len(self.param_groups) != len(self._taken):
             raise RuntimeError(
                 f"{self._name}: change the options in param_groups only; add_param_group adds one"
             )
-        for i, group in enumerate(self.param_groups):
-            if group != self._seen[i]:
-                self._take_options(i)
-            for step, blocks in self._storages[i].fresh(self._counts[i]):
-                self.update(blocks, step, **self._options[i])
+        for group, taken in zip(self.param_groups, self._taken, strict=True):
+            if group != taken.group:
+                self._take(group, taken)
+            for step, blocks in taken.storage.fresh(taken.counts):
+                self.update(blocks, step, **taken.options)
                 stepped = True
         if not stepped:
             raise RuntimeError(
@@ -98,25 +105,21 @@ class Optimizer(ABC):
                 raise TypeError(
                     f"{self._name} expects model.parameters(), got {type(parameter).__name__} among them"
                 )
-        taken = [id(p) for other in self.param_groups for p in other["params"]] + [id(p) for p in params]
-        if len(set(taken)) < len(taken):
+        known = [id(p) for other in self.param_groups for p in other["params"]] + [id(p) for p in params]
+        if len(set(known)) < len(known):
             raise ValueError(f"{self._name} got a parameter twice: each belongs to one group, once")
-        self._storages.append(Storage(tuple(params)))
-        self._seen.append({})
-        self._options.append(options)
-        self._counts.append(False)
-        self.param_groups.append({"params": self._storages[-1].parameters, **options})
+        self._taken.append(Taken(Storage(tuple(params))))
+        self.param_groups.append({"params": self._taken[-1].storage.parameters, **options})
 
-    def _take_options(self, i: int) -> None:
+    def _take(self, group: dict[str, Any], taken: Taken) -> None:
         """Check the options of a group that have changed since its last step, and act on them."""
-        group, storage = self.param_groups[i], self._storages[i]
-        if group["params"] is not storage.parameters:
+        if group["params"] is not taken.storage.parameters:
             raise RuntimeError(f"{self._name}: param_groups must keep their order and their params")
-        self._options[i] = self._checked(_options_of(group), group)
-        names = self.state_names(self._options[i])
-        self._counts[i] = bool(names)
-        storage.require(names)
-        self._seen[i] = dict(group)
+        taken.options = self._checked(_options_of(group), group)
+        names = self.state_names(taken.options)
+        taken.storage.require(names)
+        taken.counts = bool(names)
+        taken.group = dict(group)
 
     def _checked(self, given: Mapping[str, Any], otherwise: Mapping[str, Any]) -> dict[str, Any]:
         unknown = [name for name in given if name not in self.defaults]
@@ -136,7 +139,8 @@ class Optimizer(ABC):
         """
         state: dict[int, dict[str, Any]] = {}
         groups = []
-        for group, storage in zip(self.param_groups, self._storages, strict=True):
+        for group, taken in zip(self.param_groups, self._taken, strict=True):
+            storage = taken.storage
             numbers = range(len(state), len(state) + len(storage.parameters))
             for i, number in enumerate(numbers):
                 arrays = {name: storage.view(flat, i).copy() for name, flat in storage.states.items()}
@@ -172,28 +176,28 @@ class Optimizer(ABC):
         arrays, _ = fitting_state(self._name, expected, given)
         for group, its_options in zip(self.param_groups, options, strict=True):
             group.update(its_options)
-        for storage in self._storages:
-            storage.forget()
+        for taken in self._taken:
+            taken.storage.forget()
+            taken.group = {}
         for number, (storage, i, _) in enumerate(self._places(options)):
             storage.steps[i] = int(arrays.pop(f"{number}.step"))
             for name in self.states:
                 if f"{number}.{name}" in arrays:
                     storage.require((name,))
                     storage.view(storage.states[name], i)[...] = arrays[f"{number}.{name}"]
-        self._seen = [{} for _ in self._seen]
 
     def _places(self, options: list[dict[str, Any]]) -> Iterator[tuple[Storage, int, tuple[str, ...]]]:
         """For each parameter in order: its storage, its place there, the states its group needs."""
-        for storage, its_options in zip(self._storages, options, strict=True):
-            for i in range(len(storage.parameters)):
-                yield storage, i, self.state_names(its_options)
+        for taken, its_options in zip(self._taken, options, strict=True):
+            for i in range(len(taken.storage.parameters)):
+                yield taken.storage, i, self.state_names(its_options)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"defaults": self.defaults, "groups": self.param_groups, "state": self.state_dict()}
 
     def __setstate__(self, saved: dict[str, Any]) -> None:
         self.defaults = saved["defaults"]
-        self.param_groups, self._storages, self._seen, self._options, self._counts = [], [], [], [], []
+        self.param_groups, self._taken = [], []
         for group in saved["groups"]:
             self.add_param_group(group)
         self.load_state_dict(saved["state"])
