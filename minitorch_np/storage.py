@@ -105,6 +105,5 @@ class Storage:
         size = BLOCK_BYTES // self.dtype.itemsize
         cuts = [slice(at, min(at + size, end)) for at in range(start, end, size)]
         return [
-            (self.data[c], self.grad[c], {name: state[c] for name, state in self.states.items()})
-            for c in reversed(cuts)  # the gradients written last are still in the cache
+            (self.data[c], self.grad[c], {name: state[c] for name, state in self.states.items()}) for c in cuts
         ]

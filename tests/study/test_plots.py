@@ -66,3 +66,14 @@ def test_paths_are_checked_before(tmp_path, path, message):
 def test_a_window_needs_a_screen():
     with pytest.raises(ValueError, match="no screen"):
         plots.show(lambda figure: None)
+
+
+def test_a_window_shows_the_drawing(monkeypatch):
+    from matplotlib import pyplot
+
+    shown = []
+    monkeypatch.setattr("matplotlib.get_backend", lambda: "TkAgg")
+    monkeypatch.setattr(pyplot, "show", lambda: shown.extend(pyplot.gcf().axes))
+    plots.show(lambda figure: plots.draw_losses(LOSSES, figure))
+    pyplot.close("all")
+    assert [axes.get_xlabel() for axes in shown] == ["train num"]
