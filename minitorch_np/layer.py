@@ -20,6 +20,7 @@ import numpy as np
 from numpy import ndarray
 
 from minitorch_np.arrays import FLOATS, as_floats, shape_text
+from minitorch_np.text import call_text
 from minitorch_np.tree import Tree
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class Layer(Tree, ABC):
         return {name: value for name, value in vars(self).items() if name != "_kept"}
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}()"
+        return call_text(self)
 
 
 def _fits(sizes: tuple[int, ...], shape: tuple[Any, ...]) -> bool:

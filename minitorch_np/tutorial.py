@@ -16,7 +16,7 @@ from minitorch_np.arrays import float_dtype
 from minitorch_np.layers.activations import ReLU
 from minitorch_np.layers.containers import Sequential
 from minitorch_np.layers.linear import Linear
-from minitorch_np.losses import SquaredLoss
+from minitorch_np.losses.regression import SquaredLoss
 from minitorch_np.optimizers.sgd import SGD
 
 if TYPE_CHECKING:

@@ -14,18 +14,20 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 # A module imports only from levels before its own; those on one level do not import each other.
 LEVELS = [
-    ["arrays"],
+    ["arrays", "text"],
     ["numerics", "initializers", "state"],
     ["parameter"],
     ["storage", "tree"],
     ["layer"],
-    ["optimizers.optimizer"],
+    ["layers.activation", "losses.loss", "optimizers.optimizer"],
     ["layers", "losses", "optimizers", "schedules"],
     ["training"],
-    ["study.bits", "study.machine", "study.plots"],
+    ["study.bits", "study.machine", "study.plots", "study.suspects"],
     ["study", "interop"],
     ["tutorial"],
     [""],
+    ["commands.arguments"],
+    ["commands"],
     ["cli"],
     ["__main__"],
 ]
@@ -83,7 +85,7 @@ def test_imports_go_down_the_levels(path):
     for name, names, _ in imported(ast.parse(path.read_text())):
         if name.split(".")[0] == "minitorch_np":
             for other in own_modules(name, names):
-                if here == "" and other.split(".")[0] in ("study", "tutorial", "cli", "interop"):
+                if here == "" and other.split(".")[0] in ("study", "tutorial", "commands", "cli", "interop"):
                     raise AssertionError(f"the package itself imports {other}")
                 assert level(other) < level(here), f"{here or 'minitorch_np'} imports {other}"
 
@@ -104,7 +106,7 @@ def test_only_numpy_matplotlib_and_the_standard_library_are_imported(path):
 def test_a_file_has_one_idea_and_says_it(path):
     tree = ast.parse(path.read_text())
     assert len(path.read_text().splitlines()) <= 220
-    if path.name != "__init__.py" or path.parent == PACKAGE:
+    if path.read_text():
         assert ast.get_docstring(tree)
     assert not [node for node in ast.walk(tree) if isinstance(node, ast.Assert)]
 

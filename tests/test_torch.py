@@ -1,39 +1,44 @@
-"""Agreement with torch: from committed values, and live where torch is installed."""
+"""Agreement with torch: with committed values, and live where torch is installed."""
+
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
-from torch_cases import CASES, FILE, GAINS, has_torch, make_reference, run_ours
+from reference.make import AREAS, HERE, values
 
-import minitorch_np as mt
+MODULES = {area: import_module(f"reference.{area}") for area in AREAS}
+SOURCES = ["committed", "live"] if find_spec("torch") else ["committed"]
+TOLERANCES = {"float64": (1e-9, 1e-12), "float32": (1e-5, 1e-6)}
 
-SOURCES = ["committed", "live"] if has_torch() else ["committed"]
 
-
-@pytest.fixture(scope="module", params=SOURCES)
-def reference(request):
-    if request.param == "live":
-        return make_reference()
-    with np.load(FILE) as arrays:
+@cache
+def expected(area, source):
+    if source == "live":
+        return values(area)
+    with np.load(HERE / f"{area}.npz") as arrays:
         return dict(arrays)
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_losses_gradients_and_trajectories_agree(reference, name):
-    given = {key.removeprefix("inputs/"): a for key, a in reference.items() if key.startswith("inputs/")}
-    expected = {key.removeprefix(f"{name}/"): a for key, a in reference.items() if key.startswith(f"{name}/")}
-    result = run_ours(CASES[name], given)
-    assert result.keys() == expected.keys()
-    for key, array in expected.items():
-        np.testing.assert_allclose(result[key], array, rtol=1e-9, atol=1e-12, err_msg=key)
+@pytest.mark.parametrize("dtype", TOLERANCES)
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize(("area", "name"), [(area, name) for area in AREAS for name in MODULES[area].CASES])
+def test_agreement(area, name, source, dtype):
+    module, prefix = MODULES[area], f"{name}/{dtype}/"
+    arrays = {k.removeprefix(prefix): a for k, a in expected(area, source).items() if k.startswith(prefix)}
+    result = module.run_ours(module.CASES[name], dtype)
+    assert result.keys() == arrays.keys() != set()
+    rtol, atol = getattr(module, "TOLERANCES", TOLERANCES)[dtype]
+    for key, array in arrays.items():
+        assert np.shape(result[key]) == array.shape, key
+        largest = np.abs(array[np.isfinite(array)]).max(initial=1)
+        np.testing.assert_allclose(result[key], array, rtol=rtol, atol=atol * largest, err_msg=key)
 
 
-def test_the_cases_train():
-    with np.load(FILE) as arrays:
-        falls = [name for name in CASES if arrays[f"{name}/losses"][-1] < 0.9 * arrays[f"{name}/losses"][0]]
-    assert {"plain", "no bias", "mean", "momentum", "dampening", "nesterov", "weight decay"} <= set(falls)
-
-
-def test_gains_agree(reference):
-    assert np.allclose(
-        [mt.initializers.calculate_gain(*gain) for gain in GAINS], reference["gains"], rtol=1e-15
-    )
+def test_the_training_cases_train():
+    losses = {
+        name: expected("training", "committed")[f"{name}/float64/losses"] for name in MODULES["training"].CASES
+    }
+    falls = {name for name, values in losses.items() if values[-1] < 0.9 * values[0]}
+    assert {"plain", "no bias", "mean", "momentum", "dampening", "nesterov", "weight decay"} <= falls

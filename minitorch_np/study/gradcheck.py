@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minitorch_np.layer import Layer
-from minitorch_np.losses import Loss
+from minitorch_np.losses.loss import Loss
 
 if TYPE_CHECKING:
     from minitorch_np.arrays import Array

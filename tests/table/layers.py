@@ -1,9 +1,9 @@
-"""One line for every public layer, loss and optimizer; `test_laws.py` holds each to the same laws."""
+"""One line or more for every public layer; `laws/` holds each to the same laws."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import minitorch_np as mt
 
@@ -41,18 +41,4 @@ LAYERS = {
         (4,) * 2 + (1,),
     ),
     "Sequential, empty": LayerCase(lambda dtype: mt.Sequential(), (5, 4)),
-}
-
-LOSSES: dict[str, Callable[[], mt.Loss]] = {
-    "SquaredLoss": mt.SquaredLoss,
-    "SquaredLoss mean": lambda: mt.SquaredLoss("mean"),
-}
-
-OPTIMIZERS: dict[str, Callable[[Iterable[Any]], mt.Optimizer]] = {
-    "SGD": lambda params: mt.SGD(params, lr=0.1),
-    "SGD momentum": lambda params: mt.SGD(params, lr=0.1, momentum=0.9),
-    "SGD dampening": lambda params: mt.SGD(params, lr=0.1, momentum=0.9, dampening=0.5),
-    "SGD nesterov": lambda params: mt.SGD(params, lr=0.1, momentum=0.9, nesterov=True),
-    "SGD decay": lambda params: mt.SGD(params, lr=0.1, momentum=0.5, weight_decay=0.01),
-    "SGD maximize": lambda params: mt.SGD(params, lr=0.1, weight_decay=0.01, maximize=True),
 }

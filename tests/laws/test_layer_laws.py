@@ -1,43 +1,17 @@
-"""The laws that every public layer, loss and optimizer keeps; the cases are in `table.py`."""
-
-from __future__ import annotations
+"""The laws that every public layer keeps; the cases are in `table/layers.py`."""
 
 import copy
-import inspect
 import pickle
 
 import numpy as np
 import pytest
-from table import LAYERS, LOSSES, OPTIMIZERS
+from table.layers import LAYERS
+from table.samples import grads, same_bits, sample
 
 import minitorch_np as mt
 from minitorch_np.study.gradcheck import gradcheck
 
 layers = pytest.mark.parametrize("case", LAYERS.values(), ids=LAYERS)
-losses = pytest.mark.parametrize("make", LOSSES.values(), ids=LOSSES)
-optimizers = pytest.mark.parametrize("make", OPTIMIZERS.values(), ids=OPTIMIZERS)
-
-
-def sample(shape, dtype="float64", seed=0):
-    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
-
-
-def grads(layer):
-    return {name: parameter.grad.copy() for name, parameter in layer.named_parameters()}
-
-
-def same_bits(a, b):
-    return a.keys() == b.keys() and all(a[name].tobytes() == b[name].tobytes() for name in a)
-
-
-def test_every_public_class_is_in_the_table():
-    made = [case.make("float64") for case in LAYERS.values()] + [make() for make in LOSSES.values()]
-    made += [make([mt.Parameter(np.ones(2))]) for make in OPTIMIZERS.values()]
-    public = [getattr(mt, name) for name in mt.__all__]
-    expected = {
-        c for c in public if inspect.isclass(c) and issubclass(c, mt.Layer | mt.Loss | mt.Optimizer)
-    } - {mt.Layer, mt.Activation, mt.Loss, mt.Optimizer}
-    assert expected - {type(thing) for thing in made} == set()
 
 
 @layers
@@ -248,134 +222,3 @@ def test_train_and_eval(case):
     assert layer.eval() is layer
     assert not any(inner.training for _, inner in layer.named_layers())
     assert all(inner.training for _, inner in layer.train().named_layers())
-
-
-@losses
-def test_loss_gradients_agree_with_difference_quotients(make):
-    assert gradcheck(make(), sample((5, 4)), sample((5, 4), seed=1), rtol=1e-6, atol=1e-7)
-
-
-@losses
-def test_loss_dtype_stays_and_arguments_stay_untouched(make):
-    for dtype in ("float64", "float32"):
-        prediction, target = sample((5, 4), dtype), sample((5, 4), dtype, seed=1)
-        before = prediction.copy(), target.copy()
-        prediction.flags.writeable = target.flags.writeable = False
-        loss = make()
-        value = loss(prediction, target)
-        gradient = loss.backward()
-        assert value.dtype == gradient.dtype == dtype
-        assert gradient.shape == prediction.shape
-        assert (prediction == before[0]).all()
-        assert (target == before[1]).all()
-
-
-@losses
-def test_loss_backward_uses_up_its_forward(make):
-    loss = make()
-    with pytest.raises(RuntimeError, match=r"before each backward"):
-        loss.backward()
-    loss(np.ones(3), np.ones(3))
-    loss.backward()
-    with pytest.raises(RuntimeError, match=r"before each backward"):
-        loss.backward()
-
-
-@losses
-def test_loss_repr_is_the_call_that_builds_it(make):
-    assert repr(eval(repr(make()), vars(mt).copy())) == repr(make())
-
-
-def network(dtype="float64"):
-    return mt.Sequential(mt.Linear(4, 6, dtype=dtype, rng=0), mt.ReLU(), mt.Linear(6, 2, dtype=dtype, rng=1))
-
-
-def train(model, optimizer, steps, start=0):
-    loss = mt.SquaredLoss()
-    for step in range(start, start + steps):
-        y_pred = model(sample((5, 4), model.dtype, seed=step))
-        loss(y_pred, sample((5, 2), model.dtype, seed=100 + step))
-        model.backward(loss.backward())
-        optimizer.step()
-
-
-@optimizers
-def test_optimizer_dtype_stays(make):
-    model = network("float32")
-    optimizer = make(model.parameters())
-    optimizer.param_groups[0]["lr"] = np.float64(0.01)
-    train(model, optimizer, 2)
-    states = [a for entry in optimizer.state_dict()["state"].values() for a in entry.values() if np.ndim(a)]
-    assert {a.dtype for a in [*model.state_dict().values(), *states]} == {np.dtype("float32")}
-
-
-@optimizers
-def test_optimizer_continues_from_its_state_to_the_bit(make):
-    model = network()
-    optimizer = make(model.parameters())
-    train(model, optimizer, 3)
-    other = network()
-    other.load_state_dict(model.state_dict())
-    resumed = make(other.parameters())
-    resumed.load_state_dict(optimizer.state_dict())
-    copied, copied_optimizer = copy.deepcopy((model, optimizer))
-    pickled, pickled_optimizer = pickle.loads(pickle.dumps((model, optimizer)))
-    train(model, optimizer, 3, start=3)
-    for again, its_optimizer in ((other, resumed), (copied, copied_optimizer), (pickled, pickled_optimizer)):
-        train(again, its_optimizer, 3, start=3)
-        assert same_bits(again.state_dict(), model.state_dict())
-
-
-@optimizers
-def test_parameters_are_updated_alike_alone_and_side_by_side(make):
-    together, apart = network(), network()
-    train(together, make(together.parameters()), 3)
-    optimizers = [make([parameter]) for parameter in apart.parameters()]
-    loss = mt.SquaredLoss()
-    for step in range(3):
-        loss(apart(sample((5, 4), seed=step)), sample((5, 2), seed=100 + step))
-        apart.backward(loss.backward())
-        for optimizer in optimizers:
-            optimizer.step()
-    assert same_bits(together.state_dict(), apart.state_dict())
-
-
-@optimizers
-def test_a_step_uses_the_gradients_up(make):
-    model = network()
-    optimizer = make(model.parameters())
-    train(model, optimizer, 1)
-    before = model.state_dict()
-    with pytest.raises(RuntimeError, match=r"step\(\) found no fresh gradient"):
-        optimizer.step()
-    assert same_bits(model.state_dict(), before)
-
-
-@optimizers
-def test_a_parameter_without_a_fresh_gradient_stays(make):
-    parameters = [mt.Parameter(sample(n, seed=n)) for n in (3, 4, 5)]
-    optimizer = make(parameters)
-    before = parameters[1].data.copy()
-    for parameter in (parameters[0], parameters[2]):
-        parameter.add_grad(np.ones(parameter.shape))
-    optimizer.step()
-    assert parameters[1].data.tobytes() == before.tobytes()
-    late, early = mt.Parameter(before), mt.Parameter(before)
-    alone = make([early])
-    for parameter in (parameters[1], early):
-        parameter.add_grad(np.ones(4))
-    optimizer.step()
-    alone.step()
-    assert parameters[1].data.tobytes() == early.data.tobytes() != late.data.tobytes()
-
-
-@optimizers
-def test_gradients_stay_readable_after_the_step(make):
-    model = network()
-    optimizer = make(model.parameters())
-    loss = mt.SquaredLoss()
-    loss(model(sample((5, 4))), sample((5, 2)))
-    model.backward(loss.backward())
-    before = grads(model)
-    optimizer.step()
-    assert same_bits(grads(model), before)

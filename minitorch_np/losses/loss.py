@@ -1,4 +1,4 @@
-"""Losses: one number from a prediction and a target, and its gradient, where every backward pass starts."""
+"""The contract of a loss: one number, and its gradient, where every backward pass starts."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minitorch_np.arrays import FLOATS, as_floats
+from minitorch_np.text import call_text
 
 if TYPE_CHECKING:
     from minitorch_np.arrays import Array
@@ -71,22 +72,7 @@ class Loss(ABC):
         return self.forward(prediction, target)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({'' if self.reduction == 'sum' else repr(self.reduction)})"
-
-
-class SquaredLoss(Loss):
-    """value = Σ (prediction − target)², gradient = 2 (prediction − target).
-
-    Shapes: prediction and target (...), the same. The sum over all elements, batch included, as in
-    the handwritten program; `SquaredLoss("mean")` is torch's MSELoss with its default reduction.
-    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.MSELoss.html
-    """
-
-    def function(self, prediction: Array, target: Array) -> Array:
-        return np.square(prediction - target)
-
-    def derivative(self, prediction: Array, target: Array) -> Array:
-        return 2.0 * (prediction - target)
+        return call_text(self)
 
 
 def _likely_fix(prediction: Array, target: Array) -> str:
