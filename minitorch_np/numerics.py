@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -36,3 +36,96 @@ def product(a: Array, b: Array, out: Array) -> Array:
     the same BLAS and return the same bits.
     """
     return (np.dot if out.nbytes <= SMALL or len(b) == 1 else np.matmul)(a, b, out=out)
+
+
+def sigmoid(x: Array) -> Array:
+    """σ(x) = 1 / (1 + e^−x), without a warning where e^−x is too large for a float: there σ is 0."""
+    with np.errstate(over="ignore"):
+        return 1 / (1 + np.exp(-x))
+
+
+def softplus(x: Array) -> Array:
+    """ln(1 + e^x), as max(x, 0) + ln(1 + e^−|x|), whose power cannot overflow."""
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+
+def erf(x: Array) -> Array:
+    """The error function, erf(x) = 2/√π ∫₀ˣ e^−t² dt; relative error below 2e-15 (float32: 5e-7).
+
+    erf(x)/x is a function of x² that falls slowly, so that a quotient of two polynomials in x²
+    follows it from 0 to where erf rounds to 1. All coefficients are positive: nothing cancels.
+    Beyond that end x stays at the end.
+    """
+    p, q, end = _ERF[x.dtype.itemsize]
+    x = np.clip(x, -end, end)
+    z = x * x
+    y = x * _polynomial(p, z) / _polynomial(q, z)
+    return np.clip(y, -1, 1)
+
+
+def _polynomial(coefficients: tuple[float, ...], z: Array) -> Array:
+    """c₀ + c₁ z + c₂ z² + …, by Horner's rule."""
+    *rest, last = coefficients
+    y = np.full_like(z, last)
+    for c in reversed(rest):
+        y *= z
+        y += c
+    return y
+
+
+# By bytes of a float: the two polynomials, and where erf is 1. Fitted to the least relative error in 60
+# digits; the numerators are larger by a rounding error (4e-16, 1.5e-7), so that the end is not below 1.
+_ERF: dict[int, Any] = {
+    8: (
+        (
+            1.128379167095513,
+            0.22078091186073942,
+            0.06622256820153842,
+            0.0069213910058698236,
+            0.0008582665977205291,
+            5.72764940050143e-05,
+            3.9156734302543335e-06,
+            1.704662182325357e-07,
+            6.7773328619382795e-09,
+            1.7236528894522403e-10,
+            3.3092572678194923e-12,
+            2.1813342623726864e-14,
+            1.5240988236775917e-17,
+        ),
+        (
+            1.0,
+            0.5289953220503312,
+            0.13501999702963557,
+            0.022050580351887443,
+            0.002574309802044771,
+            0.00022709037732150406,
+            1.5573652425637293e-05,
+            8.391166447683596e-07,
+            3.530733118316721e-08,
+            1.1274384931426133e-09,
+            2.5452052359304083e-11,
+            3.2703408923026874e-13,
+            8.625497047936419e-16,
+        ),
+        6.0,
+    ),
+    4: (
+        (
+            1.1283793449401855,
+            0.1916702687740326,
+            0.052852265536785126,
+            0.003803308354690671,
+            0.00028283160645514727,
+            2.0015097561554285e-06,
+        ),
+        (
+            1.0,
+            0.5031962394714355,
+            0.11457382887601852,
+            0.015045922249555588,
+            0.0011663488112390041,
+            3.748329618247226e-05,
+        ),
+        4.0,
+    ),
+}

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from minitorch_np.arrays import float_dtype
-from minitorch_np.layers.activations import ReLU
 from minitorch_np.layers.containers import Sequential
 from minitorch_np.layers.linear import Linear
+from minitorch_np.layers.piecewise import ReLU
 from minitorch_np.losses.regression import SquaredLoss
 from minitorch_np.optimizers.sgd import SGD
 

@@ -1,10 +1,12 @@
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from minitorch_np.numerics import product, zero_where
+from minitorch_np.numerics import erf, product, sigmoid, softplus, zero_where
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -41,3 +43,27 @@ def test_product_is_the_handwritten_product_to_the_bit(dtype, shape):
     out = np.full((k, m), np.nan, dtype)
     assert product(x.T, dy, out=out) is out
     assert out.tobytes() == x.T.dot(dy).tobytes()
+
+
+def test_erf_over_the_whole_range():
+    x = np.concatenate([np.linspace(-7, 7, 100_001), 10.0 ** np.linspace(-307, 2, 10_001), [5e-324, 1e308]])
+    for dtype, tolerance in (("float64", 1e-14), ("float32", 1e-6)):
+        with np.errstate(over="ignore"):
+            values = x.astype(dtype)
+        expected = np.array([math.erf(float(v)) for v in values])
+        result = erf(values)
+        assert result.dtype == dtype
+        smallest = float(np.finfo(dtype).tiny)
+        np.testing.assert_allclose(result, expected, rtol=tolerance, atol=smallest * tolerance)
+        assert (erf(-values) == -result).all()
+        assert erf(np.array([np.inf, -np.inf, 6, -6, 0], dtype)).tolist() == [1, -1, 1, -1, 0]
+        assert np.isnan(erf(np.array([np.nan], dtype))).all()
+
+
+@given(arrays("float64", (5,), elements=st.floats(allow_nan=False)))
+def test_sigmoid_and_softplus_are_those_of_the_standard_library(x):
+    with np.errstate(under="ignore"):
+        assert np.allclose(sigmoid(x), [1 / (1 + math.exp(-v)) if v > -700 else 0 for v in x], rtol=1e-14)
+        assert np.allclose(
+            softplus(x), [math.log1p(math.exp(v)) if v < 700 else v for v in x], rtol=1e-13, atol=0
+        )

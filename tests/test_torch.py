@@ -30,6 +30,7 @@ def test_agreement(area, name, source, dtype):
     result = module.run_ours(module.CASES[name], dtype)
     assert result.keys() == arrays.keys() != set()
     rtol, atol = getattr(module, "TOLERANCES", TOLERANCES)[dtype]
+    rtol = max(rtol, getattr(module, "LOOSE", {}).get(name, 0))
     for key, array in arrays.items():
         assert np.shape(result[key]) == array.shape, key
         largest = np.abs(array[np.isfinite(array)]).max(initial=1)

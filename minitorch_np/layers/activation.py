@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from minitorch_np.layer import Layer
 
@@ -15,7 +18,8 @@ class Activation(Layer):
     """y = function(x), and dx = dy · derivative(x, y).
 
     A subclass writes these two and nothing else; they take and return arrays of one shape and
-    dtype. Given both x and y, a derivative can use whichever is cheaper.
+    dtype. Given both x and y, a derivative can use whichever is cheaper. `Activation.of` makes one
+    of two functions.
     """
 
     @abstractmethod
@@ -31,8 +35,8 @@ class Activation(Layer):
     def forward(self, x: Array) -> Array:
         x = self.expect(x)
         y = self.function(x)
-        if y.dtype is not x.dtype or y.shape != x.shape:
-            self._expect_like(x, y, "function")
+        if type(y) is not np.ndarray or y.dtype is not x.dtype or y.shape != x.shape:
+            y = self._like(x, y, "function")
         self.keep(x, y, output=y)
         return y
 
@@ -41,13 +45,62 @@ class Activation(Layer):
         if not input_grad:
             return None
         dx = self.gradient(dy, x, y)
-        if dx.dtype is not x.dtype or dx.shape != x.shape:
-            self._expect_like(x, dx, "derivative")
+        if type(dx) is not np.ndarray or dx.dtype is not x.dtype or dx.shape != x.shape:
+            dx = self._like(x, dx, "derivative")
         return dx
 
-    def _expect_like(self, x: Array, result: Array, maker: str) -> None:
+    def _like(self, x: Array, result: Any, maker: str) -> Array:
+        result = np.asarray(result)
         if result.dtype != x.dtype or result.shape != x.shape:
             raise TypeError(
                 f"{self!r}.{maker} must keep shape and dtype, but x is {x.dtype} {x.shape} and the result "
                 f"{result.dtype} {result.shape}: are its constants Python numbers, its operations elementwise?"
             )
+        return result
+
+    @staticmethod
+    def of(
+        function: Callable[[Array], Array], derivative: Callable[..., Array], *, name: str | None = None
+    ) -> Activation:
+        """An activation of two functions: `Activation.of(np.sin, np.cos)`.
+
+        `derivative` takes x, or x and y = function(x). `name` stands in messages and pictures in
+        place of the function's own. Raises TypeError for what cannot be called with arrays.
+        """
+        return _OfFunctions(function, derivative, name)
+
+
+class _OfFunctions(Activation):
+    """Made by `Activation.of`."""
+
+    def __init__(self, function: Callable[..., Any], derivative: Callable[..., Any], name: str | None) -> None:
+        if isinstance(function, type) or not callable(function):
+            raise TypeError(f"Activation.of expects a function of x, got {function!r}")
+        if isinstance(derivative, type) or not callable(derivative):
+            raise TypeError(f"Activation.of expects a derivative of x, or of x and y, got {derivative!r}")
+        self._function, self._derivative, self._name = function, derivative, name
+        self._takes_y = _takes_two(derivative)
+
+    def function(self, x: Array) -> Array:
+        return self._function(x)
+
+    def derivative(self, x: Array, y: Array) -> Array:
+        return self._derivative(x, y) if self._takes_y else self._derivative(x)
+
+    def __repr__(self) -> str:
+        function, derivative = (getattr(f, "__name__", f) for f in (self._function, self._derivative))
+        name = "" if self._name is None else f", name={self._name!r}"
+        return f"Activation.of({function}, {derivative}{name})"
+
+
+def _takes_two(function: Callable[..., Any]) -> bool:
+    """Whether a function is called with two arguments rather than one."""
+    from inspect import Parameter, signature
+
+    if isinstance(function, np.ufunc):
+        return function.nin > 1
+    places = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+    given = [p for p in signature(function).parameters.values() if p.kind in places and p.default is p.empty]
+    if not 1 <= len(given) <= 2:
+        raise TypeError(f"Activation.of expects a derivative of x, or of x and y, got {function!r}")
+    return len(given) == 2

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minitorch_np import initializers
-from minitorch_np.arrays import float_dtype
+from minitorch_np.arrays import float_dtype, whole
 from minitorch_np.layer import Layer
 from minitorch_np.numerics import product
 from minitorch_np.parameter import Parameter
@@ -45,8 +45,8 @@ class Linear(Layer):
         dtype: DTypeLike = np.float64,
         rng: np.random.Generator | int | None = None,
     ) -> None:
-        self.in_features = _size(in_features, "in_features")
-        self.out_features = _size(out_features, "out_features")
+        self.in_features = whole(in_features, "Linear", "in_features")
+        self.out_features = whole(out_features, "Linear", "out_features")
         if not isinstance(bias, bool):
             raise TypeError(f"Linear expects bias to be True or False, got {bias!r}")
         self.init = init
@@ -96,9 +96,3 @@ class Linear(Layer):
         if self.weight.dtype != np.float64:
             text += f", dtype={str(self.weight.dtype)!r}"
         return text + ")"
-
-
-def _size(value: int, name: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(f"Linear expects {name} to be a positive integer, got {value!r}")
-    return int(value)

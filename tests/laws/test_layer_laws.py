@@ -111,9 +111,8 @@ def test_a_wrong_shape_is_named(case):
     if case.wrong_shape is None:
         return  # takes every shape
     layer = case.make("float64")
-    with pytest.raises(ValueError, match=r"expects x of shape \(N, 4\), got \(") as caught:
+    with pytest.raises(ValueError, match=r"^(Linear|PReLU)\(\d.*\) expects x of shape \(.*\), got \("):
         layer(sample(case.wrong_shape))
-    assert "Linear(4, " in str(caught.value)
 
 
 @layers

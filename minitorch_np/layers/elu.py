@@ -1,0 +1,66 @@
+"""Exponential linear units: x above 0, a shifted exponential below."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from minitorch_np.arrays import number
+from minitorch_np.layers.activation import Activation
+
+if TYPE_CHECKING:
+    from minitorch_np.arrays import Array
+
+
+class ELU(Activation):
+    """y = x where x > 0, α (e^x − 1) elsewhere; dy/dx = 1 or α e^x, at 0 α.
+
+    Source: Clevert, Unterthiner and Hochreiter (2015), https://arxiv.org/abs/1511.07289;
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.ELU.html
+    """
+
+    def __init__(self, alpha: float = 1.0) -> None:
+        self.alpha = number(alpha, "ELU", "alpha")
+
+    def function(self, x: Array) -> Array:
+        return np.maximum(x, 0) + self.alpha * np.expm1(np.minimum(x, 0))
+
+    def derivative(self, x: Array, y: Array) -> Array:
+        return np.where(x > 0, 1, self.alpha * np.exp(np.minimum(x, 0)))
+
+
+class CELU(Activation):
+    """y = x where x > 0, α (e^(x/α) − 1) elsewhere; dy/dx = 1 or e^(x/α), at 0 1: no kink.
+
+    Raises ValueError for an α that is not above 0.
+    Source: Barron (2017), https://arxiv.org/abs/1704.07483;
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.CELU.html
+    """
+
+    def __init__(self, alpha: float = 1.0) -> None:
+        self.alpha = number(alpha, "CELU", "alpha", above=0)
+
+    def function(self, x: Array) -> Array:
+        return np.maximum(x, 0) + self.alpha * np.expm1(np.minimum(x, 0) / self.alpha)
+
+    def derivative(self, x: Array, y: Array) -> Array:
+        return np.exp(np.minimum(x, 0) / self.alpha)
+
+
+class SELU(Activation):
+    """y = λ x where x > 0, λ α (e^x − 1) elsewhere; dy/dx = λ or λ α e^x, at 0 λ α.
+
+    α = 1.673… and λ = 1.051… are the numbers for which normal inputs keep mean 0 and variance 1.
+    Source: Klambauer et al. (2017), https://arxiv.org/abs/1706.02515;
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.SELU.html
+    """
+
+    ALPHA = 1.6732632423543772
+    SCALE = 1.0507009873554805
+
+    def function(self, x: Array) -> Array:
+        return self.SCALE * (np.maximum(x, 0) + self.ALPHA * np.expm1(np.minimum(x, 0)))
+
+    def derivative(self, x: Array, y: Array) -> Array:
+        return self.SCALE * np.where(x > 0, 1, self.ALPHA * np.exp(np.minimum(x, 0)))

@@ -1,0 +1,178 @@
+"""Activations made of straight pieces. At a kink each says which of its two slopes counts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from minitorch_np.arrays import number
+from minitorch_np.layers.activation import Activation
+from minitorch_np.numerics import zero_where
+
+if TYPE_CHECKING:
+    from minitorch_np.arrays import Array
+
+
+class Identity(Activation):
+    """y = x, dy/dx = 1.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Identity.html
+    """
+
+    def function(self, x: Array) -> Array:
+        return x
+
+    def derivative(self, x: Array, y: Array) -> Array:
+        return np.ones_like(x)
+
+
+class ReLU(Activation):
+    """y = max(x, 0), dy/dx = 0 where x < 0 and 1 elsewhere.
+
+    At exactly 0 the gradient passes, as in the handwritten program (`grad_h[h < 0] = 0`);
+    torch.nn.ReLU gives 0 there.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.ReLU.html
+    """
+
+    def function(self, x: Array) -> Array:
+        return np.maximum(x, 0)
+
+    def derivative(self, x: Array, y: Array) -> Array:
+        return zero_where(x < 0, np.ones_like(x))
+
+    def gradient(self, dy: Array, x: Array, y: Array) -> Array:
+        return zero_where(x < 0, dy)  # dy · 0 would be −0 for negative dy
+
+
+class LeakyReLU(Activation):
+    """y = x where x > 0 and s x elsewhere, s = `negative_slope`; dy/dx = 1 or s, at 0 s.
+
+    Source: Maas, Hannun and Ng (2013);
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.LeakyReLU.html
+    """
+
+    def __init__(self, negative_slope: float = 0.01) -> None:
+        self.negative_slope = number(negative_slope, "LeakyReLU", "negative_slope")
+
+    def function(self, x: Array) -> Array:
+        lower = self.negative_slope * x if self.negative_slope else 0  # 0 · ∞ is NaN
+        return np.maximum(x, lower) if self.negative_slope <= 1 else np.minimum(x, lower)
+
+    def derivative(self, x: Array, y: Array) -> Array:
+        above = (x > 0).astype(x.dtype)
+        if 0 <= self.negative_slope <= 1:
+            return np.maximum(above, self.negative_slope)
+        return above + self.negative_slope * (1 - above)
+
+
+class Hardtanh(Activation):
+    """y = x, but no less than `min_val` and no more than `max_val`; dy/dx = 1 between them, at both 0.
+
+    Raises ValueError unless min_val < max_val.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Hardtanh.html
+    """
+
+    def __init__(self, min_val: float = -1.0, max_val: float = 1.0) -> None:
+        self.min_val = number(min_val, "Hardtanh", "min_val")
+        self.max_val = number(max_val, "Hardtanh", "max_val")
+        if not self.min_val < self.max_val:
+            raise ValueError(f"Hardtanh expects min_val < max_val, got {min_val} and {max_val}")
+
+    def function(self, x: Array) -> Array:
+        return np.clip(x, self.min_val, self.max_val)
+
+    def derivative(self, x: Array, y: Array) -> Array:
+        return ((x > self.min_val) & (x < self.max_val)).astype(x.dtype)
+
+
+class ReLU6(Activation):
+    """y = min(max(x, 0), 6), dy/dx = 1 between 0 and 6, at both 0.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.ReLU6.html
+    """
+
+    def function(self, x: Array) -> Array:
+        return np.clip(x, 0, 6)
+
+    def derivative(self, x: Array, y: Array) -> Array:
+        return ((x > 0) & (x < 6)).astype(x.dtype)
+
+
+class Hardsigmoid(Activation):
+    """y = x/6 + 1/2, but no less than 0 and no more than 1; dy/dx = 1/6 for −3 < x < 3, at both ends 0.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Hardsigmoid.html
+    """
+
+    def function(self, x: Array) -> Array:
+        return np.clip(x / 6 + 0.5, 0, 1)
+
+    def derivative(self, x: Array, y: Array) -> Array:
+        return ((x > -3) & (x < 3)).astype(x.dtype) / 6
+
+
+class Hardswish(Activation):
+    """y = x · hardsigmoid(x): 0 up to −3, x from 3 on, x²/6 + x/2 between; dy/dx = 0, 1, x/3 + 1/2.
+
+    At −3 dy/dx is 0, at 3 it is 1.
+    Source: Howard et al. (2019), https://arxiv.org/abs/1905.02244;
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.Hardswish.html
+    """
+
+    def function(self, x: Array) -> Array:
+        return np.maximum(x, -3) * np.clip(x / 6 + 0.5, 0, 1)  # −∞ · 0 is NaN
+
+    def derivative(self, x: Array, y: Array) -> Array:
+        between = (x > -3) & (x < 3)
+        return np.where(between, x / 3 + 0.5, (x >= 3).astype(x.dtype))
+
+
+class Threshold(Activation):
+    """y = x where x > `threshold`, and `value` elsewhere; dy/dx = 1 or 0, at the threshold 0.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Threshold.html
+    """
+
+    def __init__(self, threshold: float, value: float) -> None:
+        self.threshold = number(threshold, "Threshold", "threshold")
+        self.value = number(value, "Threshold", "value")
+
+    def function(self, x: Array) -> Array:
+        return np.where(x <= self.threshold, self.value, x)
+
+    def derivative(self, x: Array, y: Array) -> Array:
+        return (x > self.threshold).astype(x.dtype)
+
+
+class Softshrink(Activation):
+    """y = x moved towards 0 by λ = `lambd`, and 0 where |x| ≤ λ; dy/dx = 1 where |x| > λ, else 0.
+
+    Raises ValueError for a negative λ.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Softshrink.html
+    """
+
+    def __init__(self, lambd: float = 0.5) -> None:
+        self.lambd = number(lambd, "Softshrink", "lambd", least=0)
+
+    def function(self, x: Array) -> Array:
+        return x - np.clip(x, -self.lambd, self.lambd)
+
+    def derivative(self, x: Array, y: Array) -> Array:
+        return (np.abs(x) > self.lambd).astype(x.dtype)
+
+
+class Hardshrink(Activation):
+    """y = x where |x| > λ = `lambd`, else 0; dy/dx = 1 where |x| > λ, else 0.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Hardshrink.html
+    """
+
+    def __init__(self, lambd: float = 0.5) -> None:
+        self.lambd = number(lambd, "Hardshrink", "lambd")
+
+    def function(self, x: Array) -> Array:
+        return np.where(np.abs(x) <= self.lambd, 0, x)
+
+    def derivative(self, x: Array, y: Array) -> Array:
+        return (np.abs(x) > self.lambd).astype(x.dtype)
