@@ -97,3 +97,10 @@ def whole(value: Any, owner: str, name: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
         raise ValueError(f"{owner} expects {name} to be a positive integer, got {value!r}")
     return int(value)
+
+
+def axis(value: Any, owner: str) -> int:
+    """`value` as the number of an axis; raises TypeError for what is none."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"{owner} expects dim to be an integer, the number of an axis, got {value!r}")
+    return int(value)

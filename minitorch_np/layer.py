@@ -67,6 +67,14 @@ class Layer(Tree, ABC):
             )
         return x
 
+    def expect_axis(self, x: Any, dim: int) -> Array:
+        """`expect`, for an x that has an axis `dim`."""
+        x = self.expect(x)
+        if not -x.ndim <= dim < x.ndim:
+            self._kept = None
+            raise ValueError(f"{self!r} expects x to have an axis {dim}, got x of shape {x.shape}")
+        return x
+
     def keep(self, *values: Any, output: Array) -> None:
         """Remember `values` for the backward pass, and that dy must be like `output`."""
         self.__dict__["_kept"] = (output.shape, output.dtype, values)  # as self._kept = ..., faster

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from minitorch_np.arrays import float_dtype
+from minitorch_np.layer import Layer
 from minitorch_np.layers.containers import Sequential
 from minitorch_np.layers.linear import Linear
 from minitorch_np.layers.piecewise import ReLU
@@ -59,6 +60,28 @@ def network(w1: Array, w2: Array) -> Sequential:
     )
     model.load_state_dict({"0.weight": w1, "2.weight": w2})
     return model
+
+
+def losses_with(
+    activation: Layer, start: Problem, *, steps: int = 300, learning_rate: float = 1e-4, seed: int = 0
+) -> list[float]:
+    """The losses of a network of the tutorial's shape with another activation in the middle.
+
+    Its weights are torch's default ones, drawn with `seed` and so the same for every activation,
+    and it has biases; the tutorial's own weights are so large that a tanh would hardly move.
+    """
+    rng = np.random.default_rng(seed)
+    first = Linear(*start.w1.shape, rng=rng, dtype=start.x.dtype)
+    last = Linear(*start.w2.shape, rng=rng, dtype=start.x.dtype)
+    model, loss = Sequential(first, activation, last), SquaredLoss()
+    optimizer = SGD(model.parameters(), lr=learning_rate)
+    losses = []
+    with np.errstate(over="ignore", invalid="ignore"):
+        for _ in range(steps):
+            losses.append(float(loss(model(start.x), start.y)))
+            model.backward(loss.backward())
+            optimizer.step()
+    return losses
 
 
 def handwritten(

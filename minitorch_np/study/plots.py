@@ -5,36 +5,105 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
-COLORS = ("#E69F00", "#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")  # Okabe and Ito
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from minitorch_np.layers.activation import Activation
+
+COLORS = ("#E69F00", "#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")  # Okabe and Ito
+DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1)), (0, (6, 1.5, 1.5, 1.5)))
 FORMATS = ("png", "svg", "pdf", "jpg")
 LARGEST = 1e200  # matplotlib cannot label a log scale that ends near the largest float
 
 
 def draw_losses(curves: Mapping[str, Sequence[float]], figure: Figure | None = None) -> Figure:
-    """Loss against training step, on a log scale; earlier curves are wider, to be seen below later ones."""
-    figure = figure or Figure(figsize=(7, 4.3), layout="constrained")
+    """Loss against training step on a log scale, each curve named at its end.
+
+    Earlier curves are wider, to be seen below later ones.
+    """
+    figure = figure or Figure(figsize=(7, max(4.3, 0.26 * len(curves))), layout="constrained")
     axes = figure.subplots()
-    positive = False
+    ends: dict[str, float | None] = {}
     for i, (name, losses) in enumerate(curves.items()):
         values = np.array(losses, dtype=float)
-        values[~(np.abs(values) < LARGEST)] = np.nan
-        positive |= bool((values > 0).any())
-        width = 2 + 5 * (len(curves) - 1 - i) / max(1, len(curves) - 1)
-        marker = "o" if np.isfinite(values).sum() == 1 else ""  # a line needs two
-        color = COLORS[i % len(COLORS)]
-        axes.plot(values, color=color, linewidth=width, marker=marker, markersize=2 * width, label=name)
-    if positive:
+        finite = np.abs(values) < LARGEST
+        values[~finite] = np.nan
+        shown = values[finite & (values > 0)]
+        axes.plot(
+            values,
+            color=COLORS[i % len(COLORS)],
+            linestyle=DASHES[i // len(COLORS) % len(DASHES)],
+            linewidth=1.6 + 4 * (len(curves) - 1 - i) / max(1, len(curves) - 1) ** 1.5,
+            marker="o" if len(shown) == 1 else "",  # a line needs two
+        )
+        ends[name if finite.all() else f"{name} (not finite)"] = shown[-1] if len(shown) else None
+    if any(end is not None for end in ends.values()):
         axes.set_yscale("log", nonpositive="mask")
     axes.set_xlabel("train num")
     axes.set_ylabel("loss")
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", alpha=0.3)
-    axes.margins(x=0.01)
-    axes.legend(frameon=False)
+    axes.margins(x=0)
+    _label_ends(figure, axes, ends)
+    return figure
+
+
+def _label_ends(figure: Figure, axes: Axes, ends: Mapping[str, float | None]) -> None:
+    """Names to the right of the axes, at the heights of the ends but never on each other."""
+    figure.draw_without_rendering()  # the layout has to be known
+    gap = 13 / (axes.bbox.height * 72 / figure.dpi)  # of a line of text, as a part of the axes
+    to_axes = axes.transData + axes.transAxes.inverted()
+    heights = [0.0 if end is None else float(to_axes.transform((0, end))[1]) for end in ends.values()]
+    colors = [line.get_color() for line in axes.lines]
+    order = sorted(range(len(heights)), key=heights.__getitem__)
+    for i, place in zip(order, _spread([heights[i] for i in order], gap), strict=True):
+        style: dict[str, Any] = {"transform": axes.transAxes, "color": colors[i]}
+        axes.plot((1, 1.03), (heights[i], place), linewidth=0.7, clip_on=False, **style)
+        axes.text(1.04, place, list(ends)[i], va="center", fontsize=9, **style)
+
+
+def _spread(heights: Sequence[float], gap: float) -> list[float]:
+    """Rising heights moved as little as keeps them `gap` apart: those that are closer share their mean."""
+    groups: list[tuple[float, int]] = []  # mean height less what the gaps below add, members
+    for i, height in enumerate(heights):
+        mean, members = height - i * gap, 1
+        while groups and groups[-1][0] > mean:
+            below, its_members = groups.pop()
+            mean = (mean * members + below * its_members) / (members + its_members)
+            members += its_members
+        groups.append((mean, members))
+    means = [mean for mean, members in groups for _ in range(members)]
+    return [mean + i * gap for i, mean in enumerate(means)]
+
+
+def draw_functions(
+    activations: Mapping[str, Activation], figure: Figure | None = None, *, reach: float = 4
+) -> Figure:
+    """Every activation and its derivative for −reach ≤ x ≤ reach, a panel each."""
+    columns = min(4, max(1, len(activations)))
+    rows = -(-len(activations) // columns)
+    figure = figure or Figure(figsize=(2.6 * columns, 2.3 * rows + 0.3), layout="constrained")
+    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flatten()
+    x = np.linspace(-reach, reach, 1601)
+    for axes, (name, activation) in zip(panels, activations.items(), strict=False):
+        y = activation(x)
+        slope = activation.derivative(x, y)
+        y, slope = (np.where(np.abs(np.diff(a, prepend=a[0])) > 0.05, np.nan, a) for a in (y, slope))  # jumps
+        axes.axhline(0, color="0.8", linewidth=0.8)
+        axes.axvline(0, color="0.8", linewidth=0.8)
+        axes.plot(x, y, color=COLORS[1], linewidth=2.4)
+        axes.plot(x, slope, color=COLORS[5], linewidth=1.6, linestyle=(0, (4, 1.5)))
+        axes.set_title(name, fontsize=10)
+        axes.spines[["top", "right"]].set_visible(False)
+    for axes in panels[len(activations) :]:
+        axes.set_visible(False)
+    panels[0].set_ylim(-1.6, 3.2)
+    figure.supxlabel("solid: y(x), dashed: dy/dx", fontsize=10)
     return figure
 
 

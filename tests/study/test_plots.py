@@ -4,6 +4,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 
+import minitorch_np as mt
 from minitorch_np.study import plots
 
 LOSSES = {"handwritten": [100.0, 10.0, 1.0], "layer by layer": [100.0, 10.0, 1.0]}
@@ -13,10 +14,11 @@ def test_axes_labels_scale_and_widths():
     figure = plots.draw_losses(LOSSES)
     (axes,) = figure.axes
     assert (axes.get_xlabel(), axes.get_ylabel(), axes.get_yscale()) == ("train num", "loss", "log")
-    below, above = axes.lines
+    below, above, *leaders = axes.lines
     assert below.get_linewidth() > 2 * above.get_linewidth()
     assert below.get_zorder() == above.get_zorder()
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == list(LOSSES)
+    assert [text.get_text() for text in axes.texts] == list(LOSSES)
+    assert len(leaders) == 2
     assert above.get_ydata().tolist() == LOSSES["layer by layer"]
 
 
@@ -28,6 +30,48 @@ def test_any_losses_can_be_drawn(tmp_path, losses):
     plots.save(plots.draw_losses({"a": given, "b": losses}), tmp_path / "loss.png")
     assert given.tobytes() == np.array(losses).tobytes()
     assert matplotlib.image.imread(tmp_path / "loss.png").shape[2] == 4
+
+
+def boxes(figure):
+    figure.draw_without_rendering()
+    return [text.get_window_extent() for axes in figure.axes for text in axes.texts]
+
+
+@pytest.mark.parametrize("count", [2, 8, 23])
+def test_names_of_curves_do_not_overlap(count):
+    rng = np.random.default_rng(0)
+    curves = {f"curve {i}": np.exp(-rng.choice([1, 5, 20]) * np.arange(1, 9)) for i in range(count)}
+    figure = plots.draw_losses(curves)
+    found = boxes(figure)
+    assert len(found) == count
+    assert not [(a, b) for i, a in enumerate(found) for b in found[:i] if a.overlaps(b)]
+    assert all(box.y0 > 0 and box.x1 < figure.bbox.width for box in found)
+    styles = {(line.get_color(), line.get_linestyle()) for line in figure.axes[0].lines[:count]}
+    assert len(styles) == count or count > 7  # matplotlib calls every dash '--'
+
+
+def test_a_curve_that_leaves_the_finite_numbers_says_so():
+    figure = plots.draw_losses({"good": [1.0, 0.5], "bad": [1.0, np.nan], "never": [np.nan, np.inf]})
+    assert [text.get_text() for text in figure.axes[0].texts] == [
+        "never (not finite)",
+        "good",
+        "bad (not finite)",
+    ]
+
+
+def test_functions_and_derivatives_in_panels():
+    figure = plots.draw_functions({"ReLU": mt.ReLU(), "Sine": mt.Activation.of(np.sin, np.cos)}, reach=3)
+    relu, sine = figure.axes
+    assert (relu.get_title(), sine.get_title()) == ("ReLU", "Sine")
+    *_, y, slope = relu.lines
+    x = y.get_xdata()
+    assert (x[0], x[-1]) == (-3, 3)
+    assert np.array_equal(y.get_ydata(), np.maximum(x, 0))
+    assert np.array_equal(slope.get_ydata()[x < 0], 0 * x[x < 0])
+    assert np.isnan(slope.get_ydata()).sum() == 1  # the jump
+    *_, y, slope = sine.lines
+    assert np.allclose(y.get_ydata(), np.sin(x))
+    assert np.allclose(slope.get_ydata(), np.cos(x))
 
 
 def test_nothing_is_left_where_writing_fails(tmp_path, monkeypatch):
