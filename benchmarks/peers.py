@@ -7,6 +7,7 @@ from itertools import pairwise
 from timeit import repeat
 from typing import Any, NamedTuple
 
+import handwritten as by_hand
 import numpy as np
 
 # So small that no unit dies: the velocity of one that dies decays into denormal numbers, which are slow,
@@ -15,7 +16,7 @@ LR = 1e-12
 
 
 class Workload(NamedTuple):
-    """Linear layers of these widths with ReLU between them, the sum of squares, gradient descent."""
+    """Linear layers of these widths with an activation between them, a loss, an optimizer."""
 
     batch: int
     widths: tuple[int, ...]
@@ -23,6 +24,9 @@ class Workload(NamedTuple):
     threads: int = 1
     bias: bool = False
     momentum: float = 0.0
+    optimizer: str = "SGD"
+    loss: str = "SquaredLoss"
+    activation: str = "ReLU"
 
 
 Run = Callable[[int], Any]
@@ -37,60 +41,23 @@ def arrays(work: Workload) -> tuple[Any, Any, list[Any], list[Any]]:
 
     weights = [normal(*shape) for shape in pairwise(work.widths)]
     biases = [normal(width) for width in work.widths[1:]] if work.bias else []
-    return normal(work.batch, work.widths[0]), normal(work.batch, work.widths[-1]), weights, biases
+    x, y = normal(work.batch, work.widths[0]), normal(work.batch, work.widths[-1])
+    if work.loss == "CrossEntropyLoss":
+        y = y.argmax(axis=1)
+        weights = [weight / weight.dtype.type(len(weight) ** 0.5) for weight in weights]
+    return x, y, weights, biases
 
 
 def handwritten(work: Workload) -> Run:
-    """The tutorial's loop; with biases and momentum the three-layer loop in the same style."""
+    """The tutorial's loop; with biases a three-layer loop in the same style."""
     x, y, weights, biases = arrays(work)
-    if not work.bias:
-        from minitorch_np import tutorial
+    if work.optimizer == "Adam":
+        return by_hand.with_adam(x, y, weights, biases, LR)
+    if work.bias:
+        return by_hand.with_momentum(x, y, weights, biases, LR, work.momentum)
+    from minitorch_np import tutorial
 
-        return lambda steps: tutorial.handwritten(x, y, *weights, steps, LR)
-    w1, w2, w3 = weights
-    b1, b2, b3 = biases
-    vw1, vw2, vw3, vb1, vb2, vb3 = (np.zeros_like(p) for p in (w1, w2, w3, b1, b2, b3))
-    momentum = work.momentum
-
-    def run(steps: int) -> None:
-        nonlocal vw1, vw2, vw3, vb1, vb2, vb3, w1, w2, w3, b1, b2, b3
-        losses = []
-        for _ in range(steps):
-            h1 = x.dot(w1) + b1
-            h1_relu = np.maximum(h1, 0)
-            h2 = h1_relu.dot(w2) + b2
-            h2_relu = np.maximum(h2, 0)
-            y_pred = h2_relu.dot(w3) + b3
-            losses.append(np.square(y_pred - y).sum())
-
-            grad_y_pred = 2.0 * (y_pred - y)
-            grad_w3 = h2_relu.T.dot(grad_y_pred)
-            grad_b3 = grad_y_pred.sum(axis=0)
-            grad_h2_relu = grad_y_pred.dot(w3.T)
-            grad_h2 = grad_h2_relu.copy()
-            grad_h2[h2 < 0] = 0
-            grad_w2 = h1_relu.T.dot(grad_h2)
-            grad_b2 = grad_h2.sum(axis=0)
-            grad_h1_relu = grad_h2.dot(w2.T)
-            grad_h1 = grad_h1_relu.copy()
-            grad_h1[h1 < 0] = 0
-            grad_w1 = x.T.dot(grad_h1)
-            grad_b1 = grad_h1.sum(axis=0)
-
-            vw1 = momentum * vw1 + grad_w1
-            vb1 = momentum * vb1 + grad_b1
-            vw2 = momentum * vw2 + grad_w2
-            vb2 = momentum * vb2 + grad_b2
-            vw3 = momentum * vw3 + grad_w3
-            vb3 = momentum * vb3 + grad_b3
-            w1 -= LR * vw1
-            b1 -= LR * vb1
-            w2 -= LR * vw2
-            b2 -= LR * vb2
-            w3 -= LR * vw3
-            b3 -= LR * vb3
-
-    return run
+    return lambda steps: tutorial.handwritten(x, y, *weights, steps, LR)
 
 
 def minitorch_np(work: Workload) -> Run:
@@ -104,9 +71,10 @@ def minitorch_np(work: Workload) -> Run:
         linear.weight.data = weight
         if linear.bias is not None:
             linear.bias.data = biases[i]
-        layers += [linear, mt.ReLU()]
-    model, loss = mt.Sequential(layers[:-1]), mt.SquaredLoss()
-    optimizer = mt.SGD(model.parameters(), lr=LR, momentum=work.momentum)
+        layers += [linear, getattr(mt, work.activation)()]
+    model, loss = mt.Sequential(layers[:-1]), getattr(mt, work.loss)()
+    options = {"momentum": work.momentum} if work.momentum else {}
+    optimizer = getattr(mt, work.optimizer)(model.parameters(), lr=LR, **options)
 
     def run(steps: int) -> None:
         losses = []
@@ -120,7 +88,7 @@ def minitorch_np(work: Workload) -> Run:
 
 def floor(work: Workload) -> Run:
     """Only the matrix products of a step, each into a kept array, by the quicker of NumPy's functions."""
-    x, dy, weights, _ = arrays(work)
+    x, dy, weights, _ = arrays(work._replace(loss="SquaredLoss"))
     products = []
     kept = [x]
     for weight in weights:
@@ -152,7 +120,7 @@ def quicker(a: Any, b: Any, out: Any) -> Callable[..., Any]:
 
 
 def torch_eager(work: Workload) -> Run:
-    """nn.Sequential, MSELoss, optim.SGD."""
+    """nn.Sequential, a loss and an optimizer of torch, which runs them one operation after the other."""
     import torch
 
     torch.set_num_threads(work.threads)
@@ -165,9 +133,12 @@ def torch_eager(work: Workload) -> Run:
             linear.weight.copy_(torch.from_numpy(weight.T.copy()))
             if work.bias:
                 linear.bias.copy_(torch.from_numpy(biases[i]))
-        layers += [linear, torch.nn.ReLU()]
-    model, loss = torch.nn.Sequential(*layers[:-1]), torch.nn.MSELoss(reduction="sum")
-    optimizer = torch.optim.SGD(model.parameters(), lr=LR, momentum=work.momentum)
+        layers += [linear, getattr(torch.nn, work.activation)()]
+    model = torch.nn.Sequential(*layers[:-1])
+    classes = work.loss == "CrossEntropyLoss"
+    loss = torch.nn.CrossEntropyLoss() if classes else torch.nn.MSELoss(reduction="sum")
+    options = {"momentum": work.momentum} if work.momentum else {}
+    optimizer = getattr(torch.optim, work.optimizer)(model.parameters(), lr=LR, **options)
     tx, ty = torch.from_numpy(x), torch.from_numpy(y)
 
     def run(steps: int) -> None:
@@ -210,22 +181,59 @@ def torch_handwritten(work: Workload) -> Run:
 
 
 def scikit_learn(work: Workload) -> Run:
-    """MLPRegressor, a full batch at each partial_fit; it always has biases and averages its loss."""
-    from sklearn.neural_network import MLPRegressor
+    """MLPRegressor or MLPClassifier, a full batch at each partial_fit; they always have biases and a mean."""
+    from sklearn.neural_network import MLPClassifier, MLPRegressor
 
     x, y, _, _ = arrays(work)
-    target = y.ravel() if y.shape[1] == 1 else y
-    options = {"solver": "sgd", "alpha": 0.0, "momentum": work.momentum, "nesterovs_momentum": False}
-    model = MLPRegressor(
+    classes = work.loss == "CrossEntropyLoss"
+    momentum = {"momentum": work.momentum, "nesterovs_momentum": False} if work.optimizer == "SGD" else {}
+    model = (MLPClassifier if classes else MLPRegressor)(
         hidden_layer_sizes=work.widths[1:-1],
+        solver=work.optimizer.lower(),
+        alpha=0.0,
         batch_size=work.batch,
         learning_rate_init=LR,
         shuffle=False,
-        **options,
+        **momentum,
     )
+    if classes:
+        model.partial_fit(x, y, classes=np.arange(work.widths[-1]))
+    target = y.ravel() if y.shape[-1] == 1 else y
 
     def run(steps: int) -> None:
         for _ in range(steps):
             model.partial_fit(x, target)
+
+    return run
+
+
+def activation(work: Workload) -> Run:
+    """Only the activation, forward and backward on an array (batch, width)."""
+    import minitorch_np as mt
+
+    x, dy, _, _ = arrays(work._replace(widths=work.widths * 2))
+    layer = getattr(mt, work.activation)()
+
+    def run(steps: int) -> None:
+        for _ in range(steps):
+            layer(x)
+            layer.backward(dy)
+
+    return run
+
+
+def torch_activation(work: Workload) -> Run:
+    """The same in torch."""
+    import torch
+
+    torch.set_num_threads(work.threads)
+    x, dy, _, _ = arrays(work._replace(widths=work.widths * 2))
+    layer = getattr(torch.nn, work.activation)()
+    tx, tdy = torch.from_numpy(x).requires_grad_(), torch.from_numpy(dy)
+
+    def run(steps: int) -> None:
+        for _ in range(steps):
+            tx.grad = None
+            layer(tx).backward(tdy)
 
     return run

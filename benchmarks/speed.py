@@ -1,7 +1,7 @@
 """Time a step of this framework against the handwritten loop and other peers, all in one run.
 
     python benchmarks/speed.py             every workload
-    python benchmarks/speed.py tiny        one of: tutorial, tiny, sweep, import
+    python benchmarks/speed.py tiny        one of: tutorial, tiny, wide, activations, sweep, import
 
 Every peer lives in a process of its own, so that none inherits another's memory or threads. The
 processes take turns, a burst of steps each, so that what else the machine does meets all of them; the
@@ -37,7 +37,11 @@ PEERS = {  # name: function in peers, what has to be installed, environment
     "torch eager": ("torch_eager", "torch", {}),
     "torch handwritten": ("torch_handwritten", "torch", {}),
     "scikit-learn": ("scikit_learn", "sklearn", {}),
+    "activation": ("activation", "numpy", {}),
+    "activation in torch": ("torch_activation", "torch", {}),
 }
+NETWORK = ["handwritten", "handwritten, as it comes", "minitorch_np", "bare matrix products"]
+NETWORK += ["torch eager", "scikit-learn"]
 
 
 class Options(NamedTuple):
@@ -133,17 +137,39 @@ def compare(title: str, work: Workload, names: Sequence[str], how: Options) -> N
 
 def tutorial(how: Options) -> None:
     """The tutorial's network at both precisions, on one and two threads."""
-    names = installed(list(PEERS))
+    names = installed([*NETWORK, "torch handwritten"])
     for dtype in ("float64", "float32"):
         for threads in (1, 2):
             compare("batch 64, 1000-100-10", Workload(64, (1000, 100, 10), dtype, threads), names, how)
 
 
 def tiny(how: Options) -> None:
-    """A small network with momentum, where a step is all overhead."""
-    names = installed([name for name in PEERS if name != "torch handwritten"])
+    """A small network, where a step is all overhead."""
+    names = installed(NETWORK)
     work = Workload(32, (16, 64, 64, 1), "float32", bias=True, momentum=0.9)
     compare("batch 32, 16-64-64-1 with biases, momentum 0.9", work, names, how)
+    adam = work._replace(momentum=0.0, optimizer="Adam")
+    compare("batch 32, 16-64-64-1 with biases, Adam", adam, names, how)
+
+
+def wide(how: Options) -> None:
+    """A classifier of 670,000 weights, where a good part of a step is the update."""
+    layers, loss = (784, 512, 512, 10), "CrossEntropyLoss"
+    work = Workload(256, layers, "float32", bias=True, optimizer="Adam", loss=loss)
+    title = "batch 256, 784-512-512-10 with biases, cross entropy, Adam"
+    compare(title, work, installed(NETWORK), Options(how.turns, 4 * how.burst))
+
+
+def activations(how: Options) -> None:
+    """Forward and backward of single activations."""
+    names = installed(["activation", "activation in torch"])
+    print("\n**forward and backward on (256, 1024), float32, 1 thread: median µs**\n")
+    print("| | minitorch_np | torch | ratio |\n|---|---:|---:|---:|")
+    for name in ("ReLU", "LeakyReLU", "Tanh", "Sigmoid", "SiLU", "GELU"):
+        bursts = measure(Workload(256, (1024,), "float32", activation=name), names, how)
+        medians = [f"{1e6 * median(s for s, _ in bursts[peer]):.0f}" for peer in names]
+        to_torch = f"{ratio(bursts, *names):.2f}" if len(names) > 1 else ""
+        print(f"| {name} | {' | '.join([*medians, to_torch])} |", flush=True)
 
 
 def sweep(how: Options) -> None:
@@ -187,7 +213,14 @@ def imports(how: Options) -> None:
         print(f"| {module} | {1e3 * median(seconds):.0f} | {1e3 * min(seconds):.0f} | {1e3 * more:.1f} |")
 
 
-WORKLOADS = {"tutorial": tutorial, "tiny": tiny, "sweep": sweep, "import": imports}
+WORKLOADS = {
+    "tutorial": tutorial,
+    "tiny": tiny,
+    "wide": wide,
+    "activations": activations,
+    "sweep": sweep,
+    "import": imports,
+}
 
 
 def main() -> None:

@@ -11,6 +11,12 @@ if TYPE_CHECKING:
 
 
 SMALL = 64 * 1024  # bytes
+LARGE = 32 * 1024  # numbers
+BITS: dict[int, np.dtype[Any]] = {
+    8: np.dtype(np.int64),
+    4: np.dtype(np.int32),
+}  # an integer as wide as a float of so many bytes
+TRUE = np.int8(1)
 
 
 def zero_where(mask: Array, a: Array) -> Array:
@@ -21,11 +27,23 @@ def zero_where(mask: Array, a: Array) -> Array:
     Multiplying by a mask would be as fast, but turns negative numbers into −0 and infinities into
     NaN.
     """
-    bits = np.int64 if a.dtype.itemsize == 8 else np.int32
-    b: Array = mask.astype(bits)
-    b -= 1  # false: −1, every bit set; true: 0
-    b &= a.view(bits)
+    b: Array = (mask.view(np.int8) - TRUE).astype(BITS[a.dtype.itemsize])  # true: 0; false: −1, every bit set
+    b &= a.view(b.dtype)
     return b.view(a.dtype)
+
+
+def choose(mask: Array, a: float, b: float, dtype: np.dtype[Any]) -> Array:
+    """`np.where(mask, a, b)` for two numbers, without its branch: b, with the differing bits of a put in."""
+    bits_a, bits_b = np.array([a, b], dtype).view(BITS[dtype.itemsize])
+    c: Array = (-mask.view(np.int8)).astype(bits_a.dtype)  # true: −1, every bit set
+    c &= bits_a ^ bits_b
+    c ^= bits_b
+    return c.view(dtype)
+
+
+def maximum(a: Array, number: float) -> Array:
+    """`np.maximum(a, number)`, bit for bit; NumPy finds its vector instructions only for two arrays."""
+    return np.maximum(a, number if a.size < LARGE else np.full(a.shape[-1], number, a.dtype))
 
 
 def product(a: Array, b: Array, out: Array) -> Array:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from minitorch_np.numerics import erf, product, sigmoid, softplus, zero_where
+from minitorch_np.numerics import choose, erf, maximum, product, sigmoid, softplus, zero_where
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -22,6 +22,27 @@ def test_zero_where_is_a_masked_assignment_to_a_copy(dtype, data):
     assert result.dtype == a.dtype
     assert result.tobytes() == expected.tobytes()
     assert a.tobytes() == before
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@given(data=st.data())
+def test_choose_is_where_for_two_numbers(dtype, data):
+    mask = data.draw(arrays(bool, data.draw(st.sampled_from([(), (0,), (7,), (3, 4), (2, 0, 3)]))))
+    a, b = data.draw(st.floats(width=32)), data.draw(st.floats(width=32))
+    result = choose(mask, a, b, np.dtype(dtype))
+    assert result.tobytes() == np.where(mask, np.array(a, dtype), np.array(b, dtype)).tobytes()
+    assert choose(np.repeat(mask[None], 4, axis=0).T[..., ::2], a, b, np.dtype(dtype)).dtype == dtype
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("shape", [(300, 400), (120_000,), (120_000, 1), (3, 4), (0, 5), (40, 0, 7000)])
+def test_maximum_of_large_arrays_is_that_of_numpy_to_the_bit(dtype, shape):
+    a = np.random.default_rng(0).standard_normal(shape).astype(dtype)
+    a.reshape(-1)[::7] = -0.0
+    a.reshape(-1)[::11] = np.nan
+    for view in (a, np.asfortranarray(a), a[::2]):
+        for number in (0, 0.3, -0.0):
+            assert maximum(view, number).tobytes() == np.maximum(view, number).tobytes()
 
 
 def test_zero_where_takes_any_layout():

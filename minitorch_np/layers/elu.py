@@ -42,10 +42,14 @@ class CELU(Activation):
         self.alpha = number(alpha, "CELU", "alpha", above=0)
 
     def function(self, x: Array) -> Array:
-        return np.maximum(x, 0) + self.alpha * np.expm1(np.minimum(x, 0) / self.alpha)
+        return np.maximum(x, 0) + self.alpha * np.expm1(self._scaled(x))
 
     def derivative(self, x: Array, y: Array) -> Array:
-        return np.exp(np.minimum(x, 0) / self.alpha)
+        return np.exp(self._scaled(x))
+
+    def _scaled(self, x: Array) -> Array:
+        """min(x, 0) / α, but no less than −1000, where e^ is 0, lest the quotient overflow."""
+        return np.clip(x, -1000 * self.alpha, 0) / self.alpha
 
 
 class SELU(Activation):

@@ -8,7 +8,7 @@ import numpy as np
 
 from minitorch_np.arrays import number
 from minitorch_np.layers.activation import Activation
-from minitorch_np.numerics import zero_where
+from minitorch_np.numerics import choose, maximum, zero_where
 
 if TYPE_CHECKING:
     from minitorch_np.arrays import Array
@@ -36,7 +36,7 @@ class ReLU(Activation):
     """
 
     def function(self, x: Array) -> Array:
-        return np.maximum(x, 0)
+        return maximum(x, 0)
 
     def derivative(self, x: Array, y: Array) -> Array:
         return zero_where(x < 0, np.ones_like(x))
@@ -56,14 +56,13 @@ class LeakyReLU(Activation):
         self.negative_slope = number(negative_slope, "LeakyReLU", "negative_slope")
 
     def function(self, x: Array) -> Array:
-        lower = self.negative_slope * x if self.negative_slope else 0  # 0 · ∞ is NaN
-        return np.maximum(x, lower) if self.negative_slope <= 1 else np.minimum(x, lower)
+        if not self.negative_slope:
+            return maximum(x, 0)  # 0 · ∞ is NaN
+        y = self.negative_slope * x
+        return (np.maximum if self.negative_slope <= 1 else np.minimum)(x, y, out=y)
 
     def derivative(self, x: Array, y: Array) -> Array:
-        above = (x > 0).astype(x.dtype)
-        if 0 <= self.negative_slope <= 1:
-            return np.maximum(above, self.negative_slope)
-        return above + self.negative_slope * (1 - above)
+        return choose(x > 0, 1, self.negative_slope, x.dtype)
 
 
 class Hardtanh(Activation):
