@@ -78,16 +78,17 @@ def erf(x: Array) -> Array:
     x = np.clip(x, -end, end)
     z = x * x
     y = x * _polynomial(p, z) / _polynomial(q, z)
-    return np.clip(y, -1, 1)
+    return np.clip(y, -1, 1, out=y)
 
 
 def _polynomial(coefficients: tuple[float, ...], z: Array) -> Array:
     """c₀ + c₁ z + c₂ z² + …, by Horner's rule."""
     *rest, last = coefficients
-    y = np.full_like(z, last)
-    for c in reversed(rest):
-        y *= z
+    y = last * z
+    for c in rest[:0:-1]:
         y += c
+        y *= z
+    y += rest[0]
     return y
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minitorch_np.layers.activation import Activation
-from minitorch_np.numerics import erf, sigmoid, softplus
+from minitorch_np.numerics import erf, maximum, sigmoid, softplus
 
 if TYPE_CHECKING:
     from minitorch_np.arrays import Array
@@ -33,10 +33,10 @@ class SiLU(Activation):
     """
 
     def function(self, x: Array) -> Array:
-        return np.maximum(x, -FAR) * sigmoid(x)
+        return maximum(x, -FAR) * sigmoid(x)
 
     def derivative(self, x: Array, y: Array) -> Array:
-        y = np.minimum(y, FAR)
+        y = np.clip(y, -FAR, FAR)
         s = gate(np.clip(x, -FAR, FAR), y)
         return s + y * (1 - s)
 
@@ -49,7 +49,7 @@ class Mish(Activation):
     """
 
     def function(self, x: Array) -> Array:
-        return np.maximum(x, -FAR) * np.tanh(softplus(x))
+        return maximum(x, -FAR) * np.tanh(softplus(x))
 
     def derivative(self, x: Array, y: Array) -> Array:
         x = np.clip(x, -FAR, FAR)
@@ -76,10 +76,10 @@ class GELU(Activation):
             t = np.tanh(self._inner(np.clip(x, -FAR, FAR)))
         else:
             t = erf(x * math.sqrt(1 / 2))
-        return np.maximum(x, -FAR) * (0.5 + 0.5 * t)
+        return maximum(x, -FAR) * (0.5 + 0.5 * t)
 
     def derivative(self, x: Array, y: Array) -> Array:
-        x, y = np.clip(x, -FAR, FAR), np.minimum(y, FAR)
+        x, y = np.clip(x, -FAR, FAR), np.clip(y, -FAR, FAR)
         cdf = gate(x, y)
         if self.approximate == "tanh":  # φ = Φ′ = (1 − tanh² u) u′ / 2, and (1 − tanh²)/2 = 2 Φ (1 − Φ)
             slope = math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * x * x)
