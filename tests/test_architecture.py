@@ -14,13 +14,13 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 # A module imports only from levels before its own; those on one level do not import each other.
 LEVELS = [
-    ["arrays", "text"],
+    ["arrays", "options", "text"],
     ["numerics", "initializers", "state"],
     ["parameter"],
     ["storage", "tree"],
-    ["layer"],
-    ["layers.activation", "losses.loss", "optimizers.optimizer"],
-    ["layers", "losses", "optimizers", "schedules"],
+    ["layer", "optimizers.saving"],
+    ["layers.activation", "losses.loss", "optimizers.optimizer", "schedules.schedule"],
+    ["layers", "losses", "optimizers", "schedules", "clipping"],
     ["training"],
     ["study.bits", "study.machine", "study.plots", "study.suspects"],
     ["study", "interop"],
