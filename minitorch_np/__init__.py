@@ -8,7 +8,13 @@ from minitorch_np.layers.containers import Sequential
 from minitorch_np.layers.linear import Linear
 from minitorch_np.losses.loss import Loss
 from minitorch_np.losses.regression import SquaredLoss
+from minitorch_np.optimizers.adadelta import Adadelta
+from minitorch_np.optimizers.adagrad import Adagrad
+from minitorch_np.optimizers.adam import Adam, AdamW
+from minitorch_np.optimizers.nadam import NAdam
 from minitorch_np.optimizers.optimizer import Optimizer
+from minitorch_np.optimizers.radam import RAdam
+from minitorch_np.optimizers.rmsprop import RMSprop
 from minitorch_np.optimizers.sgd import SGD
 from minitorch_np.parameter import Parameter
 
@@ -17,11 +23,18 @@ __version__ = "0.1.0"
 __all__ = [
     "SGD",
     "Activation",
+    "Adadelta",
+    "Adagrad",
+    "Adam",
+    "AdamW",
     "Layer",
     "Linear",
     "Loss",
+    "NAdam",
     "Optimizer",
     "Parameter",
+    "RAdam",
+    "RMSprop",
     "ReLU",
     "Sequential",
     "SquaredLoss",

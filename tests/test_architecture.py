@@ -112,7 +112,10 @@ def test_a_file_has_one_idea_and_says_it(path):
 
 
 def test_the_public_names_are_the_public_names():
-    names = "SGD Activation Layer Linear Loss Optimizer Parameter ReLU Sequential SquaredLoss Tanh initializers"
+    names = (
+        "SGD Activation Layer Linear Loss Optimizer Parameter ReLU Sequential SquaredLoss Tanh initializers "
+        "Adadelta Adagrad Adam AdamW NAdam RAdam RMSprop"
+    )
     assert set(minitorch_np.__all__) == set(names.split())
     for name in minitorch_np.__all__:
         assert getattr(minitorch_np, name).__doc__
