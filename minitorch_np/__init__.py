@@ -1,6 +1,7 @@
 """A layered mini deep-learning framework on NumPy: every gradient can be read where it is made."""
 
 from minitorch_np import initializers
+from minitorch_np.clipping import clip_grad_norm_, clip_grad_value_
 from minitorch_np.layer import Layer
 from minitorch_np.layers.activation import Activation
 from minitorch_np.layers.activations import ReLU, Tanh
@@ -17,6 +18,12 @@ from minitorch_np.optimizers.radam import RAdam
 from minitorch_np.optimizers.rmsprop import RMSprop
 from minitorch_np.optimizers.sgd import SGD
 from minitorch_np.parameter import Parameter
+from minitorch_np.schedules.chains import ChainedScheduler, SequentialLR
+from minitorch_np.schedules.decay import CosineAnnealingLR, ExponentialLR, LambdaLR, MultiStepLR, StepLR
+from minitorch_np.schedules.one_cycle import OneCycleLR
+from minitorch_np.schedules.plateau import ReduceLROnPlateau
+from minitorch_np.schedules.schedule import LRScheduler, Schedule
+from minitorch_np.schedules.warmup import ConstantLR, LinearLR
 
 __version__ = "0.1.0"
 
@@ -27,17 +34,32 @@ __all__ = [
     "Adagrad",
     "Adam",
     "AdamW",
+    "ChainedScheduler",
+    "ConstantLR",
+    "CosineAnnealingLR",
+    "ExponentialLR",
+    "LRScheduler",
+    "LambdaLR",
     "Layer",
     "Linear",
+    "LinearLR",
     "Loss",
+    "MultiStepLR",
     "NAdam",
+    "OneCycleLR",
     "Optimizer",
     "Parameter",
     "RAdam",
     "RMSprop",
     "ReLU",
+    "ReduceLROnPlateau",
+    "Schedule",
     "Sequential",
+    "SequentialLR",
     "SquaredLoss",
+    "StepLR",
     "Tanh",
+    "clip_grad_norm_",
+    "clip_grad_value_",
     "initializers",
 ]

@@ -114,7 +114,9 @@ def test_a_file_has_one_idea_and_says_it(path):
 def test_the_public_names_are_the_public_names():
     names = (
         "SGD Activation Layer Linear Loss Optimizer Parameter ReLU Sequential SquaredLoss Tanh initializers "
-        "Adadelta Adagrad Adam AdamW NAdam RAdam RMSprop"
+        "Adadelta Adagrad Adam AdamW NAdam RAdam RMSprop "
+        "LRScheduler Schedule ChainedScheduler SequentialLR CosineAnnealingLR ExponentialLR LambdaLR "
+        "MultiStepLR StepLR OneCycleLR ReduceLROnPlateau ConstantLR LinearLR clip_grad_norm_ clip_grad_value_"
     )
     assert set(minitorch_np.__all__) == set(names.split())
     for name in minitorch_np.__all__:
