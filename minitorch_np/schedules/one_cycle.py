@@ -72,21 +72,20 @@ class OneCycleLR(LRScheduler):
         self._tops = self._per_group("max_lr", max_lr, above_zero)
         self._lows = self._per_group("base_momentum", base_momentum, fraction)
         self._highs = self._per_group("max_momentum", max_momentum, fraction)
-        self._set()
+        self._set(0)
 
     def step(self) -> None:
         """Go on to the next batch."""
         if self.last_epoch >= self.total_steps:
             raise RuntimeError(f"{self._name} was made for {self.total_steps} steps, this is one more")
-        self.last_epoch += 1
-        self._set()
+        self._set(self.last_epoch + 1)
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         super().load_state_dict(state_dict)
-        self._set()
+        self._set(self.last_epoch)
 
-    def _set(self) -> None:
-        phase, done = self._phase(self.last_epoch)
+    def _set(self, step: int) -> None:
+        phase, done = self._phase(step)
         for group, top, low, high in zip(self._groups(), self._tops, self._lows, self._highs, strict=True):
             start = top / self.div_factor
             middle = (start,) if self.three_phase else ()
@@ -99,6 +98,7 @@ class OneCycleLR(LRScheduler):
                     group["betas"] = (momentum, *group["betas"][1:])
                 else:
                     group["momentum"] = momentum
+        self.last_epoch = step
 
     def _phase(self, step: int) -> tuple[int, float]:
         """The phase that a step lies in, and how much of it is done, from 0 to 1."""

@@ -52,7 +52,7 @@ class LRScheduler:
             if isinstance(now, list):
                 fine = isinstance(value, list) and len(value) == len(now) and all(map(is_number, value))
             else:
-                fine = isinstance(value, int) or name == "best"
+                fine = isinstance(value, int) or (name == "best" and (value is None or is_number(value)))
             if not fine:
                 raise ValueError(f"{self._name} expects {name} like {now!r}, got {value!r}")
         for name in self.kept:
