@@ -104,7 +104,7 @@ def test_a_parameter_or_layer_is_not_replaced_by_an_array():
     ):
         layer.weight = np.ones((2, 2))
     network = Residual(layer)
-    with pytest.raises(TypeError, match="inner of Residual.* is a layer, got int"):
+    with pytest.raises(TypeError, match=r"inner of Residual.* is a layer, got int"):
         network.inner = 3
     layer.bias = None
     assert [name for name, _ in network.named_parameters()] == ["scale", "inner.weight"]

@@ -51,8 +51,10 @@ class LRScheduler:
             value = state_dict[name]
             if isinstance(now, list):
                 fine = isinstance(value, list) and len(value) == len(now) and all(map(is_number, value))
-            else:
-                fine = isinstance(value, int) or (name == "best" and (value is None or is_number(value)))
+            elif isinstance(now, int):
+                fine = isinstance(value, int)
+            else:  # the best metric, None before the first
+                fine = value is None or is_number(value)
             if not fine:
                 raise ValueError(f"{self._name} expects {name} like {now!r}, got {value!r}")
         for name in self.kept:

@@ -140,12 +140,33 @@ def test_adagrads_start_by_group_and_after_loading():
     )
     give([p])
     optimizer.step()
-    again = mt.Adagrad([{"params": [p, q]}, {"params": parameters(1)}])
-    again.load_state_dict(optimizer.state_dict())
-    give([q])
-    again.step()
-    states = again.state_dict()["state"]
-    assert [entry["sum"].tolist() for entry in states.values()] == [[4.0], [4.0], [0.0]]
+    whole = optimizer.state_dict()
+    bare = optimizer.state_dict()
+    del bare["state"][1]["sum"], bare["state"][2]["sum"]  # which have made no step
+    for state in (whole, bare):
+        again = mt.Adagrad([{"params": [p, q]}, {"params": parameters(1)}])
+        again.load_state_dict(state)
+        give([q])
+        again.step()
+        sums = [entry["sum"].tolist() for entry in again.state_dict()["state"].values() if "sum" in entry]
+        assert sums[:2] == [[4.0], [4.0]]
+
+
+def test_a_loaded_state_replaces_one_of_more_arrays():
+    p, q = parameters(1, 1)
+    loaded, other = mt.Adam([p], amsgrad=True), mt.Adam([q])
+    give([p], 100.0)
+    give([q], 1.0)
+    for optimizer in (loaded, other):
+        optimizer.step()
+    loaded.load_state_dict(other.state_dict())
+    p.data = q.data
+    for optimizer in (loaded, other):
+        optimizer.param_groups[0]["amsgrad"] = True
+    give([p, q], 2.0)
+    for optimizer in (loaded, other):
+        optimizer.step()
+    assert p.data.tolist() == q.data.tolist()
 
 
 def test_eps_0_makes_no_step_where_there_never_was_a_gradient():
