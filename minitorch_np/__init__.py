@@ -1,6 +1,7 @@
 """A layered mini deep-learning framework on NumPy: every gradient can be read where it is made."""
 
 from minitorch_np import initializers
+from minitorch_np.clipping import clip_grad_norm_, clip_grad_value_
 from minitorch_np.layer import Layer
 from minitorch_np.layers.activation import Activation
 from minitorch_np.layers.containers import Sequential
@@ -23,44 +24,78 @@ from minitorch_np.layers.prelu import PReLU
 from minitorch_np.layers.sigmoids import LogSigmoid, Sigmoid, Softplus, Softsign, Tanh, Tanhshrink
 from minitorch_np.losses.loss import Loss
 from minitorch_np.losses.regression import SquaredLoss
+from minitorch_np.optimizers.adadelta import Adadelta
+from minitorch_np.optimizers.adagrad import Adagrad
+from minitorch_np.optimizers.adam import Adam, AdamW
+from minitorch_np.optimizers.nadam import NAdam
 from minitorch_np.optimizers.optimizer import Optimizer
+from minitorch_np.optimizers.radam import RAdam
+from minitorch_np.optimizers.rmsprop import RMSprop
 from minitorch_np.optimizers.sgd import SGD
 from minitorch_np.parameter import Parameter
+from minitorch_np.schedules.chains import ChainedScheduler, SequentialLR
+from minitorch_np.schedules.decay import CosineAnnealingLR, ExponentialLR, LambdaLR, MultiStepLR, StepLR
+from minitorch_np.schedules.one_cycle import OneCycleLR
+from minitorch_np.schedules.plateau import ReduceLROnPlateau
+from minitorch_np.schedules.schedule import LRScheduler, Schedule
+from minitorch_np.schedules.warmup import ConstantLR, LinearLR
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "CELU",
-    "ELU",
-    "GELU",
-    "SELU",
-    "SGD",
     "Activation",
+    "Adadelta",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "CELU",
+    "ChainedScheduler",
+    "ConstantLR",
+    "CosineAnnealingLR",
+    "ELU",
+    "ExponentialLR",
+    "GELU",
     "Hardshrink",
     "Hardsigmoid",
     "Hardswish",
     "Hardtanh",
     "Identity",
+    "LRScheduler",
+    "LambdaLR",
     "Layer",
     "LeakyReLU",
     "Linear",
+    "LinearLR",
     "LogSigmoid",
     "Loss",
     "Mish",
+    "MultiStepLR",
+    "NAdam",
+    "OneCycleLR",
     "Optimizer",
     "PReLU",
     "Parameter",
+    "RAdam",
+    "RMSprop",
     "ReLU",
     "ReLU6",
+    "ReduceLROnPlateau",
+    "SELU",
+    "SGD",
+    "Schedule",
     "Sequential",
+    "SequentialLR",
     "SiLU",
     "Sigmoid",
     "Softplus",
     "Softshrink",
     "Softsign",
     "SquaredLoss",
+    "StepLR",
     "Tanh",
     "Tanhshrink",
     "Threshold",
+    "clip_grad_norm_",
+    "clip_grad_value_",
     "initializers",
 ]

@@ -57,11 +57,12 @@ class Storage:
         parameter = self.parameters[i]
         return flat[self.starts[i] : self.starts[i] + parameter.size].reshape(parameter.shape)
 
-    def require(self, names: tuple[str, ...]) -> None:
-        """Have a state for each of the names; a new one holds zeros."""
+    def require(self, names: tuple[str, ...], start: float = 0.0) -> None:
+        """Have a state for each of the names; a new one holds `start` everywhere."""
         for name in names:
             if name not in self.states:
                 self.states[name] = self._zeros()
+                self.states[name] += start
                 self._blocks.clear()
 
     def forget(self) -> None:

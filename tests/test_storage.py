@@ -60,3 +60,11 @@ def test_states_follow_when_the_dtype_changes():
     assert {a.dtype for w, g, state in blocks for a in (w, g, state["v"])} == {np.dtype("float32")}
     assert (storage.states["v"] == 2).all()
     assert np.shares_memory(params[1].data, storage.data)
+
+
+def test_states_start_where_they_are_told_to():
+    storage = Storage(parameters(8, 20))
+    storage.require(("sum",), 0.5)
+    storage.require(("sum", "v"))
+    assert set(storage.states["sum"]) == {0.5}
+    assert set(storage.states["v"]) == {0.0}

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
+from minitorch_np.optimizers.saving import fitting, load, saved
+from minitorch_np.options import betas, flag, fraction, number, plain
 from minitorch_np.parameter import Parameter
-from minitorch_np.state import fitting_state
 from minitorch_np.storage import Storage
 
-LARGEST = float(np.finfo(np.float64).max)
+SMALLEST = float(np.finfo(np.float32).tiny)  # stands for eps=0, so that 0/0 is 0: no gradient, no step
 
 Params = Iterable[Parameter] | Iterable[dict[str, Any]]
 
@@ -32,8 +33,8 @@ class Optimizer(ABC):
 
     A subclass hands its options to `__init__` and writes the rule, `update(blocks, step, *, lr, ...)`.
     A block is a piece of the parameters `w`, its gradient `g`, which the rule leaves as it is, and
-    `state`, the pieces of the arrays named in `states`, zero before the first step. `step` counts
-    from 1 the steps that have used the state.
+    `state`, the pieces of the arrays named in `states`. `step` counts from 1 the steps that have
+    used the state.
 
     `params` are parameters, or dicts `{"params": [...], "lr": ...}` for groups with options of
     their own. The options of each group are in `param_groups` and may be changed between steps.
@@ -41,7 +42,8 @@ class Optimizer(ABC):
 
     update: Callable[..., None]
     states: tuple[str, ...] = ()  # the arrays that the rule keeps for each parameter
-    flags: tuple[str, ...] = ()  # the options that are True or False; the others are numbers
+    flags: tuple[str, ...] = ()  # the options that are True or False
+    fractions: tuple[str, ...] = ()  # those from 0 to 1; `betas` are two below 1, the others are 0 or more
 
     def __init__(self, params: Params, **defaults: Any) -> None:
         self.defaults = defaults
@@ -59,14 +61,21 @@ class Optimizer(ABC):
         """Those of `states` that the rule needs under these options."""
         return self.states
 
+    def start(self, options: Mapping[str, Any]) -> float:
+        """What the states hold before the first step."""
+        return 0.0
+
     def check(self, options: Mapping[str, Any]) -> None:
         """Raise ValueError where the options make no sense."""
         for name, value in options.items():
             if name in self.flags:
-                if not isinstance(value, bool):
-                    raise TypeError(f"{self._name} expects {name} to be True or False, got {value!r}")
-            elif isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LARGEST:
-                raise ValueError(f"{self._name} expects {name} to be a number, 0 or more, got {value!r}")
+                flag(self._name, name, value)
+            elif name in self.fractions:
+                fraction(self._name, name, value)
+            elif name == "betas":
+                betas(self._name, name, value)
+            else:
+                number(self._name, name, value)
 
     def step(self) -> None:
         """Update every parameter that has a fresh gradient, and use the gradients up."""
@@ -116,10 +125,13 @@ class Optimizer(ABC):
         if group["params"] is not taken.storage.parameters:
             raise RuntimeError(f"{self._name}: param_groups must keep their order and their params")
         taken.options = self._checked(_options_of(group), group)
-        names = self.state_names(taken.options)
-        taken.storage.require(names)
-        taken.counts = bool(names)
+        group.update(taken.options)  # as plain values, so that a list changed in place is not missed
         taken.group = dict(group)
+        names = self.state_names(taken.options)
+        taken.storage.require(names, self.start(taken.options))
+        taken.counts = bool(names)
+        if taken.options.get("eps") == 0:
+            taken.options["eps"] = SMALLEST
 
     def _checked(self, given: Mapping[str, Any], otherwise: Mapping[str, Any]) -> dict[str, Any]:
         unknown = [name for name in given if name not in self.defaults]
@@ -127,7 +139,7 @@ class Optimizer(ABC):
             raise ValueError(
                 f"{self._name} has no option {', '.join(unknown)}; it has {', '.join(self.defaults)}"
             )
-        options = {name: _python(given.get(name, otherwise[name])) for name in self.defaults}
+        options = {name: plain(given.get(name, otherwise[name])) for name in self.defaults}
         self.check(options)
         return options
 
@@ -137,16 +149,12 @@ class Optimizer(ABC):
         `state` holds, by the parameter's number, the count of its steps and the rule's arrays;
         `param_groups` the options, with the numbers of the parameters.
         """
-        state: dict[int, dict[str, Any]] = {}
-        groups = []
-        for group, taken in zip(self.param_groups, self._taken, strict=True):
-            storage = taken.storage
-            numbers = range(len(state), len(state) + len(storage.parameters))
-            for i, number in enumerate(numbers):
-                arrays = {name: storage.view(flat, i).copy() for name, flat in storage.states.items()}
-                state[number] = {"step": storage.steps[i], **arrays}
-            groups.append({**group, "params": list(numbers)})
-        return {"state": state, "param_groups": groups}
+        groups, first = [], 0
+        for group in self.param_groups:
+            end = first + len(group["params"])
+            groups.append({**group, "params": list(range(first, end))})
+            first = end
+        return {"state": saved(taken.storage for taken in self._taken), "param_groups": groups}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Continue as the optimizer that gave this `state_dict`, with its options.
@@ -163,34 +171,16 @@ class Optimizer(ABC):
                 f"the state of {[len(group['params']) for group in groups]}; nothing was changed"
             )
         options = [
-            self._checked(_options_of(saved), group)
-            for saved, group in zip(groups, self.param_groups, strict=True)
+            self._checked(_options_of(given), group)
+            for given, group in zip(groups, self.param_groups, strict=True)
         ]
-        expected: dict[str, Any] = {}
-        for number, (storage, i, needed) in enumerate(self._places(options)):
-            entry = state.get(number, {})
-            names = [name for name in self.states if name in entry or (name in needed and entry.get("step"))]
-            expected[f"{number}.step"] = np.array(0)
-            expected |= {f"{number}.{name}": storage.parameters[i].data for name in names}
-        given = {f"{number}.{name}": value for number, entry in state.items() for name, value in entry.items()}
-        arrays, _ = fitting_state(self._name, expected, given)
-        for group, its_options in zip(self.param_groups, options, strict=True):
+        by_storage = {t.storage: its for t, its in zip(self._taken, options, strict=True)}
+        needed = {storage: self.state_names(its) for storage, its in by_storage.items()}
+        arrays = fitting(self._name, self.states, needed, state)
+        for group, taken, its_options in zip(self.param_groups, self._taken, options, strict=True):
             group.update(its_options)
-        for taken in self._taken:
-            taken.storage.forget()
             taken.group = {}
-        for number, (storage, i, _) in enumerate(self._places(options)):
-            storage.steps[i] = int(arrays.pop(f"{number}.step"))
-            for name in self.states:
-                if f"{number}.{name}" in arrays:
-                    storage.require((name,))
-                    storage.view(storage.states[name], i)[...] = arrays[f"{number}.{name}"]
-
-    def _places(self, options: list[dict[str, Any]]) -> Iterator[tuple[Storage, int, tuple[str, ...]]]:
-        """For each parameter in order: its storage, its place there, the states its group needs."""
-        for taken, its_options in zip(self._taken, options, strict=True):
-            for i in range(len(taken.storage.parameters)):
-                yield taken.storage, i, self.state_names(its_options)
+        load(arrays, self.states, {storage: self.start(its) for storage, its in by_storage.items()})
 
     def __getstate__(self) -> dict[str, Any]:
         return {"defaults": self.defaults, "groups": self.param_groups, "state": self.state_dict()}
@@ -213,8 +203,3 @@ class Optimizer(ABC):
 
 def _options_of(group: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in group.items() if name != "params"}
-
-
-def _python(value: Any) -> Any:
-    """A NumPy number as a Python number, which takes on the precision of the arrays it meets."""
-    return value.item() if isinstance(value, np.generic) else value

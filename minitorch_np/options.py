@@ -1,0 +1,69 @@
+"""Checks of options: each gives the value back as plain Python, or says what was expected and what came."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+LARGEST = float(np.finfo(np.float64).max)
+
+
+def plain(value: Any) -> Any:
+    """NumPy numbers as Python numbers, which take on the precision of the arrays they meet; lists as tuples."""
+    if isinstance(value, list | tuple):
+        return tuple(plain(part) for part in value)
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def is_number(value: Any, least: float = -LARGEST, most: float = LARGEST) -> bool:
+    """Whether `value` is a Python number from `least` to `most`; NaN, inf and booleans are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most
+
+
+def number(owner: str, name: str, value: Any) -> Any:
+    """A number, 0 or more."""
+    return _expected(is_number(plain(value), 0), owner, name, "a number, 0 or more", value)
+
+
+def above_zero(owner: str, name: str, value: Any) -> Any:
+    """A number above 0."""
+    fine = is_number(plain(value), 0) and value != 0
+    return _expected(fine, owner, name, "a number above 0", value)
+
+
+def fraction(owner: str, name: str, value: Any) -> Any:
+    """A number from 0 to 1."""
+    return _expected(is_number(plain(value), 0, 1), owner, name, "a number in [0, 1]", value)
+
+
+def betas(owner: str, name: str, value: Any) -> Any:
+    """Two numbers from 0 to below 1."""
+    given = plain(value)
+    fine = isinstance(given, tuple) and len(given) == 2 and all(is_number(b, 0, 1) and b < 1 for b in given)
+    return _expected(fine, owner, name, "two numbers in [0, 1)", value)
+
+
+def whole(owner: str, name: str, value: Any, least: int = 0) -> Any:
+    """A whole number, `least` or more."""
+    fine = is_number(plain(value), least) and isinstance(plain(value), int)
+    return _expected(fine, owner, name, f"a whole number, {least} or more", value)
+
+
+def flag(owner: str, name: str, value: Any) -> Any:
+    """True or False."""
+    if not isinstance(plain(value), bool):
+        raise TypeError(f"{owner} expects {name} to be True or False, got {value!r}")
+    return plain(value)
+
+
+def choice(owner: str, name: str, value: Any, *choices: str) -> Any:
+    """One of a few words."""
+    fine = isinstance(value, str) and value in choices
+    return _expected(fine, owner, name, " or ".join(map(repr, choices)), value)
+
+
+def _expected(fine: bool, owner: str, name: str, what: str, value: Any) -> Any:
+    if not fine:
+        raise ValueError(f"{owner} expects {name} to be {what}, got {value!r}")
+    return plain(value)
