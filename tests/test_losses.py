@@ -49,7 +49,9 @@ def test_an_empty_batch():
 
 
 def test_a_wrong_reduction():
-    with pytest.raises(ValueError, match="SquaredLoss expects reduction 'sum' or 'mean', got 'average'"):
+    with pytest.raises(
+        ValueError, match="SquaredLoss expects reduction 'none', 'mean' or 'sum', got 'average'"
+    ):
         mt.SquaredLoss("average")
 
 
