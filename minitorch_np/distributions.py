@@ -26,7 +26,7 @@ def logsumexp(x: Array, axis: int, keepdims: bool = False) -> Array:
 
 def log_softmax(x: Array, axis: int) -> Array:
     """log softmax(x) = x − log Σ exp(x) along `axis`."""
-    with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         shifted = x - x.max(axis=axis, keepdims=True, initial=-np.inf)
         y: Array = shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
     return y

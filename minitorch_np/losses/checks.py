@@ -5,6 +5,7 @@ Predictions that are NaN pass all checks: they come out as a loss that is NaN.
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,19 @@ if TYPE_CHECKING:
 
 # How far from 1 the rounding of float32, over thousands of classes, leaves a sum of probabilities.
 TOLERANCE = 1e-3
+
+
+def number(value: float, owner: str, name: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not 0 <= value < math.inf:
+        raise ValueError(f"{owner} expects {name} to be a finite number, 0 or more, got {value!r}")
+    return float(value)
+
+
+def as_target(owner: object, target: Any) -> Array:
+    """The target as an array, class indices or floats: which of them, its dtype says."""
+    if isinstance(target, np.ma.MaskedArray):
+        raise TypeError(f"{owner!r} expects target without a mask: put ignore_index where it is masked")
+    return np.asarray(target)
 
 
 def class_axis(prediction: Array) -> int:
@@ -89,11 +103,11 @@ def class_indices(
 
 
 def _index_fix(target: Array, shape: tuple[int, ...]) -> str:
-    if target.ndim == len(shape) + 1 and target.size == np.prod(shape, dtype=int):
-        return f": take the axis of one element away with target.reshape({', '.join(map(str, shape))})"
-    if target.ndim == len(shape) + 1:
-        return ": targets with a column for each class are probabilities: floats, of the prediction's shape"
-    return ""
+    if target.ndim != len(shape) + 1:
+        return ""
+    if target.size == np.prod(shape, dtype=int):
+        return f": take the extra axis away with target.reshape{shape}"
+    return ": probabilities, and one-hot targets, go to CrossEntropyLoss as floats of the prediction's shape"
 
 
 def probabilities(owner: object, target: Array, axis: int) -> None:

@@ -49,7 +49,7 @@ class NLLLoss(Loss):
         if self._first_call:
             self._first_call = False
             checks.warn_of_positive(self, log_p, stacklevel=4)
-        target, counts = checks.class_indices(self, log_p, np.asarray(target), self.ignore_index)
+        target, counts = checks.class_indices(self, log_p, checks.as_target(self, target), self.ignore_index)
         return log_p, target, self._sample_weight(target, counts, log_p.dtype)
 
     def function(self, log_p: Array, target: Array, sample_weight: Array | None = None) -> Array:
@@ -122,11 +122,11 @@ class CrossEntropyLoss(NLLLoss):
         label_smoothing: float = 0.0,
     ) -> None:
         super().__init__(weight, ignore_index=ignore_index, reduction=reduction)
-        if isinstance(label_smoothing, bool) or not 0 <= label_smoothing <= 1:
+        self.label_smoothing = checks.number(label_smoothing, "CrossEntropyLoss", "label_smoothing")
+        if self.label_smoothing > 1:
             raise ValueError(
                 f"CrossEntropyLoss expects label_smoothing between 0 and 1, got {label_smoothing!r}"
             )
-        self.label_smoothing = float(label_smoothing)
 
     def prepare(self, prediction: Array, target: Array) -> tuple[Any, ...]:
         x = self._scores(prediction)
@@ -134,7 +134,7 @@ class CrossEntropyLoss(NLLLoss):
             self._first_call = False
             checks.warn_of_softmax(self, x, stacklevel=4)
         log_p = log_softmax(x, checks.class_axis(x))
-        target = np.asarray(target)
+        target = checks.as_target(self, target)
         if target.dtype.kind == "f" and target.shape == x.shape:
             return log_p, self._probabilities(as_floats(target, x.dtype, self, "target"))
         target, counts = checks.class_indices(self, x, target, self.ignore_index)

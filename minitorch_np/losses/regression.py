@@ -6,11 +6,11 @@ torch's and takes the mean by default, as do all losses with a name from torch. 
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from minitorch_np.losses import checks
 from minitorch_np.losses.loss import Loss
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class HuberLoss(Loss):
 
     def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
         super().__init__(reduction)
-        self.delta = _number(delta, "HuberLoss", "delta")
+        self.delta = checks.number(delta, "HuberLoss", "delta")
         if self.delta == 0:
             raise ValueError("HuberLoss expects a positive delta, got 0: at 0 every value would be 0")
 
@@ -98,7 +98,7 @@ class SmoothL1Loss(Loss):
 
     def __init__(self, reduction: str = "mean", beta: float = 1.0) -> None:
         super().__init__(reduction)
-        self.beta = _number(beta, "SmoothL1Loss", "beta")
+        self.beta = checks.number(beta, "SmoothL1Loss", "beta")
 
     def function(self, prediction: Array, target: Array) -> Array:
         d = prediction - target
@@ -110,11 +110,3 @@ class SmoothL1Loss(Loss):
     def derivative(self, prediction: Array, target: Array) -> Array:
         d = prediction - target
         return np.sign(d) if self.beta == 0 else np.clip(d, -self.beta, self.beta) / self.beta
-
-
-def _number(value: float, owner: str, name: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not 0 <= value < math.inf:
-        raise ValueError(
-            f"{owner} expects {name} to be a number that is finite and not negative, got {value!r}"
-        )
-    return float(value)
