@@ -7,6 +7,7 @@ from minitorch_np.layers.activation import Activation
 from minitorch_np.layers.containers import Sequential
 from minitorch_np.layers.elu import CELU, ELU, SELU
 from minitorch_np.layers.gated import GELU, Mish, SiLU
+from minitorch_np.layers.glu import GLU
 from minitorch_np.layers.linear import Linear
 from minitorch_np.layers.piecewise import (
     Hardshrink,
@@ -22,8 +23,12 @@ from minitorch_np.layers.piecewise import (
 )
 from minitorch_np.layers.prelu import PReLU
 from minitorch_np.layers.sigmoids import LogSigmoid, Sigmoid, Softplus, Softsign, Tanh, Tanhshrink
+from minitorch_np.layers.softmax import LogSoftmax, Softmax
+from minitorch_np.losses.binary import BCELoss, BCEWithLogitsLoss
+from minitorch_np.losses.classification import CrossEntropyLoss, NLLLoss
+from minitorch_np.losses.divergence import KLDivLoss
 from minitorch_np.losses.loss import Loss
-from minitorch_np.losses.regression import SquaredLoss
+from minitorch_np.losses.regression import HuberLoss, L1Loss, MSELoss, SmoothL1Loss, SquaredLoss
 from minitorch_np.optimizers.adadelta import Adadelta
 from minitorch_np.optimizers.adagrad import Adagrad
 from minitorch_np.optimizers.adam import Adam, AdamW
@@ -43,23 +48,32 @@ from minitorch_np.schedules.warmup import ConstantLR, LinearLR
 __version__ = "0.1.0"
 
 __all__ = [
+    "CELU",
+    "ELU",
+    "GELU",
+    "GLU",
+    "SELU",
+    "SGD",
     "Activation",
     "Adadelta",
     "Adagrad",
     "Adam",
     "AdamW",
-    "CELU",
+    "BCELoss",
+    "BCEWithLogitsLoss",
     "ChainedScheduler",
     "ConstantLR",
     "CosineAnnealingLR",
-    "ELU",
+    "CrossEntropyLoss",
     "ExponentialLR",
-    "GELU",
     "Hardshrink",
     "Hardsigmoid",
     "Hardswish",
     "Hardtanh",
+    "HuberLoss",
     "Identity",
+    "KLDivLoss",
+    "L1Loss",
     "LRScheduler",
     "LambdaLR",
     "Layer",
@@ -67,10 +81,13 @@ __all__ = [
     "Linear",
     "LinearLR",
     "LogSigmoid",
+    "LogSoftmax",
     "Loss",
+    "MSELoss",
     "Mish",
     "MultiStepLR",
     "NAdam",
+    "NLLLoss",
     "OneCycleLR",
     "Optimizer",
     "PReLU",
@@ -80,13 +97,13 @@ __all__ = [
     "ReLU",
     "ReLU6",
     "ReduceLROnPlateau",
-    "SELU",
-    "SGD",
     "Schedule",
     "Sequential",
     "SequentialLR",
     "SiLU",
     "Sigmoid",
+    "SmoothL1Loss",
+    "Softmax",
     "Softplus",
     "Softshrink",
     "Softsign",

@@ -23,6 +23,7 @@ def call_text(thing: Any) -> str:
                 parts.append("...")
             continue
         value = vars(thing)[name]
+        value = value.tolist() if hasattr(value, "tolist") else value  # an array as the list it comes from
         if name not in defaults:
             parts.append(repr(value))
         elif not (value is defaults[name] or value == defaults[name]):

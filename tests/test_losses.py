@@ -49,7 +49,9 @@ def test_an_empty_batch():
 
 
 def test_a_wrong_reduction():
-    with pytest.raises(ValueError, match="SquaredLoss expects reduction 'sum' or 'mean', got 'average'"):
+    with pytest.raises(
+        ValueError, match="SquaredLoss expects reduction 'none', 'mean' or 'sum', got 'average'"
+    ):
         mt.SquaredLoss("average")
 
 
@@ -71,6 +73,24 @@ def test_a_loss_of_ones_own_is_a_function_and_its_derivative():
 
     rng = np.random.default_rng(0)
     assert gradcheck(LogCosh("mean"), rng.standard_normal((3, 2)), rng.standard_normal((3, 2)))
+
+
+def test_upstream_gradients_for_the_values():
+    prediction, target = np.array([1.0, 2.0, 3.0]), np.zeros(3)
+    loss = mt.SquaredLoss("none")
+    assert loss(prediction, target).tolist() == [1, 4, 9]
+    with pytest.raises(ValueError, match=r"gives values of shape \(3,\): its backward expects their grad"):
+        loss.backward()
+    with pytest.raises(ValueError, match=r"expects dy of the shape of its values \(3,\), got \(\)"):
+        loss.backward(np.array(1.0))
+    with pytest.raises(TypeError, match="expects dy of dtype float64, got float32"):
+        loss.backward(np.ones(3, "float32"))
+    assert loss.backward([1, 0, 2]).tolist() == [2, 0, 12]
+    loss = mt.SquaredLoss()
+    loss(prediction, target)
+    with pytest.raises(ValueError, match=r"SquaredLoss\(\) starts the backward pass: its backward takes no dy"):
+        loss.backward(np.ones(3))
+    assert loss.backward().tolist() == [2, 4, 6]
 
 
 def test_a_forward_that_fails_leaves_nothing_for_a_backward():

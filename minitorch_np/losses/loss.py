@@ -17,20 +17,37 @@ if TYPE_CHECKING:
 class Loss(ABC):
     """value = Σ function(prediction, target), gradient = derivative(prediction, target).
 
-    `reduction="mean"` divides both by the number of elements, as torch does. A subclass writes
-    `function` and its derivative with respect to the prediction, elementwise.
+    A subclass writes `function` and its derivative with respect to the prediction, elementwise; the
+    rest is here. `reduction="mean"` divides both by the number of elements, as torch does;
+    `reduction="none"` gives the values themselves.
 
     `loss(prediction, target)` returns the value, a NumPy number of the prediction's dtype. After it
     `backward()` returns the gradient of that value with respect to the prediction. It takes no dy:
-    here the chain rule starts. Prediction and target are kept, not copied: leave them as they are
-    until then.
+    here the chain rule starts. With "none" it starts later, at what you make of the values, and
+    `backward(dy)` takes the gradient that arrives at them, in their shape; the weights w of
+    Σ w · values, for one. Prediction and target are kept, not copied: leave them as they are until
+    then.
+
+    Three methods are for losses that are not elementwise, such as those over classes:
+    `prepare` checks prediction and target and returns the arguments of `function`, `derivative` and
+    `divisor`: these two, or what is made of them once for all three;
+    `divisor` says what "mean" divides by;
+    `spread` gives a dy of the values' shape the axes of the gradient.
+
+    Raises ValueError for shapes that differ (nothing is broadcast), for a mean over nothing and for a
+    dy that does not fit the reduction; TypeError for a target of another precision.
     """
 
-    _kept: tuple[Array, Array] | None = None
+    reductions: tuple[str, ...] = ("none", "mean", "sum")
+
+    _kept: tuple[tuple[Any, ...], float | None, tuple[int, ...]] | None = None
 
     def __init__(self, reduction: str = "sum") -> None:
-        if reduction not in ("sum", "mean"):
-            raise ValueError(f"{type(self).__name__} expects reduction 'sum' or 'mean', got {reduction!r}")
+        if reduction not in self.reductions:
+            *others, last = map(repr, self.reductions)
+            raise ValueError(
+                f"{type(self).__name__} expects reduction {', '.join(others)} or {last}, got {reduction!r}"
+            )
         self.reduction = reduction
 
     @abstractmethod
@@ -39,10 +56,8 @@ class Loss(ABC):
     @abstractmethod
     def derivative(self, prediction: Array, target: Array) -> Array: ...
 
-    def forward(self, prediction: Array, target: Array) -> Any:
-        self._kept = None
-        if type(prediction) is not np.ndarray or prediction.dtype not in FLOATS:
-            prediction = as_floats(prediction, None, self, "prediction")
+    def prepare(self, prediction: Array, target: Array) -> tuple[Any, ...]:
+        prediction = self._floats(prediction)
         if type(target) is not np.ndarray or target.dtype is not prediction.dtype:
             target = as_floats(target, prediction.dtype, self, "target")
         if prediction.shape != target.shape or not prediction.ndim:
@@ -50,29 +65,72 @@ class Loss(ABC):
                 f"{self!r} expects prediction and target of the same shape, "
                 f"got {prediction.shape} and {target.shape}{_likely_fix(prediction, target)}"
             )
-        if self.reduction == "mean" and prediction.size == 0:
-            raise ValueError(
-                f"{self!r} has no mean over an empty batch, prediction of shape {prediction.shape}"
-            )
-        values = self.function(prediction, target)
-        self._kept = prediction, target
-        return values.sum() if self.reduction == "sum" else values.mean()
+        return prediction, target
 
-    def backward(self) -> Array:
+    def divisor(self, prediction: Array, target: Array) -> float:
+        return prediction.size
+
+    def spread(self, dy: Array) -> Array:
+        return dy
+
+    def forward(self, prediction: Array, target: Array) -> Any:
+        self._kept = None
+        arguments = self.prepare(prediction, target)
+        values = self.function(*arguments)
+        divisor = None if self.reduction in ("none", "sum") else self._count(*arguments)
+        self._kept = arguments, divisor, values.shape
+        if self.reduction == "none":
+            return values
+        total = np.add.reduce(values, axis=None)  # the bits of values.sum(), in less time
+        return total if divisor is None else total / divisor
+
+    def backward(self, dy: Array | None = None) -> Array:
         if self._kept is None:
             raise RuntimeError(
                 f"{self!r} has nothing kept: call it with prediction and target before each backward"
             )
-        prediction, target = self._kept
+        arguments, divisor, shape = self._kept
+        if dy is not None or self.reduction == "none":
+            dy = self._upstream(dy, arguments[0].dtype, shape)
         self._kept = None
-        gradient = self.derivative(prediction, target)
-        return gradient if self.reduction == "sum" else gradient / gradient.size
+        gradient = self.derivative(*arguments)
+        if dy is not None:
+            return gradient * self.spread(dy)
+        return gradient if divisor is None else gradient / divisor
 
     def __call__(self, prediction: Array, target: Array) -> Any:
         return self.forward(prediction, target)
 
     def __repr__(self) -> str:
         return call_text(self)
+
+    def _floats(self, prediction: Array) -> Array:
+        if type(prediction) is np.ndarray and prediction.dtype in FLOATS:
+            return prediction
+        return as_floats(prediction, None, self, "prediction")
+
+    def _count(self, *arguments: Any) -> float:
+        count = self.divisor(*arguments)
+        if count == 0:
+            prediction = arguments[0]
+            what = "an empty batch" if prediction.size == 0 else "targets that are all ignored or of weight 0"
+            raise ValueError(f"{self!r} has no mean over {what}, prediction of shape {prediction.shape}")
+        return count
+
+    def _upstream(self, dy: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
+        if self.reduction != "none":
+            raise ValueError(
+                f"{self!r} starts the backward pass: its backward takes no dy, reduction='none' does"
+            )
+        if dy is None:
+            raise ValueError(
+                f"{self!r} gives values of shape {shape}: its backward expects their gradient dy "
+                "(for backward() without one: reduction='sum' or 'mean')"
+            )
+        dy = as_floats(dy, dtype, self, "dy")
+        if dy.shape != shape:
+            raise ValueError(f"{self!r} expects dy of the shape of its values {shape}, got {dy.shape}")
+        return dy
 
 
 def _likely_fix(prediction: Array, target: Array) -> str:

@@ -26,8 +26,8 @@ def gradcheck(
     """Compare the gradients of the input and of every parameter with (f(v + eps) − f(v − eps)) / 2 eps.
 
     For a layer f = Σ y · dy with a random dy, so that an error which cancels in Σ y is found; for a
-    loss f is its value for (prediction, target). Everything has to be float64. Numbers that are
-    changed on the way are put back.
+    loss f is its value for (prediction, target), with reduction "none" Σ values · dy. Everything has to
+    be float64. Numbers that are changed on the way are put back.
 
     Raises ValueError that names the gradient, the worst element and both values where they differ
     by more than atol + rtol · |numeric|; returns False instead with `raise_exception=False`.
@@ -39,7 +39,7 @@ def gradcheck(
         )
     x = np.array(inputs[0], dtype=np.float64)
     if isinstance(subject, Loss):
-        problems = _of_loss(subject, x, inputs[1], eps, atol, rtol)
+        problems = _of_loss(subject, x, inputs[1], np.random.default_rng(rng), eps, atol, rtol)
     else:
         problems = _of_layer(subject, x, np.random.default_rng(rng), eps, atol, rtol)
     if problems and raise_exception:
@@ -47,10 +47,21 @@ def gradcheck(
     return not problems
 
 
-def _of_loss(loss: Loss, prediction: Array, target: Array, *tolerance: float) -> list[str]:
-    loss(prediction, target)
-    gradient = loss.backward()
-    return _compare("prediction", gradient, prediction, lambda: float(loss(prediction, target)), *tolerance)
+def _of_loss(
+    loss: Loss, prediction: Array, target: Array, rng: np.random.Generator, *tolerance: float
+) -> list[str]:
+    value = loss(prediction, target)
+    if loss.reduction == "none":
+        dy = np.asarray(rng.standard_normal(value.shape))
+        gradient = loss.backward(dy)
+    else:
+        dy = np.ones(())
+        gradient = loss.backward()
+
+    def f() -> float:
+        return float((loss(prediction, target) * dy).sum())
+
+    return _compare("prediction", gradient, prediction, f, *tolerance)
 
 
 def _of_layer(layer: Layer, x: Array, rng: np.random.Generator, *tolerance: float) -> list[str]:

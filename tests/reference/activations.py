@@ -31,6 +31,12 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
         "LeakyReLU zero": {"negative_slope": 0.0},
         "LogSigmoid": {},
         "Mish": {},
+        "GLU": {"dim": -1},
+        "GLU dim": {"dim": 1},
+        "LogSoftmax": {"dim": -1},
+        "LogSoftmax dim": {"dim": 0},
+        "Softmax": {"dim": -1},
+        "Softmax dim": {"dim": 0},
         "PReLU": {},
         "PReLU channels": {"num_parameters": 4, "init": 0.1},
         "ReLU": {},
@@ -71,7 +77,7 @@ def run_torch(case: tuple[str, dict[str, Any]], dtype: str) -> dict[str, Any]:
         options = options | {"dtype": getattr(torch, dtype)}
     layer = getattr(torch.nn, name)(**options)
     y = layer(x.requires_grad_())
-    y.backward(dy)
+    y.backward(dy[:, : y.shape[1]])
     grads = {f"{n}.grad": p.grad.numpy() for n, p in layer.named_parameters()}
     return {"y": y.detach().numpy(), "dx": x.grad.numpy(), **grads}
 
@@ -81,5 +87,5 @@ def run_ours(case: tuple[str, dict[str, Any]], dtype: str) -> dict[str, Any]:
     x, dy = inputs(name, dtype)
     layer = getattr(mt, name)(**options).astype(dtype)
     y = layer(x)
-    dx = layer.backward(dy)
+    dx = layer.backward(dy[:, : y.shape[1]])
     return {"y": y, "dx": dx, **{f"{n}.grad": p.grad for n, p in layer.named_parameters()}}

@@ -57,6 +57,12 @@ LAYERS = {
     "PReLU": LayerCase(lambda dtype: mt.PReLU(dtype=dtype), (5, 4)),
     "PReLU with channels": LayerCase(lambda dtype: mt.PReLU(4, init=0.1, dtype=dtype), (5, 4), (5, 3)),
     "PReLU with channels, more axes": LayerCase(lambda dtype: mt.PReLU(3, dtype=dtype), (2, 3, 2), (2, 2, 3)),
+    "GLU": LayerCase(lambda dtype: mt.GLU(), (5, 4), (5, 3)),
+    "GLU(1)": LayerCase(lambda dtype: mt.GLU(1), (2, 4, 3), (2, 3, 4)),
+    "Softmax": LayerCase(lambda dtype: mt.Softmax(), (5, 4)),
+    "Softmax(1)": LayerCase(lambda dtype: mt.Softmax(1), (2, 3, 4), (5,)),
+    "LogSoftmax": LayerCase(lambda dtype: mt.LogSoftmax(), (5, 4)),
+    "LogSoftmax(1)": LayerCase(lambda dtype: mt.LogSoftmax(1), (2, 3, 4), (5,)),
     "Sequential": LayerCase(
         lambda dtype: mt.Sequential(
             mt.Linear(4, 6, dtype=dtype, rng=0), mt.Tanh(), mt.Linear(6, 2, dtype=dtype, rng=1)
