@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 
 class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message} (--help explains)\n")
+
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[Parser]
 
 
 def number(
@@ -32,3 +36,15 @@ def number(
 positive_integer = number(int, lambda value: value >= 1, "a whole number, 1 or more")
 whole_number = number(int, lambda value: value >= 0, "a whole number, 0 or more")
 learning_rate = number(float, lambda value: 0 <= value < float("inf"), "a number, 0 or more")
+positive_number = number(float, lambda value: 0 < value < float("inf"), "a number above 0")
+
+
+def shape(text: str) -> tuple[int, ...]:
+    """`5,4` as (5, 4)."""
+    try:
+        sizes = tuple(int(part) for part in text.strip("()").rstrip(",").split(","))
+    except ValueError:
+        sizes = (-1,)
+    if min(sizes) < 0:
+        raise argparse.ArgumentTypeError(f"expected sizes such as 5,4, got {text!r}")
+    return sizes

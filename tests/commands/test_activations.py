@@ -1,0 +1,58 @@
+import matplotlib.image
+import pytest
+
+from minitorch_np.cli import main
+
+QUICK = ["--steps", "5", "--batch", "8", "--hidden", "6"]
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+
+
+def test_the_common_ones_and_two_pictures(capsys, tmp_path):
+    assert main(["activations", *QUICK]) == 0
+    out = capsys.readouterr().out
+    names = [line.split()[0] for line in out.splitlines()[2:-1]]
+    assert names == ["ReLU", "LeakyReLU", "ELU", "GELU", "SiLU", "Softplus", "Tanh", "Sigmoid"]
+    for name in ("functions", "losses"):
+        assert matplotlib.image.imread(tmp_path / f"activation_{name}.png").shape[0] > 300
+
+
+def test_every_network_starts_from_the_same_weights(capsys, tmp_path):
+    """So two activations that agree on all numbers give the same losses."""
+    (tmp_path / "mine.py").write_text(
+        "import numpy as np\nfrom minitorch_np import Activation\n"
+        "class Tangent(Activation):\n"
+        "    def function(self, x):\n        return np.tanh(x)\n"
+        "    def derivative(self, x, y):\n        return 1 - y * y\n"
+    )
+    assert main(["activations", "--only", "tanh, mine.py:Tangent,mine:Tangent", *QUICK, "--no-plot"]) == 0
+    lines = capsys.readouterr().out.splitlines()[2:]
+    assert len(lines) == 2
+    assert lines[0].split()[1:] == lines[1].split()[1:]
+    assert list(tmp_path.glob("*.png")) == []
+
+
+def test_all_and_arguments(capsys):
+    assert main(["activations", "--only", "all", *QUICK, "--no-plot"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2 + 21
+    assert main(["activations", "--only", "leaky_relu(0.2), hardtanh(-2, 2), Threshold(0.5, 0)", *QUICK]) == 0
+    out = capsys.readouterr().out
+    for name in ("LeakyReLU(negative_slope=0.2)", "Hardtanh(min_val=-2.0, max_val=2.0)", "Threshold(0.5, 0.0)"):
+        assert name in out
+
+
+@pytest.mark.parametrize(
+    ("only", "said"),
+    [
+        ("relu,nonsense", "there is no nonsense here"),
+        ("softmax", "softmax is no Activation"),
+        ("relu,", "expected a name, or a call"),
+        ("missing.py:A", "there is no file missing.py"),
+    ],
+)
+def test_wrong_names(capsys, only, said):
+    assert main(["activations", "--only", only, *QUICK]) == 2
+    assert said in capsys.readouterr().err
