@@ -16,7 +16,7 @@ BITS: dict[int, np.dtype[Any]] = {
     8: np.dtype(np.int64),
     4: np.dtype(np.int32),
 }  # an integer as wide as a float of so many bytes
-TRUE = np.int8(1)
+TRUE = np.array(1, np.int8)  # as an array it meets another without being converted
 
 
 def zero_where(mask: Array, a: Array) -> Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -113,7 +114,7 @@ def remarks(layer: Layer, x: Any) -> list[str]:
 
     def attempt(what: str, x: Any, made: Layer) -> Any:
         try:
-            with np.errstate(all="ignore"):
+            with warnings.catch_warnings(action="ignore"):
                 y = made(x)
                 made.backward(y)
         except Exception as error:
