@@ -71,36 +71,3 @@ def aligned_zeros(size: int, dtype: np.dtype[Any]) -> Array:
     memory = np.zeros(size * dtype.itemsize + line, dtype=np.uint8)
     start = -memory.ctypes.data % line
     return memory[start : start + size * dtype.itemsize].view(dtype)
-
-
-def number(
-    value: Any, owner: str, name: str, *, least: float | None = None, above: float | None = None
-) -> float:
-    """`value` as a Python number, which takes on the precision of the arrays it meets.
-
-    Raises ValueError unless it is finite, at least `least` and greater than `above`.
-    """
-    fits = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    if (
-        not fits
-        or not np.isfinite(value)
-        or (least is not None and value < least)
-        or (above is not None and value <= above)
-    ):
-        bound = f", {least} or more" if least is not None else "" if above is None else f" above {above}"
-        raise ValueError(f"{owner} expects {name} to be a number{bound}, got {value!r}")
-    return float(value)
-
-
-def whole(value: Any, owner: str, name: str) -> int:
-    """`value` as a positive Python integer; raises ValueError for others."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(f"{owner} expects {name} to be a positive integer, got {value!r}")
-    return int(value)
-
-
-def axis(value: Any, owner: str) -> int:
-    """`value` as the number of an axis; raises TypeError for what is none."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(f"{owner} expects dim to be an integer, the number of an axis, got {value!r}")
-    return int(value)

@@ -26,6 +26,11 @@ def number(owner: str, name: str, value: Any) -> Any:
     return _expected(is_number(plain(value), 0), owner, name, "a number, 0 or more", value)
 
 
+def any_number(owner: str, name: str, value: Any) -> Any:
+    """A number, of either sign."""
+    return _expected(is_number(plain(value)), owner, name, "a number", value)
+
+
 def above_zero(owner: str, name: str, value: Any) -> Any:
     """A number above 0."""
     fine = is_number(plain(value), 0) and value != 0
@@ -48,6 +53,12 @@ def whole(owner: str, name: str, value: Any, least: int = 0) -> Any:
     """A whole number, `least` or more."""
     fine = is_number(plain(value), least) and isinstance(plain(value), int)
     return _expected(fine, owner, name, f"a whole number, {least} or more", value)
+
+
+def axis(owner: str, name: str, value: Any) -> Any:
+    """The number of an axis, negative from the end."""
+    fine = is_number(plain(value)) and isinstance(plain(value), int)
+    return _expected(fine, owner, name, "the number of an axis", value)
 
 
 def flag(owner: str, name: str, value: Any) -> Any:

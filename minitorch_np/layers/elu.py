@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minitorch_np.arrays import number
 from minitorch_np.layers.activation import Activation
+from minitorch_np.options import above_zero, any_number
 
 if TYPE_CHECKING:
     from minitorch_np.arrays import Array
@@ -21,7 +21,7 @@ class ELU(Activation):
     """
 
     def __init__(self, alpha: float = 1.0) -> None:
-        self.alpha = number(alpha, "ELU", "alpha")
+        self.alpha = any_number("ELU", "alpha", alpha)
 
     def function(self, x: Array) -> Array:
         return np.maximum(x, 0) + self.alpha * np.expm1(np.minimum(x, 0))
@@ -39,7 +39,7 @@ class CELU(Activation):
     """
 
     def __init__(self, alpha: float = 1.0) -> None:
-        self.alpha = number(alpha, "CELU", "alpha", above=0)
+        self.alpha = above_zero("CELU", "alpha", alpha)
 
     def function(self, x: Array) -> Array:
         return np.maximum(x, 0) + self.alpha * np.expm1(self._scaled(x))

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minitorch_np.arrays import axis
 from minitorch_np.layer import Layer
 from minitorch_np.numerics import sigmoid
+from minitorch_np.options import axis
 
 if TYPE_CHECKING:
     from minitorch_np.arrays import Array
@@ -25,7 +25,7 @@ class GLU(Layer):
     """
 
     def __init__(self, dim: int = -1) -> None:
-        self.dim = axis(dim, "GLU")
+        self.dim = axis("GLU", "dim", dim)
 
     def forward(self, x: Array) -> Array:
         x = self.expect_axis(x, self.dim)

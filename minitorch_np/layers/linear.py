@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minitorch_np import initializers
-from minitorch_np.arrays import float_dtype, whole
+from minitorch_np.arrays import float_dtype
 from minitorch_np.layer import Layer
 from minitorch_np.numerics import product
+from minitorch_np.options import whole
 from minitorch_np.parameter import Parameter
 
 if TYPE_CHECKING:
@@ -45,8 +46,8 @@ class Linear(Layer):
         dtype: DTypeLike = np.float64,
         rng: np.random.Generator | int | None = None,
     ) -> None:
-        self.in_features = whole(in_features, "Linear", "in_features")
-        self.out_features = whole(out_features, "Linear", "out_features")
+        self.in_features = whole("Linear", "in_features", in_features, 1)
+        self.out_features = whole("Linear", "out_features", out_features, 1)
         if not isinstance(bias, bool):
             raise TypeError(f"Linear expects bias to be True or False, got {bias!r}")
         self.init = init

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minitorch_np.arrays import number
 from minitorch_np.layers.activation import Activation
 from minitorch_np.numerics import choose, maximum, zero_where
+from minitorch_np.options import any_number, number
 
 if TYPE_CHECKING:
     from minitorch_np.arrays import Array
@@ -53,7 +53,7 @@ class LeakyReLU(Activation):
     """
 
     def __init__(self, negative_slope: float = 0.01) -> None:
-        self.negative_slope = number(negative_slope, "LeakyReLU", "negative_slope")
+        self.negative_slope = any_number("LeakyReLU", "negative_slope", negative_slope)
 
     def function(self, x: Array) -> Array:
         if not self.negative_slope:
@@ -73,8 +73,8 @@ class Hardtanh(Activation):
     """
 
     def __init__(self, min_val: float = -1.0, max_val: float = 1.0) -> None:
-        self.min_val = number(min_val, "Hardtanh", "min_val")
-        self.max_val = number(max_val, "Hardtanh", "max_val")
+        self.min_val = any_number("Hardtanh", "min_val", min_val)
+        self.max_val = any_number("Hardtanh", "max_val", max_val)
         if not self.min_val < self.max_val:
             raise ValueError(f"Hardtanh expects min_val < max_val, got {min_val} and {max_val}")
 
@@ -134,8 +134,8 @@ class Threshold(Activation):
     """
 
     def __init__(self, threshold: float, value: float) -> None:
-        self.threshold = number(threshold, "Threshold", "threshold")
-        self.value = number(value, "Threshold", "value")
+        self.threshold = any_number("Threshold", "threshold", threshold)
+        self.value = any_number("Threshold", "value", value)
 
     def function(self, x: Array) -> Array:
         return np.where(x <= self.threshold, self.value, x)
@@ -152,7 +152,7 @@ class Softshrink(Activation):
     """
 
     def __init__(self, lambd: float = 0.5) -> None:
-        self.lambd = number(lambd, "Softshrink", "lambd", least=0)
+        self.lambd = number("Softshrink", "lambd", lambd)
 
     def function(self, x: Array) -> Array:
         return x - np.clip(x, -self.lambd, self.lambd)
@@ -168,7 +168,7 @@ class Hardshrink(Activation):
     """
 
     def __init__(self, lambd: float = 0.5) -> None:
-        self.lambd = number(lambd, "Hardshrink", "lambd")
+        self.lambd = any_number("Hardshrink", "lambd", lambd)
 
     def function(self, x: Array) -> Array:
         return np.where(np.abs(x) <= self.lambd, 0, x)

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minitorch_np.arrays import float_dtype, number, whole
+from minitorch_np.arrays import float_dtype
 from minitorch_np.layer import Layer
+from minitorch_np.options import any_number, whole
 from minitorch_np.parameter import Parameter
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ class PReLU(Layer):
     """
 
     def __init__(self, num_parameters: int = 1, init: float = 0.25, *, dtype: DTypeLike = np.float64) -> None:
-        self.num_parameters = whole(num_parameters, "PReLU", "num_parameters")
-        self.init = number(init, "PReLU", "init")
+        self.num_parameters = whole("PReLU", "num_parameters", num_parameters, 1)
+        self.init = any_number("PReLU", "init", init)
         self.weight = Parameter(np.full(self.num_parameters, self.init, float_dtype(dtype)))
 
     def forward(self, x: Array) -> Array:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minitorch_np.arrays import number
 from minitorch_np.layers.activation import Activation
 from minitorch_np.numerics import sigmoid, softplus
+from minitorch_np.options import above_zero, any_number
 
 if TYPE_CHECKING:
     from minitorch_np.arrays import Array
@@ -88,8 +88,8 @@ class Softplus(Activation):
     """
 
     def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
-        self.beta = number(beta, "Softplus", "beta", above=0)
-        self.threshold = number(threshold, "Softplus", "threshold")
+        self.beta = above_zero("Softplus", "beta", beta)
+        self.threshold = any_number("Softplus", "threshold", threshold)
 
     def function(self, x: Array) -> Array:
         z = self.beta * x

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minitorch_np.arrays import axis
 from minitorch_np.distributions import log_softmax, softmax
 from minitorch_np.layer import Layer
+from minitorch_np.options import axis
 
 if TYPE_CHECKING:
     from minitorch_np.arrays import Array
@@ -25,7 +25,7 @@ class Softmax(Layer):
     """
 
     def __init__(self, dim: int = -1) -> None:
-        self.dim = axis(dim, "Softmax")
+        self.dim = axis("Softmax", "dim", dim)
 
     def forward(self, x: Array) -> Array:
         x = self.expect_axis(x, self.dim)
@@ -49,7 +49,7 @@ class LogSoftmax(Layer):
     """
 
     def __init__(self, dim: int = -1) -> None:
-        self.dim = axis(dim, "LogSoftmax")
+        self.dim = axis("LogSoftmax", "dim", dim)
 
     def forward(self, x: Array) -> Array:
         x = self.expect_axis(x, self.dim)

@@ -5,7 +5,6 @@ Predictions that are NaN pass all checks: they come out as a loss that is NaN.
 
 from __future__ import annotations
 
-import math
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +17,6 @@ if TYPE_CHECKING:
 
 # How far from 1 the rounding of float32, over thousands of classes, leaves a sum of probabilities.
 TOLERANCE = 1e-3
-
-
-def number(value: float, owner: str, name: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not 0 <= value < math.inf:
-        raise ValueError(f"{owner} expects {name} to be a finite number, 0 or more, got {value!r}")
-    return float(value)
 
 
 def as_target(owner: object, target: Any) -> Array:

@@ -10,6 +10,7 @@ from minitorch_np.arrays import as_floats
 from minitorch_np.distributions import log_softmax, weighted
 from minitorch_np.losses import checks
 from minitorch_np.losses.loss import Loss
+from minitorch_np.options import fraction
 
 if TYPE_CHECKING:
     from minitorch_np.arrays import Array
@@ -122,11 +123,7 @@ class CrossEntropyLoss(NLLLoss):
         label_smoothing: float = 0.0,
     ) -> None:
         super().__init__(weight, ignore_index=ignore_index, reduction=reduction)
-        self.label_smoothing = checks.number(label_smoothing, "CrossEntropyLoss", "label_smoothing")
-        if self.label_smoothing > 1:
-            raise ValueError(
-                f"CrossEntropyLoss expects label_smoothing between 0 and 1, got {label_smoothing!r}"
-            )
+        self.label_smoothing = fraction("CrossEntropyLoss", "label_smoothing", label_smoothing)
 
     def prepare(self, prediction: Array, target: Array) -> tuple[Any, ...]:
         x = self._scores(prediction)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minitorch_np.losses import checks
 from minitorch_np.losses.loss import Loss
+from minitorch_np.options import number
 
 if TYPE_CHECKING:
     from minitorch_np.arrays import Array
@@ -73,7 +73,7 @@ class HuberLoss(Loss):
 
     def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
         super().__init__(reduction)
-        self.delta = checks.number(delta, "HuberLoss", "delta")
+        self.delta = number("HuberLoss", "delta", delta)
         if self.delta == 0:
             raise ValueError("HuberLoss expects a positive delta, got 0: at 0 every value would be 0")
 
@@ -98,7 +98,7 @@ class SmoothL1Loss(Loss):
 
     def __init__(self, reduction: str = "mean", beta: float = 1.0) -> None:
         super().__init__(reduction)
-        self.beta = checks.number(beta, "SmoothL1Loss", "beta")
+        self.beta = number("SmoothL1Loss", "beta", beta)
 
     def function(self, prediction: Array, target: Array) -> Array:
         d = prediction - target

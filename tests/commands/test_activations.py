@@ -40,7 +40,7 @@ def test_all_and_arguments(capsys):
     assert len(capsys.readouterr().out.splitlines()) == 2 + 21
     assert main(["activations", "--only", "leaky_relu(0.2), hardtanh(-2, 2), Threshold(0.5, 0)", *QUICK]) == 0
     out = capsys.readouterr().out
-    for name in ("LeakyReLU(negative_slope=0.2)", "Hardtanh(min_val=-2.0, max_val=2.0)", "Threshold(0.5, 0.0)"):
+    for name in ("LeakyReLU(negative_slope=0.2)", "Hardtanh(min_val=-2, max_val=2)", "Threshold(0.5, 0)"):
         assert name in out
 
 

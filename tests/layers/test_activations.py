@@ -189,7 +189,7 @@ def test_relu_derivative_agrees_with_its_gradient():
         (lambda: mt.Softshrink(-1), "Softshrink expects lambd to be a number, 0 or more, got -1"),
         (lambda: mt.Hardtanh(1, 1), "Hardtanh expects min_val < max_val, got 1 and 1"),
         (lambda: mt.GELU("erf"), "GELU expects approximate to be 'none' or 'tanh', got 'erf'"),
-        (lambda: mt.PReLU(0), "PReLU expects num_parameters to be a positive integer, got 0"),
+        (lambda: mt.PReLU(0), "PReLU expects num_parameters to be a whole number, 1 or more, got 0"),
     ],
 )
 def test_wrong_arguments(make, said):

@@ -61,13 +61,13 @@ def test_far_from_the_target_robust_losses_stay_in_range(dtype):
     ("make", "message"),
     [
         (lambda: mt.HuberLoss(delta=0), "HuberLoss expects a positive delta, got 0"),
-        (lambda: mt.HuberLoss(delta=-1), "HuberLoss expects delta to be a finite number, 0 or more, got -1"),
-        (lambda: mt.HuberLoss(delta=np.inf), "expects delta to be a finite number"),
+        (lambda: mt.HuberLoss(delta=-1), "HuberLoss expects delta to be a number, 0 or more, got -1"),
+        (lambda: mt.HuberLoss(delta=np.inf), "expects delta to be a number"),
         (
             lambda: mt.SmoothL1Loss(beta=-1),
-            "SmoothL1Loss expects beta to be a finite number, .* got -1",
+            "SmoothL1Loss expects beta to be a number, .* got -1",
         ),
-        (lambda: mt.SmoothL1Loss(beta="1"), "expects beta to be a finite number, 0 or more, got '1'"),
+        (lambda: mt.SmoothL1Loss(beta="1"), "expects beta to be a number, 0 or more, got '1'"),
         (lambda: mt.HuberLoss(0.5), "HuberLoss expects reduction 'none', 'mean' or 'sum', got 0.5"),
     ],
 )
