@@ -118,7 +118,12 @@ class Parameter:
     def _fitting(self, value: Any, name: str) -> Array:
         array = as_floats(value, self.dtype, "Parameter", name)
         if array.shape != self.shape:
-            raise ValueError(f"Parameter expects {name} of shape {self.shape}, got {array.shape}")
+            fix = ""
+            if name == "grad" and array.shape[array.ndim - len(self.shape) :] == self.shape:
+                fix = ": sum it over the axes along which the parameter was broadcast, such as the batch"
+            elif array.shape == self.shape[::-1]:
+                fix = ": transposed?"
+            raise ValueError(f"Parameter expects {name} of shape {self.shape}, got {array.shape}{fix}")
         return array
 
     def __repr__(self) -> str:

@@ -6,40 +6,26 @@ one, or the right one out of the wrong.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
-
 import numpy as np
 
-if TYPE_CHECKING:
-    from minitorch_np.arrays import Array
+from minitorch_np.study.evidence import Evidence, alike
 
 LARGEST = 400  # elements; the Jacobian of more takes too long
-
-
-class Evidence(NamedTuple):
-    """A gradient that is wrong, the right one, and what may tell how the one became the other."""
-
-    name: str
-    got: Array
-    right: Array
-    x: Array
-    y: Array
-    dy: Array
-    right_for: Callable[[Array], Array]  # the right gradient for another dy
-    derivative: Callable[[Array, Array], Array] | None = None  # of an activation
-
-
-def alike(a: Any, b: Array) -> bool:
-    """Equal but for the error of difference quotients, and not only because nearly all is 0."""
-    scale = float(np.abs(b).max(initial=0))
-    return np.shape(a) == b.shape and scale > 0 and np.allclose(a, b, rtol=1e-4, atol=1e-5 * scale)
 
 
 def transposed(e: Evidence) -> str | None:
     """(out, in) in place of (in, out)."""
     if e.got.ndim == 2 and alike(e.got.T, e.right) and not alike(e.got, e.right):
         return "it looks like the transpose of the right one: swap the factors of the product, or add .T"
+    return None
+
+
+def weight_not_transposed(e: Evidence) -> str | None:
+    """dx = dy W, which fits only where W is square, in place of dy Wᵀ."""
+    for weight in e.weights:
+        square = weight.ndim == 2 and weight.shape == (e.dy.shape[-1:] * 2)
+        if e.name == "x" and square and any(alike(e.got, e.dy @ w) for w in (weight, weight.T)):
+            return "it is dy times the weight the wrong way round: dx = dy Wᵀ where y = x W"
     return None
 
 
@@ -141,6 +127,19 @@ def only_the_diagonal(e: Evidence) -> str | None:
     return None
 
 
+def statistics_as_constants(e: Evidence) -> str | None:
+    """Normalisation, with mean and variance taken not to depend on x."""
+    if e.y.shape != e.x.shape or e.got.shape != e.x.shape:
+        return None
+    for axis in range(e.x.ndim):
+        std = e.x.std(axis=axis, keepdims=True)
+        centred = e.dy - e.dy.mean(axis=axis, keepdims=True)
+        for passed, what in ((e.dy, "mean and variance"), (centred, "the variance")):
+            if std.all() and alike(e.got, passed / std):
+                return f"it takes {what} as constants, but x moves them too: that adds terms to the gradient"
+    return None
+
+
 def one_sample(e: Evidence) -> str | None:
     """The sum over the batch left out."""
     if e.dy.ndim < 2 or len(e.dy) < 2 or e.name == "x":
@@ -163,12 +162,14 @@ def constant_offset(e: Evidence) -> str | None:
 SUSPECTS = (
     nothing,
     transposed,
+    weight_not_transposed,
     axis_not_summed,
     constant_factor,
     mask_turned_round,
     upstream_left_out,
     wrong_argument,
     another_axis,
+    statistics_as_constants,
     only_the_diagonal,
     one_sample,
     constant_offset,

@@ -35,6 +35,10 @@ class Dense(mt.Layer):
         return dx
 
 
+W = Dense().weight.data
+INVERSE = np.linalg.inv(W.T) @ W  # makes dy Wᵀ dy W
+
+
 @pytest.mark.parametrize(
     ("spoil", "name", "said"),
     [
@@ -49,6 +53,7 @@ class Dense(mt.Layer):
         (lambda dx, dw, db: (0.3 * dx, dw, db), "x", "0.3 times the right one everywhere"),
         (lambda dx, dw, db: (dx, dw.T, db), "weight", "transpose of the right one"),
         (lambda dx, dw, db: (dx.T, dw, db), "x", "transpose of the right one"),
+        (lambda dx, dw, db: (dx @ INVERSE, dw, db), "x", "the weight the wrong way round"),
         (lambda dx, dw, db: (dx, dw, 0 * db), "bias", "0 everywhere"),
         (lambda dx, dw, db: (dx + 0.5, dw, db), "x", "the right one plus 0.5 everywhere"),
         (lambda dx, dw, db: (dx, None, None), "weight", "left no gradient"),
@@ -203,6 +208,8 @@ def test_mistakes_that_a_sum_of_outputs_lets_pass_are_found():
         assert np.allclose(layer.backward(np.ones_like(y)), 0, atol=1e-12)
         assert not gradcheck(layer, X, rng=0, raise_exception=False)
     assert gradcheck(BatchNorm(right=True), X, rng=0)
+    with pytest.raises(ValueError, match="takes the variance as constants"):
+        gradcheck(BatchNorm(right=False), X, rng=0)
 
 
 def test_random_masks_and_running_statistics_stand_still_and_are_put_back():
@@ -310,6 +317,25 @@ def test_kinks():
     assert not gradcheck(beyond, x, raise_exception=False)
     with pytest.raises(ValueError, match="every element stands on a kink"):
         gradcheck(mt.ReLU(), np.zeros((2, 2)), rng=0)
+
+
+def test_a_bias_gradient_that_is_not_summed_is_stopped_on_the_way():
+    class NotSummed(Dense):
+        def backward(self, dy):
+            dy, x = self.kept(dy)
+            self.weight.add_grad(x.T @ dy)
+            self.bias.add_grad(dy)
+            return dy @ self.weight.data.T
+
+    layer = NotSummed()
+    with pytest.raises(ValueError, match=r"got \(5, 4\): sum it over the axes along which"):
+        gradcheck(layer, X, rng=0)
+    assert not layer.weight.has_grad
+
+
+def test_dy_is_not_x_where_both_have_one_seed():
+    x = np.random.default_rng(0).standard_normal((5, 4))  # then xᵀ dy would be its own transpose
+    assert not gradcheck(Dense(lambda dx, dw, db: (dx, dw.T, db)), x, rng=0, raise_exception=False)
 
 
 def test_losses_with_one_mistake():
