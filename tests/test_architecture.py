@@ -22,12 +22,14 @@ LEVELS = [
     ["layers.activation", "losses.loss", "losses.checks", "optimizers.optimizer", "schedules.schedule"],
     ["layers", "losses", "optimizers", "schedules", "clipping"],
     ["training"],
-    ["study.bits", "study.evidence", "study.machine", "study.plots"],
-    ["study.diagnosis", "study.differences", "study.snapshot", "study.suspects"],
+    ["study.bits", "study.diagram", "study.evidence", "study.machine", "study.places", "study.plots"],
+    ["study.diagnosis", "study.differences", "study.snapshot", "study.suspects", "study.table"],
     ["study", "interop"],
+    ["study.compare"],
     ["tutorial"],
     [""],
     ["commands.arguments", "commands.loading"],
+    ["commands.networks"],
     ["commands"],
     ["cli"],
     ["__main__"],
@@ -97,7 +99,7 @@ def test_only_numpy_matplotlib_and_the_standard_library_are_imported(path):
         top = name.split(".")[0]
         allowed = top in sys.stdlib_module_names or top in ("numpy", "minitorch_np")
         if top == "matplotlib":
-            allowed = module(path) == "study.plots"
+            allowed = module(path) in ("study.plots", "study.diagram")
         if top in OPTIONAL:
             allowed = not at_import
         assert allowed, name

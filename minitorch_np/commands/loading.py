@@ -11,6 +11,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 import minitorch_np
 from minitorch_np.layer import Layer
 from minitorch_np.losses.loss import Loss
@@ -18,9 +20,10 @@ from minitorch_np.losses.loss import Loss
 GUESSES = {"in_features": 4, "out_features": 3, "num_features": 4, "features": 4, "size": 4}
 
 
-def load(text: str) -> Any:
+def load(text: str, *, guess: bool = True, rng: np.random.Generator | None = None) -> Any:
     """The layer or loss of that name, made with the arguments given as literals; nothing is evaluated.
 
+    Without `guess` it has to be told all that it needs. A class that draws numbers draws them from `rng`.
     Raises ValueError that says what is wrong with the text, the file, the class or its arguments.
     """
     source, colon, call = text.rpartition(":") if ":" in text.split("(", maxsplit=1)[0] else ("", "", text)
@@ -42,7 +45,11 @@ def load(text: str) -> Any:
     if not _is_class(found):
         raise ValueError(f"{text} is no Layer, Activation or Loss but {found!r}")
     try:
-        return found(*args, **(kwargs if args or kwargs else guessed(found)))
+        if guess and not (args or kwargs):
+            kwargs = guessed(found)
+        if rng is not None and "rng" in inspect.signature(found).parameters:
+            kwargs = {"rng": rng} | kwargs
+        return found(*args, **kwargs)
     except Exception as error:
         raise ValueError(f"{call} cannot be made: {type(error).__name__}: {error}") from error
 
@@ -64,11 +71,11 @@ def parse_call(text: str) -> tuple[str, list[Any], dict[str, Any]]:
 
 def named(name: str) -> Any:
     """A public layer or loss, however its name is spelled: ReLU, relu, leaky_relu."""
-    public = {key.lower(): value for key, value in vars(minitorch_np).items() if _is_class(value)}
+    known = {key.lower(): value for key, value in vars(minitorch_np).items() if _is_class(value)}
     wanted = name.lower().replace("_", "")
-    if wanted not in public or inspect.isabstract(public[wanted]):
+    if wanted not in known or inspect.isabstract(known[wanted]):
         raise ValueError(f"there is no {name} here; for one of your own give its file, my_layers.py:{name}")
-    return public[wanted]
+    return known[wanted]
 
 
 def load_module(source: str) -> ModuleType:
