@@ -50,6 +50,14 @@ class Layer(Tree, ABC):
     def __call__(self, x: Array) -> Array:
         return self.forward(x)
 
+    def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int | None:
+        """How often forward multiplies and adds, of its own and without the layers inside it.
+
+        It counts the terms of the sums of products, as in x W; elementwise work counts as none. None:
+        the layer does not say.
+        """
+        return None
+
     def expect(self, x: Any, shape: tuple[Any, ...] | None = None) -> Array:
         """x as an array of this layer's dtype, or an error that says what is wrong with it.
 

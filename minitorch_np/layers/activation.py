@@ -49,6 +49,9 @@ class Activation(Layer):
             dx = self._like(x, dx, "derivative")
         return dx
 
+    def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
+        return 0
+
     def _like(self, x: Array, result: Any, maker: str) -> Array:
         result = np.asarray(result)
         if result.dtype != x.dtype or result.shape != x.shape:

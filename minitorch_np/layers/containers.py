@@ -65,6 +65,9 @@ class Sequential(Layer):
             raise
         return dx if input_grad else None
 
+    def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
+        return 0
+
     def named_children(self) -> Iterator[tuple[str, Tree]]:
         yield from zip(self._layer_names(), self._layers, strict=True)
         yield from super().named_children()

@@ -44,3 +44,6 @@ class GLU(Layer):
         da = dy * s
         db = da * a * (1 - s)
         return np.concatenate([da, db], axis=self.dim)
+
+    def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
+        return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -86,6 +87,9 @@ class Linear(Layer):
             return None
         dx = dy.dot(self.weight.data.T)  # dy Wᵀ, (N, out)(out, in)
         return dx if len(x_shape) == 2 else dx.reshape(x_shape)
+
+    def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
+        return math.prod(y_shape) * self.in_features  # y_nj = Σ_i x_ni W_ij
 
     def __repr__(self) -> str:
         text = f"Linear({self.in_features}, {self.out_features}"

@@ -50,6 +50,9 @@ class PReLU(Layer):
         self.weight.add_grad(below.sum(axis=axes).reshape(self.num_parameters))
         return dy * np.where(x > 0, 1, self._slopes(x)) if input_grad else None
 
+    def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
+        return 0
+
     def _slopes(self, x: Array) -> Array:
         """a, along the axis of the channels."""
         a = self.weight.data

@@ -39,6 +39,9 @@ class Softmax(Layer):
             return None
         return y * (dy - (dy * y).sum(axis=self.dim, keepdims=True))
 
+    def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
+        return 0
+
 
 class LogSoftmax(Layer):
     """y_i = x_i − ln Σ_j e^(x_j), the sum along `dim`, by default the last axis.
@@ -62,3 +65,6 @@ class LogSoftmax(Layer):
         if not input_grad:
             return None
         return dy - np.exp(y) * dy.sum(axis=self.dim, keepdims=True)
+
+    def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
+        return 0

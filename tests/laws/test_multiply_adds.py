@@ -1,0 +1,59 @@
+"""Every public layer says how often it multiplies and adds, and says it right."""
+
+import numpy as np
+import pytest
+from table.layers import LAYERS
+from table.samples import sample
+
+import minitorch_np as mt
+
+LEAVES = {name: case for name, case in LAYERS.items() if not isinstance(case.make("float64"), mt.Sequential)}
+leaves = pytest.mark.parametrize("case", LEAVES.values(), ids=LEAVES)
+
+
+def pairs(layer, x):
+    """How many pairs (x_i, y_j) there are of which y_j depends on x_i: the elements of ∂y/∂x that are not 0."""
+    y = layer(x)
+    count = 0
+    for j in range(y.size):
+        layer(x)
+        dy = np.zeros(y.size)
+        dy[j] = 1
+        count += np.count_nonzero(layer.backward(dy.reshape(y.shape), True))
+    return count
+
+
+@leaves
+def test_a_weight_matrix_takes_each_x_once_into_each_y_that_depends_on_it(case):
+    layer, x = case.make("float64"), sample(case.shape)
+    expected = pairs(layer, x) if any(len(p.shape) > 1 for p in layer.parameters()) else 0
+    assert layer.multiply_adds(x.shape, layer(x).shape) == expected
+
+
+@pytest.mark.parametrize("case", LAYERS.values(), ids=LAYERS)
+@pytest.mark.parametrize("batch", [0, 3])
+def test_they_are_whole_numbers_in_proportion_to_the_batch(case, batch):
+    layer = case.make("float64")
+    if len(case.shape) == 1:
+        return  # one sample
+    one, many = sample((1, *case.shape[1:])), sample((batch, *case.shape[1:]))
+    said = layer.multiply_adds(many.shape, layer(many).shape)
+    assert type(said) is int
+    assert said == batch * layer.multiply_adds(one.shape, layer(one).shape)
+
+
+def test_a_container_says_only_its_own():
+    model = mt.Sequential(mt.Linear(4, 3, rng=0))
+    assert model.multiply_adds((5, 4), (5, 3)) == 0
+    assert model[0].multiply_adds((5, 4), (5, 3)) == 60
+
+
+def test_a_layer_that_does_not_say_says_none():
+    class Dense(mt.Layer):
+        def forward(self, x):
+            return x
+
+        def backward(self, dy):
+            return dy
+
+    assert Dense().multiply_adds((5, 4), (5, 4)) is None
