@@ -1,0 +1,171 @@
+"""Every array on its way through a network and back, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minitorch_np.layer import Layer
+from minitorch_np.losses.loss import Loss
+from minitorch_np.parameter import Parameter
+from minitorch_np.study.snapshot import Snapshot
+from minitorch_np.study.table import text_table
+
+if TYPE_CHECKING:
+    from minitorch_np.arrays import Array
+    from minitorch_np.tree import Tree
+
+
+class Trace(Mapping[str, "Array"]):
+    """Copies of all arrays of one pass by name, in the order in which they were computed.
+
+    `x` is the input and `y` the output of the network, `0` the output of layer 0, `0.weight` its
+    parameter, `loss` the value of the loss; `grad y`, `grad 0`, `grad 0.weight`, `grad x` are the
+    gradients with respect to them. `f.x` is the input of layer f, and `grad f.x` what f returned for
+    it, where these have no name yet: a layer f inside one that does arithmetic of its own. What comes
+    a second time has ` #2` after its name. `str` is a table.
+    """
+
+    def __init__(self, arrays: dict[str, Array]) -> None:
+        self._arrays = arrays
+
+    def __getitem__(self, name: str) -> Array:
+        if name not in self._arrays:
+            raise KeyError(f"{name!r} is not in this trace; it has {', '.join(self._arrays)}")
+        return self._arrays[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._arrays
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._arrays)
+
+    def __len__(self) -> int:
+        return len(self._arrays)
+
+    @property
+    def nonfinite(self) -> list[str]:
+        """The names of the arrays that hold a NaN or an infinity, in the order of computation."""
+        return [name for name, array in self._arrays.items() if not np.isfinite(array).all()]
+
+    def __str__(self) -> str:
+        header = ("name", "shape", "smallest", "largest", "NaN or infinite")
+        return text_table(header, [(name, *_cells(array)) for name, array in self._arrays.items()])
+
+
+def _cells(array: Array) -> tuple[str, ...]:
+    finite = array[np.isfinite(array)]
+    extremes = (f"{finite.min():.4g}", f"{finite.max():.4g}") if finite.size else ("", "")
+    return str(array.shape), *extremes, f"{array.size - finite.size:,}"
+
+
+def trace(model: Layer, x: Any, *, dy: Any = None, loss: Loss | None = None, target: Any = None) -> Trace:
+    """The arrays of model(x), and those of a backward pass from a loss or from a given dy.
+
+    With `loss` and `target` the gradients are those of loss(model(x), target). With `dy` alone they are
+    those of Σ y · dy; with all three those of Σ loss(...) · dy, for a loss with reduction "none". With
+    neither there is no backward pass.
+
+    The gradients are those of this pass alone, even if there were others before. Afterwards model and
+    loss are as they were: weights, gradients, what was kept, random generators, running statistics.
+    Warnings of NumPy about overflow and NaN are left out, for `nonfinite` says where they are.
+    """
+    if not isinstance(model, Layer):
+        raise TypeError(f"trace expects a layer or a network, got {model!r}")
+    if loss is not None and not isinstance(loss, Loss):
+        raise TypeError(f"trace expects a Loss as loss, got {loss!r}")
+    if (loss is None) != (target is None):
+        raise TypeError(
+            f"trace expects loss and target together, got only {'target' if loss is None else 'loss'}"
+        )
+    snapshot = Snapshot((model, loss))
+    try:
+        recorder = _Recorder(model)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            y = model(x.copy() if isinstance(x, np.ndarray) else x)
+            if loss is not None:
+                recorder.put("loss", loss(y, target))
+                if dy is not None:
+                    recorder.put("grad loss", dy)
+                dy = loss.backward() if dy is None else loss.backward(dy)
+            if dy is not None:
+                recorder.run_backward(dy)
+    finally:
+        snapshot.restore()  # takes the recorder away, too
+        snapshot.restore_parameters()
+    return Trace(recorder.arrays)
+
+
+class _Recorder:
+    """Stands before forward and backward of each layer; a Snapshot takes it away again."""
+
+    def __init__(self, model: Layer) -> None:
+        self.model: Any = model
+        self.arrays: dict[str, Array] = {}
+        self.named: dict[int, object] = {}  # the arrays of forward that have a name; holding keeps the id
+        self.returned: tuple[str, Any] = "", None  # the last dx, and the name it has so far
+        for name, layer in model.named_layers():
+            for method, see in (("forward", self.forward), ("backward", self.backward)):
+                vars(layer)[method] = partial(see, name, layer, getattr(layer, method))
+
+    def put(self, name: str, array: Any) -> str:
+        """Record a copy; returns the name that was free."""
+        free, count = name, 1
+        while free in self.arrays:
+            count += 1
+            free = f"{name} #{count}"
+        self.arrays[free] = np.array(array)
+        return free
+
+    def forward(self, name: str, layer: Tree, run: Callable[..., Any], x: Any) -> Any:
+        if id(x) not in self.named:
+            self.put(_inside(name, "x"), x)
+            self.named[id(x)] = x
+        for attribute, parameter in _own_parameters(layer):
+            self.arrays[_inside(name, attribute)] = parameter.data.copy()
+        y = run(x)
+        self.put(name or "y", y)
+        self.named[id(y)] = y
+        return y
+
+    def backward(self, name: str, layer: Tree, run: Callable[..., Any], dy: Any, *options: Any) -> Any:
+        self.put_gradient(name or "y", dy)
+        dx = run(dy, *options)
+        for attribute, parameter in _own_parameters(layer):
+            if parameter.has_grad:
+                self.arrays[f"grad {_inside(name, attribute)}"] = parameter.grad.copy()
+        if dx is not None:
+            self.returned = self.put_gradient(_inside(name, "x"), dx), dx
+        return dx
+
+    def put_gradient(self, name: str, array: Any) -> str:
+        """Record a gradient; one that a layer returned and that is handed on has its name from here."""
+        before, returned = self.returned
+        if array is returned and returned is not None:
+            self.arrays.pop(before, None)
+            self.returned = "", None
+        return self.put(f"grad {name}", array)
+
+    def run_backward(self, dy: Any) -> None:
+        for parameter in self.model.parameters():
+            parameter.zero_grad()
+        if self.model.takes_input_grad:
+            self.model.backward(dy, True)
+        else:
+            self.model.backward(dy)
+        for name, parameter in self.model.named_parameters():
+            if parameter.has_grad:  # after all who share it
+                self.arrays[f"grad {name}"] = parameter.grad.copy()
+
+
+def _inside(layer: str, name: str) -> str:
+    return f"{layer}.{name}" if layer else name
+
+
+def _own_parameters(layer: Tree) -> Iterator[tuple[str, Parameter]]:
+    for name, value in vars(layer).items():
+        if isinstance(value, Parameter):
+            yield name, value
