@@ -158,9 +158,9 @@ class _Watch:
         at = np.argwhere(wrong)[0].tolist()
         nan, infinite = int(np.isnan(array).sum()), int((np.isinf(array) & wrong).sum())
         counts = " and ".join([f"{nan} NaN"] * (nan > 0) + [f"{infinite} inf"] * (infinite > 0))
+        elements = f"{array.size} element{'s' * (array.size != 1)}{f', the first at {at}' * bool(at)}"
         raise FloatingPointError(
-            f"{self.place(part)}, {when}: {what} holds {counts} in {array.size} element{'s' * (array.size != 1)}"
-            f"{f', the first at {at}' if at else ''}\n    {cause}"
+            f"{self.place(part)}, {when}: {what} holds {counts} in {elements}\n    {cause}"
         )
 
     def place(self, part: Any) -> str:

@@ -92,11 +92,11 @@ def summary(model: Layer, x: Array | tuple[int, ...]) -> Summary:
     try:
         watch = _Watch(model)
         with np.errstate(all="ignore"):  # zeros are no data
-            model(x.copy())  # an array that nobody kept before
+            model(x.copy())  # an array that nobody held before
+        rows = list(watch.rows())
     finally:
         snapshot.restore()  # takes the watch away, too
         snapshot.restore_parameters()
-    rows = list(watch.rows())
     distinct = {id(parameter): parameter for parameter in model.parameters()}.values()
     return Summary(
         rows=rows,
@@ -132,12 +132,9 @@ class _Watch:
         self.x_shapes: dict[str, tuple[int, ...]] = {}
         self.y_shapes: dict[str, tuple[int, ...]] = {}
         self.multiply_adds: dict[str, int | None] = {}
-        self.kept_bytes: dict[str, int] = {}
         self.failed = False
-        for layer in self.layers.values():
-            vars(layer).pop("_kept", None)  # of an earlier forward
         held = [_memory(array) for layer in self.layers.values() for array in _arrays(layer)]
-        self.counted = {id(memory): memory for memory in held}  # holding them keeps their ids theirs
+        self.held = {id(memory): memory for memory in held}  # holding them keeps their ids theirs
         for name, layer in self.layers.items():
             vars(layer)["forward"] = partial(self.forward, name, layer, layer.forward)
 
@@ -154,13 +151,20 @@ class _Watch:
         before = self.multiply_adds.get(name, 0)
         now = layer.multiply_adds(np.shape(x), np.shape(y))
         self.multiply_adds[name] = None if before is None or now is None else before + now
-        new = {id(memory): memory for memory in map(_memory, _arrays(layer)) if id(memory) not in self.counted}
-        self.counted |= new
-        self.kept_bytes[name] = self.kept_bytes.get(name, 0) + sum(memory.nbytes for memory in new.values())
         return y
+
+    def kept_bytes(self) -> dict[str, int]:
+        """Of each layer that forward came by, in that order: the memory it holds now and nobody held before."""
+        counted, sizes = dict(self.held), {}
+        for name in self.y_shapes:
+            now = {id(memory): memory for memory in map(_memory, _arrays(self.layers[name]))}
+            sizes[name] = sum(memory.nbytes for key, memory in now.items() if key not in counted)
+            counted |= now
+        return sizes
 
     def rows(self) -> Iterator[Row]:
         seen: set[int] = set()
+        kept_bytes = self.kept_bytes()
         for name, layer in self.layers.items():
             own = [p for p in vars(layer).values() if isinstance(p, Parameter) and id(p) not in seen]
             seen.update(map(id, own))
@@ -172,7 +176,7 @@ class _Watch:
                 y_shape=self.y_shapes.get(name),
                 parameters=sum(parameter.size for parameter in own),
                 multiply_adds=self.multiply_adds.get(name, 0),
-                kept_bytes=self.kept_bytes.get(name, 0),
+                kept_bytes=kept_bytes.get(name, 0),
                 is_container=is_container,
             )
 

@@ -136,7 +136,7 @@ class _Recorder:
         dx = run(dy, *options)
         for attribute, parameter in _own_parameters(layer):
             if parameter.has_grad:
-                self.arrays[f"grad {_inside(name, attribute)}"] = parameter.grad.copy()
+                self.arrays[f"grad {_inside(name, attribute)}"] = parameter.grad  # a place; copied at the end
         if dx is not None:
             self.returned = self.put_gradient(_inside(name, "x"), dx), dx
         return dx

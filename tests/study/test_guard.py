@@ -215,6 +215,10 @@ def test_a_gradient_that_was_left_there():
     message = said(model)
     assert message.startswith("layer '0', Linear(2, 3), backward 1: the gradient of weight holds 6 NaN")
     assert "left there before this backward" in message
+    model = network()
+    model[0].weight.grad[...] = NAN  # as it is after a step that used it up
+    with guard(model):
+        model.backward(model(X))
 
 
 def test_infinities_may_be_allowed():

@@ -171,13 +171,14 @@ def test_a_layer_used_twice_in_one_forward_and_one_never_used():
             self.f, self.unused = mt.Linear(4, 4, rng=0), mt.Linear(7, 7, rng=0)
 
         def forward(self, x):
-            return self.f(self.f(x))
+            return self.f(self.f(x))  # f keeps its second x in place of the first
 
         def backward(self, dy):
             raise NotImplementedError
 
     found = summary(Twice(), (5, 4))
     assert [row.multiply_adds for row in found.rows] == [None, 2 * 80, 0]
+    assert [row.kept_bytes for row in found.rows] == [0, 160, 0]
     assert found.rows[2].y_shape is None
     assert "unused: Linear(7, 7)      not used          56" in str(found)
     assert found.parameters == 20 + 56
@@ -247,6 +248,12 @@ def test_long_reprs_do_not_wrap(monkeypatch):
     assert max(map(len, lines)) == 90
     assert "…" in lines[3]
     assert found.rows[2].layer == repr(long)
+
+
+def test_a_repr_of_several_lines_is_printed_on_one():
+    long = mt.Activation.of(np.sin, np.cos)
+    long._name = type("Name", (), {"__repr__": lambda self: "a\n  b"})()
+    assert "0: Activation.of(sin, cos, name=a b)  " in str(summary(mt.Sequential(long), (5, 4)))
 
 
 def test_zeros_warn_of_nothing():
