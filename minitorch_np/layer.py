@@ -113,6 +113,11 @@ class Layer(Tree, ABC):
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "_kept"}
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        if self._dtype is not None:  # NumPy's own object again, which arrays have: a copy is another
+            vars(self)["_dtype"] = np.dtype(self._dtype.str)
+
     def __repr__(self) -> str:
         return call_text(self)
 

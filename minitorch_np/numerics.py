@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 if TYPE_CHECKING:
     from minitorch_np.arrays import Array
 
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 SMALL = 64 * 1024  # bytes
 LARGE = 32 * 1024  # numbers
@@ -19,6 +21,28 @@ BITS: dict[int, np.dtype[Any]] = {
 TRUE = np.array(1, np.int8)  # as an array it meets another without being converted
 
 
+def same_bits_as(plain: Callable[..., Any]) -> Callable[[Function], Function]:
+    """Mark a function as a faster way to the bits of a plain one: by hand one would write that."""
+
+    def mark(function: Function) -> Function:
+        vars(function)["plain_form"] = plain
+        return function
+
+    return mark
+
+
+def plain_form(function: Callable[..., Any]) -> Any:
+    """The plain function that this one has the bits of, where it is a faster way to them; else None."""
+    return getattr(function, "plain_form", None)
+
+
+def _zeroed(mask: Array, a: Array) -> Array:
+    b = a.copy()
+    b[mask] = 0
+    return b
+
+
+@same_bits_as(_zeroed)
 def zero_where(mask: Array, a: Array) -> Array:
     """A copy of `a` with +0 where `mask` is true: `b = a.copy(); b[mask] = 0`, bit for bit.
 
@@ -32,6 +56,11 @@ def zero_where(mask: Array, a: Array) -> Array:
     return b.view(a.dtype)
 
 
+def _chosen(mask: Array, a: float, b: float, dtype: np.dtype[Any]) -> Array:
+    return np.where(mask, a, b).astype(dtype)
+
+
+@same_bits_as(_chosen)
 def choose(mask: Array, a: float, b: float, dtype: np.dtype[Any]) -> Array:
     """`np.where(mask, a, b)` for two numbers, without its branch: b, with the differing bits of a put in."""
     bits_a, bits_b = np.array([a, b], dtype).view(BITS[dtype.itemsize])
@@ -41,11 +70,13 @@ def choose(mask: Array, a: float, b: float, dtype: np.dtype[Any]) -> Array:
     return c.view(dtype)
 
 
+@same_bits_as(np.maximum)
 def maximum(a: Array, number: float) -> Array:
     """`np.maximum(a, number)`, bit for bit; NumPy finds its vector instructions only for two arrays."""
     return np.maximum(a, number if a.size < LARGE else np.full(a.shape[-1], number, a.dtype))
 
 
+@same_bits_as(lambda a, b: a.dot(b))
 def product(a: Array, b: Array, out: Array) -> Array:
     """The matrix product a b, written into `out`.
 
@@ -54,6 +85,18 @@ def product(a: Array, b: Array, out: Array) -> Array:
     the same BLAS and return the same bits.
     """
     return (np.dot if out.nbytes <= SMALL or len(b) == 1 else np.matmul)(a, b, out=out)
+
+
+@same_bits_as(lambda a: a.sum(axis=0))
+def sum_rows(a: Array, out: Array) -> Array:
+    """The sum over the first axis, written into `out`, without what `a.sum` does before."""
+    return np.add.reduce(a, out=out)
+
+
+@same_bits_as(lambda a: a.sum())
+def total(a: Array) -> Any:
+    """The bits of `a.sum()`, in less time."""
+    return np.add.reduce(a, axis=None)
 
 
 def sigmoid(x: Array) -> Array:

@@ -10,7 +10,7 @@ import numpy as np
 from minitorch_np import initializers
 from minitorch_np.arrays import float_dtype
 from minitorch_np.layer import Layer
-from minitorch_np.numerics import product
+from minitorch_np.numerics import product, sum_rows
 from minitorch_np.options import whole
 from minitorch_np.parameter import Parameter
 
@@ -26,9 +26,10 @@ class Linear(Layer):
     Shapes: x (..., in_features) -> y (..., out_features), weight W (in_features, out_features),
     bias b (out_features,). torch.nn.Linear stores the transposed weight.
 
-    Backward: W_ij takes x_ni into y_nj, for every sample n, so dW_ij = Σ_n x_ni dy_nj. That sum over
-    the batch is a matrix product, dW = xᵀ dy. In the same way db = Σ_n dy_n, and dx = dy Wᵀ. The
-    transposes stand where the shapes leave no other choice: (in, N)(N, out) and (N, out)(out, in).
+    Backward: W_ij takes x_ni into y_nj for every sample n, so dW_ij = Σ_n x_ni dy_nj, and that is a
+    matrix product: dW = xᵀ dy. b_j is added to y_nj for every sample n, so db = Σ_n dy_n. x_ni goes
+    through W_ij into y_nj for every output j, so dx_ni = Σ_j dy_nj W_ij, again a product: dx = dy Wᵀ.
+    The transposes stand where the shapes leave no other choice: (in, N)(N, out) and (N, out)(out, in).
 
     `init` makes the weight: a function (shape, rng, dtype) -> array, or the name of one in
     `initializers`. The bias is uniform in ±1/√in_features, and by default the weight too, as in
@@ -68,7 +69,7 @@ class Linear(Layer):
     def forward(self, x: Array) -> Array:
         x = self.expect(x, (..., self.in_features))
         rows = x if x.ndim == 2 else x.reshape(-1, self.in_features)
-        y = rows.dot(self.weight.data)  # x W, (N, in)(in, out)
+        y = rows.dot(self.weight.data)
         if self.bias is not None:
             y += self.bias.data
         if x.ndim != 2:
@@ -80,12 +81,12 @@ class Linear(Layer):
         dy, x, x_shape = self.kept(dy)
         if dy.ndim != 2:
             dy = dy.reshape(-1, self.out_features)
-        self.weight.accumulate(product, x.T, dy)  # grad = xᵀ dy, (in, N)(N, out); grad += if there is one
+        self.weight.accumulate(product, x.T, dy)  # transposed, so that the inner axis is the batch: its sum
         if self.bias is not None:
-            self.bias.accumulate(np.add.reduce, dy)  # grad = Σ_n dy_n
+            self.bias.accumulate(sum_rows, dy)  # all samples have the same bias: they add up
         if not input_grad:
             return None
-        dx = dy.dot(self.weight.data.T)  # dy Wᵀ, (N, out)(out, in)
+        dx = dy.dot(self.weight.data.T)  # transposed, from the outputs back to the inputs
         return dx if len(x_shape) == 2 else dx.reshape(x_shape)
 
     def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:

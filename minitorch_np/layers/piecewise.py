@@ -42,7 +42,8 @@ class ReLU(Activation):
         return zero_where(x < 0, np.ones_like(x))
 
     def gradient(self, dy: Array, x: Array, y: Array) -> Array:
-        return zero_where(x < 0, dy)  # dy · 0 would be −0 for negative dy
+        # a product with the derivative would make −0 of a negative dy
+        return zero_where(x < 0, dy)
 
 
 class LeakyReLU(Activation):

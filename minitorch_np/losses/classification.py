@@ -64,9 +64,11 @@ class NLLLoss(Loss):
 
     def divisor(self, log_p: Array, target: Array, sample_weight: Array | None = None) -> float:
         """The sum of the weights of the samples; without any their number."""
-        if sample_weight is None:
-            return log_p.size // log_p.shape[checks.class_axis(log_p)]
-        return float(sample_weight.sum())
+        if sample_weight is not None:
+            return float(sample_weight.sum())
+        return (
+            target.size if target.dtype.kind != "f" else target.size // target.shape[checks.class_axis(target)]
+        )
 
     def spread(self, dy: Array) -> Array:
         return dy[:, None] if dy.ndim else dy  # (N, ...) -> (N, 1, ...): the same for all classes
@@ -176,5 +178,7 @@ class CrossEntropyLoss(NLLLoss):
 
 def _right_class(target: Array) -> tuple[Array, ...]:
     """The index of the right class of each sample: (n, t_n); with more axes (n, t_ni, i)."""
+    if target.ndim == 1:
+        return np.arange(len(target)), target
     places = np.indices(target.shape, sparse=True)
     return (*places[:1], target, *places[1:])

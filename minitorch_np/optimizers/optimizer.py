@@ -80,13 +80,7 @@ class Optimizer(ABC):
     def step(self) -> None:
         """Update every parameter that has a fresh gradient, and use the gradients up."""
         stepped = False
-        if len(self.param_groups) != len(self._taken):
-            raise RuntimeError(
-                f"{self._name}: change the options in param_groups only; add_param_group adds one"
-            )
-        for group, taken in zip(self.param_groups, self._taken, strict=True):
-            if group != taken.group:
-                self._take(group, taken)
+        for taken in self.ready():
             for step, blocks in taken.storage.fresh(taken.counts):
                 self.update(blocks, step, **taken.options)
                 stepped = True
@@ -94,6 +88,17 @@ class Optimizer(ABC):
             raise RuntimeError(
                 f"{self._name}.step() found no fresh gradient: call model.backward(loss.backward()) before it"
             )
+
+    def ready(self) -> list[Taken]:
+        """The groups, with the options and the states that the next step has."""
+        if len(self.param_groups) != len(self._taken):
+            raise RuntimeError(
+                f"{self._name}: change the options in param_groups only; add_param_group adds one"
+            )
+        for group, taken in zip(self.param_groups, self._taken, strict=True):
+            if group != taken.group:
+                self._take(group, taken)
+        return self._taken
 
     def zero_grad(self) -> None:
         """Throw all gradients away (a training loop needs no such call: `step()` uses them up)."""

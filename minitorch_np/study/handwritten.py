@@ -1,0 +1,169 @@
+"""The handwritten version of a network: the plain NumPy program that computes the same bits.
+
+The program is derived from the source of the layers' own forward and backward, the loss's and the
+optimizer's methods. They are gone through once, on real arrays: what is known (options, shapes, which
+layers there are) is decided on the way, and what remains is the arithmetic.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minitorch_np.arrays import as_floats
+from minitorch_np.layer import Layer
+from minitorch_np.losses.loss import Loss
+from minitorch_np.optimizers.optimizer import Optimizer
+from minitorch_np.parameter import Parameter
+from minitorch_np.study.bits import equal_bits
+from minitorch_np.study.unroll import data as sources
+from minitorch_np.study.unroll.program import Program, written
+from minitorch_np.study.unroll.rules import Rules
+
+CHECKED = 3  # steps
+BATCH = 64
+
+
+def handwritten(
+    model: Layer,
+    loss: Loss,
+    optimizer: Optimizer,
+    x: Any = None,
+    y: Any = None,
+    *,
+    data: str | None = None,
+    seed: int = 0,
+    steps: int = 500,
+    path: str | Path | None = None,
+) -> str:
+    """The program that trains this network, as one would write it by hand in NumPy, which is all it imports.
+
+    It does what the training loop does, `steps` times over the whole of x and y, from the parameters
+    and the optimizer's state as they are now; which it leaves alone. Its first steps are run, and
+    compared with the layers' to the bit, before it is returned.
+
+    `data` says where its arrays come from:
+    - "embed", the default where x is an array: their numbers stand in the program;
+    - "npz": in a file beside the program, which is written here. `path` is where the program will be,
+      `my_network.py`, and the arrays go to `my_network.npz`;
+    - "seed", the default otherwise: x, y and the parameters are drawn anew in the program, from `seed`.
+      x may be left out, or be the shape of the data; y is drawn to suit the loss.
+
+    Raises ValueError that names the layer and the line for what cannot be written out: a function
+    without source, a loop or an index that depends on the numbers in the network, a call outside NumPy.
+    """
+    program = write(model, loss, optimizer, x, y, data=data, seed=seed, steps=steps)
+    if data == "npz":
+        if path is None:
+            raise ValueError("data='npz' expects path, where the program will be: the arrays go beside it")
+        _save(program.arrays, Path(path).with_suffix(".npz"))
+    return program.text
+
+
+def write(
+    model: Layer,
+    loss: Loss,
+    optimizer: Optimizer,
+    x: Any = None,
+    y: Any = None,
+    *,
+    data: str | None = None,
+    seed: int = 0,
+    steps: int = 500,
+) -> Program:
+    """`handwritten`, with the program's arrays and what its variables are."""
+    _check(model, loss, optimizer)
+    is_shape = isinstance(x, tuple) and all(isinstance(size, int) for size in x)
+    data = data or ("seed" if x is None or is_shape else "embed")
+    if data not in ("embed", "npz", "seed"):
+        raise ValueError(f"handwritten expects data to be 'embed', 'npz' or 'seed', got {data!r}")
+    model, loss, optimizer = copy.deepcopy((model, loss, optimizer))
+    rules = Rules(model, loss)
+    lines: list[str] = []
+    if data == "seed":
+        if y is not None:
+            raise ValueError("handwritten with data='seed' draws y itself: leave it out")
+        shape = x if is_shape else np.shape(x) if x is not None else (BATCH, _features(model))
+        lines, arrays = sources.drawn(model, loss, rules.roles.parameters, shape, None, seed)
+        for parameter in model.parameters():
+            parameter.data = arrays[rules.roles.parameters[id(parameter)]]
+        x, y = arrays["x"], arrays["y"]
+    elif x is None or is_shape or y is None:
+        raise ValueError(f"handwritten with data={data!r} expects the arrays x and y")
+    x = np.array(as_floats(x, model.dtype, "handwritten", "x"))
+    y = np.array(y)
+    rules.begin(x, y)
+    layers = copy.deepcopy((model, loss, optimizer))
+    phases = rules.phases(optimizer)
+    made = written(rules, phases, optimizer, steps)
+    if data == "embed":
+        lines = sources.embedded(made.arrays)
+    elif data == "npz":
+        lines = sources.stored(made.arrays)
+    else:
+        lines += sources.embedded({key: a for key, a in made.arrays.items() if key not in arrays})
+    program = made.program(lines)
+    _verify(program, *layers, x, y)
+    return program
+
+
+def _check(model: Any, loss: Any, optimizer: Any) -> None:
+    """Raise TypeError or ValueError where these are no network, loss and optimizer that belong together."""
+    expected = (("model", model, Layer), ("loss", loss, Loss), ("optimizer", optimizer, Optimizer))
+    for name, thing, kind in expected:
+        if not isinstance(thing, kind):
+            raise TypeError(f"handwritten expects {name} to be {kind.__name__}, got {thing!r}")
+    own = {id(parameter) for parameter in model.parameters()}
+    groups: list[list[Parameter]] = [group["params"] for group in optimizer.param_groups]
+    if not all(id(parameter) in own for group in groups for parameter in group):
+        raise ValueError(f"{type(optimizer).__name__} has parameters that are none of the model's")
+
+
+def _features(model: Layer) -> int:
+    found = [layer.in_features for _, layer in model.named_layers() if hasattr(layer, "in_features")]
+    if not found:
+        raise ValueError(
+            f"handwritten expects x or its shape: {model!r} does not say how many features it takes"
+        )
+    return int(found[0])
+
+
+def _verify(program: Program, model: Layer, loss: Loss, optimizer: Optimizer, x: Any, y: Any) -> None:
+    """Raise RuntimeError where the program's first steps are not the layers' to the bit."""
+    model.zero_grad()
+    arrays = copy.deepcopy(program.arrays)
+    with np.errstate(all="ignore"):
+        losses = program.train()(*arrays.values(), steps=CHECKED)
+        for step, ours in enumerate(losses):
+            theirs = loss(model(x), y)
+            model.backward(loss.backward())
+            optimizer.step()
+            if np.asarray(ours).tobytes() != np.asarray(theirs).tobytes():
+                _differ(program, f"the loss of step {step} is {ours!r}, the layers' {theirs!r}")
+    for parameter, (name, ours) in zip(model.parameters(), list(arrays.items())[2:], strict=False):
+        if equal_bits(ours, parameter.data) < parameter.size:
+            _differ(program, f"{name} after {CHECKED} steps is not the layers'")
+
+
+def _differ(program: Program, what: str) -> None:
+    raise RuntimeError(
+        f"the program that was written out does not compute what the layers do: {what}. Does a layer compute "
+        "something else from call to call? Otherwise it is a mistake of minitorch_np. The program:\n"
+        f"{program.text}"
+    )
+
+
+def _save(arrays: dict[str, Any], path: Path) -> None:
+    """Write beside the file and rename, so that there is never half a file."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            saved: dict[str, Any] = {k: array for k, array in arrays.items() if isinstance(array, np.ndarray)}
+            np.savez(file, **saved)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,131 @@
+"""Branches and loops that stay in the program: on the step's number, and over an optimizer's parameters."""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from abc import abstractmethod
+from typing import Any
+
+from minitorch_np.study.unroll.executor import Blocks, End, Executor, Return
+from minitorch_np.study.unroll.values import Expression, example, mapped, name
+
+
+class Branches(Executor):
+    """`if` on what varies, and `for w, g, state in blocks`."""
+
+    def branch(self, statement: ast.If, rest: list[ast.stmt]) -> End:
+        """An `if`: decided, dropped where it only guards, or written with both its sides.
+
+        Where a side returns, what follows the `if` belongs to the other one.
+        """
+        test = self.evaluate(statement.test)
+        truth = self.decide(test)
+        if truth is not None:
+            return self.run(statement.body if truth else statement.orelse)
+        if self._guards(statement.body) and not statement.orelse:
+            return None
+        sides = [statement.body, statement.orelse]
+        returns = any(
+            isinstance(node, ast.Return) for side in sides for part in side for node in ast.walk(part)
+        )
+        if returns:
+            sides = [[*side, *rest] for side in sides]
+        return self._both(test, sides, returns)
+
+    def _both(self, test: Expression, sides: list[list[ast.stmt]], returns: bool) -> End:
+        before = self.frame.locals
+        after, blocks, values = [], [], []
+        for side in sides:
+            self.frame.locals = dict(before)
+            with self.sub_block() as block:
+                end = self.run(side)
+                if not isinstance(end, Return | None):
+                    self.fail("a loop is left where that depends on the numbers in the network")
+                values.append(end.value if isinstance(end, Return) else None)
+            after.append(self.frame.locals)
+            blocks.append(block)
+        taken = 0 if example(test) else 1
+        self.frame.locals = before
+        if not returns:
+            for key in {**after[0], **after[1]}:
+                pair = [side.get(key, before.get(key)) for side in after]
+                before[key] = self._merged(key, pair, blocks, taken, before.get(key))
+        result = self._merged("y", values, blocks, taken, None) if returns else None
+        if not blocks[0]:
+            test, blocks = self.made(ast.UnaryOp(ast.Not(), test.node), not test.value, test), blocks[::-1]
+        if blocks[0]:
+            self.emit(ast.If(test.node, blocks[0], blocks[1]), "")
+        return Return(result) if returns else None
+
+    def _merged(self, key: str, pair: list[Any], blocks: list[list[ast.stmt]], taken: int, old: Any) -> Any:
+        """One value for what two sides made: a variable that each of them sets."""
+        first, second = pair
+        if first is second or self._equal(first, second):
+            return first
+        if isinstance(first, tuple) and isinstance(second, tuple) and len(first) == len(second):
+            parts = zip(first, second, strict=True)
+            return tuple(self._merged(key, list(both), blocks, taken, None) for both in parts)
+        variable = self.variable_of(old)
+        if variable is None or variable.given or variable.place or not any(side is old for side in pair):
+            variable = self.new_variable(key, example(pair[taken]))
+        for side, block in zip(pair, blocks, strict=True):
+            if self.variable_of(side) is not variable:
+                with self.sub_block() as more:
+                    self.emit(ast.Assign([ast.Name(variable.key, ast.Store())], self.node(side)), "")
+                block += more
+        return Expression(name(variable), example(pair[taken]), varies=True)
+
+    @staticmethod
+    def _equal(first: Any, second: Any) -> bool:
+        plain = int | float | str | bool | None
+        return isinstance(first, plain) and isinstance(second, plain) and first == second
+
+    def _guards(self, statements: list[ast.stmt]) -> bool:
+        """Whether a block only complains: it raises an error or warns."""
+        *_, last = statements
+        if isinstance(last, ast.Raise):
+            return True
+        return all(
+            isinstance(part, ast.Expr)
+            and isinstance(part.value, ast.Call)
+            and self.evaluate(part.value.func) in (warnings.warn, print)
+            for part in statements
+        )
+
+    def over_blocks(self, statement: ast.For, blocks: Blocks) -> None:
+        """A loop over parameters: the body is written for a first one, and then said of all.
+
+        A short body is written once for each of them, as the handwritten program does.
+        """
+        outer = dict(self.frame.locals)
+        rows: list[list[Expression]] = []
+        columns = self._columns(blocks)
+        stand_ins: dict[str, Expression] = {}
+        for hint, column in columns.items():
+            variable = self.new_variable(hint, column[0].value)
+            variable.stands_in = True
+            stand_ins[hint] = Expression(name(variable), variable.value, varies=True)
+            rows.append(column)
+        first = mapped(
+            blocks.rows[0],
+            lambda part: next(stand_ins[hint] for hint, column in columns.items() if column[0] is part),
+        )
+        with self.sub_block() as body:
+            self.unpack(statement.target, first)
+            self.run(statement.body)
+        self.frame.locals = outer
+        self.write_loop(list(stand_ins.values()), rows, body)
+
+    def _columns(self, blocks: Blocks) -> dict[str, list[Expression]]:
+        """The parts of the blocks by what they are: all parameters, all gradients, each of the states."""
+        columns: dict[str, list[Expression]] = {}
+        for w, g, state in blocks:
+            for hint, part in {"w": w, "g": g, **state}.items():
+                columns.setdefault(hint, []).append(part)
+        return columns
+
+    @abstractmethod
+    def write_loop(
+        self, names: list[Expression], rows: list[list[Expression]], body: list[ast.stmt]
+    ) -> None: ...

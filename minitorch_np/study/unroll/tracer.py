@@ -1,0 +1,199 @@
+"""A training step of a network, gone through once: what it computes, as statements of a program."""
+
+from __future__ import annotations
+
+import ast
+import copy
+from types import MethodType
+from typing import Any
+
+import numpy as np
+
+from minitorch_np.layer import Layer
+from minitorch_np.losses.loss import Loss
+from minitorch_np.parameter import Parameter
+from minitorch_np.study.places import Place
+from minitorch_np.study.unroll.helpers import Helpers
+from minitorch_np.study.unroll.roles import Roles
+from minitorch_np.study.unroll.values import Expression, Variable
+
+
+class Tracer(Helpers):
+    """Goes through forward, loss and backward of a copy of the network, on copies of the data.
+
+    Parameters and their gradients are variables here; what stands between layers gets the
+    handwritten program's names.
+    """
+
+    def __init__(self, model: Layer, loss: Loss) -> None:
+        super().__init__()
+        self.model = model
+        self.loss = loss
+        self.roles = Roles(model)
+        self.weights: dict[int, Expression] = {}
+        self.gradients: dict[int, Expression] = {}
+        self.parameter_places: dict[int, Place] = {}
+        self.origins: list[tuple[Any, str, Expression]] = []
+        self.active: set[tuple[int, str]] = set()
+        self.inputs: dict[int, Variable | None] = {}
+        for layer_name, layer in model.named_layers():
+            for attribute, parameter in vars(layer).items():
+                if isinstance(parameter, Parameter):
+                    self.parameter_places[id(parameter)] = Place(layer_name, repr(layer), attribute)
+                    self._take(parameter)
+
+    def _take(self, parameter: Parameter) -> None:
+        parameter.zero_grad()
+        name = self.roles.parameters[id(parameter)]
+        taken = self.given(name, parameter.data, name_=name)
+        taken_variable = self.variable_of(taken)
+        if taken_variable is not None:
+            taken_variable.place = self.parameter_places[id(parameter)]
+        self.weights[id(parameter)] = taken
+
+    def forward(self, x: Expression, y: Expression) -> list[ast.stmt]:
+        """The statements from the data to the loss, and the loss's value in the list of losses."""
+        with self.sub_block() as block:
+            result = self.call(self.model, [x], {})
+            variable = self.variable_of(result)
+            if variable is None or variable.given:
+                result = self.assigned(result, "y_pred")
+                variable = self.variables[block[-1].targets[0].id]  # type: ignore[attr-defined]
+                self.roles.output(variable, self.model, None)
+            self.roles.name_outputs(variable)
+            self.prediction = result
+            value = self.call(self.loss, [result, y], {})
+            if not isinstance(value, Expression) or np.ndim(value.value):
+                raise ValueError(
+                    f"{self.loss!r} gives {np.shape(value.value)} values and no single one to go down from: "
+                    "reduction='sum' or 'mean' makes it one"
+                )
+            append = ast.Attribute(ast.Name("losses", ast.Load()), "append", ast.Load())
+            self.emit(ast.Expr(ast.Call(append, [value.node], [])), "", effect=True)
+        return block
+
+    def backward(self) -> list[ast.stmt]:
+        """The statements from the loss to the gradients, and those that keep a state for the next step."""
+        with self.sub_block() as block:
+            dy = self.call(self.loss.backward, [], {})
+            place = Place("", repr(self.loss), "gradient of output")
+            self.call(self.model.backward, [self._placed(dy, "grad_y_pred", place)], {})
+            self._carry()
+        return block
+
+    def _carry(self) -> None:
+        """What layers keep in attributes is there at the next step."""
+        for owner, name, before in self.origins:
+            now = vars(owner).get(name)
+            if isinstance(now, Expression) and self.variable_of(now) is not self.variable_of(before):
+                self.set_item(before, ..., now)
+
+    def _placed(self, value: Expression, wanted: str, place: Place) -> Expression:
+        """The value in a variable of its own, with a name and a place."""
+        variable = self.variable_of(value)
+        if variable is None or variable.given or variable.place:
+            value = self.assigned(value, wanted)
+            variable = self.variables[value.node.id]  # type: ignore[attr-defined]
+        variable.name, variable.place = self.roles.unique(wanted), place
+        return value
+
+    def of_layer(self, layer: Any, method: MethodType, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        mark = id(layer), method.__name__
+        known = isinstance(layer, Layer) and id(layer) in self.roles.places
+        if not known or method.__name__ not in ("forward", "backward") or mark in self.active:
+            return super().of_layer(layer, method, args, kwargs)
+        self.active.add(mark)
+        try:
+            args = self.all_named(args, "x", mine=True)
+            result = super().of_layer(layer, method, args, kwargs)
+        finally:
+            self.active.discard(mark)
+        if not isinstance(result, Expression):
+            return result
+        if method.__name__ == "forward":
+            return self._output(layer, self.variable_of(args[0]) if args else None, result)
+        return self._input_gradient(layer, result)
+
+    def _output(self, layer: Layer, source: Variable | None, result: Expression) -> Expression:
+        self.inputs[id(layer)] = source
+        variable = self.variable_of(result)
+        inner = any(True for _ in layer.children())
+        if variable is None or variable.given or (variable.place and not inner):
+            result = self.assigned(result, "y")
+            variable = self.variables[result.node.id]  # type: ignore[attr-defined]
+        if not variable.place:
+            self.roles.output(variable, layer, source)
+        return result
+
+    def _input_gradient(self, layer: Layer, result: Expression) -> Expression:
+        source = self.inputs.get(id(layer))
+        variable = self.variable_of(result)
+        inner = any(True for _ in layer.children())
+        if variable is not None and variable.place and inner:
+            return result
+        wanted = f"grad_{source.name if source and source.name else 'x'}"
+        return self._placed(result, wanted, self.roles.place(layer, "gradient of input"))
+
+    def attribute(self, owner: Any, name: str) -> Any:
+        value = super().attribute(owner, name)
+        held = getattr(owner, "__dict__", {}).get(name)
+        if isinstance(held, np.ndarray) and isinstance(value, Expression):
+            self.origins.append((owner, name, value))
+        return value
+
+    def set_attribute(self, owner: Any, attribute: str, value: Any) -> None:
+        old = getattr(owner, "__dict__", {}).get(attribute)
+        if type(old) in (int, float) and not (type(value) is type(old) and value == old):
+            self.fail(f"{attribute} is a number that changes from step to step: keep it in an array")
+        super().set_attribute(owner, attribute, value)
+
+    def parameter(self, parameter: Parameter, attribute: str) -> Any:
+        if id(parameter) not in self.weights:
+            self.fail("a parameter that is no attribute of a layer in the network")
+        if attribute == "data":
+            return self.weights[id(parameter)]
+        if attribute == "has_grad":
+            return id(parameter) in self.gradients
+        if id(parameter) not in self.gradients:
+            self.fail("a gradient is read before there is one")
+        return self.gradients[id(parameter)]
+
+    def set_parameter(self, parameter: Parameter, attribute: str, value: Any) -> None:
+        known = self.gradients.get(id(parameter))
+        if attribute == "data":
+            self.set_item(self.parameter(parameter, "data"), ..., value)
+        elif attribute != "grad":
+            self.fail(f"{attribute} of a parameter cannot be set")
+        elif value is None:
+            self.gradients.pop(id(parameter), None)
+        elif known is None:
+            self._add_gradient(parameter, value)
+        elif self.variable_of(value) is not self.variable_of(known):
+            self.set_item(known, ..., value)
+
+    def of_parameter(self, parameter: Parameter, method: str, args: list[Any], kwargs: Any) -> Any:
+        if method == "accumulate":
+            self._add_gradient(parameter, self.call(args[0], args[1:], kwargs))
+        elif method == "add_grad":
+            self._add_gradient(parameter, *args)
+        elif method == "zero_grad":
+            self.gradients.pop(id(parameter), None)
+        else:
+            self.fail(f"Parameter.{method} leads outside")
+
+    def _add_gradient(self, parameter: Parameter, value: Any) -> None:
+        if not isinstance(value, Expression):
+            value = self.made(ast.Call(ast.parse("np.array", mode="eval").body, [self.node(value)], []), value)
+        if id(parameter) in self.gradients:
+            kept = self.gradients[id(parameter)]
+            self.native(self._put, kept, ..., self.binary(ast.Add(), kept, value))
+            target = ast.Name(kept.node.id, ast.Store())  # type: ignore[attr-defined]
+            self.emit(ast.AugAssign(target, ast.Add(), value.node), effect=True)
+            return
+        if self.variable_of(value):  # the layer may go on with its array
+            copied = ast.Call(ast.Attribute(value.node, "copy", ast.Load()), [], [])
+            value = self.made(copied, copy.copy(value.value), value)
+        layer, text, attribute = self.parameter_places[id(parameter)]
+        place = Place(layer, text, f"gradient of {attribute}")
+        name = f"grad_{self.roles.parameters[id(parameter)]}"
+        self.gradients[id(parameter)] = self._placed(value, name, place)

@@ -1,0 +1,133 @@
+"""What a traced program computes with: expressions of the program to be, each with the value it has now.
+
+The layers' source is run once on real arrays. What depends on them becomes an `Expression`: the piece
+of program that computes it, and what it came to. Everything else (sizes, options, layers, functions) is
+an ordinary Python object and decides branches and loops on the way.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from minitorch_np.study.places import Place
+
+
+class Expression:
+    """A piece of the program; `value` is what it came to, `comment` what its source says beside it.
+
+    `varies` tells whether it may be different in another step, because it depends on parameters, on the
+    step's number or on random numbers. What does not vary (sizes, the targets) may decide a branch.
+    """
+
+    __slots__ = ("comment", "node", "value", "varies")
+
+    def __init__(self, node: ast.expr, value: Any, varies: bool, comment: str = "") -> None:
+        self.node = node
+        self.value = value
+        self.varies = varies
+        self.comment = comment
+
+
+class Variable:
+    """A variable of the program. It has a unique `key` until names are given out.
+
+    `hint` is the name its source has for it; `name` a name it must have. `given` ones come from
+    outside: the data, the parameters, constants. `place` says where in the network a value belongs:
+    such a variable is never folded away. `mine` ones were not named by an author, but arose on the way.
+    """
+
+    def __init__(self, key: str, hint: str, value: Any, *, name: str = "", given: bool = False) -> None:
+        self.key = key
+        self.hint = hint
+        self.value = value
+        self.name = name
+        self.given = given
+        self.base: Variable | None = None  # what it was made from, where the source uses one name for both
+        self.place: Place | None = None
+        self.mine = False
+        self.became: Variable | None = None  # another variable that took its place
+        self.stands_in = False  # for an array of each parameter, until the source has named it
+
+
+def name(variable: Variable) -> ast.Name:
+    return ast.Name(variable.key, ast.Load())
+
+
+def mapped(value: Any, function: Callable[[Expression], Any]) -> Any:
+    """`value` with `function` applied to every expression in it, through containers."""
+    if isinstance(value, Expression):
+        return function(value)
+    if isinstance(value, tuple):
+        return tuple(mapped(part, function) for part in value)
+    if isinstance(value, list):
+        return [mapped(part, function) for part in value]
+    if isinstance(value, dict):
+        return {key: mapped(part, function) for key, part in value.items()}
+    if isinstance(value, slice):
+        return slice(*(mapped(part, function) for part in (value.start, value.stop, value.step)))
+    return value
+
+
+def expressions(value: Any) -> list[Expression]:
+    """All expressions in a value, through containers."""
+    found: list[Expression] = []
+    mapped(value, found.append)
+    return found
+
+
+def example(value: Any) -> Any:
+    """A value with what its expressions came to."""
+    return mapped(value, lambda expression: expression.value)
+
+
+def varies(*values: Any) -> bool:
+    return any(expression.varies for expression in expressions(values))
+
+
+ALIASES = {"absolute": "abs"}
+
+
+def numpy_name(thing: Any) -> ast.expr | None:
+    """`np.maximum`, `np.add.reduce`, `np.linalg.norm`: how a program that imports numpy as np says it."""
+    owner = getattr(thing, "__self__", None)
+    name = getattr(thing, "__name__", "")
+    if isinstance(owner, np.ufunc):
+        inner = numpy_name(owner)
+        return inner and ast.Attribute(inner, name, ast.Load())
+    for path in ("", "linalg.", "fft."):
+        module: Any = np if not path else getattr(np, path[:-1])
+        name = ALIASES.get(name, name)
+        if name and getattr(module, name, None) is thing:
+            return _parsed(f"np.{path}{name}")
+    return None
+
+
+def literal(value: Any) -> ast.expr | None:
+    """A constant as it is written in a program; None where it cannot be."""
+    if isinstance(value, np.dtype):
+        return _parsed(f"np.{value.name}")
+    if isinstance(value, np.bool_ | np.integer | np.floating):
+        inner = literal(value.item())
+        return inner and ast.Call(_parsed(f"np.{value.dtype.name}"), [inner], [])
+    if type(value) in (int, float):
+        return _number(value)
+    if value is None or value is ... or type(value) in (bool, str, bytes):
+        return ast.Constant(value)
+    if value in (float, int, bool) if isinstance(value, type) else False:
+        return ast.Name(value.__name__, ast.Load())
+    return numpy_name(value)
+
+
+def _number(value: float) -> ast.expr:
+    if not np.isfinite(value):
+        return _parsed("np.nan" if np.isnan(value) else "np.inf" if value > 0 else "-np.inf")
+    constant = ast.Constant(abs(value))
+    return ast.UnaryOp(ast.USub(), constant) if np.signbit(value) else constant
+
+
+def _parsed(text: str) -> ast.expr:
+    return ast.parse(text, mode="eval").body
