@@ -20,6 +20,8 @@ class Activation(Layer):
     A subclass writes these two and nothing else; they take and return arrays of one shape and
     dtype. Given both x and y, a derivative can use whichever is cheaper. `Activation.of` makes one
     of two functions.
+
+    Backward: y_i comes from x_i alone, so dx = dy · dy/dx, number by number: no sum and no transpose.
     """
 
     @abstractmethod
@@ -74,7 +76,7 @@ class Activation(Layer):
 
 
 class _OfFunctions(Activation):
-    """Made by `Activation.of`."""
+    """y = function(x), dy/dx = derivative(x), the two that `Activation.of` was given."""
 
     def __init__(self, function: Callable[..., Any], derivative: Callable[..., Any], name: str | None) -> None:
         if isinstance(function, type) or not callable(function):

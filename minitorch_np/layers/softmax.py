@@ -20,6 +20,7 @@ class Softmax(Layer):
     Shapes: x (...) -> y (...), y above 0 and with sum 1 along `dim`.
     Backward: every y_i depends on every x_j, ∂y_i/∂x_j = y_i (δ_ij − y_j), so
     dx_j = Σ_i dy_i y_i (δ_ij − y_j) = y_j (dy_j − Σ_i dy_i y_i).
+
     Before CrossEntropyLoss it is a mistake: that loss takes its softmax itself.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Softmax.html
     """

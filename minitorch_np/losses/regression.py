@@ -64,9 +64,12 @@ class L1Loss(Loss):
 class HuberLoss(Loss):
     """d² / 2 where |d| ≤ delta, delta (|d| − delta / 2) beyond; the mean of it over all elements.
 
-    Shapes: prediction and target (...), the same -> value (). The gradient is d, but no more than
-    ±delta: a square near 0, a straight line for outliers, which so pull with a bounded force. With
+    Shapes: prediction and target (...), the same -> value ().
+
+    Backward: of d = prediction − target the gradient is d itself, but no more than ±delta: a square
+    near 0, a straight line for outliers, which so pull with a bounded force. With
     c = clip(d, −delta, delta) both pieces are one: value c (d − c/2), gradient c.
+
     Raises ValueError for a delta that is not positive.
     Source: Huber 1964; https://docs.pytorch.org/docs/stable/generated/torch.nn.HuberLoss.html
     """
@@ -90,8 +93,11 @@ class SmoothL1Loss(Loss):
     """d² / (2 beta) where |d| < beta, |d| − beta / 2 beyond; the mean of it over all elements.
 
     Shapes: prediction and target (...), the same -> value (). HuberLoss with delta = beta, divided by
-    beta: the slope of the straight part is always 1, and beta = 0 is L1Loss. With
-    c = clip(d, −beta, beta): value c (d − c/2) / beta, gradient c / beta.
+    beta: the slope of the straight part is always 1, and beta = 0 is L1Loss.
+
+    Backward: with d = prediction − target and c = clip(d, −beta, beta) the value is
+    c (d − c/2) / beta, the gradient c / beta.
+
     Raises ValueError for a negative beta.
     Source: Girshick 2015; https://docs.pytorch.org/docs/stable/generated/torch.nn.SmoothL1Loss.html
     """
