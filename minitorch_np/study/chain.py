@@ -1,0 +1,193 @@
+"""A run of a network with names for all arrays: x, w1, h, h_relu, w2, y_pred, and grad_… of each.
+
+One hidden layer is h, its size H and its weight w1, as in the handwritten program; more are h1, h2, ….
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from itertools import count
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from minitorch_np.layer import Layer
+from minitorch_np.layers.activation import Activation
+from minitorch_np.study import axes, docstrings
+from minitorch_np.study.axes import Axes, Named
+from minitorch_np.study.passage import Passage, Run
+
+if TYPE_CHECKING:
+    from minitorch_np.arrays import Array
+    from minitorch_np.losses.loss import Loss
+    from minitorch_np.parameter import Parameter
+
+ELEMENTWISE: tuple[Axes, Axes] = (("...",), ("...",))
+
+
+class Kept(NamedTuple):
+    """An array kept for backward; `again` where its memory was kept before."""
+
+    name: str
+    shape: tuple[int, ...]
+    nbytes: int
+    again: bool
+
+
+class Step(NamedTuple):
+    """One layer in its place. `arrays` are called as in its docstring: x, y, dy, dx, W, dW, b, db."""
+
+    path: str
+    layer: Layer
+    arrays: dict[str, Named]
+    parameters: list[str]  # of these the ones that are learned
+    missing: list[str]  # parameters of the docstring that this layer does not have, as b
+    kept: list[Kept]
+
+    def gradients(self) -> list[str]:
+        """Of `arrays` the ones that backward made: dW, db, dx."""
+        return [*(f"d{symbol}" for symbol in self.parameters), *(["dx"] if "dx" in self.arrays else [])]
+
+    def renamed(self, text: str) -> str:
+        """A text of the docstring with the names of this network."""
+        for symbol in self.missing:
+            text = docstrings.without(text, symbol)
+        return docstrings.renamed(text, {symbol: array.name for symbol, array in self.arrays.items()})
+
+
+class Chain:
+    """All steps, the loss after them, and `sizes` of the axes."""
+
+    def __init__(self, model: Layer, x: Any, y: Any = None, loss: Loss | None = None) -> None:
+        run = Run(model, x, y, loss)
+        self.loss, self.value, self.divisor = run.loss, run.value, run.divisor
+        ends, words = _axes(run)
+        outputs = _output_names(run.passages, ends)
+        first = run.passages[0].x if run.passages else run.prediction
+        self.x = Named("x", ends[0], first)
+        self.prediction = Named(outputs[-1], ends[-1], run.prediction)
+        self.dy = Named(f"grad_{outputs[-1]}", ends[-1], run.dy)
+        self.sizes: dict[str, int] = {}
+        for end, array in zip(ends, [first, *(p.y for p in run.passages)], strict=True):
+            self.sizes |= dict(zip(end, array.shape, strict=True))
+        memory = _Memory()
+        numbered = sum(any(p.layer.parameters()) for p in run.passages) > 1
+        numbers = count(1)
+        self.steps = []
+        for i, passage in enumerate(run.passages):
+            number = str(next(numbers)) if any(passage.layer.parameters()) else ""
+            arrays = _ends(passage, outputs[i : i + 2], ends[i : i + 2])
+            memory.name(arrays["x"].name, passage.x)
+            memory.name(arrays["y"].name, passage.y)
+            symbols = dict(_parameters(passage.layer, words[i], number if numbered else ""))
+            arrays |= {symbol: array for symbol, (array, _) in symbols.items()}
+            arrays |= {f"d{s}": Named(f"grad_{a.name}", a.axes, p.grad) for s, (a, p) in symbols.items()}
+            declared = docstrings.shapes(type(passage.layer))[1]
+            missing = [s for name, s in declared.items() if getattr(passage.layer, name, 0) is None]
+            kept = memory.kept(passage.kept)
+            self.steps.append(Step(passage.path, passage.layer, arrays, list(symbols), missing, kept))
+        memory.name(self.prediction.name, run.prediction)
+        self.target = None if loss is None else _target(self.prediction, np.asarray(run.target))
+        if self.target is not None:
+            memory.name("y", self.target.value)
+        self.loss_kept = memory.kept(run.loss_kept)
+        self.kept_bytes = memory.total
+
+
+class _Memory:
+    """Which memory belongs to which name, and what of it was kept."""
+
+    def __init__(self) -> None:
+        self.names: dict[int, str] = {}
+        self.counted: dict[int, Array] = {}  # held, so that ids stay theirs
+        self.total = 0
+
+    def name(self, name: str, array: Array) -> None:
+        self.names.setdefault(id(_owner(array)), name)
+
+    def kept(self, arrays: list[Array]) -> list[Kept]:
+        found = []
+        for array in arrays:
+            owner = _owner(array)
+            again = id(owner) in self.counted
+            self.counted[id(owner)] = owner
+            self.total += 0 if again else owner.nbytes
+            name = self.names.get(id(owner), "")
+            part = "a part of " if name and array.nbytes < owner.nbytes else ""
+            found.append(Kept(part + name, array.shape, array.nbytes, again))
+        return found
+
+
+def _owner(array: Array) -> Array:
+    while array.base is not None and isinstance(array.base, type(array)):
+        array = array.base
+    return array
+
+
+def _axes(run: Run) -> tuple[list[Axes], list[dict[str, str]]]:
+    """The axes of x and of every output, and for each layer what its docstring's words stand for."""
+    first = run.passages[0].x if run.passages else run.prediction
+    ends, words = [axes.of_input(first.ndim)], []
+    fresh = (f"?{i}" for i in count())
+    for passage in run.passages:
+        said = docstrings.shapes(type(passage.layer))[0]
+        says = (said.get("x", ()), said.get("y", ()))
+        if isinstance(passage.layer, Activation):
+            says = ELEMENTWISE
+        y_axes, meaning = axes.after((ends[-1], passage.x.shape), passage.y.shape, says, fresh)
+        ends.append(y_axes)
+        words.append(meaning)
+    new = [axis for axis in dict.fromkeys(a for end in ends for a in end) if axis.startswith("?")]
+    hidden = [axis for axis in new if axis not in ends[-1][-1:]]
+    names = {axis: f"H{i}" if len(hidden) > 1 else "H" for i, axis in enumerate(hidden, 1)}
+    names |= {axis: "D_out" for axis in new if axis in ends[-1][-1:]}
+    ends = [tuple(names.get(axis, axis) for axis in end) for end in ends]
+    return ends, [{w: names.get(axis, axis) for w, axis in meaning.items()} for meaning in words]
+
+
+def _output_names(passages: list[Passage], ends: list[Axes]) -> list[str]:
+    """x, and a name for every output: a layer that keeps the axes, or has no parameters, adds its own."""
+    adds = [
+        end == before or not any(p.layer.parameters())
+        for p, before, end in zip(passages, ends, ends[1:], strict=False)
+    ]
+    hidden = adds[:-1].count(False)
+    numbers = count(1)
+    names = ["x"]
+    for passage, add in zip(passages, adds, strict=True):
+        word = re.sub(r"^_.*", "act", type(passage.layer).__name__.lower())
+        names.append(f"{names[-1]}_{word}" if add else f"h{next(numbers)}" if hidden > 1 else "h")
+    return [*names[:-1], "y_pred"] if passages else names
+
+
+def _ends(passage: Passage, names: list[str], ends: list[Axes]) -> dict[str, Named]:
+    found = {"x": Named(names[0], ends[0], passage.x), "y": Named(names[1], ends[1], passage.y)}
+    found["dy"] = Named(f"grad_{names[1]}", ends[1], passage.dy)
+    if passage.dx is not None:
+        found["dx"] = Named(f"grad_{names[0]}", ends[0], passage.dx)
+    return found
+
+
+def _target(prediction: Named, y: Array) -> Named:
+    """The target: of the prediction's shape, or class indices, which lack the axis of the classes."""
+    axes, shape = prediction.axes, prediction.value.shape
+    if y.shape != shape:
+        at = min(len(shape), 2) - 1
+        fits = y.shape == (*shape[:at], *shape[at + 1 :])
+        axes = (*axes[:at], *axes[at + 1 :]) if fits else tuple(map(str, y.shape))
+    return Named("y", axes, y)
+
+
+def _parameters(
+    layer: Layer, words: Mapping[str, str], number: str
+) -> Iterator[tuple[str, tuple[Named, Parameter]]]:
+    """Symbol, array and parameter: W is w1, where the docstring says `weight W`, otherwise weight1."""
+    said, symbols = docstrings.shapes(type(layer))
+    for name, parameter in layer.named_parameters():
+        symbol = symbols.get(name, name)
+        says = said.get(symbol, ())
+        sizes = tuple(map(str, parameter.shape))
+        called = tuple(words.get(w, s) for w, s in zip(says, sizes, strict=False))
+        its_axes = called if len(says) == len(sizes) else sizes
+        yield symbol, (Named(symbol.lower() + number, its_axes, parameter.data), parameter)

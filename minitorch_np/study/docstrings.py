@@ -1,0 +1,95 @@
+"""What the docstring of a layer or a loss says: its formula, its shapes, its equations.
+
+Formulas are written once, beside the code that computes them. What shows them reads them there, and puts
+in place of x, W and dy the names that these arrays have in a network.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Container, Iterator, Mapping
+from typing import NamedTuple
+
+COMPUTING = ("forward", "backward", "function", "derivative", "gradient")
+END = r"\n\n|\n(?:Shapes:|Backward:|Source:|Raises )|\Z"  # of a paragraph
+EQUATION = re.compile(
+    r"(?<!\w)(?P<target>\w+) = "
+    r"(?:Σ_(?P<index>\w) (?P<summed>\w+)_(?P=index)(?!\w)"  # db = Σ_n dy_n
+    r"|(?P<left>\w+?)(?P<left_t>ᵀ|\.T)? (?:@ )?(?P<right>\w+?)(?P<right_t>ᵀ|\.T)?(?![\w(]))"  # dW = xᵀ dy
+)
+
+
+class Equation(NamedTuple):
+    """A matrix product, or where `right` is empty a sum over the leading axes, and the sentence it is in."""
+
+    target: str
+    left: str
+    left_transposed: bool
+    right: str
+    right_transposed: bool
+    sentence: str
+
+
+def first_line(cls: type) -> str:
+    """The first line, which has the formula; of a class without a docstring the empty text."""
+    return next((text.splitlines()[0].replace("`", "") for text in _docstrings(cls)), "")
+
+
+def paragraph(cls: type, name: str) -> str:
+    """The paragraph `name: …` on one line, without its name; empty where there is none."""
+    for text in _docstrings(cls):
+        found = re.search(rf"^{name}: (.*?)(?={END})", text, re.DOTALL | re.MULTILINE)
+        if found:
+            return " ".join(found[1].replace("`", "").split())
+    return ""
+
+
+def _docstrings(cls: type) -> Iterator[str]:
+    """From the class up to the one that computes: what stands above that describes something else."""
+    for base in cls.__mro__:
+        if text := inspect.cleandoc(base.__doc__ or ""):
+            yield text
+        if any(method in vars(base) for method in COMPUTING):
+            return
+
+
+def shapes(cls: type) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
+    """From `Shapes: x (..., in) -> y (..., out), weight W (in, out)`: the axes of x, y, W; weight is W."""
+    axes: dict[str, tuple[str, ...]] = {}
+    symbols = {}
+    for name, symbol, inside in re.findall(r"(\w+)(?: (\w))? \(([^()]*)\)", paragraph(cls, "Shapes")):
+        axes.setdefault(symbol or name, tuple(part.strip() for part in inside.split(",") if part.strip()))
+        if symbol:
+            symbols[name] = symbol
+    return axes, symbols
+
+
+def equations(text: str, known: Container[str]) -> list[Equation]:
+    """The products and sums in a text of which all arrays are known, as `dW = xᵀ dy` or `dW = x.T @ dy`."""
+    found = []
+    for sentence in re.split(r"(?<=\.)\s+", text):
+        for match in EQUATION.finditer(sentence):
+            left, right = match["summed"] or match["left"], match["right"] or ""
+            if match["target"] in known and left in known and (not right or right in known):
+                turned = bool(match["left_t"]), bool(match["right_t"])
+                found.append(Equation(match["target"], left, turned[0], right, turned[1], sentence))
+    return found
+
+
+def renamed(text: str, names: Mapping[str, str]) -> str:
+    """The text with other names for its arrays: x_ni becomes h_relu[n,i], dy/dx becomes dy_pred/dh_relu."""
+    one = "|".join(sorted(map(re.escape, names), key=len, reverse=True))
+
+    def other(match: re.Match[str]) -> str:
+        if match["y"]:
+            return f"d{names['y']}/d{names['x']}"
+        return names[match["name"]] + (f"[{','.join(match['index'])}]" if match["index"] else "")
+
+    pattern = rf"(?<![\w.])(?:(?P<y>dy/dx)|(?P<name>{one})(?:_(?P<index>[a-z]{{1,2}}))?)(?![A-Za-z0-9_])"
+    return re.sub(pattern, other, text) if one else text
+
+
+def without(text: str, symbol: str) -> str:
+    """A formula for a layer that lacks one of its parameters: y = x W + b without b."""
+    return re.sub(rf" \+ {re.escape(symbol)}(?!\w)", "", text)

@@ -1,0 +1,80 @@
+"""A network explained: every layer forward and back, with the names and numbers of one real run."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from typing import TYPE_CHECKING, Any
+
+from minitorch_np.layer import Layer
+from minitorch_np.losses.loss import Loss
+from minitorch_np.study import backward_text, forward_text
+from minitorch_np.study.chain import Chain
+from minitorch_np.study.page import Page
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MEANINGS = {"N": "samples", "D_in": "inputs", "H": "hidden", "D_out": "outputs"}
+
+
+def explain(
+    model: Layer, x: Any, y: Any = None, loss: Loss | None = None, *, numbers: bool = False
+) -> Explanation:
+    """For each layer in forward order and back again: formula, shapes, parameters, what is kept, costs.
+
+    Backward it says for each gradient why its formula has these transposes and sums: which orders fit
+    the shapes, which axis vanishes, and that what the layer computed is that formula. Formulas and
+    reasons are those of the docstrings; of a layer that has none only what can be seen is said. With
+    `numbers` it shows the arrays, cropped, and works out an element of each gradient term by term.
+
+    `str` of the result is the text, `.draw()` the picture as a matplotlib Figure. Without a loss (and
+    its target y) backward starts from random numbers. A copy of the model runs: the model, its
+    gradients, generators and statistics stay as they are.
+
+    Raises TypeError for what is no layer or loss, ValueError for a loss without y or y without a loss,
+    and what model and loss raise for x and y.
+    """
+    if not isinstance(model, Layer):
+        raise TypeError(f"explain expects a layer or a network, got {model!r}")
+    if loss is not None and not isinstance(loss, Loss):
+        raise TypeError(f"explain expects a loss such as SquaredLoss(), got {loss!r}")
+    if (y is None) != (loss is None):
+        missing = "y, the target of the loss" if y is None else "a loss for the target y"
+        raise ValueError(f"explain expects {missing}: explain(model, x, y, SquaredLoss()), or neither")
+    return Explanation(repr(model), Chain(model, x, y, loss), numbers)
+
+
+class Explanation:
+    """What `explain` found: `str` is the text, `draw` the picture."""
+
+    def __init__(self, model: str, chain: Chain, numbers: bool) -> None:
+        self.model, self.chain, self.numbers = model, chain, numbers
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def text(self, width: int | None = None) -> str:
+        """The text, by default as wide as the terminal but between 60 and 100 columns, 88 without one."""
+        if width is None:
+            width = min(100, max(60, shutil.get_terminal_size((88, 24)).columns))
+        page = Page(width)
+        for line in self.model.splitlines():
+            page.prose(line.strip(), len(line) - len(line.lstrip()), 4)
+        if self.chain.loss is not None:
+            page.prose(f"with {self.chain.loss!r}", 0)
+        page.prose(", ".join(map(self._size, self.chain.sizes)) + f"; {self.chain.prediction.value.dtype}", 0)
+        forward_text.write(page, self.chain, self.numbers)
+        backward_text.write(page, self.chain, self.numbers)
+        return str(page)
+
+    def draw(self, figure: Figure | None = None) -> Figure:
+        """The arrays as boxes, forward above and backward below."""
+        from minitorch_np.study import diagram
+        from minitorch_np.study.columns import columns
+
+        return diagram.draw(columns(self.chain), figure)
+
+    def _size(self, axis: str) -> str:
+        meaning = MEANINGS.get(re.sub(r"\d", "", axis), "")
+        return f"{axis} = {self.chain.sizes[axis]} {meaning}".rstrip()

@@ -1,0 +1,160 @@
+import matplotlib.image
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from table.samples import sample
+
+import minitorch_np as mt
+from minitorch_np import tutorial
+from minitorch_np.study import plots
+from minitorch_np.study.explain import explain
+
+
+def tutorials():
+    start = tutorial.problem()
+    return explain(tutorial.network(start.w1, start.w2), start.x, start.y, mt.SquaredLoss())
+
+
+def one():
+    return explain(mt.Linear(4, 3, rng=0), sample((5, 4)))
+
+
+def eight():
+    model = mt.Sequential(
+        *(mt.Linear(64, 128, rng=0), mt.GELU(), mt.Linear(128, 32, rng=1), mt.PReLU()),
+        *(mt.Linear(32, 32, rng=2), mt.GLU(), mt.Linear(16, 10, rng=3), mt.LogSoftmax()),
+    )
+    return explain(model, sample((20, 64)), np.arange(20) % 10, mt.NLLLoss())
+
+
+def lopsided():
+    model = mt.Sequential(mt.Linear(5000, 1, rng=0), mt.Linear(1, 2, bias=False, rng=1))
+    return explain(model, sample((1, 5000)))
+
+
+def empty():
+    return explain(mt.Sequential(), sample((3, 4)))
+
+
+CASES = [tutorials, one, eight, lopsided, empty]
+
+
+def texts(figure):
+    (axes,) = figure.axes
+    return [text for text in axes.texts if text.get_text()]
+
+
+def boxes(figure):
+    """The boxes of arrays by the name below each."""
+    found = {}
+    for patch in figure.axes[0].patches:
+        if isinstance(patch, Rectangle):
+            center = patch.get_x() + patch.get_width() / 2
+            below = [
+                text
+                for text in texts(figure)
+                if abs(text.get_position()[0] - center) < 1e-6 and text.get_position()[1] < patch.get_y()
+            ]
+            found[max(below, key=lambda text: text.get_position()[1]).get_text()] = patch
+    return found
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_no_text_overlaps_another_text_or_a_box_or_leaves_the_picture(case):
+    figure = case().draw()
+    figure.draw_without_rendering()
+    found = [text.get_window_extent() for text in texts(figure)]
+    arrays = [patch.get_window_extent() for patch in boxes(figure).values()]
+    assert not [(a, b) for i, a in enumerate(found) for b in found[:i] if a.overlaps(b)]
+    assert not [(a, b) for a in found for b in arrays if a.overlaps(b)]
+    assert not [(a, b) for i, a in enumerate(arrays) for b in arrays[:i] if a.overlaps(b)]
+    for box in found + arrays:
+        assert box.x0 > 0
+        assert box.y0 > 0
+        assert box.x1 < figure.bbox.width
+        assert box.y1 < figure.bbox.height
+
+
+def test_sides_are_in_proportion_to_square_roots():
+    found = boxes(tutorials().draw())
+    assert set(found) == {
+        *("x", "w1", "h", "h_relu", "w2", "y_pred", "y", "loss"),
+        *("grad_w1", "grad_h", "grad_h_relu", "grad_w2", "grad_y_pred", "grad_loss"),
+    }
+    unit = found["w1"].get_height() / np.sqrt(1000)
+    sizes = {"x": (64, 1000), "w1": (1000, 100), "h": (64, 100), "w2": (100, 10), "y_pred": (64, 10)}
+    for name, (rows, columns) in sizes.items():
+        assert found[name].get_height() == pytest.approx(unit * np.sqrt(rows))
+        assert found[name].get_width() == pytest.approx(unit * np.sqrt(columns))
+        if name != "x":
+            gradient = found[f"grad_{name}"]
+            assert (gradient.get_width(), gradient.get_height()) == pytest.approx(
+                (found[name].get_width(), found[name].get_height())
+            )
+
+
+def test_gradients_stand_below_their_arrays_and_weights_between():
+    found = boxes(tutorials().draw())
+
+    def center(name):
+        box = found[name]
+        return box.get_x() + box.get_width() / 2, box.get_y() + box.get_height() / 2
+
+    for name in ("w1", "h", "h_relu", "w2", "y_pred", "loss"):
+        assert center(f"grad_{name}")[0] == pytest.approx(center(name)[0])
+        assert center(f"grad_{name}")[1] < center(name)[1]
+    order = ["x", "w1", "h", "h_relu", "w2", "y_pred", "y", "loss"]
+    assert sorted(order, key=lambda name: center(name)[0]) == order
+    assert center("w1")[1] > center("h")[1] > center("grad_h")[1] > center("grad_w1")[1]
+
+
+def arrows(figure):
+    found = [(text.xyann, text.xy) for text in figure.axes[0].texts if not text.get_text()]
+    return [(np.array(start), np.array(end)) for start, end in found]
+
+
+def test_arrows_go_right_in_the_forward_row_and_left_in_the_backward_row():
+    figure = tutorials().draw()
+    found = boxes(figure)
+    rows = {name: box.get_y() + box.get_height() / 2 for name, box in found.items()}
+    along = {True: [], False: []}
+    for start, end in arrows(figure):
+        if np.isclose(start[1], end[1]):
+            along[bool(np.isclose(start[1], rows["h"]))].append(end[0] - start[0])
+        else:
+            assert end[1] < start[1]
+    assert len(along[True]) == 8
+    assert min(along[True]) > 0
+    assert len(along[False]) == 7  # none to grad_x, which nobody needs
+    assert max(along[False]) < 0
+    alone = explain(mt.Linear(4, 3, rng=0), sample((5, 4))).draw()
+    assert len([a for a in arrows(alone) if np.isclose(a[0][1], a[1][1])]) == 4
+    assert "grad_x" in boxes(alone)
+
+
+def test_names_formulas_shapes_and_what_is_kept():
+    said = "\n".join(text.get_text() for text in texts(tutorials().draw()))
+    for line in (
+        "= x w1\n(N, H)  64 × 100",
+        "grad_w2\n= h_reluᵀ grad_y_pred\n(H, D_out)  100 × 10",
+        "grad_h_relu\n= grad_y_pred w2ᵀ\n(N, H)  64 × 100",
+        "grad_h\n= grad_h_relu · dh_relu/dh",
+        "grad_y_pred\n= 2 (y_pred − y)",
+        "keeps\nh\nh_relu",
+        "keeps\nx\n",
+        "loss\n= 3.152e+07\none number",
+        "square roots of the sizes",
+    ):
+        assert line in said
+    said = "\n".join(text.get_text() for text in texts(one().draw()))
+    assert "grad_b\n= Σ_n grad_y_pred[n]\n(D_out,)  3" in said
+    assert "grad_y_pred\nrandom, without a loss" in said
+
+
+def test_a_figure_of_ones_own_and_a_file(tmp_path):
+    own = Figure(figsize=(2, 2), layout="constrained")
+    assert one().draw(own) is own
+    assert own.get_size_inches()[1] > 4
+    plots.save(own, tmp_path / "one.png")
+    assert matplotlib.image.imread(tmp_path / "one.png").shape[0] > 600

@@ -1,0 +1,378 @@
+import copy
+import random
+import re
+
+import numpy as np
+import pytest
+from table.layers import LAYERS
+from table.losses import LOSSES
+from table.samples import sample
+
+import minitorch_np as mt
+from minitorch_np import tutorial
+from minitorch_np.study.explain import explain
+
+
+def lines(text):
+    return [line.strip() for line in str(text).splitlines()]
+
+
+def flat(text):
+    """As one line, so that it does not matter where it was wrapped."""
+    return " ".join(str(text).split())
+
+
+@pytest.fixture
+def handwritten():
+    start = tutorial.problem(batch=7, hidden=5, inputs=11, outputs=3)
+    return explain(tutorial.network(start.w1, start.w2), start.x, start.y, mt.SquaredLoss())
+
+
+def test_the_names_and_formulas_of_the_tutorial(handwritten):
+    text = re.sub(r"  +", "  ", handwritten.text(88))
+    assert "N = 7 samples, D_in = 11 inputs, H = 5 hidden, D_out = 3 outputs; float64" in text
+    forward, backward = text.split("BACKWARD")
+    assert re.findall(r"^ +((?:h|h_relu|y_pred|loss) = .*?)  (.*)", forward, re.MULTILINE) == [
+        ("h = x w1", "(N, D_in)(D_in, H) -> (N, H)"),
+        ("h_relu = max(h, 0)", "(N, H) -> (N, H)"),
+        ("y_pred = h_relu w2", "(N, H)(H, D_out) -> (N, D_out)"),
+        ("loss = Σ (y_pred − y)²", "(N, D_out), (N, D_out) -> ()"),
+    ]
+    assert re.findall(r"^ +(grad_\w+ = .*?)  (.*)", backward, re.MULTILINE) == [
+        ("grad_y_pred = 2 (y_pred − y)", "(N, D_out)"),
+        ("grad_w2 = h_reluᵀ grad_y_pred", "(H, N)(N, D_out) -> (H, D_out)"),
+        ("grad_h_relu = grad_y_pred w2ᵀ", "(N, D_out)(D_out, H) -> (N, H)"),
+        ("grad_w1 = xᵀ grad_h", "(D_in, N)(N, H) -> (D_in, H)"),
+    ]
+    assert "grad_h = grad_h_relu · dh_relu/dh" in flat(backward)
+    assert "dh_relu/dh = 0 where h < 0 and 1 elsewhere" in backward
+    assert "grad_x = grad_h w1ᵀ is left out" in backward
+    assert "b1" not in text.replace("db1", "")
+
+
+def test_the_reason_is_the_shapes_and_the_axis_that_vanishes(handwritten):
+    said = lines(handwritten)
+    at = said.index("By the shapes, grad_w2 (H, D_out) has to come out:")
+    assert [re.sub(r"  +", "  ", line) for line in said[at + 1 : at + 4]] == [
+        "h_reluᵀ grad_y_pred  (H, N)(N, D_out) -> (H, D_out)  as w2: this one",
+        "grad_y_predᵀ h_relu  (D_out, N)(N, H) -> (D_out, H)  the transpose of it",
+        "h_relu grad_y_pred  (N, H)(N, D_out)  no: H meets N",
+    ]
+    text = flat(handwritten)
+    assert "vanishes is N: the sum over all N samples, since they all use the same w2." in text
+    assert "vanishes is D_out: the sum over the outputs, since every one of h_relu goes into all" in text
+    assert "As grad_w2: N vanishes, the sum over all N samples, since they all use the same w1." in text
+    assert "By the numbers alone" not in text
+
+
+def test_costs_and_what_is_kept(handwritten):
+    text = flat(handwritten)
+    assert "multiply-adds N·D_in·H = 385" in text
+    assert "H·N·D_out = 105 multiply-adds" in text
+    assert "490 multiply-adds forward." in text  # 7·11·5 + 7·5·3
+    assert "595 multiply-adds in the products of the backward pass" in text  # 105 + 105 + 385
+    assert "learns w1 (D_in, H): 55 numbers, 440 B" in text
+    assert "keeps h (280 B), h_relu (280 B)" in text
+    assert "keeps h_relu (counted above)" in text
+    assert f"{8 * (7 * 11 + 7 * 5 * 2 + 7 * 3 * 2) / 1000:.1f} kB kept for the backward pass" in text
+
+
+def test_one_element_worked_out_by_hand():
+    """x = [[1, 2], [3, -1]], w1 = [[1], [2]], so h = [[5], [1]]; w2 = [[3]], y_pred = [[15], [3]]."""
+    model = tutorial.network(np.array([[1.0], [2.0]]), np.array([[3.0]]))
+    x, y = np.array([[1.0, 2.0], [3.0, -1.0]]), np.array([[14.0], [5.0]])
+    text = flat(explain(model, x, y, mt.SquaredLoss(), numbers=True))
+    assert "'sum' added up: 5 " in text  # 1² + (−2)²
+    assert "grad_y_pred = [[ 2.] [-4.]]" in text
+    assert "grad_w2[0, 0] = 5·2 + 1·(-4) = 6, as computed" in text
+    assert "grad_h_relu[1, 0] = (-4)·3 = -12, as computed" in text
+    assert "grad_h[1, 0] = (-12)·1 = -12, as computed" in text
+    assert "grad_w1[0, 0] = 1·6 + 3·(-12) = -30, as computed" in text
+    assert "h_relu = [[5.] [1.]]" in text
+
+
+def test_a_bias_is_summed_over_the_batch():
+    layer = mt.Linear(2, 1, rng=0)
+    text = flat(explain(layer, np.ones((9, 2)), np.arange(9.0).reshape(9, 1), mt.L1Loss(), numbers=True))
+    assert "y_pred = x w + b" in text
+    assert "grad_b = Σ_n grad_y_pred[n] (N, D_out) -> (D_out,)" in text
+    assert "b was broadcast over N, an axis that it does not have; so backward sums over N." in text
+    assert re.search(r"grad_b\[0\] = .* \+ … 5 more … \+ \(-0.1111\) = -1, as computed", text)
+    assert "grad_x = grad_y_pred wᵀ" in text  # a single layer returns it
+
+
+def test_more_terms_than_one_reads_and_large_arrays_are_cropped():
+    text = str(explain(mt.Linear(100, 3, rng=0), sample((50, 100)), numbers=True))
+    assert "… 46 more …" in text
+    assert max(map(len, text.splitlines())) <= 88
+    assert len(text.splitlines()) < 100
+
+
+def test_where_sizes_coincide_the_axes_decide():
+    model = mt.Sequential(mt.Linear(4, 4, bias=False, rng=0), mt.ReLU(), mt.Linear(4, 6, bias=False, rng=1))
+    text = flat(explain(model, sample((4, 4))))
+    assert "N = 4 samples, D_in = 4 inputs, H = 4 hidden, D_out = 6 outputs" in text
+    w2 = text[text.index("grad_w2 =") : text.index("grad_h_relu = grad_y_pred w2ᵀ")]
+    assert "By the numbers alone h_relu grad_y_pred would fit too, since H = N = 4" in w2
+    w1 = text[text.index("grad_w1 =") :]
+    assert "By the numbers alone 7 more of the 8 orders would fit too, since D_in = N = H = 4" in w1
+    assert "By the numbers" not in flat(explain(model, sample((5, 4)))).split("grad_h_relu = grad")[0]
+
+
+def test_deeper_networks_are_numbered_and_nested_ones_are_one_chain():
+    body = mt.Sequential({"first": mt.Linear(4, 5, rng=0), "act": mt.Tanh()})
+    model = mt.Sequential(body, mt.Linear(5, 6, rng=1), mt.GELU(), mt.Linear(6, 2, rng=2), mt.LogSoftmax())
+    text = str(explain(model, sample((3, 4)), np.array([0, 1, 1]), mt.NLLLoss()))
+    sizes = "N = 3 samples, D_in = 4 inputs, H1 = 5 hidden, H2 = 6 hidden, D_out = 2 outputs; float64"
+    assert sizes in flat(text)
+    for formula in ("h1 = x w1 + b1", "h1_tanh = tanh(h1)", "h2 = h1_tanh w2 + b2", "h3 = h2_gelu w3 + b3"):
+        assert formula in text
+    assert "\n0.first  Linear(4, 5)\n" in text
+    assert "grad_h3[j] = grad_y_pred[j]" in text
+    assert "(N, D_out), (N,) -> ()" in text
+    assert text.count("By the shapes, ") == 2  # the reasons once, not for each Linear
+
+
+def test_more_axes_are_taken_as_rows_and_a_single_sample_as_one():
+    layer = mt.Linear(4, 3, bias=False, rng=0)
+    text = flat(explain(layer, sample((2, 5, 4))))
+    assert "y_pred = x w (N·d, D_in)(D_in, D_out) -> (N·d, D_out)" in text
+    assert "grad_w = xᵀ grad_y_pred (D_in, N·d)(N·d, D_out) -> (D_in, D_out)" in text
+    assert "x (N, d, D_in) as rows (N·d, D_in)" in text
+    assert "D_in·N·d·D_out = 120 multiply-adds" in text
+    assert "(D_in, 1)(1, D_out) -> (D_in, D_out)" in flat(explain(layer, sample((4,))))
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_every_layer_can_be_explained(name):
+    case = LAYERS[name]
+    for dtype in ("float64", "float32"):
+        layer = case.make(dtype)
+        explanation = explain(layer, sample(case.shape, dtype), numbers=True)
+        text = flat(explanation)
+        assert f"; {dtype}" in text
+        assert "no docstring says" not in text
+        assert "no paragraph Backward" not in text
+        assert "BUT" not in text
+        assert "but what was computed" not in text
+        assert "?" not in text
+        explanation.draw()
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_every_loss_can_be_explained(name):
+    case = LOSSES[name]
+    text = flat(explain(mt.Identity(), case.prediction, case.target, case.make(), numbers=True))
+    loss = case.make()
+    value = loss(case.prediction, case.target)
+    assert f"{loss!r}" in text
+    if loss.reduction == "none":
+        assert "'none' all values as they are; backward starts as if they were added up" in text
+    else:
+        assert f": {float(value):.6g}" in text
+    assert "does not say" not in text
+    assert "prediction)" not in text  # by its name in the network
+
+
+def test_formulas_of_another_reduction_than_the_docstrings_say_so():
+    x, y = sample((3, 2)), sample((3, 2), seed=1)
+    said = "(the formulas are those of the docstring, for 'mean')"
+    assert said in flat(explain(mt.Tanh(), x, y, mt.L1Loss("sum")))
+    assert "(the formulas" not in flat(explain(mt.Tanh(), x, y, mt.L1Loss()))
+    assert "added up and divided by 6, the gradient too" in flat(explain(mt.Tanh(), x, y, mt.L1Loss()))
+
+
+class Bare(mt.Layer):
+    def __init__(self):
+        self.weight = mt.Parameter(np.ones((4, 3)))
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.weight.data
+
+    def backward(self, dy):
+        self.weight.add_grad(self.x.T @ dy)
+        return dy @ self.weight.data.T
+
+
+class Told(Bare):
+    """y = x W.
+
+    Shapes: x (N, size) -> y (N, features), weight W (size, features).
+    Backward: dW = x.T @ dy.
+    """
+
+    def forward(self, x):
+        return super().forward(x)
+
+    def backward(self, dy):
+        return super().backward(dy)
+
+
+class Untrue(Told):
+    """y = x W.
+
+    Shapes: x (N, size) -> y (N, features), weight W (size, features).
+    Backward: dW = xᵀ dy.
+    """
+
+    def backward(self, dy):
+        dx = super().backward(dy)
+        self.weight.grad *= 2
+        return dx
+
+
+def test_a_layer_without_a_docstring_is_not_invented_upon():
+    text = flat(explain(mt.Sequential(Bare(), mt.Tanh()), sample((5, 4)), numbers=True))
+    assert "h of x; how, no docstring says (N, D_in) -> (N, D_out)" in text
+    assert "learns weight (4, 3): 12 numbers, 96 B" in text
+    assert "keeps x (160 B)" in text
+    assert "multiply-adds not said" in text
+    assert "How it makes grad_weight (4, 3) and grad_x (N, D_in), no paragraph Backward" in text
+    assert "grad_weight = [[" in text
+    assert "ᵀ" not in text
+
+
+def test_a_docstring_of_ones_own_is_enough_and_checked():
+    text = flat(explain(Told(), sample((5, 4)), numbers=True))
+    assert "y_pred = x w (N, D_in)(D_in, D_out) -> (N, D_out)" in text
+    assert "grad_w = xᵀ grad_y_pred (D_in, N)(N, D_out) -> (D_in, D_out)" in text
+    assert "How it makes grad_x (N, D_in), no paragraph Backward" in text
+    assert "BUT" not in text
+    text = flat(explain(Untrue(), sample((5, 4)), numbers=True))
+    assert "BUT backward computed something else for grad_w than this formula" in text
+    assert "but what was computed is" in text
+
+
+def test_what_a_subclass_computes_otherwise_is_not_said_in_the_words_of_its_base():
+    class Halved(mt.Linear):
+        def backward(self, dy, input_grad=True):
+            return super().backward(dy / 2, input_grad)
+
+    class Quiet(mt.Tanh):
+        def derivative(self, x, y):
+            return 2 * (1 - y * y)
+
+    class Smaller(mt.Linear):
+        def __init__(self):
+            super().__init__(4, 3, rng=0)
+
+    text = flat(explain(mt.Sequential(Halved(4, 3), Quiet()), sample((5, 4))))
+    assert "xᵀ" not in text
+    assert "tanh" not in text.replace("y_pred_tanh", "")
+    assert "grad_h = grad_y_pred · dy_pred/dh" in text  # true of every activation
+    assert "grad_w = xᵀ grad_y_pred" in flat(explain(Smaller(), sample((5, 4))))
+
+
+def test_activations_of_two_functions_and_containers_of_ones_own():
+    class Residual(mt.Layer):
+        """y = x + f(x)."""
+
+        def __init__(self, inner):
+            self.inner = inner
+
+        def forward(self, x):
+            return x + self.inner(x)
+
+        def backward(self, dy):
+            return dy + self.inner.backward(dy)
+
+    model = mt.Sequential(Residual(mt.Linear(4, 4, rng=0)), mt.Activation.of(np.sin, np.cos))
+    text = flat(explain(model, sample((3, 4))))
+    assert "x_residual = x + f(x)" in text
+    assert "learns inner.weight (4, 4): 16 numbers" in text
+    assert "keeps x (96 B)" in text
+    assert "y_pred = function(x_residual)" in text
+
+
+@pytest.mark.parametrize("shape", [(1, 4), (0, 4)])
+def test_a_batch_of_one_and_an_empty_one(shape):
+    model = mt.Sequential(mt.Linear(4, 3, rng=0), mt.ReLU(), mt.Linear(3, 2, rng=1))
+    explanation = explain(model, np.ones(shape), np.ones((shape[0], 2)), mt.SquaredLoss(), numbers=True)
+    assert f"N = {shape[0]} samples" in str(explanation)
+    explanation.draw()
+    empty = explain(mt.Sequential(), np.ones(shape))
+    assert f"N = {shape[0]} samples, D_in = 4 inputs" in str(empty)
+    empty.draw()
+
+
+class Noisy(mt.Layer):
+    """Everything that a run could change: generators, running numbers, lists."""
+
+    def __init__(self):
+        self.rng, self.random, self.mean, self.seen = (
+            np.random.default_rng(0),
+            random.Random(0),
+            np.zeros(4),
+            [],
+        )
+
+    def forward(self, x):
+        self.mean += self.rng.random(4) + self.random.random()
+        self.seen.append(len(x))
+        return x * self.mean
+
+    def backward(self, dy):
+        return dy * self.mean
+
+
+def test_the_model_is_as_before_to_the_bit():
+    noisy, first = Noisy(), mt.Linear(4, 3, rng=0)
+    model = mt.Sequential(noisy, first, mt.Tanh())
+    x, y = sample((5, 4)), sample((5, 3), seed=1)
+    loss = mt.SquaredLoss()
+    dy = [loss(model(x), y), loss.backward()][1]
+    model.backward(dy)
+    loss(model(x), y)
+    before = copy.deepcopy((model, loss)), first._kept, loss._kept
+    given = x.copy(), y.copy()
+    explain(model, x, y, loss, numbers=True).draw()
+    (as_it_was, _), kept, loss_kept = before
+    assert first._kept is kept
+    assert loss._kept is loss_kept
+    for ours, theirs in zip(model.parameters(), as_it_was.parameters(), strict=True):
+        assert (ours.data.tobytes(), ours.grad.tobytes()) == (theirs.data.tobytes(), theirs.grad.tobytes())
+        assert ours.has_grad == theirs.has_grad
+    was = as_it_was[0]
+    assert noisy.rng.bit_generator.state == was.rng.bit_generator.state
+    assert noisy.random.getstate() == was.random.getstate()
+    assert noisy.mean.tobytes() == was.mean.tobytes()
+    assert noisy.seen == was.seen
+    assert (x.tobytes(), y.tobytes()) == (given[0].tobytes(), given[1].tobytes())
+    assert "forward" not in vars(first)
+    model.backward(loss.backward())  # what was kept is still there
+
+
+def test_gradients_that_wait_for_a_step_are_not_added_to_the_explained_ones():
+    layer = mt.Linear(2, 1, bias=False, rng=0)
+    layer(np.ones((3, 2)))
+    layer.backward(np.ones((3, 1)))
+    assert "BUT" not in flat(explain(layer, sample((3, 2)), sample((3, 1)), mt.SquaredLoss()))
+
+
+def test_width_of_the_terminal(monkeypatch):
+    layer = mt.Sequential(mt.Linear(4, 3, rng=0), mt.GELU())
+    explanation = explain(layer, sample((5, 4)))
+    for columns, width in ((70, 70), (20, 60), (500, 100)):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        assert str(explanation) == explanation.text(width)
+        assert width - 20 < max(map(len, str(explanation).splitlines())) <= width
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "said"),
+    [
+        ((np.tanh, np.ones((2, 3))), TypeError, "explain expects a layer or a network, got <ufunc 'tanh'>"),
+        (
+            (mt.Tanh(), np.ones((2, 3)), np.ones((2, 3)), mt.Tanh()),
+            TypeError,
+            r"a loss such as SquaredLoss\(\)",
+        ),
+        ((mt.Tanh(), np.ones((2, 3)), np.ones((2, 3))), ValueError, "expects a loss for the target y"),
+        ((mt.Tanh(), np.ones((2, 3)), None, mt.MSELoss()), ValueError, "expects y, the target of the loss"),
+        ((mt.Linear(4, 3), np.ones((2, 3))), ValueError, r"Linear\(4, 3\) expects x of shape \(N, 4\)"),
+    ],
+)
+def test_wrong_arguments(arguments, error, said):
+    with pytest.raises(error, match=said):
+        explain(*arguments)
