@@ -14,7 +14,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 # A module imports only from levels before its own; those on one level do not import each other.
 LEVELS = [
-    ["arrays", "options", "text"],
+    ["arrays", "files", "options", "text"],
     ["numerics", "distributions", "initializers", "state"],
     ["parameter"],
     ["storage", "tree"],
@@ -41,6 +41,7 @@ LEVELS = [
     ["study.unroll.rules"],
     ["study.unroll.program"],
     ["study.byhand.closeness", "study.byhand.loops", "study.byhand.sandbox", "study.byhand.spelling"],
+    ["study.byhand.marks"],
     ["study.byhand.finding", "study.byhand.recorder", "study.byhand.reference", "study.byhand.source"],
     ["study.byhand.recording", "study.byhand.slips"],
     ["study.byhand.matching"],

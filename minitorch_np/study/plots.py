@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.figure import Figure
+
+from minitorch_np.files import check_writable, replaced
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -107,27 +108,49 @@ def draw_functions(
     return figure
 
 
+def draw_comparison(
+    ours: Sequence[float], theirs: Sequence[float], ulps: Sequence[int], figure: Figure | None = None
+) -> Figure:
+    """Two loss curves that should be one, and below them how many ULPs they are apart."""
+    figure = figure or Figure(figsize=(7, 5.4), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    for name, losses, color, width in (
+        ("handwritten", theirs, COLORS[0], 5),
+        ("layer by layer", ours, COLORS[1], 1.6),
+    ):
+        values = np.array(losses, dtype=float)
+        values[~(np.abs(values) < LARGEST)] = np.nan
+        marker = "o" if len(values) == 1 else ""
+        above.plot(values, color=color, linewidth=width, label=name, marker=marker, markersize=width + 3)
+    if any(0 < value < LARGEST for value in (*ours, *theirs)):
+        above.set_yscale("log", nonpositive="mask")
+    above.set_ylabel("loss")
+    above.legend(frameon=False)
+    below.bar(range(len(ulps)), [float(count) for count in ulps], color=COLORS[5])
+    if any(ulps):
+        below.set_yscale("symlog", linthresh=1)
+    else:
+        below.text(0.5, 0.5, "the same bits in every step", transform=below.transAxes, ha="center", va="center")
+        below.set_yticks([0])
+    below.set_ylim(bottom=0)
+    below.set_xlabel("train num")
+    below.set_ylabel("ULPs apart")
+    for axes in (above, below):
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
 def check_path(path: Path) -> None:
     """Raise ValueError where a picture cannot be written to `path`."""
     if path.suffix[1:].lower() not in FORMATS:
         raise ValueError(f"{path} should end in one of .{', .'.join(FORMATS)}")
-    if path.is_dir():
-        raise ValueError(f"{path} is a directory")
-    if not path.parent.is_dir():
-        raise ValueError(f"there is no directory {path.parent}")
-    if not os.access(path.parent, os.W_OK):
-        raise ValueError(f"the directory {path.parent} cannot be written to")
+    check_writable(path)
 
 
 def save(figure: Figure, path: Path) -> None:
     """Write the picture beside `path` and rename it, so that there is never half a picture."""
-    path = path.resolve()  # through a link
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with replaced(path) as part:
         figure.savefig(part, format=path.suffix[1:].lower(), dpi=150)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def show(draw: Callable[[Figure], object]) -> None:

@@ -57,17 +57,18 @@ def constant_factor(e: Evidence) -> str | None:
         return None
     n = len(e.x) if e.x.ndim > 1 else 1
     size = e.y.size if e.y.ndim else e.x.size
-    known = {
-        -1: "it is the right one with the other sign",
-        1 / n: f"it is 1/N of the right one, N = {n}: averaged over the batch where the sum belongs",
-        n: f"it is N times the right one, N = {n}: summed over the batch where the mean belongs",
-        1 / size: f"it is the right one divided by the number of elements, {size}",
-        size: f"it is {size} times the right one, the number of elements: a division is missing",
-        2: "it is twice the right one: a factor 2 is too much",
-        0.5: "it is half the right one: a factor 2 (of a square?) is missing",
-        factor: f"it is {factor:.4g} times the right one everywhere",
-    }
-    return next(text for value, text in known.items() if abs(factor - value) <= 1e-3 * abs(value))
+    known = [
+        (-1, "it is the right one with the other sign"),
+        (1 / n, f"it is 1/N of the right one, N = {n}: averaged over the batch where the sum belongs"),
+        (n, f"it is N times the right one, N = {n}: summed over the batch where the mean belongs"),
+        (1 / size, f"it is the right one divided by the number of elements, {size}"),
+        (size, f"it is {size} times the right one, the number of elements: a division is missing"),
+        (2, "it is twice the right one: a factor 2 is too much"),
+        (0.5, "it is half the right one: a factor 2 (of a square?) is missing"),
+    ]
+    if e.right.size > 1:  # of one number everything is a multiple
+        known.append((factor, f"it is {factor:.4g} times the right one everywhere"))
+    return next((text for value, text in known if abs(factor - value) <= 1e-3 * abs(value)), None)
 
 
 def mask_turned_round(e: Evidence) -> str | None:

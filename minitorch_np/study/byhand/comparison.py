@@ -1,0 +1,108 @@
+"""What a comparison of a network with a program written by hand has found."""
+
+from __future__ import annotations
+
+from statistics import median
+from typing import TYPE_CHECKING, NamedTuple
+
+from minitorch_np.study import machine
+from minitorch_np.study.byhand.finding import Finding
+from minitorch_np.study.byhand.mishaps import Failure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class Equal(NamedTuple):
+    """How many numbers of some kind have the same bits."""
+
+    what: str
+    equal: int
+    total: int
+
+    def __str__(self) -> str:
+        return f"{self.equal} of {self.total} {self.what}"
+
+
+class Comparison:
+    """True where every loss, gradient and weight has the same bits; `str` is the report.
+
+    - `findings`: what differs, the first in the order of computation first; empty where nothing does.
+    - `losses`, `handwritten_losses`: of every step; the latter is empty where the program keeps none;
+      `ulps` is how many floats lie between the two.
+    - `times`, `handwritten_times`: seconds a step, taken in turns.
+    - `failure`: the error that ended the program, or None.
+    """
+
+    def __init__(self, network: str, program: str, steps: int) -> None:
+        self.network, self.program, self.steps = network, program, steps
+        self.is_ours = False  # whether the program was derived here, so that a difference is a mistake here
+        self.dtype = ""
+        self.counts: list[Equal] = []
+        self.findings: list[Finding] = []
+        self.remarks: list[str] = []
+        self.failure: Failure | None = None
+        self.losses: list[float] = []
+        self.handwritten_losses: list[float] = []
+        self.ulps: list[int] = []
+        self.times: list[float] = []
+        self.handwritten_times: list[float] = []
+
+    def __bool__(self) -> bool:
+        return self.failure is None and self.steps > 0 and all(c.equal == c.total for c in self.counts)
+
+    @property
+    def is_rounding(self) -> bool:
+        """Whether it differs, and all differences are rounding."""
+        return not self and self.failure is None and all(finding.is_rounding for finding in self.findings)
+
+    @property
+    def wrong(self) -> list[Finding]:
+        """The findings that another formula has made."""
+        return [finding for finding in self.findings if not finding.is_rounding]
+
+    def verdict(self) -> str:
+        """One line."""
+        if self:
+            return f"IDENTICAL to the bit over {self.steps} step{'s' if self.steps > 1 else ''}"
+        if self.failure is not None:
+            return f"FAILS in step {self.steps}" if self.steps else "FAILS before the first step is done"
+        if self.is_rounding:
+            return "DIFFERENT by rounding alone"
+        return f"DIFFERENT: {len(self.wrong)} line{'s' if len(self.wrong) > 1 else ''} with another formula"
+
+    def __str__(self) -> str:
+        lines = [f"{self.program} against {self.network}", self.verdict()]
+        if not self and self.is_ours:
+            lines.append(
+                "the program was derived from the layers, so this is a mistake of minitorch_np: report it"
+            )
+        if self.findings:
+            lines.append(f"first difference: {self.findings[0].where()}")
+            if self.findings[0].is_rounding:
+                lines.append(
+                    f"    {self.findings[0].belongs()}; the same formula in another order of operations"
+                )
+        lines += [str(finding) for finding in self.wrong]
+        if self.failure is not None:
+            lines.append(str(self.failure))
+        if self.counts:
+            lines.append("same bits: " + ", ".join(map(str, self.counts)))
+        lines += self.remarks
+        if self.times and self.handwritten_times:
+            layered, handwritten = 1e3 * median(self.times), 1e3 * median(self.handwritten_times)
+            lines.append(
+                f"time a step: layered {layered:.3f} ms, handwritten {handwritten:.3f} ms, "
+                f"ratio {layered / handwritten:.2f}"
+            )
+        lines.append(f"on {machine.description()}{f', {self.dtype}' if self.dtype else ''}")
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return f"<Comparison: {self.verdict()}>"
+
+    def plot(self, figure: Figure | None = None) -> Figure:
+        """Both loss curves, and below them how many ULPs they are apart; `plots.save` writes it to a file."""
+        from minitorch_np.study import plots
+
+        return plots.draw_comparison(self.losses, self.handwritten_losses, self.ulps, figure)

@@ -1,0 +1,193 @@
+"""Which array of a program is which array of the network: by what it equals, then by its name and place.
+
+The first step decides. The reference runs statement by statement; an array of the program that equals
+its array, in bits or to within rounding, is that array. Where none does, one that the update of the
+weight mentions, one of the same name, or any other of that shape is tried in its place, and the one
+that makes most of the later arrays equal is taken: a wrong array has right successors, since the
+program went on with it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from minitorch_np.study.byhand.closeness import close, fitted
+from minitorch_np.study.byhand.recording import Recording
+from minitorch_np.study.byhand.reference import LOSS, Reference
+from minitorch_np.study.byhand.spelling import canonical, is_loss
+
+if TYPE_CHECKING:
+    from minitorch_np.arrays import Array
+
+TRIED = 12  # arrays that are tried in the place of one that none equals
+
+
+class Site(NamedTuple):
+    """A place in a program where an array gets a value: the line, the name, and the how-manieth time in a step.
+
+    Line 0 is before the loop.
+    """
+
+    line: int
+    name: str
+    turn: int
+
+
+class Match(NamedTuple):
+    """For each array of the reference, by name: the site in the program, and for weights the variable."""
+
+    sites: dict[str, Site]
+    weights: dict[str, str]
+
+    def names(self) -> dict[str, str]:
+        """The program's name for each array."""
+        return {name: site.name for name, site in self.sites.items()} | self.weights
+
+
+def values(recording: Recording, step: int) -> dict[Site, Array]:
+    """What each site held in a step, in the order of computation; first what stems from before the loop."""
+    found = {Site(0, name, 0): array for name, array in recording.before[step].items()}
+    turns: dict[tuple[int, str], int] = {}
+    for line, name, value in recording.events[step]:
+        turn = turns[line, name] = turns.get((line, name), -1) + 1
+        found[Site(line, name, turn)] = value
+    return found
+
+
+def match(
+    reference: Reference, recording: Recording, weights: Mapping[str, str], given: Mapping[str, Array]
+) -> Match:
+    """The program's site for each array of the reference that has one. `given` is what both start from."""
+    search = _Search(reference, recording, dict(weights), given)
+    return Match(search.sites(), dict(weights))
+
+
+class _Search:
+    def __init__(
+        self, reference: Reference, recording: Recording, weights: dict[str, str], given: Mapping[str, Array]
+    ) -> None:
+        self.reference, self.recording, self.weights, self.given = reference, recording, weights, given
+        taken = set(weights.values())
+        data = [a for n, a in given.items() if n not in reference.weights]
+        self.values = {
+            site: a
+            for site, a in values(recording, 0).items()
+            if site.name not in taken and a.dtype.kind == "f" and not (site.line == 0 and _is_one_of(a, data))
+        }
+        self.order = {site: i for i, site in enumerate(self.values)}
+
+    def sites(self) -> dict[str, Site]:
+        tried: dict[str, Site | None] = {}
+        while True:
+            found, score, unmatched = self._walk(tried)
+            open_ = [name for name in unmatched if name not in tried]
+            if not open_:
+                return found
+            name, best = open_[0], None
+            for site, plausible in self._candidates(name, found, unmatched[open_[0]]):
+                with_it = self._walk({**tried, name: site})[1] + (0.5 if plausible else 0)
+                if with_it > score:
+                    score, best = with_it, site
+            tried[name] = self._origin(best)
+
+    def _origin(self, site: Site | None) -> Site | None:
+        """Where a function of the file has made these numbers, for a site that holds what it returned."""
+        program = self.recording.program
+        if site is None or not program.is_in_loop(site.line):
+            return site
+        bits = self._bits(site)
+        inside = (s for s in self.values if s.line and not program.is_in_loop(s.line) and self._bits(s) == bits)
+        return next(inside, site)
+
+    def _walk(self, tried: Mapping[str, Site | None]) -> tuple[dict[str, Site], float, dict[str, Array]]:
+        """Run the reference with the program's arrays in it: the sites, how many fit, and what none equals."""
+        reference = self.reference
+        scope = reference.begin(self.given, 1)
+        found: dict[str, Site] = {}
+        unmatched: dict[str, Array] = {}
+        score = 0
+        for segment, _ in reference.step(scope):
+            for name in segment.finals:
+                right = reference.value(scope, name)
+                if name in self.weights:
+                    after = self._after(name, right)
+                    score += after is not None and close(after, right)
+                    continue
+                if right.dtype.kind != "f" or (not right.ndim and name != LOSS):
+                    continue
+                site = tried[name] if name in tried else self._equal(name, right, found)
+                if site is None:
+                    unmatched[name] = np.array(right)
+                    continue
+                score += name not in tried and site not in found.values()
+                found[name] = site
+                if (value := fitted(self.values[site], right)) is not None:
+                    reference.put(scope, name, value)
+        return found, score, unmatched
+
+    def _after(self, name: str, right: Array) -> Array | None:
+        before = self.recording.before
+        return fitted(before[1][self.weights[name]], right) if len(before) > 1 else None
+
+    def _equal(self, name: str, right: Array, found: Mapping[str, Site]) -> Site | None:
+        """The site that equals the right array: of the same name, or the earliest that is not taken."""
+        equal = [
+            site
+            for site, a in self.values.items()
+            if (value := fitted(a, right)) is not None
+            and close(value, right)
+            and (right.ndim or is_loss(site.name))
+        ]
+        if not right.ndim and not equal:
+            equal = [s for s, a in self.values.items() if not a.ndim and right.any() and a == right]
+        taken = set(found.values())
+        latest = max((self.order[site] for site in taken), default=-1)
+        equal.sort(
+            key=lambda site: (
+                site in taken,
+                site.line == 0,
+                canonical(site.name) != canonical(name),
+                self.order[site] < latest,
+                self.order[site],
+            )
+        )
+        return equal[0] if equal else None
+
+    def _candidates(self, name: str, found: Mapping[str, Site], right: Array) -> Iterator[tuple[Site, bool]]:
+        """Sites that may be a wrong version of an array; with each, whether more than its shape says so."""
+        fitting = [site for site, a in self.values.items() if fitted(a, right) is not None]
+        if name == LOSS:
+            yield from ((site, True) for site in fitting if is_loss(site.name))
+            return
+        mentioned = self._mentioned_by_the_update(name)
+        named = [s for s in fitting if canonical(s.name) == canonical(name)]
+        likely = [s for s in fitting[::-1] if s.name in mentioned] + named[::-1]
+        taken = {self._bits(site) for site in found.values()}
+        latest = max((self.order[site] for site in found.values()), default=-1)
+        others = sorted(fitting, key=lambda s: (self._bits(s) in taken, self.order[s] < latest))
+        different: dict[Any, Site] = {}
+        for site in [*likely, *others]:
+            different.setdefault(self._bits(site), site)
+        for site in list(different.values())[:TRIED]:
+            yield site, site in likely
+
+    def _bits(self, site: Site) -> Any:
+        return self.values[site].shape, self.values[site].tobytes()
+
+    def _mentioned_by_the_update(self, name: str) -> set[str]:
+        """Names in the line where the program updates the weight whose gradient this is."""
+        for weight, variable in self.weights.items():
+            if self.reference.gradient_of(weight) == name:
+                lines = {event.line for event in self.recording.events[0] if event.name == variable}
+                words = re.findall(r"\w+", " ".join(self.recording.program.line(line) for line in lines))
+                names = {site.name for site in self.values}
+                return {n for n in names if n != variable and re.split(r"[.\[]", n)[0] in words}
+        return set()
+
+
+def _is_one_of(a: Array, others: list[Array]) -> bool:
+    return any(a.shape == other.shape and np.array_equal(a, other) for other in others)
