@@ -90,11 +90,11 @@ MASK = "grad_h[h < 0] = 0"
 MISTAKES = {
     "missing transpose": Mistake(
         (("grad_y_pred.dot(w2.T)", "grad_y_pred.dot(w2)"),),
-        "grad_h_relu = grad_y_pred.dot(w2)", "1", "grad_h_relu", "w2 stands in it the wrong way round", True,
+        "grad_h_relu = grad_y_pred.dot(w2)", "2", "grad_h_relu", "w2 stands in it the wrong way round", True,
     ),
     "factor 2 left out": Mistake(
         (("2.0 * (y_pred - y)", "y_pred - y"),),
-        "grad_y_pred = y_pred - y", "2", "grad_y_pred", "half the right one",
+        "grad_y_pred = y_pred - y", "", "grad_y_pred", "half the right one",
     ),
     "mask after its use": Mistake(
         ((f"        {MASK}\n", ""), ("x.T.dot(grad_h)\n", f"x.T.dot(grad_h)\n        {MASK}\n")),
@@ -103,27 +103,27 @@ MISTAKES = {
     "mask before the weight": Mistake(
         (("grad_h_relu = grad_y_pred.dot(w2.T)", "grad_y_pred[y_pred < 0] = 0\n        grad_h_relu = grad_y_pred.dot(w2.T)"),
          (f"        {MASK}\n", "")),
-        "grad_h_relu = grad_y_pred.dot(w2.T)", "1", "grad_h_relu", "made with grad_y_pred of line 14",
+        "grad_h_relu = grad_y_pred.dot(w2.T)", "2", "grad_h_relu", "made with grad_y_pred of line 14",
     ),
     "no mask": Mistake(
         ((f"        {MASK}\n", ""),),
-        "grad_h = grad_h_relu.copy()", "0", "grad_h", "it is grad_h_relu unchanged: what comes between",
+        "grad_h = grad_h_relu.copy()", "1", "grad_h", "it is grad_h_relu unchanged: what comes between",
     ),
     "no mask, and no name for it": Mistake(
         (("grad_h_relu = grad", "d = grad"), ("        grad_h = grad_h_relu.copy()\n", ""), (f"        {MASK}\n", ""),
          ("x.T.dot(grad_h)", "x.T.dot(d)")),
-        "d = grad_y_pred.dot(w2.T)", "0", "grad_h", "unchanged: what comes between",
+        "d = grad_y_pred.dot(w2.T)", "1", "grad_h", "unchanged: what comes between",
     ),
     "mask turned round": Mistake(
-        (("h < 0", "h > 0"),), "grad_h[h > 0] = 0", "0", "grad_h", "mask looks turned round",
+        (("h < 0", "h > 0"),), "grad_h[h > 0] = 0", "1", "grad_h", "mask looks turned round",
     ),
     "mask from h_relu": Mistake(
         (("grad_h[h < 0]", "grad_h[h_relu < 0]"),),
-        "grad_h[h_relu < 0] = 0", "0", "grad_h", "made with h_relu where h belongs",
+        "grad_h[h_relu < 0] = 0", "1", "grad_h", "made with h_relu where h belongs",
     ),
     "mask from the gradient": Mistake(
         (("grad_h[h < 0]", "grad_h[grad_h < 0]"),),
-        "grad_h[grad_h < 0] = 0", "0", "grad_h", "made with grad_h_relu where h belongs",
+        "grad_h[grad_h < 0] = 0", "1", "grad_h", "made with grad_h_relu where h belongs",
     ),
     "stale h": Mistake(
         (("    for _ in", "    h = x.dot(w1)\n    for _ in"), ("        h = x.dot(w1)\n", "")),
@@ -132,7 +132,7 @@ MISTAKES = {
     "update before the second gradient": Mistake(
         (("        w2 -= learning_rate * grad_w2\n", ""),
          ("        grad_h_relu =", "        w2 -= learning_rate * grad_w2\n        grad_h_relu =")),
-        "grad_h_relu = grad_y_pred.dot(w2.T)", "1", "grad_h_relu", "w2 after its update",
+        "grad_h_relu = grad_y_pred.dot(w2.T)", "2", "grad_h_relu", "w2 after its update",
     ),
     "wrong learning rate on one weight": Mistake(
         (("w2 -= learning_rate", "w2 -= 10 * learning_rate"),),
@@ -144,11 +144,11 @@ MISTAKES = {
     ),
     "gradient averaged over the batch": Mistake(
         (("2.0 * (y_pred - y)", "2.0 * (y_pred - y) / len(x)"),),
-        "grad_y_pred = 2.0 * (y_pred - y) / len(x)", "2", "grad_y_pred", "1/N of the right one",
+        "grad_y_pred = 2.0 * (y_pred - y) / len(x)", "", "grad_y_pred", "1/N of the right one",
     ),
     "sign of the gradient": Mistake(
         (("2.0 * (y_pred - y)", "2.0 * (y - y_pred)"),),
-        "grad_y_pred = 2.0 * (y - y_pred)", "2", "grad_y_pred", "the other sign",
+        "grad_y_pred = 2.0 * (y - y_pred)", "", "grad_y_pred", "the other sign",
     ),
     "sign of an update": Mistake(
         (("w1 -=", "w1 +="),), "w1 += learning_rate * grad_w1", "0", "w1", "the wrong sign",
@@ -163,7 +163,7 @@ MISTAKES = {
     ),
     "weights swapped": Mistake(
         (("grad_y_pred.dot(w2.T)", "grad_y_pred.dot(w1.T)"),),
-        "grad_h_relu = grad_y_pred.dot(w1.T)", "1", "grad_h_relu", "made with w1 where w2 belongs", True,
+        "grad_h_relu = grad_y_pred.dot(w1.T)", "2", "grad_h_relu", "made with w1 where w2 belongs", True,
     ),
     "an update with the other gradient": Mistake(
         (("learning_rate * grad_w1", "learning_rate * grad_w2"),),
@@ -199,19 +199,19 @@ STUDENT_MISTAKES = {
         "db1 = np.mean(d1, axis=0)", "0", "grad_b1", "1/N of the right one",
     ),
     "sum for mean in the gradient": Mistake(
-        (("2 * (out - T) / out.size", "2 * (out - T)"),), "d3 = 2 * (out - T)", "4", "grad_y_pred",
+        (("2 * (out - T) / out.size", "2 * (out - T)"),), "d3 = 2 * (out - T)", "", "grad_y_pred",
         "the number of elements: a division is missing",
     ),
     "mean over the batch for a mean over all": Mistake(
         (("2 * (out - T) / out.size", "2 * (out - T) / len(X)"),),
-        "d3 = 2 * (out - T) / len(X)", "4", "grad_y_pred", "times the right one",
+        "d3 = 2 * (out - T) / len(X)", "", "grad_y_pred", "times the right one",
     ),
     "mask of another layer": Mistake(
         (("np.where(Z1 < 0, 0, d1)", "np.where(Z2 < 0, 0, d1)"),),
-        "d1 = np.where(Z2 < 0, 0, d1)", "0", "grad_h1", "made with Z2 (h2) where Z1 (h1) belongs", True,
+        "d1 = np.where(Z2 < 0, 0, d1)", "1", "grad_h1", "made with Z2 (h2) where Z1 (h1) belongs", True,
     ),
     "no mask": Mistake(
-        (("    d2 = np.where(Z2 < 0, 0, d2)\n", ""),), 'd2 = d3 @ P["W3"].T', "2", "grad_h2", "unchanged",
+        (("    d2 = np.where(Z2 < 0, 0, d2)\n", ""),), 'd2 = d3 @ P["W3"].T', "3", "grad_h2", "unchanged",
     ),
     "bias left out": Mistake(
         ((' + P["b2"]', ""),), 'Z2 = A1 @ P["W2"]', "2", "h2", "no usual mistake fits",

@@ -8,13 +8,22 @@ from minitorch_np.study.bits import Difference
 from minitorch_np.study.places import Place
 
 
+def described(place: Place) -> str:
+    """`the gradient of the input of layer 1, ReLU()`."""
+    if not place.layer:
+        return (
+            f"the loss, {place.repr}" if place.what == "loss" else f"the gradient that {place.repr} starts with"
+        )
+    what = place.what.replace("gradient of ", "gradient of the ")
+    return f"the {what} of layer {place.layer}, {place.repr}".replace("the on the way", "on the way")
+
+
 class Finding(NamedTuple):
     """Where in the program, which array of the network it is, how it differs, and why.
 
     `line` and `text` are the program's, `name` is its variable; `array` is the derived program's name
-    for it, and `write` what the derived program does there, with the program's own names. `maker` is
-    the layer whose backward makes it, where that is not the layer it belongs to. `is_rounding` says
-    whether rounding explains the difference, `suspect` which usual mistake does.
+    for it, and `write` what the derived program does there, with the program's own names.
+    `is_rounding` says whether rounding explains the difference, `suspect` which usual mistake does.
     """
 
     step: int
@@ -23,7 +32,6 @@ class Finding(NamedTuple):
     name: str
     array: str
     place: Place
-    maker: str
     difference: Difference | None
     extent: str
     is_rounding: bool
@@ -43,13 +51,9 @@ class Finding(NamedTuple):
         return f"{f' at {list(at)}' if at else ''}: {ours!s} where {theirs!s} belongs, {apart} apart"
 
     def belongs(self) -> str:
-        """`grad_h is the gradient of the output of layer 0, Linear(1000, 100)`."""
-        what = self.place.what.replace("gradient of output", "gradient of the output")
-        layer = f"layer {self.place.layer}, {self.place.repr}" if self.place.layer else self.place.repr
-        of = "" if what == "loss" and not layer else f" of {layer}"
-        maker = f"; {self.maker} passes it back" if self.maker else ""
+        """`grad_h is the gradient of the input of layer 1, ReLU()`."""
         alias = "" if self.name == self.array else f" ({self.array})"
-        return f"{self.name}{alias} is the {what}{of}{maker}"
+        return f"{self.name}{alias} is {described(self.place)}"
 
     def __str__(self) -> str:
         lines = [f"line {self.line}: {self.text}"]

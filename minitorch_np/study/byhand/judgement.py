@@ -83,10 +83,10 @@ class Judge:
         moment = _Moment(step, before, after, values(self.recording, step), {**self.data[step], **before})
         rights: dict[str, Array] = {}
         for segment, given in reference.step(scope):
-            for name in segment.finals:
-                right = rights[name] = np.array(reference.value(scope, name))
+            for name, right in reference.values(segment, scope):
+                rights[name] = right
                 got = self._got(name, right, moment)
-                if got is None or right.dtype.kind != "f":
+                if got is None:
                     continue
                 if finding := self._compare(name, got, right, segment, given, moment):
                     yield finding
@@ -128,11 +128,9 @@ class Judge:
                 self._rights.get(name), self._next_loss(moment) if name == LOSS else None,
             )  # fmt: skip
             why = explanation(case, self.reference, dy)
-        place, passing = self.reference.place(name), self.reference.place(dy) if dy else None
-        is_passed = passing is not None and passing.layer != place.layer and place.layer
         return Finding(
-            moment.step, line, self.recording.program.line(line), self.names.get(name, name), name, place,
-            f"layer {passing.layer}, {passing.repr}," if passing and is_passed else "", difference,
+            moment.step, line, self.recording.program.line(line), self.names.get(name, name), name,
+            self.reference.place(name), difference,
             f"{np.count_nonzero(got != right)} of {right.size} elements" if right.ndim else "",
             is_rounding, why, self.reference.written(name, self.names),
         )  # fmt: skip
@@ -192,7 +190,7 @@ class Judge:
         scope = reference.begin({**reference.arrays, **data, **moment.after}, 1)
         for segment, _ in reference.step(scope):
             if LOSS in segment.finals:
-                return np.array(reference.value(scope, LOSS))
+                return dict(reference.values(segment, scope))[LOSS]
         return None
 
 

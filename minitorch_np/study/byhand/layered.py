@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Iterable, Iterator, Mapping
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -68,7 +69,10 @@ class Training(NamedTuple):
             parameter.data = weights[name]
 
     def __repr__(self) -> str:
-        return f"{self.model!r}, {self.loss!r}, {self.optimizer!r}"
+        name, options = type(self.optimizer).__name__, self.optimizer.defaults
+        usual = inspect.signature(type(self.optimizer)).parameters
+        said = [f"{n}={v!r}" for n, v in options.items() if n == "lr" or n in usual and v != usual[n].default]
+        return f"{self.model!r}, {self.loss!r}, {name}({', '.join(said)})"
 
 
 class Stopwatch:

@@ -111,17 +111,14 @@ class _Search:
         unmatched: dict[str, Array] = {}
         score = 0
         for segment, _ in reference.step(scope):
-            for name in segment.finals:
-                right = reference.value(scope, name)
+            for name, right in reference.values(segment, scope):
                 if name in self.weights:
                     after = self._after(name, right)
                     score += after is not None and close(after, right)
                     continue
-                if right.dtype.kind != "f" or (not right.ndim and name != LOSS):
-                    continue
                 site = tried[name] if name in tried else self._equal(name, right, found)
                 if site is None:
-                    unmatched[name] = np.array(right)
+                    unmatched[name] = right
                     continue
                 score += name not in tried and site not in found.values()
                 found[name] = site

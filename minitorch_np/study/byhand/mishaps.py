@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import NamedTuple
 
+from minitorch_np.study.byhand.finding import described
 from minitorch_np.study.byhand.loops import names
 from minitorch_np.study.byhand.matching import Match
 from minitorch_np.study.byhand.recording import Mishap, Recording
@@ -27,8 +28,7 @@ class Failure(NamedTuple):
         lines = [f"line {mishap.line}: {mishap.text}"] if mishap.line else []
         lines.append(f"    {mishap}")
         if self.place is not None:
-            layer = f"layer {self.place.layer}, {self.place.repr}" if self.place.layer else self.place.repr
-            lines.append(f"    it should make {self.array}, the {self.place.what} of {layer}:")
+            lines.append(f"    it should make {self.array}, {described(self.place)}:")
             lines += [f"        {line}" for line in self.write]
         return "\n".join(lines)
 

@@ -61,9 +61,6 @@ class Reference:
         """Where an array belongs; one without a place of its own is on the way to the next that has one."""
         if name in self._places:
             return self._places[name]
-        if name == LOSS:
-            found = [place for place in self._places.values() if place.what == "loss"]
-            return found[0] if found else Place("", "", "loss")
         following = self.names[self.names.index(name) :] if name in self.names else []
         place = next((self._places[n] for n in following if n in self._places), Place("", "", name))
         return place._replace(what=f"on the way to the {place.what}")
@@ -80,13 +77,10 @@ class Reference:
     def is_gradient(self, name: str) -> bool:
         return name in self._places and self._places[name].what.startswith("gradient of")
 
-    def output_of(self, layer: str) -> str | None:
-        return self._named(layer, "output")
-
     def _named(self, layer: str, what: str) -> str | None:
         """The array of that place."""
         for name, place in self._places.items():
-            if (place.layer, place.what.replace("of the ", "of ")) == (layer, what):
+            if (place.layer, place.what) == (layer, what):
                 return name
         return None
 
@@ -118,15 +112,19 @@ class Reference:
                 exec(segment.code, scope)
             yield segment, given
 
-    def value(self, scope: Mapping[str, Any], name: str) -> Array:
-        return np.asarray(scope[self._losses][-1] if name == LOSS else scope[name])
+    def values(self, segment: Segment, scope: Mapping[str, Any]) -> Iterator[tuple[str, Array]]:
+        """The names and values that a segment has made, arrays of floats and the loss."""
+        for name in segment.finals:
+            value = scope[self._losses][-1] if name == LOSS else scope.get(name)
+            if value is not None and np.asarray(value).dtype.kind == "f" and (name == LOSS or np.ndim(value)):
+                yield name, np.array(value)
 
     def put(self, scope: dict[str, Any], name: str, value: Array) -> None:
         """Let the program go on with another value; weights keep their memory."""
         if name in self.weights:
             scope[name][...] = value
         elif name != LOSS:
-            scope[name] = np.array(value, self.value(scope, name).dtype)
+            scope[name] = np.array(value, scope[name].dtype)
 
     def made_with(
         self, segment: Segment, given: Mapping[str, Any], changed: Mapping[str, Any]
@@ -136,7 +134,7 @@ class Reference:
         try:
             with np.errstate(all="ignore"):
                 exec(segment.code, scope)
-            return {name: np.array(self.value(scope, name)) for name in segment.finals}
+            return dict(self.values(segment, scope))
         except (ValueError, IndexError, TypeError, FloatingPointError):
             return {}
 

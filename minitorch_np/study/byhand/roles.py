@@ -71,33 +71,39 @@ def data_of(
                 f"it has {_shapes(recording.before[0])}"
             )
         site = min(fitting, key=lambda pair: pair[1])[0]
-        batches = [s for s, _ in fitting if s.line and _taken_from(known[s], known[site])]
-        sites[name] = batches[0] if batches else site
-        rows = len(known[sites[name]])
+        if rows is None or any(its.line for its in sites.values()):  # y comes in batches where x does
+            batches = [s for s, _ in fitting if s.line and _taken_from(known[s], known[site])]
+            site = batches[0] if batches else site
+        sites[name] = site
+        rows = len(known[site])
     steps: list[dict[str, Array]] = []
     for step in range(len(recording.events)):
         held = values(recording, step)
-        here = {name: held.get(site, known[site]) for name, site in sites.items()}
-        steps.append({name: a.reshape(len(a), *like[name].shape[1:]) for name, a in here.items()})
+        here = {name: _as_wide(held.get(site, known[site]), like[name]) for name, site in sites.items()}
+        steps.append({name: a for name, a in here.items() if a is not None})
     return steps
 
 
-def bound(names: list[str], needed: int, arrays: Mapping[str, Any], steps: int, rate: Any) -> dict[str, Any]:
+def bound(
+    names: list[str], needed: int, main: Mapping[str, Any], others: Mapping[str, Any], steps: int, rate: Any
+) -> dict[str, Any]:
     """The arguments for a function of these parameters, of which the first `needed` have no default.
 
-    The arrays go to the parameters of their names where all are there, else to the first ones in
-    order. Raises ValueError that shows the form.
+    The `main` arrays go to the parameters of their names where all are there, else to the first ones
+    in order; `others` only by name. Raises ValueError that shows the form.
     """
-    form = f"({', '.join(arrays)}, steps, learning_rate)"
-    if set(arrays) <= set(names):
-        found = dict(arrays)
-    elif len(names) >= len(arrays):
-        found = dict(zip(names, arrays.values(), strict=False))
+    form = f"({', '.join(main)}, steps, learning_rate)"
+    if set(main) <= set(names):
+        found = dict(main)
+    elif len(names) >= len(main):
+        found = dict(zip(names, main.values(), strict=False))
     else:
         raise ValueError(f"it takes ({', '.join(names)}), and should take {form}")
     for i, name in enumerate(names):
         if name not in found:
-            if name.lower() in STEPS:
+            if name in others:
+                found[name] = others[name]
+            elif name.lower() in STEPS:
                 found[name] = steps
             elif name.lower() in RATES:
                 found[name] = rate
@@ -108,10 +114,10 @@ def bound(names: list[str], needed: int, arrays: Mapping[str, Any], steps: int, 
 
 def _as_wide(a: Array, like: Array) -> Array | None:
     """An array with samples of the same shape as those of another."""
-    if a.dtype.kind not in "fi" or (
-        (a.dtype.kind == "i") != (like.dtype.kind in "iu") and like.dtype.kind in "iu"
-    ):
+    kinds = "iu" if like.dtype.kind in "iu" else "fiu"  # classes are whole numbers
+    if a.dtype.kind not in kinds or not a.ndim:
         return None
+    a = a if a.dtype.kind == like.dtype.kind else a.astype(like.dtype)
     if a.ndim == like.ndim and a.shape[1:] == like.shape[1:]:
         return a
     shape, wanted = ([n for n in array.shape[1:] if n != 1] for array in (a, like))

@@ -196,8 +196,7 @@ def evidence(case: Case, reference: Reference, dy: str) -> Evidence:
     upstream = case.used.get(dy, np.zeros_like(case.right))
     weight = reference.weight_of(case.name)
     plain = [a for n, a in case.used.items() if n not in reference.weights and not reference.is_gradient(n)]
-    output = reference.output_of(reference.place(dy).layer) if dy else None
-    y = case.others.get(output or "", case.right)
+    y = case.others.get(dy.removeprefix("grad_"), case.right)  # dy is the gradient of it
 
     def right_for(other: Array) -> Array:
         made = case.made_with({dy: other}) if dy else None
