@@ -16,7 +16,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.patches import FancyBboxPatch, Rectangle
 from matplotlib.textpath import TextPath
 
-from minitorch_np.study.boxes import (
+from minitorch_np.study.explaining.boxes import (
     LINE,
     PAD,
     SIZE,

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from minitorch_np.layer import Layer
 from minitorch_np.losses.loss import Loss
-from minitorch_np.study import backward_text, forward_text
-from minitorch_np.study.chain import Chain
-from minitorch_np.study.page import Page
+from minitorch_np.study.explaining import backward_text, forward_text
+from minitorch_np.study.explaining.chain import Chain
+from minitorch_np.study.explaining.page import Page
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -71,7 +71,7 @@ class Explanation:
     def draw(self, figure: Figure | None = None) -> Figure:
         """The arrays as boxes, forward above and backward below."""
         from minitorch_np.study import diagram
-        from minitorch_np.study.columns import columns
+        from minitorch_np.study.explaining.columns import columns
 
         return diagram.draw(columns(self.chain), figure)
 

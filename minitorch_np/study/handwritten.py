@@ -8,13 +8,13 @@ layers there are) is decided on the way, and what remains is the arithmetic.
 from __future__ import annotations
 
 import copy
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from minitorch_np.arrays import as_floats
+from minitorch_np.files import replaced
 from minitorch_np.layer import Layer
 from minitorch_np.losses.loss import Loss
 from minitorch_np.optimizers.optimizer import Optimizer
@@ -38,6 +38,7 @@ def handwritten(
     data: str | None = None,
     seed: int = 0,
     steps: int = 500,
+    batch: int = BATCH,
     path: str | Path | None = None,
 ) -> str:
     """The program that trains this network, as one would write it by hand in NumPy, which is all it imports.
@@ -51,12 +52,12 @@ def handwritten(
     - "npz": in a file beside the program, which is written here. `path` is where the program will be,
       `my_network.py`, and the arrays go to `my_network.npz`;
     - "seed", the default otherwise: x, y and the parameters are drawn anew in the program, from `seed`.
-      x may be left out, or be the shape of the data; y is drawn to suit the loss.
+      x may be left out (`batch` samples), or be the shape of the data; y is drawn to suit the loss.
 
     Raises ValueError that names the layer and the line for what cannot be written out: a function
     without source, a loop or an index that depends on the numbers in the network, a call outside NumPy.
     """
-    program = write(model, loss, optimizer, x, y, data=data, seed=seed, steps=steps)
+    program = write(model, loss, optimizer, x, y, data=data, seed=seed, steps=steps, batch=batch)
     if data == "npz":
         if path is None:
             raise ValueError("data='npz' expects path, where the program will be: the arrays go beside it")
@@ -74,6 +75,7 @@ def write(
     data: str | None = None,
     seed: int = 0,
     steps: int = 500,
+    batch: int = BATCH,
 ) -> Program:
     """`handwritten`, with the program's arrays and what its variables are."""
     _check(model, loss, optimizer)
@@ -87,7 +89,7 @@ def write(
     if data == "seed":
         if y is not None:
             raise ValueError("handwritten with data='seed' draws y itself: leave it out")
-        shape = x if is_shape else np.shape(x) if x is not None else (BATCH, _features(model))
+        shape = x if is_shape else np.shape(x) if x is not None else (batch, _features(model))
         lines, arrays = sources.drawn(model, loss, rules.roles.parameters, shape, None, seed)
         for parameter in model.parameters():
             parameter.data = arrays[rules.roles.parameters[id(parameter)]]
@@ -158,12 +160,6 @@ def _differ(program: Program, what: str) -> None:
 
 
 def _save(arrays: dict[str, Any], path: Path) -> None:
-    """Write beside the file and rename, so that there is never half a file."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            saved: dict[str, Any] = {k: array for k, array in arrays.items() if isinstance(array, np.ndarray)}
-            np.savez(file, **saved)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    saved: dict[str, Any] = {key: array for key, array in arrays.items() if isinstance(array, np.ndarray)}
+    with replaced(path) as part, part.open("wb") as file:
+        np.savez(file, **saved)

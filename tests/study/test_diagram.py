@@ -37,7 +37,23 @@ def empty():
     return explain(mt.Sequential(), sample((3, 4)))
 
 
-CASES = [tutorials, one, eight, lopsided, empty]
+class Keeper(mt.Layer):
+    """y = 2 x."""
+
+    def forward(self, x):
+        y = 2 * x
+        self.keep(*(x + i for i in range(12)), output=y)
+        return y
+
+    def backward(self, dy):
+        return 2 * self.kept(dy)[0]
+
+
+def keeping():
+    return explain(mt.Sequential(mt.SELU(), Keeper()), sample((1, 3)))
+
+
+CASES = [tutorials, one, eight, lopsided, keeping, empty]
 
 
 def texts(figure):
@@ -150,6 +166,34 @@ def test_names_formulas_shapes_and_what_is_kept():
     said = "\n".join(text.get_text() for text in texts(one().draw()))
     assert "grad_b\n= Σ_n grad_y_pred[n]\n(D_out,)  3" in said
     assert "grad_y_pred\nrandom, without a loss" in said
+
+
+def test_what_is_learned_and_what_is_given_have_colors_of_their_own():
+    found = boxes(tutorials().draw())
+    color = {name: box.get_edgecolor() for name, box in found.items()}
+    assert color["w1"] == color["w2"] == color["grad_w1"]
+    assert color["x"] == color["h"] == color["y"] == color["grad_h"] == color["loss"]
+    assert color["x"] != color["w1"]
+    assert [name for name, box in found.items() if box.get_hatch()] == [
+        name for name in found if name.startswith("grad_")
+    ]
+
+
+def test_an_arrow_leads_from_below_the_weights_label_into_the_layer():
+    figure = tutorials().draw()
+    (w1,) = [text for text in texts(figure) if text.get_text() == "(D_in, H)  1000 × 100"][:1]
+    figure.draw_without_rendering()
+    bottom = w1.get_window_extent().y0 / figure.dpi
+    x = w1.get_position()[0]
+    down = [start[1] for start, end in arrows(figure) if np.isclose(start[0], x) and np.isclose(end[0], x)]
+    assert len(down) == 3  # w1, what is kept, grad_w1
+    assert max(down) < bottom
+
+
+def test_formulas_that_are_too_long_for_a_picture_are_left_to_the_text():
+    said = "\n".join(text.get_text() for text in texts(keeping().draw()))
+    assert "where x > 0" not in said
+    assert "y_pred\n= 2 x_selu\n" in said
 
 
 def test_a_figure_of_ones_own_and_a_file(tmp_path):

@@ -140,7 +140,9 @@ def test_more_axes_are_taken_as_rows_and_a_single_sample_as_one():
     assert "grad_w = xᵀ grad_y_pred (D_in, N·d)(N·d, D_out) -> (D_in, D_out)" in text
     assert "x (N, d, D_in) as rows (N·d, D_in)" in text
     assert "D_in·N·d·D_out = 120 multiply-adds" in text
-    assert "(D_in, 1)(1, D_out) -> (D_in, D_out)" in flat(explain(layer, sample((4,))))
+    text = flat(explain(layer, sample((4,))))
+    assert "(D_in, 1)(1, D_out) -> (D_in, D_out)" in text
+    assert "D_in·1·D_out = 12 multiply-adds" in text
 
 
 @pytest.mark.parametrize("name", LAYERS)
@@ -156,6 +158,7 @@ def test_every_layer_can_be_explained(name):
         assert "BUT" not in text
         assert "but what was computed" not in text
         assert "?" not in text
+        assert "Raises" not in text
         explanation.draw()
 
 
@@ -172,6 +175,37 @@ def test_every_loss_can_be_explained(name):
         assert f": {float(value):.6g}" in text
     assert "does not say" not in text
     assert "prediction)" not in text  # by its name in the network
+
+
+def test_losses_in_the_names_of_the_network():
+    x, yes = sample((3, 2)), np.ones((3, 2))
+    text = flat(explain(mt.Sigmoid(), x, yes, mt.BCELoss()))
+    assert "loss = mean of −w (y log y_pred + (1 − y) log(1 − y_pred)), for probabilities y_pred and" in text
+    assert "grad_y_pred = (softmax(y_pred) − onehot(t)) / N (N, D_in) Of −log p_t" in flat(
+        explain(mt.Tanh(), x, np.array([0, 1, 1]), mt.CrossEntropyLoss())
+    )
+    text = flat(explain(mt.LogSoftmax(), x, yes / 2, mt.KLDivLoss()))
+    assert "log p and a target q" in text
+    assert "depends on the prediction, so" in text
+
+
+def test_values_that_are_not_reduced_start_as_if_added_up():
+    x, y = np.array([[1.0, 2.0]]), np.array([[0.5, 4.0]])
+    text = flat(explain(mt.Identity(), x, y, mt.SquaredLoss("none"), numbers=True))
+    assert "grad_y_pred = [[ 1. -4.]]" in text
+
+
+def test_a_loss_without_a_docstring():
+    class Cubed(mt.Loss):
+        def function(self, prediction, target):
+            return (prediction - target) ** 3
+
+        def derivative(self, prediction, target):
+            return 3 * (prediction - target) ** 2
+
+    text = flat(explain(mt.Tanh(), sample((3, 2)), sample((3, 2), seed=1), Cubed()))
+    assert "loss: how, no docstring says (N, D_out), (N, D_out) -> ()" in text.replace("D_in", "D_out")
+    assert "How, its docstring does not say." in text
 
 
 def test_formulas_of_another_reduction_than_the_docstrings_say_so():
@@ -262,6 +296,75 @@ def test_what_a_subclass_computes_otherwise_is_not_said_in_the_words_of_its_base
     assert "tanh" not in text.replace("y_pred_tanh", "")
     assert "grad_h = grad_y_pred · dy_pred/dh" in text  # true of every activation
     assert "grad_w = xᵀ grad_y_pred" in flat(explain(Smaller(), sample((5, 4))))
+
+
+def test_a_docstring_with_wrong_shapes_and_sums_is_not_believed():
+    class Sliced(mt.Layer):
+        """y = all but one of x.
+
+        Shapes: x (N, size) -> y (N, size).
+        """
+
+        def forward(self, x):
+            return x[:, 1:]
+
+        def backward(self, dy):
+            return np.pad(dy, ((0, 0), (1, 0)))
+
+    class Averaged(mt.Linear):
+        """y = x W + b.
+
+        Shapes: x (N, in) -> y (N, out), weight W (in, out), bias b (out,).
+        Backward: db = Σ_n dy_n.
+        """
+
+        def backward(self, dy, input_grad=True):
+            dx = super().backward(dy, input_grad)
+            self.bias.grad /= len(dy)
+            return dx
+
+    assert "(N, D_in) -> (N, D_out)" in flat(explain(Sliced(), sample((5, 4))))
+    text = flat(explain(Averaged(4, 3, rng=0), sample((5, 4))))
+    assert "BUT backward computed something else for grad_b than" in text
+    assert "How it makes grad_w (D_in, D_out) and grad_x (N, D_in), no paragraph Backward" in text
+
+
+def test_axes_of_a_layer_that_changes_their_number():
+    class Flatten(mt.Layer):
+        def forward(self, x):
+            self.shape = x.shape
+            return x.reshape(len(x), -1)
+
+        def backward(self, dy):
+            return dy.reshape(self.shape)
+
+    text = flat(explain(mt.Sequential(Flatten(), mt.Linear(6, 3, rng=0)), sample((5, 2, 3))))
+    assert "N = 5 samples, d = 2, D_in = 3 inputs, H = 6 hidden, D_out = 3 outputs" in text
+    assert "(N, d, D_in) -> (N, H)" in text
+    assert "y_pred = x_flatten w + b (N, H)(H, D_out) -> (N, D_out)" in text
+    assert "0 Flatten(...)" in text or "0 Flatten()" in text
+    assert "keeps nothing" in text
+
+
+def test_what_is_kept_is_what_forward_put_there():
+    noisy = Noisy()
+    assert "keeps nothing" in flat(explain(noisy, sample((5, 4))))  # its numbers were there before
+    assert "keeps a part of x (80 B), an array (5, 2) (80 B)" in flat(explain(mt.GLU(), sample((5, 4))))
+
+
+def test_a_network_that_computes_otherwise_than_a_sequential_is_one_layer():
+    class Scaled(mt.Sequential):
+        """y = 2 f(x)."""
+
+        def forward(self, x):
+            return 2 * super().forward(x)
+
+        def backward(self, dy, input_grad=False):
+            return super().backward(2 * dy, input_grad)
+
+    text = flat(explain(mt.Sequential(Scaled(mt.Linear(4, 3, rng=0)), mt.Tanh()), sample((5, 4))))
+    assert "h = 2 f(x)" in text
+    assert "learns 0.weight (4, 3)" in text
 
 
 def test_activations_of_two_functions_and_containers_of_ones_own():

@@ -71,7 +71,7 @@ class Training(NamedTuple):
     def __repr__(self) -> str:
         name, options = type(self.optimizer).__name__, self.optimizer.defaults
         usual = inspect.signature(type(self.optimizer)).parameters
-        said = [f"{n}={v!r}" for n, v in options.items() if n == "lr" or n in usual and v != usual[n].default]
+        said = [f"{n}={v!r}" for n, v in options.items() if n == "lr" or (n in usual and v != usual[n].default)]
         return f"{self.model!r}, {self.loss!r}, {name}({', '.join(said)})"
 
 

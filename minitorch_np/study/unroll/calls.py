@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import inspect
+import random
 from abc import abstractmethod
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
@@ -21,7 +22,7 @@ from minitorch_np.study.unroll.sources import Source, SourceError, source_of
 from minitorch_np.study.unroll.values import Expression, expressions, numpy_name
 
 DEEPEST = 100  # functions within functions
-ASKED = (isinstance, type, getattr, hasattr, callable, id, repr, str, issubclass)  # of the value it has now
+ASKED = (isinstance, type, getattr, hasattr, callable, id, issubclass)  # the same in every step
 GOING_OVER = (list, tuple, set, zip, enumerate, reversed, iter, sorted, any, all, map, filter, dict)
 WRITTEN = (abs, float, int, bool, max, min, sum, round, pow, complex)
 
@@ -57,6 +58,8 @@ class Calls(Branches):
         owner = function.__self__
         if isinstance(owner, Parameter):
             return self.of_parameter(owner, function.__name__, args, kwargs)
+        if isinstance(owner, np.random.RandomState | random.Random):
+            self.fail("a global random generator: hold a np.random.Generator, np.random.default_rng(seed)")
         if isinstance(owner, np.random.Generator):
             return self.of_array(Method(self.constant(owner, "rng"), function.__name__), args, kwargs)
         if isinstance(function, MethodType) and isinstance(function.__func__, FunctionType):
@@ -78,6 +81,8 @@ class Calls(Branches):
         if function.__module__.startswith("numpy.") or not (ours or expressions((args, kwargs))):
             return self.native(function, *args, **kwargs)
         plain = plain_form(function)
+        if isinstance(plain, FunctionType):
+            return self.enter(plain, args, kwargs)
         return self.call(plain, args, kwargs) if plain else self.of_helper(function, args, kwargs)
 
     def of_builtin(self, function: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
@@ -97,6 +102,8 @@ class Calls(Branches):
         if function in GOING_OVER:
             parts = [self.items(p, "the loop") if isinstance(p, Expression) else p for p in args]
             return function(*parts, **kwargs)
+        if function in (str, repr, format) and not self.complains:
+            args = self.settled(args, "the text")
         if function not in ASKED and expressions((args, kwargs)):
             known = getattr(function, "__qualname__", repr(function))
             module = getattr(function, "__module__", None) or type(function).__name__

@@ -77,7 +77,7 @@ def _target_line(model: Layer, loss: Loss, scope: dict[str, Any], cast: str) -> 
             tried.append(error)
         else:
             return f"y = {right}"
-    raise tried[0]
+    raise tried[-1]
 
 
 def embedded(arrays: dict[str, Any]) -> list[str]:
@@ -94,9 +94,14 @@ def _said(name: str, array: Any) -> list[str]:
             f"{name}.bit_generator.state = {_plain(state)!r}",
         ]
     kind = f"np.{array.dtype.name}" if array.dtype.kind != "b" else "np.bool_"
+    if array.size == 0:
+        return [f"{name} = np.zeros({array.shape}, {kind})"]
     if array.size <= READABLE and np.isfinite(array).all():
-        default = array.dtype in (np.dtype(np.float64), np.dtype(np.int64), np.dtype(bool)) and array.size
-        return [f"{name} = np.array({array.tolist()!r}{'' if default else f', {kind}'})"]
+        default = array.dtype in (np.dtype(np.float64), np.dtype(np.int64), np.dtype(bool))
+        end = ")" if default else f", {kind})"
+        if array.ndim < 2:
+            return [f"{name} = np.array({array.tolist()!r}{end}"]
+        return [f"{name} = np.array([", *(f"    {row.tolist()!r}," for row in array), f"]{end}"]
     digits = np.ascontiguousarray(array).tobytes().hex()
     rows = [f"    {digits[i : i + ROW]}" for i in range(0, len(digits), ROW)]
     return [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from abc import abstractmethod
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,9 @@ from minitorch_np.study.unroll.values import Expression, example
 
 class Displays(Evaluator):
     """Values of syntax trees that have several parts."""
+
+    @abstractmethod
+    def assign(self, target: ast.expr, value: Any) -> None: ...
 
     def _tuple(self, node: ast.Tuple) -> Any:
         return tuple(self._parts(node.elts))
@@ -54,7 +58,8 @@ class Displays(Evaluator):
         return "".join(str(self.evaluate(part)) for part in node.values)
 
     def _formattedvalue(self, node: ast.FormattedValue) -> str:
-        value = example(self.evaluate(node.value))
+        value = self.evaluate(node.value)
+        value = example(value) if self.complains else self.settled(value, "the text")
         if node.conversion != -1:  # !r, !s
             value = repr(value) if node.conversion == ord("r") else str(value)
         return format(value, self.evaluate(node.format_spec) if node.format_spec else "")
@@ -115,7 +120,7 @@ class Displays(Evaluator):
         elif isinstance(target, ast.Tuple | ast.List):
             self._spread(target.elts, self.items(value, "what is unpacked"))
         else:
-            self.fail(f"`{ast.unparse(target)}` is no name to give a value to")
+            self.assign(target, value)
 
     def _spread(self, targets: list[ast.expr], items: list[Any]) -> None:
         stars = [i for i, target in enumerate(targets) if isinstance(target, ast.Starred)]

@@ -108,6 +108,7 @@ class Executor(Assignments):
         return self.run([*statement.body, *statement.orelse, *statement.finalbody])
 
     def _run_raise(self, statement: ast.Raise) -> None:
+        self.complains = True
         error = example(self.evaluate(statement.exc)) if statement.exc else RuntimeError("raise")
         error = error() if isinstance(error, type) else error
         error.add_note(f"({self.frame.file} line {statement.lineno})")

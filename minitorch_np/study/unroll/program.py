@@ -42,11 +42,12 @@ class Written(NamedTuple):
 
     def program(self, lines: list[str]) -> Program:
         """With the lines that make the arrays."""
-        call = f"train({', '.join(self.arrays)})"
-        main = [*lines, f'print(*enumerate({call}), sep="\\n")']
-        inside = [
-            f"    {line}" if i == 0 or not _continues(main[i - 1]) else line for i, line in enumerate(main)
+        main = [
+            *lines,
+            f"for step, loss in enumerate(train({', '.join(self.arrays)})):",
+            "    print(step, loss)",
         ]
+        inside = [f"    {line}" for line in main]
         text = "\n".join([*self.head, "", "", 'if __name__ == "__main__":', *inside, ""])
         return Program(text, self.arrays, self.places)
 
@@ -159,13 +160,6 @@ def _wrapped(opening: str, parts: list[str], closing: str) -> list[str]:
         return [line]
     rows = textwrap.wrap(", ".join(parts) + ",", 104, break_long_words=False)
     return [opening, *(f"    {row}" for row in rows), closing]
-
-
-def _continues(line: str) -> bool:
-    """Whether a line stands inside a string over several lines."""
-    return line.endswith('fromhex("""') or (
-        line.startswith("    ") and set(line.strip()) <= set("0123456789abcdef")
-    )
 
 
 def _all_names(variables: dict[str, Variable]) -> set[str]:

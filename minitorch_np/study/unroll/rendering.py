@@ -34,7 +34,7 @@ def rendered(statements: list[ast.stmt], indent: int = 0) -> list[str]:
     for statement in statements:
         head, blocks = _parts(statement)
         said = [part for part in (getattr(statement, "shape", ""), getattr(statement, "comment", "")) if part]
-        lines += _line(head, ": ".join(said), indent)
+        lines += _line(head, ", ".join(said), indent)
         for keyword, block in blocks:
             lines += [f"{' ' * indent}{keyword}"] if keyword else []
             lines += rendered(block, indent + 4)
@@ -78,9 +78,9 @@ def _line(code: str, comment: str, indent: int) -> list[str]:
         return [margin + line for line in code.splitlines()]
     if comment and len(code) + len(comment) + indent + 4 <= WIDTH:
         return [f"{margin}{code}  # {comment}"]
-    shape, _, rest = comment.partition(": ")
-    if rest:
-        return [f"{margin}# {rest}", *_line(code, shape, indent)]
+    shape, bracket, rest = comment.partition("), ")
+    if rest and comment.startswith("("):
+        return [f"{margin}# {rest}", *_line(code, shape + bracket[:1], indent)]
     lines = [margin + line for line in _broken(code, WIDTH - indent)]
     return [f"{margin}# {comment}", *lines] if comment else lines
 

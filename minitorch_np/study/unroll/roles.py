@@ -22,14 +22,14 @@ class Roles:
 
     def __init__(self, model: Layer) -> None:
         self.places = {id(layer): (name, repr(layer)) for name, layer in model.named_layers()}
-        self.classes = {id(layer): type(layer).__name__ for _, layer in model.named_layers()}
+        self.kinds = {id(layer): _kind(layer) for _, layer in model.named_layers()}
         self.matrices = {
             id(layer)
             for _, layer in model.named_layers()
             if any(len(p.shape) > 1 for p in vars(layer).values() if hasattr(p, "has_grad"))
         }
         self.outputs: list[tuple[Variable, Layer, Variable | None]] = []
-        self.taken = {"x", "y", "losses", "step", "steps", "learning_rate", "rng", "train", "np"}
+        self.taken = {"x", "y", "losses", "step", "steps", "learning_rate", "train", "np"}
         self.parameters = self._parameter_names(model)
 
     def place(self, layer: Layer, what: str) -> Place:
@@ -61,9 +61,7 @@ class Roles:
             elif variable in fresh:
                 variable.name = self.unique("h" if len(fresh) == 1 else f"h{next(numbers)}")
             else:
-                variable.name = self.unique(
-                    f"{source.name if source else 'x'}_{_snake(self.classes[id(layer)])}"
-                )
+                variable.name = self.unique(f"{source.name if source else 'x'}_{self.kinds[id(layer)]}")
 
     def _is_fresh(self, variable: Variable, layer: Layer, source: Variable | None) -> bool:
         return source is None or id(layer) in self.matrices or variable.value.shape != source.value.shape
@@ -88,6 +86,7 @@ def _own(layer: object) -> list[tuple[str, object]]:
     return [(name, value) for name, value in vars(layer).items() if hasattr(value, "has_grad")]
 
 
-def _snake(name: str) -> str:
-    """leaky_relu of LeakyReLU, relu of ReLU."""
+def _kind(layer: object) -> str:
+    """leaky_relu of LeakyReLU, relu of ReLU, sin of an activation made of np.sin."""
+    name = re.sub(r"\W", "", getattr(layer, "called", type(layer).__name__))
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])", "_", name).lower().strip("_")

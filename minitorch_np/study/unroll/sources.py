@@ -42,6 +42,7 @@ def source_of(function: FunctionType) -> Source:
     found = [node for node in _definitions(text) if _begins(node, code)]
     if len(found) > 1:
         found = [node for node in found if isinstance(node, ast.Lambda) and _holds(node, code)]
+        found = found[-1:]  # the innermost
     if len(found) != 1:
         raise SourceError(f"the source of {function.__qualname__} is not what {code.co_filename} says now")
     return Source(found[0], _comments(text), code.co_filename)

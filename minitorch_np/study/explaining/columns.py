@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minitorch_np.layers.activation import Activation
-from minitorch_np.study import docstrings
-from minitorch_np.study.axes import axes_text
-from minitorch_np.study.boxes import Box, Column
-from minitorch_np.study.formulas import backward_formulas, loss_formulas, order_of, split_formula
+from minitorch_np.study.explaining import docstrings
+from minitorch_np.study.explaining.axes import axes_text
+from minitorch_np.study.explaining.boxes import Box, Column
+from minitorch_np.study.explaining.formulas import backward_formulas, loss_formulas, order_of, split_formula
 
 if TYPE_CHECKING:
     from minitorch_np.losses.loss import Loss
-    from minitorch_np.study.axes import Named
-    from minitorch_np.study.chain import Chain, Kept, Step
+    from minitorch_np.study.explaining.axes import Named
+    from minitorch_np.study.explaining.chain import Chain, Kept, Step
 
 LONGEST = 34  # letters of a formula that still fits below a box
 

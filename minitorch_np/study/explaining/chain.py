@@ -14,9 +14,9 @@ import numpy as np
 
 from minitorch_np.layer import Layer
 from minitorch_np.layers.activation import Activation
-from minitorch_np.study import axes, docstrings
-from minitorch_np.study.axes import Axes, Named
-from minitorch_np.study.passage import Passage, Run
+from minitorch_np.study.explaining import axes, docstrings
+from minitorch_np.study.explaining.axes import Axes, Named
+from minitorch_np.study.explaining.passage import Passage, Run
 
 if TYPE_CHECKING:
     from minitorch_np.arrays import Array

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from minitorch_np.study.axes import Named
+    from minitorch_np.study.explaining.axes import Named
 
 LABEL = 15  # columns of what stands before a list
 WIDEST = 44  # columns that formulas get at most, before the shapes

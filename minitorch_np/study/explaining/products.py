@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from minitorch_np.study.axes import Axes, Named, axes_text
+from minitorch_np.study.explaining.axes import Axes, Named, axes_text
 
 
 class Order(NamedTuple):

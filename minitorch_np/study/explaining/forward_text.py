@@ -5,17 +5,17 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING
 
-from minitorch_np.study import docstrings
-from minitorch_np.study.axes import axes_text
-from minitorch_np.study.formulas import loss_formulas, order_of, split_formula
+from minitorch_np.study.explaining import docstrings
+from minitorch_np.study.explaining.axes import axes_text
+from minitorch_np.study.explaining.formulas import loss_formulas, order_of, split_formula
 from minitorch_np.study.table import bytes_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from minitorch_np.losses.loss import Loss
-    from minitorch_np.study.chain import Chain, Kept, Step
-    from minitorch_np.study.page import Page
+    from minitorch_np.study.explaining.chain import Chain, Kept, Step
+    from minitorch_np.study.explaining.page import Page
 
 
 def write(page: Page, chain: Chain, numbers: bool) -> None:

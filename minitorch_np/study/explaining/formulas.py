@@ -7,13 +7,13 @@ import re
 from typing import TYPE_CHECKING
 
 from minitorch_np.layers.activation import Activation
-from minitorch_np.study import docstrings
-from minitorch_np.study.products import Order
+from minitorch_np.study.explaining import docstrings
+from minitorch_np.study.explaining.products import Order
 
 if TYPE_CHECKING:
     from minitorch_np.losses.loss import Loss
-    from minitorch_np.study.chain import Chain, Step
-    from minitorch_np.study.docstrings import Equation
+    from minitorch_np.study.explaining.chain import Chain, Step
+    from minitorch_np.study.explaining.docstrings import Equation
 
 
 def backward_formulas(layer: object) -> str:

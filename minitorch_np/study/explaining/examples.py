@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minitorch_np.study.axes import Named
-from minitorch_np.study.products import Order
+from minitorch_np.study.explaining.axes import Named
+from minitorch_np.study.explaining.products import Order
 
 if TYPE_CHECKING:
     from minitorch_np.arrays import Array

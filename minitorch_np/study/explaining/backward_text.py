@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minitorch_np.layers.activation import Activation
-from minitorch_np.study import docstrings, examples, products
-from minitorch_np.study.axes import axes_text
-from minitorch_np.study.formulas import (
+from minitorch_np.study.explaining import docstrings, examples, products
+from minitorch_np.study.explaining.axes import axes_text
+from minitorch_np.study.explaining.formulas import (
     backward_formulas,
     equation_text,
     loss_formulas,
@@ -17,14 +17,14 @@ from minitorch_np.study.formulas import (
     order_of,
     split_formula,
 )
-from minitorch_np.study.page import Page, listed
+from minitorch_np.study.explaining.page import Page, listed
 
 if TYPE_CHECKING:
     from minitorch_np.arrays import Array
-    from minitorch_np.study.axes import Named
-    from minitorch_np.study.chain import Chain, Step
-    from minitorch_np.study.docstrings import Equation
-    from minitorch_np.study.products import Order
+    from minitorch_np.study.explaining.axes import Named
+    from minitorch_np.study.explaining.chain import Chain, Step
+    from minitorch_np.study.explaining.docstrings import Equation
+    from minitorch_np.study.explaining.products import Order
 
 
 def write(page: Page, chain: Chain, numbers: bool) -> None:
