@@ -20,7 +20,11 @@ from minitorch_np.losses.loss import Loss
 from minitorch_np.optimizers.optimizer import Optimizer
 from minitorch_np.parameter import Parameter
 
-TUTORIAL = "Linear(1000, 100, bias=False), ReLU(), Linear(100, 10, bias=False)"
+TUTORIAL = (
+    "Linear(1000, 100, bias=False, init='standard_normal'), ReLU(), "
+    "Linear(100, 10, bias=False, init='standard_normal')"
+)
+EXAMPLE = "Linear(64, 32), ReLU(), Linear(32, 10)"
 FILE = re.compile(r"([^\s,:(\[{]+\.py):(\w+)")
 
 
@@ -41,7 +45,7 @@ def network(text: str, *, seed: int = 0) -> Sequential:
     except (SyntaxError, ValueError):
         body = None
     if not isinstance(body, ast.List) or not body.elts:
-        raise ValueError(f"expected layers such as {TUTORIAL}, got {text!r}")
+        raise ValueError(f"expected layers such as {EXAMPLE}, got {text!r}")
     rng = np.random.default_rng(seed)
     layers = [_layer(node, files, rng) for node in body.elts]
     return layers[0] if len(layers) == 1 and isinstance(layers[0], Sequential) else Sequential(layers)

@@ -85,6 +85,7 @@ class _OfFunctions(Activation):
             raise TypeError(f"Activation.of expects a derivative of x, or of x and y, got {derivative!r}")
         self._function, self._derivative, self._name = function, derivative, name
         self._takes_y = _takes_two(derivative)
+        self.called = name or getattr(function, "__name__", "function")
 
     def function(self, x: Array) -> Array:
         return self._function(x)

@@ -81,12 +81,12 @@ class Linear(Layer):
         dy, x, x_shape = self.kept(dy)
         if dy.ndim != 2:
             dy = dy.reshape(-1, self.out_features)
-        self.weight.accumulate(product, x.T, dy)  # transposed, so that the inner axis is the batch: its sum
+        self.weight.accumulate(product, x.T, dy)  # transposed: the product sums over the batch
         if self.bias is not None:
-            self.bias.accumulate(sum_rows, dy)  # all samples have the same bias: they add up
+            self.bias.accumulate(sum_rows, dy)  # all samples share the bias: their gradients add up
         if not input_grad:
             return None
-        dx = dy.dot(self.weight.data.T)  # transposed, from the outputs back to the inputs
+        dx = dy.dot(self.weight.data.T)  # transposed: from the outputs back to the inputs
         return dx if len(x_shape) == 2 else dx.reshape(x_shape)
 
     def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:

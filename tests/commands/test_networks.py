@@ -50,7 +50,7 @@ def test_layers_from_a_file(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "expected layers such as Linear(1000, 100, bias=False), ReLU()"),
+        ("", "expected layers such as Linear(64, 32), ReLU()"),
         ("Linear(3", "expected layers such as"),
         ("Linear(3, 2) + ReLU()", "expected a name, or a call with literal arguments"),
         ("Linear(3, two())", "expected a name, or a call with literal arguments"),

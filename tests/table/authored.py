@@ -1,0 +1,157 @@
+"""Layers and activations as a reader writes them, without a thought for what may come of their source."""
+
+import numpy as np
+
+import minitorch_np as mt
+from minitorch_np import Activation, Layer, Parameter
+from minitorch_np.numerics import sigmoid
+
+
+class Swish(Activation):
+    """y = x·σ(β x), as in the README but with an option."""
+
+    def __init__(self, beta=1.0):
+        self.beta = beta
+
+    def function(self, x):
+        return x / (1 + np.exp(-self.beta * x))
+
+    def derivative(self, x, y):
+        s = 1 / (1 + np.exp(-self.beta * x))
+        return s + self.beta * y * (1 - s)
+
+
+def hat(x, width=2.0):
+    inside = np.abs(x) < width
+    return np.where(inside, width - np.abs(x), 0)
+
+
+class Hat(Activation):
+    def function(self, x):
+        return hat(x, width=1.5)
+
+    def derivative(self, x, y):
+        return np.where(y > 0, -np.sign(x), 0).astype(x.dtype)
+
+
+class Series(Activation):
+    """A Taylor series of the sine, in a loop over its coefficients."""
+
+    coefficients = (1, -1 / 6, 1 / 120)
+
+    def function(self, x):
+        return sum(c * x ** (2 * i + 1) for i, c in enumerate(self.coefficients))
+
+    def derivative(self, x, y):
+        slope = np.zeros_like(x)
+        for i, c in enumerate(self.coefficients):
+            slope += c * (2 * i + 1) * x ** (2 * i)
+        return slope
+
+
+class Jumpy(Activation):
+    """Another slope where the batch is large: a branch on numbers that stays in the program."""
+
+    def function(self, x):
+        slope = 2.0
+        if np.abs(x).max() > 1:
+            slope = slope - 1.5
+        return slope * x
+
+    def derivative(self, x, y):
+        if np.abs(x).max() > 1:
+            return np.full_like(x, 0.5)
+        return np.full_like(x, 2.0)
+
+
+class Gated(Layer):
+    """Keeps things in attributes instead of using keep and kept; without input_grad."""
+
+    def __init__(self, size):
+        self.scale = Parameter(np.linspace(0.5, 1.5, size))
+        self.shift = Parameter(np.zeros(size))
+
+    def forward(self, x):
+        self.x, self.gate = x, sigmoid(x)
+        return x * self.gate * self.scale.data + self.shift.data
+
+    def backward(self, dy):
+        x, gate = self.x, self.gate
+        self.shift.add_grad(dy.sum(axis=0))
+        self.scale.grad = (dy * x * gate).sum(axis=0)
+
+        def slope(g):
+            return g + x * g * (1 - g)
+
+        return dy * self.scale.data * slope(gate)
+
+
+class Dropout(Layer):
+    """Draws a mask at every forward, from a generator of its own."""
+
+    def __init__(self, p=0.5, rng=0):
+        self.p = p
+        self.rng = np.random.default_rng(rng)
+
+    def forward(self, x):
+        if not self.training:
+            self.mask = None
+            return x
+        self.mask = (self.rng.random(x.shape) >= self.p) / (1 - self.p)
+        return x * self.mask.astype(x.dtype)
+
+    def backward(self, dy):
+        return dy if self.mask is None else dy * self.mask.astype(dy.dtype)
+
+
+class Centre(Layer):
+    """Subtracts a running mean: a state that goes from step to step, in a new array each time."""
+
+    def __init__(self, size):
+        self.mean = np.zeros(size)
+
+    def forward(self, x):
+        self.mean = 0.9 * self.mean + 0.1 * x.mean(axis=0)
+        return x - self.mean
+
+    def backward(self, dy):
+        return dy - 0.1 * dy.sum(axis=0) / len(dy)
+
+
+class Residual(Layer):
+    """y = x + f(x), a container with arithmetic of its own."""
+
+    def __init__(self, inner):
+        self.inner = inner
+
+    def forward(self, x):
+        return x + self.inner(x)
+
+    def backward(self, dy):
+        return dy + self.inner.backward(dy, True)
+
+
+class Halved(mt.Linear):
+    """Does something to what it inherits."""
+
+    def backward(self, dy, input_grad=True):
+        dx = super().backward(dy, input_grad)
+        self.weight.grad /= 2
+        self.bias.grad *= 0.5
+        return dx
+
+
+class Lion(mt.Optimizer):
+    """An optimizer of a reader's own (Chen et al. 2023)."""
+
+    states = ("exp_avg",)
+
+    def __init__(self, params, lr=1e-2, betas=(0.9, 0.99)):
+        super().__init__(params, lr=lr, betas=betas)
+
+    def update(self, blocks, step, *, lr, betas):
+        for w, g, state in blocks:
+            m = state["exp_avg"]
+            w -= lr * np.sign(betas[0] * m + (1 - betas[0]) * g)
+            m *= betas[1]
+            m += (1 - betas[1]) * g
