@@ -353,6 +353,12 @@ def test_what_is_kept_is_what_forward_put_there():
 
 
 def test_a_network_that_computes_otherwise_than_a_sequential_is_one_layer():
+    class Shifted(mt.Sequential):
+        """y = f(x) + 1."""
+
+        def forward(self, x):
+            return super().forward(x) + 1
+
     class Scaled(mt.Sequential):
         """y = 2 f(x)."""
 
@@ -365,6 +371,7 @@ def test_a_network_that_computes_otherwise_than_a_sequential_is_one_layer():
     text = flat(explain(mt.Sequential(Scaled(mt.Linear(4, 3, rng=0)), mt.Tanh()), sample((5, 4))))
     assert "h = 2 f(x)" in text
     assert "learns 0.weight (4, 3)" in text
+    assert "y_pred = f(x) + 1" in flat(explain(Shifted(mt.Linear(4, 3, rng=0)), sample((5, 4))))
 
 
 def test_activations_of_two_functions_and_containers_of_ones_own():

@@ -83,5 +83,8 @@ def _box(array: Named, note: str = "") -> Box:
 
 
 def _kept(kept: Sequence[Kept]) -> list[str]:
-    names = [one.name or "an array" for one in kept]
-    return ["keeps", *dict.fromkeys(names)] if names else []
+    names = list(dict.fromkeys(one.name for one in kept if one.name))
+    unnamed = sum(not one.name for one in kept)
+    if unnamed:
+        names.append("an array" if unnamed == 1 else f"{unnamed} arrays")
+    return ["keeps", *names] if names else []
