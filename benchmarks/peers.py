@@ -60,8 +60,8 @@ def handwritten(work: Workload) -> Run:
     return lambda steps: tutorial.handwritten(x, y, *weights, steps, LR)
 
 
-def minitorch_np(work: Workload) -> Run:
-    """This framework."""
+def layered(work: Workload) -> tuple[Any, ...]:
+    """The network in layers, its loss and optimizer, and the data."""
     import minitorch_np as mt
 
     x, y, weights, biases = arrays(work)
@@ -75,6 +75,12 @@ def minitorch_np(work: Workload) -> Run:
     model, loss = mt.Sequential(layers[:-1]), getattr(mt, work.loss)()
     options = {"momentum": work.momentum} if work.momentum else {}
     optimizer = getattr(mt, work.optimizer)(model.parameters(), lr=LR, **options)
+    return model, loss, optimizer, x, y
+
+
+def minitorch_np(work: Workload) -> Run:
+    """This framework."""
+    model, loss, optimizer, x, y = layered(work)
 
     def run(steps: int) -> None:
         losses = []
@@ -84,6 +90,15 @@ def minitorch_np(work: Workload) -> Run:
             optimizer.step()
 
     return run
+
+
+def written_out(work: Workload) -> Run:
+    """The program that is derived from the layers."""
+    from minitorch_np.study.handwritten import write
+
+    program = write(*layered(work))
+    train, arrays_ = program.train(), program.arrays.values()
+    return lambda steps: train(*arrays_, steps=steps)
 
 
 def floor(work: Workload) -> Run:
