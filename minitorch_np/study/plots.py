@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from minitorch_np.files import check_writable, replaced
 
@@ -129,12 +130,16 @@ def draw_comparison(
     below.bar(range(len(ulps)), [float(count) for count in ulps], color=COLORS[5])
     if any(ulps):
         below.set_yscale("symlog", linthresh=1)
+        decades = np.unique(np.linspace(0, np.log10(float(max(ulps))), 4).astype(int))
+        below.set_yticks([0, *10.0**decades])
+        below.minorticks_off()
     else:
         below.text(0.5, 0.5, "the same bits in every step", transform=below.transAxes, ha="center", va="center")
         below.set_yticks([0])
     below.set_ylim(bottom=0)
     below.set_xlabel("train num")
     below.set_ylabel("ULPs apart")
+    below.xaxis.set_major_locator(MaxNLocator(integer=True))
     for axes in (above, below):
         axes.spines[["top", "right"]].set_visible(False)
     return figure

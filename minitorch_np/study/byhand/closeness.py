@@ -14,8 +14,12 @@ ROUNDINGS = 4096  # of the largest element: a sum over thousands of products, in
 
 def rounding(right: Array) -> float:
     """How far rounding alone can take an array: some thousand eps of its largest element."""
-    finite = right[np.isfinite(right)] if right.ndim else np.atleast_1d(right)
-    return ROUNDINGS * float(np.finfo(right.dtype).eps) * float(np.abs(finite).max(initial=0))
+    return ROUNDINGS * float(np.finfo(right.dtype).eps) * largest(right)
+
+
+def largest(a: Array) -> float:
+    """The largest magnitude among the finite elements."""
+    return float(np.abs(np.where(np.isfinite(a), a, 0)).max(initial=0))
 
 
 def close(got: Array, right: Array, allowed: float | None = None) -> bool:

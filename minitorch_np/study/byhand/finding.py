@@ -10,12 +10,14 @@ from minitorch_np.study.places import Place
 
 def described(place: Place) -> str:
     """`the gradient of the input of layer 1, ReLU()`."""
+    if place.what.startswith("on the way"):
+        return f"{place.what} of {f'layer {place.layer}' if place.layer else place.repr}"
     if not place.layer:
         return (
             f"the loss, {place.repr}" if place.what == "loss" else f"the gradient that {place.repr} starts with"
         )
     what = place.what.replace("gradient of ", "gradient of the ")
-    return f"the {what} of layer {place.layer}, {place.repr}".replace("the on the way", "on the way")
+    return f"the {what} of layer {place.layer}, {place.repr}"
 
 
 class Finding(NamedTuple):
@@ -37,6 +39,7 @@ class Finding(NamedTuple):
     is_rounding: bool
     suspect: str
     write: tuple[str, ...]
+    is_conversion: bool = False  # to another precision
 
     def where(self) -> str:
         """`step 0, line 24, grad_h at [0, 3]: 1.5 where 0.0 belongs, 46 ULPs apart`."""

@@ -59,6 +59,7 @@ class Recorder:
 
     def begin(self, scope: dict[str, Any]) -> None:
         """A step begins."""
+        del self.before[len(self.events) :]  # what was left when a loop over batches had ended
         self._snapshot(scope)
         if len(self.events) == self.steps:
             raise Enough

@@ -115,7 +115,8 @@ def _run(
         except SystemExit as error:
             return _mishap(source, program, error, "the program ended itself with sys.exit")
         except Exception as error:
-            return _mishap(source, program, error, f"{type(error).__name__}: {error}{_hint(error)}")
+            what = f"{type(error).__name__}: {error}{_hint(error)}".removesuffix(": ")
+            return _mishap(source, program, error, what)
     return None
 
 

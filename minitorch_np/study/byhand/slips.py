@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from minitorch_np.study.byhand.closeness import close
-from minitorch_np.study.byhand.reference import Reference
-from minitorch_np.study.evidence import Evidence, alike
-from minitorch_np.study.suspects import suspect
+from minitorch_np.study.evidence import alike
 
 if TYPE_CHECKING:
     from minitorch_np.arrays import Array
@@ -126,6 +124,19 @@ def update_scaled(case: Case) -> str | None:
     )
 
 
+def momentum(case: Case) -> str | None:
+    """A part of the step before in this one."""
+    earlier = case.earlier.get(case.name)
+    if case.weight_before is None or earlier is None:
+        return None
+    last, extra = case.weight_before - earlier, case.got - case.right
+    size = float(np.square(last).sum())
+    factor = float((extra * last).sum()) / size if size > 0 and np.isfinite(extra).all() else 0.0
+    if not 0 < factor < 1 or not alike(extra, factor * last):
+        return None
+    return f"its step has {factor:.4g} of the step before in it: momentum, which this optimizer has not"
+
+
 def stale(case: Case) -> str | None:
     """The array of the step before."""
     if not same(case, case.earlier.get(case.name)):
@@ -172,6 +183,7 @@ def swapped(case: Case) -> str | None:
 SLIPS = (
     not_updated,
     update_scaled,
+    momentum,
     stale,
     another_time,
     swapped_as_shown,
@@ -179,30 +191,3 @@ SLIPS = (
     swapped,
     accumulated,
 )
-
-
-def explanation(case: Case, reference: Reference, dy: str) -> str:
-    """The first slip that explains the array, or else the doctor's first suspect, given the name of dy."""
-    for explains in SLIPS:
-        if (text := explains(case)) is not None:
-            return text
-    if case.weight_before is not None:
-        return "no usual mistake fits"
-    return suspect(evidence(case, reference, dy)).replace("no usual suspect fits", "no usual mistake fits")
-
-
-def evidence(case: Case, reference: Reference, dy: str) -> Evidence:
-    """A wrong array as the doctor wants to see it: with x, y and dy of the layer that makes it."""
-    upstream = case.used.get(dy, np.zeros_like(case.right))
-    weight = reference.weight_of(case.name)
-    plain = [a for n, a in case.used.items() if n not in reference.weights and not reference.is_gradient(n)]
-    y = case.others.get(dy.removeprefix("grad_"), case.right)  # dy is the gradient of it
-
-    def right_for(other: Array) -> Array:
-        made = case.made_with({dy: other}) if dy else None
-        return np.zeros_like(case.right) if made is None else made
-
-    weights = tuple(a for n, a in case.used.items() if n in reference.weights)
-    name = reference.place(weight).what if weight else "x"
-    x = plain[0] if plain else y
-    return Evidence(name, case.got, case.right, x, y, upstream, right_for, None, weights)

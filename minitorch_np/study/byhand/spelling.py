@@ -21,6 +21,7 @@ SYNONYMS = {
     "hrelu": "a",
 }
 LOSSES = re.compile(r"loss|cost|err|mse|sse|objective|^j$|\[-1\]|\[step\]")
+TARGETS = ("y", "t", "target", "targets", "labels", "ytrain")
 RATES = ("learning_rate", "lr", "alpha", "eta", "rate", "step_size", "learningrate", "l_rate")
 STEPS = (
     *("steps", "n_steps", "num_steps", "epochs", "n_epochs", "num_epochs", "iterations", "n_iterations"),

@@ -1,0 +1,42 @@
+"""Why an array is wrong: a slip of the program's, or else a suspect of the gradient doctor's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from minitorch_np.study.byhand.reference import Reference
+from minitorch_np.study.byhand.slips import SLIPS, Case
+from minitorch_np.study.evidence import Evidence
+from minitorch_np.study.suspects import suspect
+
+if TYPE_CHECKING:
+    from minitorch_np.arrays import Array
+
+
+def explanation(case: Case, reference: Reference, dy: str) -> str:
+    """The first slip that explains the array, or else the doctor's first suspect, given the name of dy."""
+    for explains in SLIPS:
+        if (text := explains(case)) is not None:
+            return text
+    if case.weight_before is not None:
+        return "no usual mistake fits"
+    return suspect(evidence(case, reference, dy)).replace("no usual suspect fits", "no usual mistake fits")
+
+
+def evidence(case: Case, reference: Reference, dy: str) -> Evidence:
+    """A wrong array as the doctor wants to see it: with x, y and dy of the layer that makes it."""
+    upstream = case.used.get(dy, np.zeros_like(case.right))
+    weight = reference.weight_of(case.name)
+    plain = [a for n, a in case.used.items() if n not in reference.weights and not reference.is_gradient(n)]
+    y = case.others.get(dy.removeprefix("grad_"), case.right)  # dy is the gradient of it
+
+    def right_for(other: Array) -> Array:
+        made = case.made_with({dy: other}) if dy else None
+        return np.zeros_like(case.right) if made is None else made
+
+    weights = tuple(a for n, a in case.used.items() if n in reference.weights)
+    name = reference.place(weight).what if weight else "x"
+    x = plain[0] if plain else y
+    return Evidence(name, case.got, case.right, x, y, upstream, right_for, None, weights)

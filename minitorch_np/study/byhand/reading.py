@@ -1,0 +1,171 @@
+"""A network read off the arrays of a program: how wide it is, what stands between, what it minimises."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from minitorch_np.layer import Layer
+from minitorch_np.layers.containers import Sequential
+from minitorch_np.layers.elu import ELU
+from minitorch_np.layers.linear import Linear
+from minitorch_np.layers.piecewise import LeakyReLU, ReLU
+from minitorch_np.layers.sigmoids import Sigmoid, Tanh
+from minitorch_np.losses.binary import BCELoss, BCEWithLogitsLoss
+from minitorch_np.losses.classification import CrossEntropyLoss
+from minitorch_np.losses.loss import Loss
+from minitorch_np.losses.regression import L1Loss, MSELoss, SquaredLoss
+from minitorch_np.study.byhand.chains import bias_of, chain_of
+from minitorch_np.study.byhand.closeness import close, fitted
+from minitorch_np.study.byhand.recording import Recording
+from minitorch_np.study.byhand.roles import weights_of
+from minitorch_np.study.byhand.spelling import TARGETS, canonical, is_rate
+
+if TYPE_CHECKING:
+    from minitorch_np.arrays import Array
+
+ACTIVATIONS = (ReLU, Tanh, Sigmoid, LeakyReLU, ELU)
+LOSSES = (SquaredLoss, MSELoss, CrossEntropyLoss, BCELoss, BCEWithLogitsLoss, L1Loss)
+
+
+class Reading(NamedTuple):
+    """The network with the program's weights in it, what it is trained on, and which variables these are."""
+
+    model: Sequential
+    loss: Loss
+    x: Array
+    y: Array
+    said: str
+
+
+def read(recording: Recording, activation: Layer | None = None, loss: Loss | None = None) -> Reading:
+    """The network of a program: x (N, d0), weights (d0, d1), (d1, d2), …, biases that fit, y (N, dk).
+
+    Between the layers stands `activation`, or else the first of the usual ones that makes an array
+    which the program has, or else ReLU; after the last one of them only where it makes such an array.
+    The loss is `loss`, or else the first whose value or gradient the program has, or else SquaredLoss.
+    Raises ValueError where no arrays make such a chain.
+    """
+    start = recording.before[0]
+    chain = chain_of(recording)
+    x, y = _floats(start[chain.x]), start[chain.y]
+    made = [event.value for event in recording.events[0]]
+    dtypes = {str(_floats(start[name]).dtype) for name in chain.weights}
+    if len(dtypes) > 1 or not dtypes <= {"float64", "float32"}:
+        said = ", ".join(f"{name} {start[name].dtype}" for name in chain.weights)
+        raise ValueError(f"the weights should all be float64 or all float32, got {said}")
+    layers: list[Layer] = []
+    out = x
+    for i, name in enumerate(chain.weights):
+        weight = _floats(start[name])
+        bias = bias_of(recording, chain, i)
+        height, width = weight.shape
+        linear = Linear(height, width, bias is not None, dtype=weight.dtype)
+        linear.weight.data = weight
+        if linear.bias is not None and bias is not None:
+            linear.bias.data = start[bias].reshape(-1)
+        layers.append(linear)
+        out = linear(np.asarray(out, weight.dtype))
+        between = _between(activation, out, made, is_last=i == len(chain.weights) - 1)
+        if between is not None:
+            layers.append(between)
+            out = between(out)
+    if y.ndim == out.ndim - 1 and out.shape[-1] == 1:
+        y = y.reshape(-1, 1)
+    found = loss or _loss(out, y, made)
+    said = f"x is {chain.x} {start[chain.x].shape}, y is {chain.y} {start[chain.y].shape}, the weights are "
+    return Reading(Sequential(layers), found, x, y, said + ", ".join(chain.weights))
+
+
+def read_into(recording: Recording, model: Sequential, loss: Loss | None = None) -> Reading:
+    """The program's weights in a network that is given, and its x and y: what the network and the loss accept.
+
+    Raises ValueError where the program has no array for a weight, or none that can be x and y.
+    """
+    start = recording.before[0]
+    titles = {name: name for name, _ in model.named_parameters()}
+    weights = weights_of(recording, {name: p.data for name, p in model.named_parameters()}, titles)
+    if weights:
+        model.astype(_floats(start[next(iter(weights.values()))]).dtype)
+    for name, parameter in model.named_parameters():
+        parameter.data = start[weights[name]].reshape(parameter.shape)
+    others = [n for n, a in start.items() if a.ndim and n not in weights.values()]
+    for x in sorted(others, key=lambda n: canonical(n) != "x"):
+        for y in sorted((n for n in others if n != x), key=lambda n: canonical(n) not in TARGETS):
+            try:
+                inputs, target = np.asarray(start[x], model.dtype), start[y]
+                out = copy.deepcopy(model)(inputs)
+                target = target.reshape(-1, 1) if target.ndim == 1 and out.shape == (len(target), 1) else target
+                found = loss or _loss(out, target, [event.value for event in recording.events[0]])
+                copy.deepcopy(found)(out, target)
+            except (TypeError, ValueError, IndexError):
+                continue
+            said = f"x is {x} {start[x].shape}, y is {y} {start[y].shape}, the weights are "
+            return Reading(model, found, inputs, target, said + ", ".join(weights.values()))
+    shapes = ", ".join(f"{name} {a.shape}" for name, a in start.items() if a.ndim)
+    raise ValueError(f"{recording.source.name}: no arrays can be x and y of {model!r}; it has {shapes}")
+
+
+def rate_of(recording: Recording, reading: Reading) -> float | None:
+    """The learning rate of the program: the number of a usual name, `learning_rate`, `lr`, ….
+
+    Or else the quotient of a weight's first step and its gradient in the network, where that is the same
+    for all elements. None where there is neither.
+    """
+    named = [value for name, value in recording.scalars().items() if is_rate(name) and value]
+    if named or not recording.steps:
+        return named[0] if named else None
+    model, loss = copy.deepcopy((reading.model, reading.loss))
+    loss(model(reading.x), reading.y)
+    model.backward(loss.backward())
+    before, after = recording.before[:2]
+    for parameter in model.parameters():
+        for name, weight in before.items():
+            value = fitted(weight, parameter.data)
+            if value is None or name not in after or not np.array_equal(value, parameter.data):
+                continue
+            moved, g = value - after[name].reshape(value.shape), parameter.grad
+            rate = float((moved * g).sum() / np.square(g).sum()) if g.any() else 0.0
+            if rate > 0 and np.allclose(moved, rate * g, rtol=1e-6, atol=1e-9 * np.abs(moved).max()):
+                return float(f"{rate:.6g}")
+    return None
+
+
+def _between(given: Layer | None, out: Array, made: Sequence[Array], *, is_last: bool) -> Layer | None:
+    """What follows a Linear: at the end nothing, or what squeezes the output and is in the program."""
+    if given is not None and not is_last:
+        return copy.deepcopy(given)
+    for kind in (Tanh, Sigmoid) if is_last else ACTIVATIONS:
+        wanted = kind()(out)
+        if not np.array_equal(wanted, out) and any(_is(a, wanted) for a in made):
+            return kind()
+    return None if is_last else ReLU()
+
+
+def _loss(out: Array, y: Array, made: Sequence[Array]) -> Loss:
+    """The first loss of which the program has the value, or else the gradient."""
+    fitting: list[tuple[int, Loss]] = []
+    for kind in LOSSES:
+        try:
+            loss = kind()
+            with np.errstate(all="ignore"):
+                value, gradient = loss(out, y), loss.backward()
+        except (TypeError, ValueError):
+            continue
+        score = 2 * any(not a.ndim and _is(a, np.asarray(value)) for a in made)
+        score += any(_is(a, gradient) for a in made)
+        fitting.append((score, loss))
+    best = max(fitting, key=lambda pair: pair[0], default=(0, SquaredLoss()))
+    return best[1] if best[0] else fitting[0][1] if fitting else SquaredLoss()
+
+
+def _is(a: Array, wanted: Array) -> bool:
+    value = fitted(a, wanted) if a.dtype.kind == "f" else None
+    return value is not None and bool(np.isfinite(wanted).all()) and close(value, wanted)
+
+
+def _floats(a: Array) -> Array:
+    return a if a.dtype.kind == "f" else a.astype(np.float64)
