@@ -57,7 +57,7 @@ def zero_where(mask: Array, a: Array) -> Array:
 
 
 def _chosen(mask: Array, a: float, b: float, dtype: np.dtype[Any]) -> Array:
-    return np.where(mask, a, b).astype(dtype)
+    return np.where(mask, a, b).astype(dtype, copy=False)
 
 
 @same_bits_as(_chosen)

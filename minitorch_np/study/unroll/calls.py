@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import functools
-import inspect
 import random
 from abc import abstractmethod
 from types import FunctionType, MethodType, ModuleType
@@ -14,20 +13,16 @@ import numpy as np
 
 from minitorch_np.numerics import plain_form
 from minitorch_np.parameter import Parameter
-from minitorch_np.study.unroll.branches import Branches
-from minitorch_np.study.unroll.emitter import Frame
 from minitorch_np.study.unroll.evaluator import OURS, Closure, Method
-from minitorch_np.study.unroll.executor import Return
-from minitorch_np.study.unroll.sources import Source, SourceError, source_of
+from minitorch_np.study.unroll.functions import Functions
 from minitorch_np.study.unroll.values import Expression, expressions, numpy_name
 
-DEEPEST = 100  # functions within functions
 ASKED = (isinstance, type, getattr, hasattr, callable, id, issubclass)  # the same in every step
 GOING_OVER = (list, tuple, set, zip, enumerate, reversed, iter, sorted, any, all, map, filter, dict)
 WRITTEN = (abs, float, int, bool, max, min, sum, round, pow, complex)
 
 
-class Calls(Branches):
+class Calls(Functions):
     """What happens to a call, by what is called."""
 
     @abstractmethod
@@ -134,6 +129,8 @@ class Calls(Branches):
     def of_array(self, method: Method, args: list[Any], kwargs: dict[str, Any]) -> Any:
         owner = method.owner
         value = self.native(getattr(owner.value, method.name), *args, **kwargs)
+        if value is owner.value and "out" not in kwargs:
+            return owner  # astype to what it is
         made = self.written(ast.Attribute(owner.node, method.name, ast.Load()), value, args, kwargs)
         made.varies |= owner.varies
         if isinstance(owner.value, np.random.Generator):
@@ -167,58 +164,3 @@ class Calls(Branches):
         self.emit(ast.Expr(call), made.comment, effect=True)
         out.varies |= made.varies
         return out
-
-    def enter(self, function: Any, args: list[Any], kwargs: dict[str, Any], label: str = "") -> Any:
-        """Go through a function: its statements are written where the call stands."""
-        try:
-            source = source_of(function)
-        except SourceError as error:
-            self.fail(str(error))
-        cells = dict(zip(function.__code__.co_freevars, _contents(function), strict=True))
-        frame = Frame(label, source.file.rpartition("/")[2], function.__globals__, cells)
-        frame.comments = source.comments
-        return self.through(frame, source.body, inspect.signature(function), args, kwargs)
-
-    def within(self, closure: Closure, args: list[Any], kwargs: dict[str, Any]) -> Any:
-        """Go through a function that was defined on the way."""
-        outer, node = closure.frame, closure.node
-        frame = Frame("", outer.file, outer.globals, {**outer.cells, **outer.locals})
-        frame.comments = outer.comments
-        text = ast.unparse(ast.FunctionDef("f", node.args, [ast.Pass()], [], lineno=0))
-        scope: dict[str, Any] = {}
-        exec(text, outer.globals, scope)
-        body = Source(node, {}, "").body
-        return self.through(frame, body, inspect.signature(scope["f"]), args, kwargs)
-
-    def through(
-        self, frame: Frame, body: list[ast.stmt], signature: inspect.Signature, args: list[Any], kwargs: Any
-    ) -> Any:
-        if len(self.frames) > DEEPEST:
-            self.fail("functions call each other without an end")
-        try:
-            bound = signature.bind(*args, **kwargs)
-        except TypeError as error:
-            self.fail(f"TypeError: {error}")
-        bound.apply_defaults()
-        for key, value in bound.arguments.items():
-            frame.locals[key] = self.all_named(value, key, mine=True)
-            variable = self.variable_of(frame.locals[key])
-            if variable is not None:
-                frame.bound[key] = variable
-        self.frames.append(frame)
-        try:
-            end = self.run(body)
-        finally:
-            self.frames.pop()
-        return end.value if isinstance(end, Return) else None
-
-
-def _contents(function: FunctionType) -> list[Any]:
-    """What the variables of the functions around it hold."""
-    contents = []
-    for cell in function.__closure__ or ():
-        try:
-            contents.append(cell.cell_contents)
-        except ValueError:  # not set yet
-            contents.append(None)
-    return contents

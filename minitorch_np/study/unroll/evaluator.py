@@ -138,11 +138,25 @@ class Evaluator(Emitter):
     def binary(self, op: ast.operator, left: Any, right: Any) -> Any:
         if isinstance(left, Expression) or isinstance(right, Expression):
             value = self.native(OPERATORS[type(op)], left, right)
-            return self.made(ast.BinOp(self.node(left), op, self.node(right)), value, left, right)
+            made = self.made(ast.BinOp(self.node(left), op, self.node(right)), value, left, right)
+            vars(made.node)["keeps"] = self._kept_side(op, left, right, value)
+            return made
         try:
             return OPERATORS[type(op)](left, right)
         except Exception as error:
             self.fail(f"{type(error).__name__}: {error}")
+
+    @staticmethod
+    def _kept_side(op: ast.operator, left: Any, right: Any, value: Any) -> str:
+        """The side that `1 * a`, `a * 1` or `a / 1` is to the bit; "" for any other operation."""
+        sides = {"right": (left, right)} if isinstance(op, ast.Mult) else {}
+        if isinstance(op, ast.Mult | ast.Div):
+            sides["left"] = (right, left)
+        for side, (one, other) in sides.items():
+            same = isinstance(other, Expression) and isinstance(other.value, np.ndarray)
+            if same and type(one) in (int, float) and one == 1 and other.value.dtype == value.dtype:
+                return side
+        return ""
 
     def _unaryop(self, node: ast.UnaryOp) -> Any:
         operand = self.evaluate(node.operand)

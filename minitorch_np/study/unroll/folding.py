@@ -5,45 +5,25 @@ from __future__ import annotations
 import ast
 import copy
 from collections import Counter
-from collections.abc import Iterator
 
 import numpy as np
 
+from minitorch_np.study.unroll.ones import without_ones
 from minitorch_np.study.unroll.values import Variable
+from minitorch_np.study.unroll.walking import blocks_of, every_block, keys_in
 
 LARGE = 12  # operations in a statement, after which nothing more is put into it
 LONG = 6  # and after which an author's own names stay
 OPERATIONS = (ast.BinOp, ast.UnaryOp, ast.Call, ast.Compare, ast.Subscript, ast.IfExp, ast.BoolOp)
 
 
-def keys_in(node: ast.AST, context: type[ast.expr_context] = ast.Load) -> set[str]:
-    """The variables that a piece of program reads, or those that it sets."""
-    return {
-        n.id
-        for n in ast.walk(node)
-        if isinstance(n, ast.Name) and n.id.startswith("$") and isinstance(n.ctx, context)
-    }
-
-
 def fold(statements: list[ast.stmt], variables: dict[str, Variable]) -> list[ast.stmt]:
     """The same program with fewer statements; blocks are changed in place."""
-    statements = copy.deepcopy(statements)
+    statements = without_ones(statements)
     folding = _Folding(statements, variables)
     while folding.once():
         pass
     return statements
-
-
-def blocks_of(statement: ast.stmt) -> list[list[ast.stmt]]:
-    """The blocks inside a statement."""
-    return [block for block in (getattr(statement, "body", []), getattr(statement, "orelse", [])) if block]
-
-
-def every_block(block: list[ast.stmt]) -> Iterator[list[ast.stmt]]:
-    yield block
-    for statement in block:
-        for inner in blocks_of(statement):
-            yield from every_block(inner)
 
 
 class _Folding:

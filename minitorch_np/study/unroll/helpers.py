@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from minitorch_np.study.unroll.calls import Calls
-from minitorch_np.study.unroll.folding import fold, keys_in, operations
+from minitorch_np.study.unroll.folding import fold, operations
 from minitorch_np.study.unroll.naming import Names
 from minitorch_np.study.unroll.sources import SourceError, source_of
 from minitorch_np.study.unroll.values import Expression, expressions, literal, name
+from minitorch_np.study.unroll.walking import keys_in
 
 LOOPS = (ast.For, ast.While, ast.ListComp, ast.GeneratorExp, ast.SetComp, ast.DictComp)
 

@@ -8,8 +8,8 @@ import keyword
 from collections.abc import Iterator
 from itertools import count
 
-from minitorch_np.study.unroll.folding import blocks_of, keys_in
 from minitorch_np.study.unroll.values import Variable
+from minitorch_np.study.unroll.walking import blocks_of, keys_in
 
 TAKEN = {*keyword.kwlist, *vars(builtins)}
 

@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 
 from minitorch_np.optimizers.optimizer import Optimizer
 from minitorch_np.study.places import Place
-from minitorch_np.study.unroll.folding import fold, keys_in
+from minitorch_np.study.unroll.folding import fold
 from minitorch_np.study.unroll.naming import Names
 from minitorch_np.study.unroll.rendering import note_shapes, rendered
 from minitorch_np.study.unroll.rules import Rules
 from minitorch_np.study.unroll.values import Variable
+from minitorch_np.study.unroll.walking import keys_in
 
 
 class Program(NamedTuple):

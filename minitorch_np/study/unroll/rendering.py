@@ -8,8 +8,8 @@ import tokenize
 
 import numpy as np
 
-from minitorch_np.study.unroll.folding import every_block
 from minitorch_np.study.unroll.values import Variable
+from minitorch_np.study.unroll.walking import every_block
 
 WIDTH = 108
 

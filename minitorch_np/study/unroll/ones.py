@@ -1,0 +1,43 @@
+"""1 * a, a * 1 and a / 1 are a, to the bit."""
+
+from __future__ import annotations
+
+import ast
+import copy
+
+from minitorch_np.study.unroll.walking import blocks_of, keys_in
+
+
+def without_ones(statements: list[ast.stmt]) -> list[ast.stmt]:
+    """Copies of statements without such operations, as the evaluator has marked them with `keeps`."""
+    changed = {key for statement in statements for key in _changed(statement)}
+    return [_WithoutOnes(changed).visit(copy.deepcopy(statement)) for statement in statements]
+
+
+class _WithoutOnes(ast.NodeTransformer):
+    """1 * a is a; unless it is made to have an array of its own, which is `changed` later."""
+
+    def __init__(self, changed: set[str]) -> None:
+        self.changed = changed
+
+    def visit_Assign(self, node: ast.Assign) -> ast.Assign:
+        own = keys_in(node, ast.Store) & self.changed
+        node.value = self.generic_visit(node.value) if own else self.visit(node.value)  # type: ignore[assignment]
+        return node
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
+        self.generic_visit(node)
+        kept = getattr(node, "keeps", "")
+        return getattr(node, kept) if kept else node
+
+
+def _changed(statement: ast.stmt) -> set[str]:
+    """The variables whose arrays a statement writes into."""
+    inner = {key for block in blocks_of(statement) for part in block for key in _changed(part)}
+    if isinstance(statement, ast.AugAssign):
+        return inner | keys_in(statement.target) | keys_in(statement.target, ast.Store)
+    if isinstance(statement, ast.Expr):
+        return inner | keys_in(statement)
+    if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Subscript):
+        return inner | keys_in(statement.targets[0])
+    return inner

@@ -1,0 +1,27 @@
+"""Going over statements: the variables that they read and set, the blocks in them."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+
+def keys_in(node: ast.AST, context: type[ast.expr_context] = ast.Load) -> set[str]:
+    """The variables that a piece of program reads, or those that it sets."""
+    return {
+        n.id
+        for n in ast.walk(node)
+        if isinstance(n, ast.Name) and n.id.startswith("$") and isinstance(n.ctx, context)
+    }
+
+
+def blocks_of(statement: ast.stmt) -> list[list[ast.stmt]]:
+    """The blocks inside a statement."""
+    return [block for block in (getattr(statement, "body", []), getattr(statement, "orelse", [])) if block]
+
+
+def every_block(block: list[ast.stmt]) -> Iterator[list[ast.stmt]]:
+    yield block
+    for statement in block:
+        for inner in blocks_of(statement):
+            yield from every_block(inner)
