@@ -94,6 +94,10 @@ class Emitter:
             return self.variables.get(value.node.id)
         return None
 
+    def variable(self, value: Expression) -> Variable:
+        """The variable that a value is known to be."""
+        return self.variables[ast.unparse(value.node)]
+
     def constant(self, thing: Any, hint: str) -> Expression:
         """An array or a random generator that belongs to a layer, as a variable given from outside."""
         if id(thing) not in self.constants:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import builtins
+import copy
 import inspect
+from itertools import chain, count
 from types import FunctionType
 from typing import Any
 
@@ -26,21 +28,23 @@ class Helpers(Calls):
     def __init__(self) -> None:
         super().__init__()
         self.helpers: dict[str, ast.FunctionDef] = {}
+        self.copies: dict[FunctionType, str] = {}
 
     def of_helper(self, function: FunctionType, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """A call of a function, as a call of a helper where that is possible; otherwise gone through."""
         try:
-            source = source_of(function)
+            node = source_of(function).node
         except SourceError as error:
             self.fail(str(error))
-        outside = "<locals>" in function.__qualname__ or "." in function.__qualname__
-        if outside or isinstance(source.node, ast.Lambda):
+        parameters = inspect.signature(function).parameters.values()
+        plain = all(p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) for p in parameters)
+        if not isinstance(node, ast.FunctionDef) or "." in function.__qualname__ or not plain:
             return self.enter(function, args, kwargs)
-        loops = any(isinstance(node, LOOPS) for node in ast.walk(source.node))
-        if loops and self._writable((args, kwargs)) and self.copied(function):
-            helper = ast.Name(function.__name__.lstrip("_"), ast.Load())
-            return self.written(helper, self.native(function, *args, **kwargs), args, kwargs)
-        return self._specialised(function, source.node, args, kwargs)
+        loops = any(isinstance(part, LOOPS) for part in ast.walk(node))
+        if loops and self._writable((args, kwargs)) and (helper := self.copied(function)):
+            value = self.native(function, *args, **kwargs)
+            return self.written(ast.Name(helper, ast.Load()), value, args, kwargs)
+        return self._specialised(function, node, args, kwargs)
 
     def _writable(self, value: Any) -> bool:
         """Whether arguments can be handed to a function of the program as they are."""
@@ -50,9 +54,7 @@ class Helpers(Calls):
             return all(self._writable(part) for part in value.values())
         return isinstance(value, Expression) or literal(value) is not None
 
-    def _specialised(
-        self, function: FunctionType, node: ast.FunctionDef | ast.Lambda, args: list[Any], kwargs: Any
-    ) -> Any:
+    def _specialised(self, function: FunctionType, node: ast.FunctionDef, args: list[Any], kwargs: Any) -> Any:
         """A helper for these sizes, options and precision, with the arrays as its parameters."""
         bound = inspect.signature(function).bind(*args, **kwargs).arguments
         actual: dict[str, Expression] = {}
@@ -76,7 +78,7 @@ class Helpers(Calls):
             or (keys_in(result.node) <= set(actual) and isinstance(result.node, ast.Name))
         ):
             return self._spliced(actual, body, result)
-        helper = self._defined(function, node, [*actual], body, result)
+        helper = self._defined(function.__name__, node, [*actual], [*body, ast.Return(result.node)])
         call = ast.Call(ast.Name(helper, ast.Load()), [part.node for part in actual.values()], [])
         return Expression(call, result.value, result.varies, self.frame.comment)
 
@@ -88,76 +90,74 @@ class Helpers(Calls):
         self.block += body
         return self.all_named(result, "result", mine=True)
 
-    def _defined(
-        self,
-        function: FunctionType,
-        node: ast.FunctionDef | ast.Lambda,
-        parameters: list[str],
-        body: list[ast.stmt],
-        result: Expression,
-    ) -> str:
+    def _defined(self, wanted: str, node: ast.FunctionDef, parameters: list[str], body: list[ast.stmt]) -> str:
         """Write the helper, or find it written before; returns its name."""
-        statements = [*body, ast.Return(result.node)]
-        last = statements[-2] if len(statements) > 1 else None
-        if isinstance(last, ast.With) and keys_in(statements[-1]) <= keys_in(last.body[-1], ast.Store):
-            final = last.body[-1]  # with …: y = …; then return y
-            if isinstance(final, ast.Assign):
-                last.body[-1] = ast.fix_missing_locations(ast.Return(final.value))
-                statements.pop()
-        statements = fold(statements, self.variables)
+        *_, last, final = [None, *body]
+        if isinstance(last, ast.With) and isinstance(final, ast.Return):
+            made = last.body[-1]  # with …: y = …; then return y
+            if isinstance(made, ast.Assign) and keys_in(final) <= keys_in(made, ast.Store):
+                last.body[-1] = ast.Return(made.value)
+                body = body[:-1]
+        body = fold(body, self.variables)
         arguments = [ast.arg(self.variables[key].name) for key in parameters]
-        names = Names(self.variables, reserved=set(self.helpers) | {"np"})
-        names.give(statements)
-        doc = ast.get_docstring(node) if isinstance(node, ast.FunctionDef) else None
-        if doc:
-            statements.insert(0, ast.Expr(ast.Constant(doc.splitlines()[0])))
-        return self._kept(function.__name__.lstrip("_"), arguments, statements)
+        Names(self.variables, reserved=set(self.helpers) | {"np"}).give(body)
+        return self._kept(wanted, ast.arguments([], arguments, None, [], [], None, []), _said(node) + body)
 
-    def _kept(self, wanted: str, arguments: list[ast.arg], body: list[ast.stmt]) -> str:
-        chosen, number = wanted, 1
-        while True:
-            made = ast.FunctionDef(chosen, _arguments(arguments), body, [], lineno=0)
-            known = self.helpers.setdefault(chosen, ast.fix_missing_locations(made))
+    def _kept(self, wanted: str, arguments: ast.arguments, body: list[ast.stmt]) -> str:
+        """The name of a helper, the wanted one or that with a number; one of the same text is taken again."""
+        wanted = wanted.lstrip("_")
+        for chosen in chain([wanted], (f"{wanted}{number}" for number in count(2))):
+            made = ast.fix_missing_locations(ast.FunctionDef(chosen, arguments, body, [], lineno=0))
+            known = self.helpers.setdefault(chosen, made)
             if ast.unparse(known) == ast.unparse(made):
-                return chosen
-            number += 1
-            chosen = f"{wanted}{number}"
+                break
+        return chosen
 
-    def copied(self, function: FunctionType) -> bool:
-        """Take a function as it is, without its annotations; False where it needs more than NumPy."""
-        chosen = function.__name__.lstrip("_")
+    def copied(self, function: FunctionType) -> str | None:
+        """Take a function as it is, but for annotations; its name, or None if it needs more than NumPy."""
+        if function in self.copies:
+            return self.copies[function]
         source = source_of(function).node
-        if chosen in self.helpers or not isinstance(source, ast.FunctionDef):
-            return chosen in self.helpers
-        doc = ast.get_docstring(source)
-        plain = _Plain()
-        made = plain.visit(ast.parse(ast.unparse(source)).body[0])
-        made.name, made.decorator_list, made.returns = chosen, [], None
-        if doc:
-            made.body[0] = ast.Expr(ast.Constant(doc.splitlines()[0]))
+        if not isinstance(source, ast.FunctionDef):
+            return None
+        made = _Plain().visit(copy.deepcopy(source))
+        body = _said(source) + made.body[1 if ast.get_docstring(source) else 0 :]
+        self.copies[function] = function.__name__.lstrip("_")  # as it may call itself
+        renamed = self._globals_of(function, made)
+        if renamed is None:
+            del self.copies[function]
+            return None
+        body = [_Renamed(renamed).visit(statement) for statement in body]
+        self.copies[function] = self._kept(function.__name__, made.args, body)
+        return self.copies[function]
+
+    def _globals_of(self, function: FunctionType, made: ast.FunctionDef) -> dict[str, ast.expr] | None:
+        """What stands for the names that a function has from outside; None where that cannot be written."""
         local = {n.id for n in ast.walk(made) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
         local |= {a.arg for a in ast.walk(made) if isinstance(a, ast.arg)}
-        renamed: dict[str, ast.expr] = {}
-        for node in ast.walk(made):
-            if not isinstance(node, ast.Name) or node.id in local or node.id in renamed:
-                continue
-            value = function.__globals__.get(node.id, vars(builtins).get(node.id))
-            if isinstance(value, FunctionType):
-                if not self.copied(value):
-                    return False
-                renamed[node.id] = ast.Name(value.__name__.lstrip("_"), ast.Load())
-            elif value is not np and value is not vars(builtins).get(node.id):
+        found: dict[str, ast.expr] = {}
+        for key in {n.id for n in ast.walk(made) if isinstance(n, ast.Name)} - local:
+            builtin = vars(builtins).get(key)
+            value = function.__globals__.get(key, builtin)
+            if value is np:
+                found[key] = ast.Name("np", ast.Load())
+            elif isinstance(value, FunctionType):
+                inner = self.copied(value)
+                if inner is None:
+                    return None
+                found[key] = ast.Name(inner, ast.Load())
+            elif value is None or value is not builtin:
                 written = literal(value)
                 if written is None:
-                    return False
-                renamed[node.id] = written
-        made = _Renamed(renamed).visit(made)
-        self.helpers[chosen] = ast.fix_missing_locations(made)
-        return True
+                    return None
+                found[key] = written
+        return found
 
 
-def _arguments(arguments: list[ast.arg]) -> ast.arguments:
-    return ast.arguments([], arguments, None, [], [], None, [])
+def _said(node: ast.FunctionDef) -> list[ast.stmt]:
+    """The first line of a docstring, as a statement."""
+    doc = ast.get_docstring(node)
+    return [ast.Expr(ast.Constant(doc.splitlines()[0]))] if doc else []
 
 
 class _Plain(ast.NodeTransformer):

@@ -21,8 +21,10 @@ class _WithoutOnes(ast.NodeTransformer):
         self.changed = changed
 
     def visit_Assign(self, node: ast.Assign) -> ast.Assign:
-        own = keys_in(node, ast.Store) & self.changed
-        node.value = self.generic_visit(node.value) if own else self.visit(node.value)  # type: ignore[assignment]
+        if keys_in(node, ast.Store) & self.changed:
+            self.generic_visit(node.value)
+        else:
+            node.value = self.visit(node.value)
         return node
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.expr:

@@ -14,7 +14,7 @@ from minitorch_np.study.unroll.naming import Names
 from minitorch_np.study.unroll.rendering import note_shapes, rendered
 from minitorch_np.study.unroll.rules import Rules
 from minitorch_np.study.unroll.values import Variable
-from minitorch_np.study.unroll.walking import keys_in
+from minitorch_np.study.unroll.walking import blocks_of, keys_in
 
 
 class Program(NamedTuple):
@@ -104,7 +104,8 @@ def _train(
     span = "steps" if counted == "_" else "1, steps + 1" if first == 1 else f"{first}, {first} + steps"
     lines.append(f"    for {counted} in range({span}):")
     for i, (title, phase) in enumerate(zip(_titles(rules, optimizer), root, strict=True)):
-        lines += [""] * bool(i) + [f"        # {title}", *rendered(phase.body, 8)]  # type: ignore[attr-defined]
+        lines += [""] * bool(i) + [f"        # {title}"]
+        lines += [line for block in blocks_of(phase) for line in rendered(block, 8)]
     lines.append("    return losses")
     return lines
 

@@ -62,8 +62,9 @@ def _parts(statement: ast.stmt) -> tuple[str, list[tuple[str, list[ast.stmt]]]]:
 def _augmented(statement: ast.stmt) -> ast.stmt:
     if getattr(statement, "number", False) and isinstance(statement, ast.Assign):
         target, value = statement.targets[0], statement.value
-        if isinstance(value, ast.BinOp) and ast.unparse(value.left) == ast.unparse(target):
-            return ast.AugAssign(target, value.op, value.right)  # type: ignore[arg-type]
+        same = isinstance(value, ast.BinOp) and ast.unparse(value.left) == ast.unparse(target)
+        if same and isinstance(value, ast.BinOp) and isinstance(target, ast.Name):
+            return ast.AugAssign(target, value.op, value.right)
     return statement
 
 

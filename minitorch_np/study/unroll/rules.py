@@ -109,14 +109,14 @@ class Rules(Tracer):
         taken = any(variable.name == wanted for variable in self.options)
         chosen = wanted if key == "lr" and not taken else self.roles.unique(wanted)
         option = self.given(wanted, value, name_=chosen, varies_=False)
-        self.options.append(self.variables[option.node.id])  # type: ignore[attr-defined]
+        self.options.append(self.variable(option))
         return option
 
     def _state(self, key: str, array: Any, i: int, taken: Taken) -> Expression:
         state = self.given(key, np.array(array))
         self.starts[self.variable(state).key] = np.array(array)
         parameter = taken.storage.parameters[i]
-        self.states.append((self.variables[state.node.id], self.weights[id(parameter)], array))  # type: ignore[attr-defined]
+        self.states.append((self.variable(state), self.weights[id(parameter)], array))
         return state
 
     def write_loop(self, names: list[Expression], rows: list[list[Expression]], body: list[ast.stmt]) -> None:
@@ -143,7 +143,3 @@ class Rules(Tracer):
         for stand_in, actual in pairs:
             made = [Replaced(stand_in.key, actual.node).visit(statement) for statement in made]
         return made
-
-    def variable(self, value: Expression) -> Variable:
-        """The variable that a value is."""
-        return self.variables[value.node.id]  # type: ignore[attr-defined]

@@ -46,9 +46,7 @@ class Tracer(Helpers):
         parameter.zero_grad()
         name = self.roles.parameters[id(parameter)]
         taken = self.given(name, parameter.data, name_=name)
-        taken_variable = self.variable_of(taken)
-        if taken_variable is not None:
-            taken_variable.place = self.parameter_places[id(parameter)]
+        self.variable(taken).place = self.parameter_places[id(parameter)]
         self.weights[id(parameter)] = taken
 
     def forward(self, x: Expression, y: Expression) -> list[ast.stmt]:
@@ -58,7 +56,7 @@ class Tracer(Helpers):
             variable = self.variable_of(result)
             if variable is None or variable.given:
                 result = self.assigned(result, "y_pred")
-                variable = self.variables[block[-1].targets[0].id]  # type: ignore[attr-defined]
+                variable = self.variable(result)
                 self.roles.output(variable, self.model, None)
             self.roles.name_outputs(variable)
             self.prediction = result
@@ -93,7 +91,7 @@ class Tracer(Helpers):
         variable = self.variable_of(value)
         if variable is None or variable.given or variable.place:
             value = self.assigned(value, wanted)
-            variable = self.variables[value.node.id]  # type: ignore[attr-defined]
+            variable = self.variable(value)
         variable.name, variable.place = self.roles.unique(wanted), place
         return value
 
@@ -120,7 +118,7 @@ class Tracer(Helpers):
         inner = any(True for _ in layer.children())
         if variable is None or variable.given or (variable.place and not inner):
             result = self.assigned(result, "y")
-            variable = self.variables[result.node.id]  # type: ignore[attr-defined]
+            variable = self.variable(result)
         if not variable.place:
             self.roles.output(variable, layer, source)
         return result
@@ -187,7 +185,7 @@ class Tracer(Helpers):
         if id(parameter) in self.gradients:
             kept = self.gradients[id(parameter)]
             self.native(self._put, kept, ..., self.binary(ast.Add(), kept, value))
-            target = ast.Name(kept.node.id, ast.Store())  # type: ignore[attr-defined]
+            target = ast.Name(self.variable(kept).key, ast.Store())
             self.emit(ast.AugAssign(target, ast.Add(), value.node), effect=True)
             return
         if self.variable_of(value):  # the layer may go on with its array
