@@ -10,7 +10,7 @@ from contextlib import closing
 import numpy as np
 import pytest
 from alone import layered, run_alone
-from table.authored import Centre, Dropout, Swish
+from table.authored import Centre, Dropout, InPlace, Swish
 
 import minitorch_np as mt
 from minitorch_np import tutorial
@@ -299,6 +299,34 @@ def test_a_layer_that_computes_something_else_at_its_second_call():
 
     with pytest.raises(RuntimeError, match="Does a layer compute something else from call to call"):
         handwritten(*small(middle=Changing), *data())
+
+
+def test_a_rule_that_is_another_from_the_third_step_on():
+    class Sudden(mt.Optimizer):
+        def __init__(self, params, lr=0.1):
+            super().__init__(params, lr=lr)
+            self.turns = []
+
+        def __setstate__(self, saved):
+            super().__setstate__(saved)
+            self.turns = []
+
+        def update(self, blocks, step, *, lr):
+            self.turns.append(step)
+            for w, g, _ in blocks:
+                w -= (lr if len(self.turns) < 3 else 2 * lr) * g
+
+    with pytest.raises(RuntimeError, match="w1 after 3 steps is not the layers'"):
+        handwritten(*small(Sudden), *data())
+
+
+def test_arrays_that_change_on_the_way(tmp_path):
+    model, loss, optimizer = small(middle=InPlace)
+    x, y = data()
+    text = handwritten(model, loss, optimizer, x, y, steps=5)
+    expected, _ = layered(model, loss, optimizer, x, y, 5)
+    [(printed, _)] = run_alone([text], tmp_path)
+    assert printed == expected
 
 
 @pytest.mark.parametrize(
