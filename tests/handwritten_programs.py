@@ -87,6 +87,11 @@ class Mistake(NamedTuple):
 
 
 MASK = "grad_h[h < 0] = 0"
+NO_MASK = (f"        {MASK}\n", "")
+COPY = "grad_h = grad_h_relu.copy()"
+NO_COPY = (f"        {COPY}\n", "")
+SQUARES = "np.square(y_pred - y).sum()"
+AFTER = "losses.append(np.square(np.maximum(x.dot(w1), 0).dot(w2) - y).sum())"
 MISTAKES = {
     "missing transpose": Mistake(
         (("grad_y_pred.dot(w2.T)", "grad_y_pred.dot(w2)"),),
@@ -97,21 +102,19 @@ MISTAKES = {
         "grad_y_pred = y_pred - y", "", "grad_y_pred", "half the right one",
     ),
     "mask after its use": Mistake(
-        ((f"        {MASK}\n", ""), ("x.T.dot(grad_h)\n", f"x.T.dot(grad_h)\n        {MASK}\n")),
+        (NO_MASK, ("x.T.dot(grad_h)\n", f"x.T.dot(grad_h)\n        {MASK}\n")),
         "grad_w1 = x.T.dot(grad_h)", "0", "grad_w1", "grad_h is made only after it",
     ),
     "mask before the weight": Mistake(
-        (("grad_h_relu = grad_y_pred.dot(w2.T)", "grad_y_pred[y_pred < 0] = 0\n        grad_h_relu = grad_y_pred.dot(w2.T)"),
-         (f"        {MASK}\n", "")),
+        (("        grad_h_relu =", "        grad_y_pred[y_pred < 0] = 0\n        grad_h_relu ="), NO_MASK),
         "grad_h_relu = grad_y_pred.dot(w2.T)", "2", "grad_h_relu", "made with grad_y_pred of line 14",
     ),
     "no mask": Mistake(
-        ((f"        {MASK}\n", ""),),
+        (NO_MASK,),
         "grad_h = grad_h_relu.copy()", "1", "grad_h", "it is grad_h_relu unchanged: what comes between",
     ),
     "no mask, and no name for it": Mistake(
-        (("grad_h_relu = grad", "d = grad"), ("        grad_h = grad_h_relu.copy()\n", ""), (f"        {MASK}\n", ""),
-         ("x.T.dot(grad_h)", "x.T.dot(d)")),
+        (("grad_h_relu = grad", "d = grad"), NO_COPY, NO_MASK, ("x.T.dot(grad_h)", "x.T.dot(d)")),
         "d = grad_y_pred.dot(w2.T)", "1", "grad_h", "unchanged: what comes between",
     ),
     "mask turned round": Mistake(
@@ -177,9 +180,8 @@ MISTAKES = {
         "grad_w1 += x.T.dot(grad_h)", "0", "grad_w1", "the one of the step before is still in it",
     ),
     "loss after the update": Mistake(
-        (("        losses.append(np.square(y_pred - y).sum())\n", ""),
-         ("    return", "        losses.append(np.square(np.maximum(x.dot(w1), 0).dot(w2) - y).sum())\n    return")),
-        "losses.append(np.square(np.maximum(x.dot(w1), 0).dot(w2) - y).sum())", "", "loss", "what it becomes by the update",
+        ((f"        losses.append({SQUARES})\n", ""), ("    return", f"        {AFTER}\n    return")),
+        AFTER, "", "loss", "what it becomes by the update",
     ),
     "no activation": Mistake(
         (("np.maximum(h, 0)", "h"),), "h_relu = h", "1", "h_relu", "it is h unchanged",
@@ -192,7 +194,8 @@ MISTAKES = {
 
 STUDENT_MISTAKES = {
     "bias gradient of one sample": Mistake(
-        (("db2 = np.sum(d2, axis=0)", "db2 = d2[0]"),), "db2 = d2[0]", "2", "grad_b2", "of the first sample alone",
+        (("db2 = np.sum(d2, axis=0)", "db2 = d2[0]"),),
+        "db2 = d2[0]", "2", "grad_b2", "of the first sample alone",
     ),
     "bias gradient averaged": Mistake(
         (("db1 = np.sum(d1, axis=0)", "db1 = np.mean(d1, axis=0)"),),
@@ -217,7 +220,8 @@ STUDENT_MISTAKES = {
         ((' + P["b2"]', ""),), 'Z2 = A1 @ P["W2"]', "2", "h2", "no usual mistake fits",
     ),
     "wrong activation in front": Mistake(
-        (("Z3 = A2 @", "Z3 = Z2 @"),), 'Z3 = Z2 @ P["W3"] + P["b3"]', "4", "y_pred", "made with Z2 (h2) where A2",
+        (("Z3 = A2 @", "Z3 = Z2 @"),),
+        'Z3 = Z2 @ P["W3"] + P["b3"]', "4", "y_pred", "made with Z2 (h2) where A2",
     ),
     "the same gradient twice": Mistake(
         (('"b3": db3}\n\n', '"b3": db2}\n\n'),), "P[key] -= lr * grads[key]", "4", "b3", "made with", True,
@@ -228,23 +232,39 @@ STUDENT_MISTAKES = {
 VARIANTS = {
     "as it is": ((), True),
     "operator @": ((("x.dot(w1)", "x @ w1"), ("x.T.dot(grad_h)", "x.T @ grad_h")), True),
-    "np.where": ((("grad_h = grad_h_relu.copy()", "grad_h = np.where(h < 0, 0, grad_h_relu)"), (f"        {MASK}\n", "")), True),
+    "np.where": (((COPY, "grad_h = np.where(h < 0, 0, grad_h_relu)"), NO_MASK), True),
     "h <= 0 of the output": ((("h < 0", "h_relu <= 0"),), True),
     "w = w - lr * g": ((("w1 -= learning_rate * grad_w1", "w1 = w1 - learning_rate * grad_w1"),), True),
-    "times a mask": ((("grad_h = grad_h_relu.copy()", "grad_h = grad_h_relu * (h > 0)"), (f"        {MASK}\n", "")), True),
-    "more variables": ((("        grad_y_pred = 2.0 * (y_pred - y)", "        diff = y_pred - y\n        grad_y_pred = 2.0 * diff"),), True),
+    "times a mask": (((COPY, "grad_h = grad_h_relu * (h > 0)"), NO_MASK), True),
+    "more variables": (
+        (("grad_y_pred = 2.0 * (y_pred - y)", "diff = y_pred - y\n        grad_y_pred = 2.0 * diff"),), True,
+    ),
     "a loop over the weights": (
         (("        w1 -= learning_rate * grad_w1\n        w2 -= learning_rate * grad_w2\n",
           "        for w, g in ((w1, grad_w1), (w2, grad_w2)):\n            w -= learning_rate * g\n"),), True,
     ),
-    "all in one": ((("        grad_w1 = x.T.dot(grad_h)\n", ""), ("learning_rate * grad_w1", "learning_rate * x.T.dot(grad_h)")), True),
-    "one variable for three": ((("grad_h_relu", "g"), ("        grad_h = g.copy()\n", ""), (MASK, "g[h < 0] = 0"),
-                               ("x.T.dot(grad_h)", "x.T.dot(g)")), True),
+    "all in one": (
+        (("        grad_w1 = x.T.dot(grad_h)\n", ""),
+         ("learning_rate * grad_w1", "learning_rate * x.T.dot(grad_h)")), True,
+    ),
+    "one variable for three": (
+        (("grad_h_relu", "g"), ("        grad_h = g.copy()\n", ""), (MASK, "g[h < 0] = 0"),
+         ("x.T.dot(grad_h)", "x.T.dot(g)")), True,
+    ),
     "einsum": ((("x.T.dot(grad_h)", 'np.einsum("ni,nj->ij", x, grad_h)'),), False),
-    "mean times size": ((("np.square(y_pred - y).sum()", "np.square(y_pred - y).mean() * y.size"),), False),
-    "vdot": ((("np.square(y_pred - y).sum()", "np.vdot(y_pred - y, y_pred - y)"),), False),
-    "sum of columns": ((("x.dot(w1)", "sum(np.outer(x[:, i], w1[i]) for i in range(x.shape[1]))"),), False),
-    "the learning rate elsewhere": ((("2.0 * (y_pred - y)", "2.0 * learning_rate * (y_pred - y) / learning_rate"),), False),
+    "a contiguous transpose": ((("x.T.dot", "np.ascontiguousarray(x.T).dot"),), True),  # at this size
+    "mean times size": (((SQUARES, "np.square(y_pred - y).mean() * y.size"),), False),
+    "vdot": (((SQUARES, "np.vdot(y_pred - y, y_pred - y)"),), False),
+    "sum of columns": (
+        (("x.dot(w1)", "sum(np.outer(x[:, i], w1[i]) for i in range(x.shape[1]))"),), False,
+    ),
+    "the learning rate elsewhere": (
+        (("2.0 * (y_pred - y)", "2.0 * learning_rate * (y_pred - y) / learning_rate"),), False,
+    ),
+    "the learning rate in the gradients": (
+        (("2.0 * (y_pred - y)", "2.0 * learning_rate * (y_pred - y)"), ("w1 -= learning_rate * ", "w1 -= "),
+         ("w2 -= learning_rate * ", "w2 -= ")), False,
+    ),
 }  # fmt: skip
 
 

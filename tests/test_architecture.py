@@ -48,6 +48,7 @@ LEVELS = [
     ["study.byhand.chains", "study.byhand.layered", "study.byhand.matching"],
     ["study.byhand.mishaps", "study.byhand.moments", "study.byhand.roles"],
     ["study.byhand.comparison", "study.byhand.judgement", "study.byhand.reading"],
+    ["study.byhand.tally"],
     ["study", "interop"],
     ["study.compare"],
     ["tutorial"],

@@ -102,7 +102,10 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError(f"the learning rate cannot be read off {source.name}: give it with --lr")
     given: dict[str, Any] = {} if rate is None else {"lr": rate}
     optimizer = networks.optimizer(options.optimizer, model.parameters(), **given)
-    found = compare(model, loss, optimizer, x, y, steps=options.steps, against=options.file)
+    try:
+        found = compare(model, loss, optimizer, x, y, steps=options.steps, against=options.file)
+    except (TypeError, RuntimeError) as error:  # x and y that the network cannot take
+        raise ValueError(str(error)) from error
     print(found)
     if options.plot is not None:
         plots.save(found.plot(), options.plot)

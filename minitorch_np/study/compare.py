@@ -11,18 +11,18 @@ from minitorch_np.losses.loss import Loss
 from minitorch_np.optimizers.optimizer import Optimizer
 from minitorch_np.options import whole
 from minitorch_np.study import handwritten
-from minitorch_np.study.bits import equal_bits, first_difference
 from minitorch_np.study.byhand.closeness import fitted
-from minitorch_np.study.byhand.comparison import Comparison, Equal
+from minitorch_np.study.byhand.comparison import Comparison
 from minitorch_np.study.byhand.judgement import Judge
 from minitorch_np.study.byhand.layered import Stopwatch, Training
-from minitorch_np.study.byhand.matching import Match, match, values
+from minitorch_np.study.byhand.matching import match
 from minitorch_np.study.byhand.mishaps import failure
 from minitorch_np.study.byhand.moments import Account
 from minitorch_np.study.byhand.recording import record, time_steps
 from minitorch_np.study.byhand.reference import LOSS, Reference
 from minitorch_np.study.byhand.roles import bound, data_of, weights_of
 from minitorch_np.study.byhand.source import Source, parsed
+from minitorch_np.study.byhand.tally import Tally
 from minitorch_np.study.places import Place
 
 if TYPE_CHECKING:
@@ -140,7 +140,12 @@ class _Examination:
         reference = self.reference
         found = match(reference, recording, weights, {**reference.arrays, **data[0]})
         timed = self.training.copied()
-        self._count(found, data)
+        tally = Tally(reference, recording, found, self.titles)
+        tally.train(self.training, [tuple(step[name] for name in self.data_names) for step in data])
+        tally.enter(result)
+        result.dtype = str(self.training.model.dtype)
+        if recording.mishap is None and recording.steps < self.steps:
+            result.remarks.append(f"the program made {recording.steps} of the {self.steps} steps")
         result.failure = failure(recording, reference, found)
         if not result:
             account = Account(reference, recording, found, data)
@@ -152,43 +157,6 @@ class _Examination:
         if result.failure is None:
             self._time(timed, data)
         return result
-
-    def _count(self, found: Match, data: list[dict[str, Array]]) -> None:
-        """Train the network beside the recording, and count the numbers that have the same bits."""
-        recording, result = self.recording, self.result
-        counts = {what: [0, 0] for what in ("losses", "numbers in gradients", "numbers in weights")}
-
-        def add(what: str, right: Array, theirs: Array | None) -> None:
-            theirs = None if theirs is None else fitted(theirs, right)
-            if theirs is not None:
-                counts[what][0] += equal_bits(right, theirs) if right.dtype == theirs.dtype else 0
-                counts[what][1] += right.size
-
-        gradients = {n: self.reference.gradient_of(n) for n in self.titles}
-        inputs = [tuple(step[name] for name in self.data_names) for step in data[: recording.steps]]
-        for step, ours in enumerate(self.training.steps(inputs)):
-            value, left = ours.loss, recording.before[step + 1]
-            known = {name: values(recording, step).get(site) for name, site in found.sites.items()}
-            result.losses.append(float(value))
-            if (theirs := known.get(LOSS)) is not None:
-                add("losses", np.asarray(value), theirs)
-                result.handwritten_losses.append(float(theirs))
-                apart = first_difference(np.asarray(value), np.asarray(theirs, value.dtype))
-                result.ulps.append(apart.ulps if apart else 0)
-            for name, title in self.titles.items():
-                add("numbers in gradients", ours.gradients[title], known.get(gradients[name] or ""))
-                add(
-                    "numbers in weights",
-                    ours.weights[title],
-                    left.get(found.weights[name]),
-                )
-        result.counts = [Equal(what, *count) for what, count in counts.items() if count[1]]
-        result.dtype = str(self.training.model.dtype)
-        if recording.mishap is None and recording.steps < self.steps:
-            result.remarks.append(f"the program made {recording.steps} of the {self.steps} steps")
-        endless = [step for step, value in enumerate(result.losses) if not np.isfinite(value)]
-        if endless:
-            result.remarks.append(f"the loss is not finite from step {endless[0]} on")
 
     def _time(self, training: Training, data: list[dict[str, Array]]) -> None:
         """Run both once more, a step of each in turn."""

@@ -40,6 +40,7 @@ class Comparison:
         self.is_ours = False  # whether the program was derived here, so that a difference is a mistake here
         self.dtype = ""
         self.counts: list[Equal] = []
+        self.first_count = ""  # which of these numbers first differs
         self.first: Finding | None = None
         self.findings: list[Finding] = []
         self.remarks: list[str] = []
@@ -56,7 +57,7 @@ class Comparison:
     @property
     def is_rounding(self) -> bool:
         """Whether it differs, and all differences are rounding."""
-        return not self and self.failure is None and all(finding.is_rounding for finding in self.findings)
+        return not self and self.failure is None and self.first is not None and not self.wrong
 
     @property
     def wrong(self) -> list[Finding]:
@@ -80,13 +81,16 @@ class Comparison:
             return f"FAILS in step {self.steps}" if self.steps else "FAILS before the first step is done"
         if self.is_rounding:
             return "DIFFERENT by rounding alone"
+        if self.first is None:
+            return "DIFFERENT, and the program is right"
         return f"DIFFERENT: {len(self.wrong)} line{'s' if len(self.wrong) > 1 else ''} with another formula"
 
     def __str__(self) -> str:
         lines = [f"{self.program} against {self.network}", self.verdict()]
-        if not self and self.is_ours:
+        if not self and self.failure is None and (self.is_ours or self.first is None):
             lines.append(
-                "the program was derived from the layers, so this is a mistake of minitorch_np: report it"
+                f"the layers and the program derived from them differ, first in {self.first_count}: "
+                "the mistake is in minitorch_np, please report it"
             )
         if self.first is not None:
             lines.append(f"first difference: {self.first.where()}")

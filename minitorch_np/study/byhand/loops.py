@@ -53,6 +53,11 @@ class Program:
         ]
         return max(lines, default=end)
 
+    def mentioned(self) -> list[str]:
+        """The names in the loop and in the functions of the file that it calls, in the order of the source."""
+        parts = [self.loop.node, *self.called_from(self.loop.node)]
+        return list(dict.fromkeys(name for part in parts for name in names(part)[1]))
+
     def is_in_loop(self, number: int) -> bool:
         """Whether a line is one of the training loop's own, not of a function that it calls."""
         return self.loop.node.lineno <= number <= (self.loop.node.end_lineno or 0)
@@ -166,7 +171,7 @@ def _callee(node: ast.Call) -> str:
 def names(statement: ast.AST) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The names whose values a statement sets, wholly or in part, and all that it mentions."""
     stored, loaded = [], []
-    for node in ast.walk(statement):
+    for node in _in_order(statement):
         if isinstance(node, ast.Name):
             loaded.append(node.id)
         if isinstance(getattr(node, "ctx", None), ast.Store):
@@ -176,3 +181,9 @@ def names(statement: ast.AST) -> tuple[tuple[str, ...], tuple[str, ...]]:
             if isinstance(root, ast.Name):
                 stored.append(root.id)
     return tuple(dict.fromkeys(stored)), tuple(dict.fromkeys(loaded))
+
+
+def _in_order(node: ast.AST) -> Iterator[ast.AST]:
+    yield node
+    for inner in ast.iter_child_nodes(node):
+        yield from _in_order(inner)

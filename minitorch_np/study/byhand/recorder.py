@@ -50,7 +50,7 @@ class Recorder:
     def __init__(self, program: Program, statements: list[Statement], steps: int) -> None:
         self.statements, self.steps = statements, steps
         self.function = program.loop.function.name if program.loop.function else ""
-        self.mentioned = dict.fromkeys(name for s in statements for name in s.loaded)
+        self.mentioned = program.mentioned()
         self.namespace: dict[str, Any] = {}
         self.events: list[list[Event]] = []
         self.before: list[dict[str, Array]] = []

@@ -30,9 +30,10 @@ class Source(NamedTuple):
             raise TypeError(f"expected a function or the path of a file, got {against!r}")
         path = Path(against)
         if "\n" in str(against) or not path.is_file():
+            name = str(against).partition("\n")[0]
             raise ValueError(
-                f"there is no file {str(against).splitlines()[0] if str(against) else against!r}: a program "
-                "is given as the path of a .py file, or as a function, not as text"
+                f"there is no file {name}: a program is given as the path of a .py file, or as a function, "
+                "not as text"
             )
         try:
             return Source(path.read_text(encoding="utf-8"), str(path.resolve()), path.name)

@@ -1,0 +1,308 @@
+"""Programs written by hand against the layers: right ones, and ones with a mistake each."""
+
+import copy
+from itertools import pairwise
+
+import handwritten_programs as programs
+import matplotlib.image
+import numpy as np
+import pytest
+
+import minitorch_np as mt
+from minitorch_np import tutorial
+from minitorch_np.study import handwritten, machine, plots
+from minitorch_np.study.compare import compare
+
+
+def tutorial_network(square=False):
+    """The tutorial's network, loss, optimizer and data, small; `square` with all of one width."""
+    sizes = {"inputs": 6, "outputs": 6} if square else {"inputs": 7, "outputs": 3}
+    start = tutorial.problem(8, 6 if square else 5, **sizes)
+    model = tutorial.network(start.w1, start.w2)
+    return model, mt.SquaredLoss(), mt.SGD(model.parameters(), lr=1e-4), start.x, start.y
+
+
+def student_network(square=False):
+    rng = np.random.default_rng(3)
+    widths = (4, 5, 5, 5) if square else (4, 6, 5, 3)
+    layers = [mt.Linear(n, m, rng=rng) for n, m in pairwise(widths)]
+    model = mt.Sequential(layers[0], mt.ReLU(), layers[1], mt.ReLU(), layers[2])
+    x, y = rng.standard_normal((9, 4)), rng.standard_normal((9, widths[-1]))
+    return model, mt.MSELoss(), mt.SGD(model.parameters(), lr=0.1), x, y
+
+
+@pytest.fixture
+def against(tmp_path):
+    """The path of a file with a program's text, changed."""
+
+    def written(text, changes=()):
+        path = tmp_path / "my_network.py"
+        path.write_text(programs.changed(text, changes))
+        return path
+
+    return written
+
+
+CASES = [
+    pytest.param(text, network, mistake, id=f"{title}: {name}")
+    for title, text, network, table in (
+        ("tutorial", programs.TUTORIAL, tutorial_network, programs.MISTAKES),
+        ("student", programs.STUDENT, student_network, programs.STUDENT_MISTAKES),
+    )
+    for name, mistake in table.items()
+]
+
+
+@pytest.mark.parametrize(("text", "network", "mistake"), CASES)
+def test_a_mistake_is_found_in_its_line_and_named(against, text, network, mistake):
+    found = compare(*network(mistake.square), steps=4, against=against(text, mistake.changes))
+    assert not found
+    assert not found.is_rounding
+    first = found.wrong[0]
+    assert (first.text, first.place.layer, first.array) == (mistake.line, mistake.layer, mistake.array)
+    assert mistake.said in first.suspect
+    assert f"line {first.line}: {mistake.line}" in str(found)
+    written = programs.changed(text, mistake.changes).splitlines()[first.line - 1]
+    assert written.strip() == mistake.line
+    assert all(other.step >= first.step for other in found.wrong)
+
+
+@pytest.mark.parametrize(("changes", "identical"), programs.VARIANTS.values(), ids=programs.VARIANTS)
+def test_other_spellings_are_identical_or_rounded(against, changes, identical):
+    found = compare(*tutorial_network(), steps=20, against=against(programs.TUTORIAL, changes))
+    assert bool(found) == identical, str(found)
+    assert found.is_rounding != identical
+    assert not found.wrong
+
+
+def test_the_student_is_right(against):
+    found = compare(*student_network(), steps=20, against=against(programs.STUDENT))
+    assert found, str(found)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("optimizer", [mt.SGD, mt.Adam, mt.RMSprop])
+def test_the_derived_program_is_identical(dtype, optimizer):
+    model, loss, _, x, y = student_network()
+    model[1] = mt.GELU()
+    model.astype(dtype)
+    found = compare(model, loss, optimizer(model.parameters(), lr=0.01), x.astype(dtype), y.astype(dtype))
+    assert found, str(found)
+    assert found.verdict() == "IDENTICAL to the bit over 20 steps"
+    assert [count.total for count in found.counts] == [20, 20 * 83, 20 * 83]
+    assert len(found.losses) == len(found.handwritten_losses) == len(found.times) == 20
+    assert found.losses == found.handwritten_losses
+
+
+def test_an_optimizer_goes_on_from_its_state():
+    model, loss, _, x, y = student_network()
+    optimizer = mt.SGD(model.parameters(), lr=0.01, momentum=0.9)
+    for _ in range(3):
+        loss(model(x), y)
+        model.backward(loss.backward())
+        optimizer.step()
+    assert compare(model, loss, optimizer, x, y, steps=3)
+
+
+def test_what_is_given_stays_as_it_is(against):
+    model, loss, _, x, y = tutorial_network()
+    optimizer = mt.Adam(model.parameters())
+    loss(model(x), y)
+    model.backward(loss.backward())
+    before = copy.deepcopy((model.state_dict(), optimizer.state_dict(), x, y))
+    gradients = [(p.grad.copy(), p.has_grad) for p in model.parameters()]
+    compare(model, loss, optimizer, x, y, steps=2)
+    compare(model, loss, optimizer, x, y, steps=2, against=against(programs.TUTORIAL))
+    for name, array in model.state_dict().items():
+        assert (array == before[0][name]).all()
+    assert str(optimizer.state_dict()) == str(before[1])
+    assert (x == before[2]).all()
+    assert (y == before[3]).all()
+    for parameter, (gradient, fresh) in zip(model.parameters(), gradients, strict=True):
+        assert (parameter.grad == gradient).all()
+        assert parameter.has_grad == fresh
+
+
+def test_a_function_is_called_with_copies():
+    model, loss, optimizer, x, y = tutorial_network()
+    found = compare(model, loss, optimizer, x, y, against=tutorial.handwritten)
+    assert found
+    assert str(found).startswith("handwritten in tutorial.py against Sequential(")
+
+    def swapped(y, w2, x, w1, lr, epochs):  # by name, whatever the order
+        for _ in range(epochs):
+            h = x @ w1
+            d = 2.0 * (np.maximum(h, 0) @ w2 - y)
+            dw2 = np.maximum(h, 0).T @ d
+            dh = d @ w2.T
+            dh[h < 0] = 0
+            w1 -= lr * (x.T @ dh)
+            w2 -= lr * dw2
+
+    found = compare(model, loss, optimizer, x, y, against=swapped)
+    assert found, str(found)
+    assert found.handwritten_losses == []
+
+    def by_order(a, b, c, d, iterations=7):
+        for _ in range(iterations):
+            h = a @ c
+            g = 2 * (np.maximum(h, 0) @ d - b)
+            gd = np.maximum(h, 0).T @ g
+            gh = np.where(h < 0, 0, g @ d.T)
+            c -= 1e-4 * (a.T @ gh)
+            d -= 1e-4 * gd
+
+    assert compare(model, loss, optimizer, x, y, against=by_order)
+
+
+def test_the_report_says_all_of_it(against):
+    found = compare(*tutorial_network(), steps=4, against=against(*_mistake("no mask")))
+    text = str(found)
+    assert found.first is found.wrong[0]
+    at, ours, theirs, ulps = found.first.difference
+    assert (theirs, ulps > 10**6) == (0.0, True)
+    assert f"first difference: step 0, line 15, grad_h at {list(at)}: {ours} where 0.0 belongs, " in text
+    assert "line 15: grad_h = grad_h_relu.copy()\n" in text
+    assert "    grad_h is the gradient of the input of layer 1, ReLU()\n" in text
+    assert "as it should be:\n        grad_h = grad_h_relu.copy()\n        grad_h[h < 0] = 0\n" in text
+    assert "same bits: 1 of 4 losses, " in text
+    assert "time a step: layered " in text
+    assert f"on {machine.description()}, float64" in text
+    assert repr(found) == "<Comparison: DIFFERENT: 1 line with another formula>"
+
+
+def _mistake(name):
+    return programs.TUTORIAL, programs.MISTAKES[name].changes
+
+
+def test_rounding_says_where_it_starts_and_grows(against):
+    changes = programs.VARIANTS["sum of columns"][0]
+    found = compare(*tutorial_network(), steps=50, against=against(programs.TUTORIAL, changes))
+    assert (found.first.array, found.first.step) == ("h", 0)
+    assert 0 < found.first.difference.ulps < 1000
+    assert max(found.ulps) > 0
+    assert f"the losses are up to {max(found.ulps)} ULPs apart" in str(found)
+
+
+def test_rounding_does_not_hide_a_mistake(against):
+    changes = (("x.dot(w1)", "np.einsum('ni,ij->nj', x, w1)"), *programs.MISTAKES["no mask"].changes)
+    found = compare(*tutorial_network(), steps=4, against=against(programs.TUTORIAL, changes))
+    assert [finding.array for finding in found.wrong] == ["grad_h"]
+    assert found.first.array == "h"
+    assert found.first.is_rounding
+
+
+def test_two_mistakes_are_two_findings(against):
+    changes = programs.MISTAKES["factor 2 left out"].changes + programs.MISTAKES["mask turned round"].changes
+    found = compare(*tutorial_network(), steps=4, against=against(programs.TUTORIAL, changes))
+    assert [finding.array for finding in found.wrong] == ["grad_y_pred", "grad_h"]
+    assert "half the right one" in found.wrong[0].suspect
+    assert "turned round" in found.wrong[1].suspect
+
+
+def test_a_network_that_converges_is_rounding_still(against):
+    """y_pred - y becomes small, and the rounding of y_pred large beside it."""
+    start = tutorial.problem(8, 30, inputs=7, outputs=3)
+    model, loss = tutorial.network(start.w1, start.w2), mt.SquaredLoss()
+    optimizer, x, y = mt.SGD(model.parameters(), lr=1e-3), start.x, start.y
+    changes = (("h_relu.dot(w2)", "np.einsum('nj,jk->nk', h_relu, w2)"),)
+    found = compare(model, loss, optimizer, x, y, steps=2000, against=against(programs.TUTORIAL, changes))
+    assert found.losses[-1] < 1e-6 * found.losses[0]
+    assert found.is_rounding, str(found)
+
+
+def test_a_small_step_of_the_wrong_length_is_no_rounding(against):
+    model, loss, optimizer, x, y = tutorial_network()
+    optimizer.param_groups[0]["lr"] = 1e-13
+    changes = (("learning_rate * grad_w1", "2 * learning_rate * grad_w1"),)
+    found = compare(model, loss, optimizer, x, y, steps=2, against=against(programs.TUTORIAL, changes))
+    assert [finding.array for finding in found.wrong] == ["w1"]
+
+
+def test_an_error_names_line_shapes_and_what_it_should_make(against):
+    changes = (("x.T.dot(grad_h)", "x.dot(grad_h)"),)
+    found = compare(*tutorial_network(), steps=4, against=against(programs.TUTORIAL, changes))
+    assert not found
+    assert found.verdict() == "FAILS before the first step is done"
+    assert "line 17: grad_w1 = x.dot(grad_h)\n    ValueError: shapes (8,7) and (8,5) not aligned" in str(found)
+    assert "where x (8, 7), grad_h (8, 5)" in str(found)
+    assert "it should make grad_w1, the gradient of the weight of layer 0, Linear(7, 5" in str(found)
+    assert "grad_w1 = x.T.dot(grad_h)" in str(found)
+
+
+def test_an_error_after_some_steps(against):
+    changes = (
+        (
+            "        h = x",
+            "        if len(losses) == 2:\n            raise ArithmeticError('enough')\n        h = x",
+        ),
+    )
+    found = compare(*tutorial_network(), steps=4, against=against(programs.TUTORIAL, changes))
+    assert not found
+    assert (found.verdict(), len(found.losses)) == ("FAILS in step 2", 2)
+    assert "line 8: raise ArithmeticError('enough')\n    ArithmeticError: enough" in str(found)
+
+
+def test_a_file_that_trains_by_itself_is_run_and_the_network_starts_from_its_arrays(against):
+    script = programs.TUTORIAL + (
+        "\n\nrng = np.random.default_rng(5)\nx, y = rng.standard_normal((9, 7)), rng.standard_normal((9, 3))\n"
+        "w1, w2 = rng.standard_normal((7, 5)), rng.standard_normal((5, 3))\n"
+        "print(train(x, y, w1, w2, learning_rate=1e-4))\n"
+    )
+    found = compare(*tutorial_network(), against=against(script))
+    assert found, str(found)
+    assert "the network starts from the file's own arrays: x, y, w1, w2" in str(found)
+
+
+def test_a_difference_from_the_derived_program_is_ours(monkeypatch):
+    write = handwritten.write
+
+    def wrong(*arguments, **options):
+        program = write(*arguments, **options)
+        return program._replace(text=program.text.replace("2.0 * (y_pred - y)", "3.0 * (y_pred - y)"))
+
+    network = tutorial_network()
+    assert compare(*network)
+    monkeypatch.setattr(handwritten, "write", wrong)
+    found = compare(*network)
+    assert not found
+    assert not found.is_rounding
+    assert "differ, first in the gradient of 0.weight in step 0: the mistake is in minitorch_np" in str(found)
+
+
+def test_the_picture_has_both_curves_and_the_difference(against, tmp_path):
+    found = compare(*tutorial_network(), steps=12, against=against(*_mistake("no mask")))
+    figure = found.plot()
+    above, below = figure.axes
+    theirs, ours = (line.get_ydata().tolist() for line in above.lines)
+    assert (ours, theirs) == (found.losses, found.handwritten_losses)
+    assert [bar.get_height() for bar in below.patches] == found.ulps
+    plots.save(figure, tmp_path / "both.png")
+    assert matplotlib.image.imread(tmp_path / "both.png").shape[2] == 4
+    same = compare(*tutorial_network(), steps=1).plot()
+    assert [text.get_text() for text in same.axes[1].texts] == ["the same bits in every step"]
+
+
+def test_what_is_no_network_and_no_program(against, tmp_path):
+    model, loss, optimizer, x, y = tutorial_network()
+    with pytest.raises(TypeError, match=r"compare expects a Loss, got ReLU\(\)"):
+        compare(model, mt.ReLU(), optimizer, x, y)
+    with pytest.raises(ValueError, match="compare expects steps to be a whole number, 1 or more, got 0"):
+        compare(model, loss, optimizer, x, y, steps=0)
+    with pytest.raises(ValueError, match=r"given as the path of a \.py file, or as a function, not as text"):
+        compare(model, loss, optimizer, x, y, against=programs.TUTORIAL)
+    with pytest.raises(TypeError, match="expected a function or the path of a file, got 3"):
+        compare(model, loss, optimizer, x, y, against=3)
+    with pytest.raises(ValueError, match=r"it takes \(x, w1, steps\), and should take \(x, y, w1, w2, "):
+        compare(*tutorial_network(), against=_too_few)
+    with pytest.raises(ValueError, match=r"my_network.py has no array of shape \(5, 3\) for 2.weight before"):
+        compare(*tutorial_network(), against=against(f"{LINEAR}x, w1, y = a(9, 7), a(7, 5), a(9, 3)\n{LOOP}"))
+
+
+def _too_few(x, w1, steps):
+    for _ in range(steps):
+        w1 -= x.T @ (x @ w1)
+
+
+LINEAR = "import numpy as np\na = np.random.default_rng(0).standard_normal\na = lambda *n, a=a: a(n)\n"
+LOOP = "for _ in range(9):\n    w1 -= 1e-6 * x.T @ (x @ w1)\n    y\n"
