@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from minitorch_np.cli import main
+
 README = (Path(__file__).parent.parent / "README.md").read_text()
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 
@@ -33,6 +35,14 @@ def test_python_blocks(monkeypatch, tmp_path):
             assert printed.getvalue().splitlines() == promised
 
 
+def test_the_program_that_is_shown_is_the_one_that_is_written(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    command = next(code for kind, code in BLOCKS if kind == "sh" and "-o network.py" in code)
+    assert main(shlex.split(command)[3:]) == 0
+    shown = next(code for kind, code in BLOCKS if kind == "python" and code.startswith("def train"))
+    assert shown in (tmp_path / "network.py").read_text()
+
+
 COMMANDS = [line for kind, code in BLOCKS if kind == "sh" for line in code.splitlines()]
 
 
@@ -48,7 +58,7 @@ def test_shell_blocks(command, tmp_path):
             continue
         else:
             assert words[0] == "python"
-            words = [sys.executable, *(str(root / w) if w.endswith(".py") else w for w in words[1:])]
+            words = [sys.executable, *(str(root / w) if (root / w).is_file() else w for w in words[1:])]
             if "benchmarks" in part:
                 words += ["import", "--turns", "1"]
             subprocess.run(words, cwd=tmp_path, check=True, capture_output=True, timeout=120)

@@ -192,6 +192,31 @@ def test_integers_and_read_only_and_strided_arrays(tmp_path):
     assert printed == expected
 
 
+class Shifted(mt.Layer):
+    """Adds float64 numbers to whatever comes, which keeps its precision."""
+
+    def __init__(self):
+        self.shift = np.linspace(0, 1, 4)
+
+    def forward(self, x):
+        y = 2 * x
+        y += self.shift
+        return y
+
+    def backward(self, dy):
+        return 2 * dy
+
+
+def test_adding_in_place_keeps_the_precision(tmp_path):
+    model, loss, optimizer = small(middle=Shifted)
+    model.astype("float32")
+    x, y = (a.astype("float32") for a in data())
+    text = handwritten(model, loss, optimizer, x, y, steps=5)
+    expected, _ = layered(model, loss, optimizer, x, y, 5)
+    [(printed, _)] = run_alone([text], tmp_path)
+    assert printed == expected
+
+
 class Bad(mt.Layer):
     def backward(self, dy):
         return dy

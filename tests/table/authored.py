@@ -53,15 +53,18 @@ class Jumpy(Activation):
     """Another slope where the batch is large: a branch on numbers that stays in the program."""
 
     def function(self, x):
-        slope = 2.0
-        if np.abs(x).max() > 1:
+        largest = np.abs(x).max()
+        slope = before = 2 - 1 / (1 + largest)
+        if largest > 1:
             slope = slope - 1.5
-        return slope * x
+            slope *= 2
+        self.before = before
+        return slope * x + 0 * before
 
     def derivative(self, x, y):
         if np.abs(x).max() > 1:
-            return np.full_like(x, 0.5)
-        return np.full_like(x, 2.0)
+            return np.full_like(x, 2 * (self.before - 1.5))
+        return np.full_like(x, self.before)
 
 
 class Gated(Layer):
@@ -95,12 +98,14 @@ class InPlace(Layer):
         a += 1
         first = a[:, :1]
         a[:, 0] *= 3
+        b = same = 1 * x
+        b -= 1
         self.ones = np.ones_like(x)
         self.ones[:, 0] = 3
-        return twice + a + first * 0
+        return twice + a + first * 0 + same - 0.5 * x
 
     def backward(self, dy):
-        return 2 * dy + dy * self.ones
+        return 2.5 * dy + dy * self.ones
 
 
 class Dropout(Layer):

@@ -11,7 +11,7 @@ import numpy as np
 from minitorch_np.parameter import Parameter
 from minitorch_np.study.unroll.displays import Displays
 from minitorch_np.study.unroll.evaluator import OURS
-from minitorch_np.study.unroll.values import Expression, name, varies
+from minitorch_np.study.unroll.values import Expression, expressions, name, varies
 
 
 class Assignments(Displays):
@@ -26,6 +26,8 @@ class Assignments(Displays):
 
     def _run_assign(self, statement: ast.Assign) -> None:
         value = self.evaluate(statement.value)
+        if len(statement.targets) > 1:  # a = b = ...: one array of two names
+            value = self.all_named(value, ast.unparse(statement.targets[-1]).rpartition(".")[2])
         for target in statement.targets:
             self.assign(target, value)
 
@@ -59,7 +61,11 @@ class Assignments(Displays):
         if isinstance(owner, Parameter):
             self.set_parameter(owner, attribute, value)
         elif isinstance(owner, OURS) or hasattr(owner, "__dict__"):
-            vars(owner)[attribute] = self.all_named(value, attribute.lstrip("_"))
+            value = self.all_named(value, attribute.lstrip("_"))
+            for part in expressions(value):
+                if variable := self.variable_of(part):
+                    variable.kept = True
+            vars(owner)[attribute] = value
         else:
             self.fail(f"the attribute {attribute} of {type(owner).__name__} cannot be set")
 

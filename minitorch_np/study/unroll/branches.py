@@ -8,7 +8,7 @@ from abc import abstractmethod
 from typing import Any
 
 from minitorch_np.study.unroll.executor import Blocks, End, Executor, Return
-from minitorch_np.study.unroll.values import Expression, example, mapped, name
+from minitorch_np.study.unroll.values import Expression, Variable, example, expressions, mapped, name
 
 
 class Branches(Executor):
@@ -67,7 +67,7 @@ class Branches(Executor):
             parts = zip(first, second, strict=True)
             return tuple(self._merged(key, list(both), blocks, taken, None) for both in parts)
         variable = self.variable_of(old)
-        if variable is None or variable.given or variable.place or not any(side is old for side in pair):
+        if variable is None or not any(side is old for side in pair) or self._is_shared(variable):
             variable = self.new_variable(key, example(pair[taken]))
         for side, block in zip(pair, blocks, strict=True):
             if self.variable_of(side) is not variable:
@@ -75,6 +75,12 @@ class Branches(Executor):
                     self.emit(ast.Assign([ast.Name(variable.key, ast.Store())], self.node(side)), "")
                 block += more
         return Expression(name(variable), example(pair[taken]), varies=True)
+
+    def _is_shared(self, variable: Variable) -> bool:
+        """Whether it is known by other names too, which must not see it change."""
+        held = [part for frame in self.frames for part in expressions(frame.locals)]
+        names = sum(self.variable_of(part) is variable for part in held)
+        return variable.given or variable.place is not None or variable.kept or names > 1
 
     @staticmethod
     def _equal(first: Any, second: Any) -> bool:

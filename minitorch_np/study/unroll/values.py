@@ -49,6 +49,7 @@ class Variable:
         self.base: Variable | None = None  # what it was made from, where the source uses one name for both
         self.place: Place | None = None
         self.mine = False
+        self.kept = False  # in an attribute
         self.became: Variable | None = None  # another variable that took its place
         self.stands_in = False  # for an array of each parameter, until the source has named it
 
