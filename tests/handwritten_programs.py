@@ -268,6 +268,13 @@ VARIANTS = {
 }  # fmt: skip
 
 
+def changed_line(line: str, changes: list[tuple[str, str]]) -> str:
+    """One line with the changes that are possible in it."""
+    for old, new in changes:
+        line = line.replace(old, new)
+    return line
+
+
 def changed(text: str, changes: tuple[tuple[str, str], ...]) -> str:
     """The text with all changes made, each of which has to be possible."""
     for old, new in changes:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minitorch_np.study.byhand.reference import Reference
-from minitorch_np.study.byhand.slips import SLIPS, Case
+from minitorch_np.study.byhand.slips import Case, slip_of
 from minitorch_np.study.evidence import Evidence
 from minitorch_np.study.suspects import suspect
 
@@ -17,9 +17,8 @@ if TYPE_CHECKING:
 
 def explanation(case: Case, reference: Reference, dy: str) -> str:
     """The first slip that explains the array, or else the doctor's first suspect, given the name of dy."""
-    for explains in SLIPS:
-        if (text := explains(case)) is not None:
-            return text
+    if (text := slip_of(case)) is not None:
+        return text
     if case.weight_before is not None:
         return "no usual mistake fits"
     return suspect(evidence(case, reference, dy)).replace("no usual suspect fits", "no usual mistake fits")

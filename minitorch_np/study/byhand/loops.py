@@ -88,29 +88,30 @@ class Program:
     def _find(self) -> Loop:
         candidates = list(_loops(self.tree.body, None))
         for loop in candidates:
-            if self.updates(loop.node) and self.computes(loop.node):
+            if self._trains(loop.node):
                 return self._over_batches(loop)
-        lacks = [
-            f"line {loop.node.lineno}: `{self.line(loop.node.lineno)}` has no "
-            + (
-                "matrix product in it"
-                if self.updates(loop.node)
-                else "update such as `w1 -= learning_rate * grad_w1`"
-            )
-            for loop in candidates
-        ]
+        lacks = []
+        for loop in candidates:
+            what = "update such as `w1 -= lr * grad_w1`"
+            if any(map(self.updates, loop.node.body)):
+                what = "matrix product in it"
+            lacks.append(f"line {loop.node.lineno}: `{self.line(loop.node.lineno)}` has no {what}")
         raise ValueError("\n".join(["there is no training loop in it", *(lacks or ["it has no loop at all"])]))
 
     def _over_batches(self, loop: Loop) -> Loop:
         """The loop inside that does the whole work, where there is one."""
         for i, statement in enumerate(loop.node.body):
-            if isinstance(statement, LOOPS) and self.updates(statement) and self.computes(statement):
+            if isinstance(statement, LOOPS) and self._trains(statement):
                 before = loop.node.body[:i]
                 if not any(self.computes(earlier) for earlier in before):
                     return self._over_batches(Loop(statement, loop.node.body, loop.function))
             elif self.computes(statement):
                 break
         return loop
+
+    def _trains(self, loop: ast.For | ast.While) -> bool:
+        """Whether the body does; `for loss in train(…):` does not."""
+        return any(map(self.updates, loop.body)) and any(map(self.computes, loop.body))
 
     def _is_product(self, node: ast.AST) -> bool:
         if isinstance(node, ast.BinOp | ast.AugAssign):

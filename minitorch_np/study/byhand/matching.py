@@ -79,6 +79,7 @@ class _Search:
             if site.name not in taken and a.dtype.kind == "f" and not (site.line == 0 and _is_one_of(a, data))
         }
         self.order = {site: i for i, site in enumerate(self.values)}
+        self.bits = {site: hash((a.shape, a.tobytes())) for site, a in self.values.items()}
 
     def sites(self) -> dict[str, Site]:
         tried: dict[str, Site | None] = {}
@@ -99,8 +100,8 @@ class _Search:
         program = self.recording.program
         if site is None or not program.is_in_loop(site.line):
             return site
-        bits = self._bits(site)
-        inside = (s for s in self.values if s.line and not program.is_in_loop(s.line) and self._bits(s) == bits)
+        bits = self.bits[site]
+        inside = (s for s in self.values if s.line and not program.is_in_loop(s.line) and self.bits[s] == bits)
         return next(inside, site)
 
     def _walk(self, tried: Mapping[str, Site | None]) -> tuple[dict[str, Site], float, dict[str, Array]]:
@@ -116,7 +117,7 @@ class _Search:
                     after = self._after(name, right)
                     score += after is not None and close(after, right)
                     continue
-                site = tried[name] if name in tried else self._equal(name, right, found)
+                site = tried[name] if name in tried else self._origin(self._equal(name, right, found))
                 if site is None:
                     unmatched[name] = right
                     continue
@@ -163,17 +164,14 @@ class _Search:
         mentioned = self._mentioned_by_the_update(name)
         named = [s for s in fitting if canonical(s.name) == canonical(name)]
         likely = [s for s in fitting[::-1] if s.name in mentioned] + named[::-1]
-        taken = {self._bits(site) for site in found.values()}
+        taken = {self.bits[site] for site in found.values()}
         latest = max((self.order[site] for site in found.values()), default=-1)
-        others = sorted(fitting, key=lambda s: (self._bits(s) in taken, self.order[s] < latest))
+        others = sorted(fitting, key=lambda s: (self.bits[s] in taken, self.order[s] < latest))
         different: dict[Any, Site] = {}
         for site in [*likely, *others]:
-            different.setdefault(self._bits(site), site)
+            different.setdefault(self.bits[site], site)
         for site in list(different.values())[:TRIED]:
             yield site, site in likely
-
-    def _bits(self, site: Site) -> Any:
-        return self.values[site].shape, self.values[site].tobytes()
 
     def _mentioned_by_the_update(self, name: str) -> set[str]:
         """Names in the line where the program updates the weight whose gradient this is."""

@@ -191,3 +191,8 @@ SLIPS = (
     swapped,
     accumulated,
 )
+
+
+def slip_of(case: Case) -> str | None:
+    """The first slip that explains the array."""
+    return next((text for slip in SLIPS if (text := slip(case)) is not None), None)
