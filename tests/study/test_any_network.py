@@ -9,7 +9,7 @@ import pytest
 from alone import layered, run_alone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from table.authored import Centre, Dropout, Gated, Halved, Hat, InPlace, Jumpy, Lion, Residual, Series, Swish
+from table.authored import Centre, Dropout, Gated, Halved, Hat, InPlace, Jumpy, Lion, Residual, Series, Swish, Warming
 from table.layers import ACTIVATIONS
 from table.optimizers import OPTIMIZERS
 
@@ -42,6 +42,7 @@ OWN_LAYERS = {
     "Dropout": lambda size: Dropout(0.3, rng=size),
     "PReLU": mt.PReLU,
     "Halved": lambda size: Halved(size, size, rng=size),
+    "Warming": lambda size: Warming(),
     "InPlace": lambda size: InPlace(),
     "Softmax": lambda size: mt.Softmax(),
     "LogSoftmax": lambda size: mt.LogSoftmax(),

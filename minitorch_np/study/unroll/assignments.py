@@ -13,6 +13,8 @@ from minitorch_np.study.unroll.displays import Displays
 from minitorch_np.study.unroll.evaluator import OURS
 from minitorch_np.study.unroll.values import Expression, expressions, name, varies
 
+UNSET = object()
+
 
 class Assignments(Displays):
     """What `=` and `+=` do."""
@@ -65,6 +67,7 @@ class Assignments(Displays):
             for part in expressions(value):
                 if variable := self.variable_of(part):
                     variable.kept = True
+            self.set_attributes.append((owner, attribute, vars(owner).get(attribute, UNSET)))
             vars(owner)[attribute] = value
         else:
             self.fail(f"the attribute {attribute} of {type(owner).__name__} cannot be set")

@@ -7,6 +7,7 @@ import warnings
 from abc import abstractmethod
 from typing import Any
 
+from minitorch_np.study.unroll.assignments import UNSET
 from minitorch_np.study.unroll.executor import Blocks, End, Executor, Return
 from minitorch_np.study.unroll.values import Expression, Variable, example, expressions, mapped, name
 
@@ -35,15 +36,17 @@ class Branches(Executor):
 
     def _both(self, test: Expression, sides: list[list[ast.stmt]], returns: bool) -> End:
         before = self.frame.locals
-        after, blocks, values = [], [], []
+        after, blocks, values, attributes = [], [], [], []
         for side in sides:
             self.frame.locals = dict(before)
+            first = len(self.set_attributes)
             with self.sub_block() as block:
                 end = self.run(side)
                 if not isinstance(end, Return | None):
                     self.fail("a loop is left where that depends on the numbers in the network")
                 values.append(end.value if isinstance(end, Return) else None)
             after.append(self.frame.locals)
+            attributes.append(self._put_back(first))
             blocks.append(block)
         taken = 0 if example(test) else 1
         self.frame.locals = before
@@ -51,12 +54,30 @@ class Branches(Executor):
             for key in {**after[0], **after[1]}:
                 pair = [side.get(key, before.get(key)) for side in after]
                 before[key] = self._merged(key, pair, blocks, taken, before.get(key))
+        for at, (owner, attribute, old, _) in {**attributes[0], **attributes[1]}.items():
+            pair = [side[at][3] if at in side else old for side in attributes]
+            pair = [pair[1 - i] if part is UNSET else part for i, part in enumerate(pair)]
+            self.set_attribute(owner, attribute, self._merged(attribute, pair, blocks, taken, old))
         result = self._merged("y", values, blocks, taken, None) if returns else None
         if not blocks[0]:
             test, blocks = self.made(ast.UnaryOp(ast.Not(), test.node), not test.value, test), blocks[::-1]
         if blocks[0]:
             self.emit(ast.If(test.node, blocks[0], blocks[1]), "")
         return Return(result) if returns else None
+
+    def _put_back(self, first: int) -> dict[tuple[int, str], Any]:
+        """Undo what was set in attributes since then; returns what that was."""
+        changed: dict[tuple[int, str], Any] = {}
+        while len(self.set_attributes) > first:
+            owner, attribute, old = self.set_attributes.pop()
+            new = changed.get((id(owner), attribute), (0, 0, 0, vars(owner)[attribute]))[3]
+            changed[id(owner), attribute] = owner, attribute, old, new
+        for owner, attribute, old, _ in changed.values():
+            if old is UNSET:
+                del vars(owner)[attribute]
+            else:
+                vars(owner)[attribute] = old
+        return changed
 
     def _merged(self, key: str, pair: list[Any], blocks: list[list[ast.stmt]], taken: int, old: Any) -> Any:
         """One value for what two sides made: a variable that each of them sets."""

@@ -39,6 +39,7 @@ class Emitter:
         self.frames: list[Frame] = []
         self.constants: dict[int, tuple[Any, Expression]] = {}  # by id, with the array so that it keeps it
         self.starts: dict[str, Any] = {}  # what constants and states are before the first step
+        self.set_attributes: list[tuple[Any, str, Any]] = []  # owner, name, what was there
         self.complains = False  # an error is being made, whose text may tell all numbers
         self._keys = count()
 

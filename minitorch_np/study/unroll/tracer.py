@@ -34,6 +34,7 @@ class Tracer(Helpers):
         self.gradients: dict[int, Expression] = {}
         self.parameter_places: dict[int, Place] = {}
         self.origins: list[tuple[Any, str, Expression]] = []
+        self.numbers_read: set[tuple[int, str]] = set()  # in attributes
         self.active: set[tuple[int, str]] = set()
         self.inputs: dict[int, Variable | None] = {}
         for layer_name, layer in model.named_layers():
@@ -135,13 +136,16 @@ class Tracer(Helpers):
     def attribute(self, owner: Any, name: str) -> Any:
         value = super().attribute(owner, name)
         held = getattr(owner, "__dict__", {}).get(name)
+        if type(held) in (int, float):
+            self.numbers_read.add((id(owner), name))
         if isinstance(held, np.ndarray) and isinstance(value, Expression):
             self.origins.append((owner, name, value))
         return value
 
     def set_attribute(self, owner: Any, attribute: str, value: Any) -> None:
         old = getattr(owner, "__dict__", {}).get(attribute)
-        if type(old) in (int, float) and not (type(value) is type(old) and value == old):
+        was_read = (id(owner), attribute) in self.numbers_read
+        if was_read and type(old) in (int, float) and not (type(value) is type(old) and value == old):
             self.fail(f"{attribute} is a number that changes from step to step: keep it in an array")
         super().set_attribute(owner, attribute, value)
 
