@@ -112,6 +112,23 @@ def test_what_is_learned_and_kept_goes_on(tmp_path):
     assert printed == expected
 
 
+def test_parameters_that_have_made_fewer_steps_count_on_their_own(tmp_path):
+    model, loss, optimizer = small(mt.Adam, lr=0.1)
+    x, y = data()
+    for _ in range(3):
+        loss(model(x), y)
+        model.backward(loss.backward())
+        model[2].weight.zero_grad()  # a weight that was frozen so far
+        optimizer.step()
+    text = handwritten(model, loss, optimizer, x, y, steps=6)
+    assert "for step in range(1, steps + 1):" in text
+    assert "step2 = step + 3" in text
+    expected, weights = layered(model, loss, optimizer, x, y, 6)
+    [(printed, arrays)] = run_alone([text], tmp_path)
+    assert printed == expected
+    assert [arrays[name] for name in ("w1", "b1", "w2", "b2")] == weights
+
+
 def test_nothing_is_changed_by_it():
     model, loss, optimizer = small(mt.Adam, middle=lambda: Dropout(rng=0))
     x, y = data()
