@@ -239,6 +239,21 @@ class Bad(mt.Layer):
         return dy
 
 
+class BySize(Bad):
+    def forward(self, x):
+        if len(x) > 3 and x.size > 4 and x.ndim == 2:
+            return 3 * x
+        raise ValueError(f"too few: {x.mean()}")
+
+
+def test_sizes_decide_branches():
+    text = handwritten(*small(middle=BySize), *data())
+    assert "h_by_size = 3 * h" in text
+    assert not [line for line in loop_of(text) if line.startswith("if")]
+    with pytest.raises(ValueError, match="too few"):
+        handwritten(*small(middle=BySize), *data(2))
+
+
 class WhilePositive(Bad):
     def forward(self, x):
         while x.sum() > 0:
