@@ -196,6 +196,18 @@ def test_wrong_calls_and_wrong_forms_are_said(compared, changes, arguments, said
     assert code == 2
 
 
+def test_samples_as_columns_are_recognised_and_refused(compared):
+    turned = """
+import numpy as np
+rng = np.random.default_rng(0)
+X, Y, W = rng.standard_normal((4, 9)), rng.standard_normal((2, 9)), rng.standard_normal((2, 4))
+for _ in range(9):
+    W -= 0.01 * 2 * (W @ X - Y) @ X.T
+"""
+    code, text = compared(turned)
+    assert (code, "it has samples as columns, W @ x; they have to be rows, x @ W" in text) == (2, True)
+
+
 def test_an_error_in_the_program_is_exit_code_1(compared):
     code, text = compared(SCRIPT, changes=(("x.T.dot(grad_h)", "x.dot(grad_h)"),))
     assert code == 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -26,9 +26,21 @@ class Chain(NamedTuple):
 
 
 def chain_of(recording: Recording) -> Chain:
+    """The chain of a program. Raises ValueError where there is none, with what there is."""
     start, end = recording.before[0], recording.before[-1]
     moved = {event.name for events in recording.events for event in events}
     moved |= {name for name, a in start.items() if not np.array_equal(a, end.get(name, a), equal_nan=True)}
+    is_cut_short = recording.mishap is not None
+    if found := _search(start, moved, is_cut_short):
+        return found
+    said = f"{recording.source.name}: no arrays make a network, x (N, d0), weights (d0, d1), …, y (N, dk)"
+    if _search({name: a.T for name, a in start.items()}, moved, is_cut_short):
+        raise ValueError(f"{said}: it has samples as columns, W @ x; they have to be rows, x @ W")
+    shapes = ", ".join(f"{name} {a.shape}" for name, a in start.items() if a.ndim)
+    raise ValueError(f"{said}; it has {shapes}: give the network, as in 'Linear(4, 8), ReLU(), Linear(8, 2)'")
+
+
+def _search(start: Mapping[str, Array], moved: set[str], is_cut_short: bool) -> Chain | None:
     flat = [n for n, a in start.items() if a.ndim == 2 and a.dtype.kind in "fi"]
     weights = [n for n in flat if n in moved and start[n].any() and not canonical(n).startswith("grad:")]
     fixed = [n for n in flat if n not in moved]
@@ -36,16 +48,12 @@ def chain_of(recording: Recording) -> Chain:
         targets = [n for n, a in start.items() if n not in moved and n != x and a.ndim in (1, 2)]
         targets = [n for n in targets if len(start[n]) == len(start[x])]
         for y in sorted(targets, key=lambda n: canonical(n) not in TARGETS):
-            for extra in _extras([n for n in fixed if n not in (x, y)], recording.mishap is not None):
-                width = start[y].shape[1] if start[y].ndim == 2 else None
+            width = start[y].shape[1] if start[y].ndim == 2 else None
+            for extra in _extras([n for n in fixed if n not in (x, y)], is_cut_short):
                 found = next(_paths(start, [*weights, *extra], start[x].shape[1], width), None)
                 if found and set(weights) <= set(found):
                     return Chain(x, y, found)
-    shapes = ", ".join(f"{name} {a.shape}" for name, a in start.items() if a.ndim)
-    raise ValueError(
-        f"{recording.source.name}: no arrays make a network, x (N, d0), weights (d0, d1), (d1, d2), …, and "
-        f"y (N, dk); it has {shapes}: give the network, as in 'Linear(4, 8), ReLU(), Linear(8, 2)'"
-    )
+    return None
 
 
 def _extras(fixed: list[str], is_cut_short: bool) -> Iterator[tuple[str, ...]]:
@@ -56,7 +64,7 @@ def _extras(fixed: list[str], is_cut_short: bool) -> Iterator[tuple[str, ...]]:
 
 
 def _paths(
-    start: dict[str, Array], names: Sequence[str], width: int, last: int | None
+    start: Mapping[str, Array], names: Sequence[str], width: int, last: int | None
 ) -> Iterator[tuple[str, ...]]:
     """Orders of all the weights in which each takes what the one before it gives."""
     if not names or len(names) > DEEPEST:

@@ -149,7 +149,7 @@ class Reference:
             finals = tuple(name for name, at in last.items() if at == i)
             if finals or i == len(body) - 1:
                 part = body[begun : i + 1]
-                loads = tuple({name for statement in part for name in names(statement)[1]})
+                loads = tuple(dict.fromkeys(name for statement in part for name in names(statement)[1]))
                 segments.append(Segment(_code(part), finals, loads, any(map(_changes, part))))
                 begun = i + 1
         return segments
