@@ -28,6 +28,7 @@ def replaced(path: Path) -> Iterator[Path]:
     the new one lies about as `.name.….part` until the next writing removes it.
     """
     path = path.resolve()  # through a link
+    _remove_leftovers(path)
     part, lock = _new_part(path)
     try:
         if path.exists():
@@ -59,7 +60,6 @@ def _new_part(path: Path) -> tuple[Path, int | None]:
         except (ImportError, OSError):  # Windows, or a file system that cannot: leftovers stay there
             os.close(file)
             return part, None
-        _remove_leftovers(path)
         if part.exists():  # not taken for a leftover between its opening and its locking
             return part, file
         os.close(file)
@@ -70,7 +70,7 @@ def _remove_leftovers(path: Path) -> None:
     leftover = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{8}}\.part")
     for entry in os.scandir(path.parent):
         if leftover.fullmatch(entry.name):
-            with suppress(OSError):  # its writer lives, or another removes it
+            with suppress(ImportError, OSError):  # its writer lives, or nobody can tell
                 file = os.open(entry.path, os.O_RDONLY)
                 try:
                     _lock(file, wait=False)

@@ -70,7 +70,7 @@ def read(path: Path, wanted: Callable[[str], bool] = lambda name: True) -> dict[
 
 
 def _plain_array(name: str, array: Any) -> Array:
-    if not _fits(name):
+    if not can_be_named(name):
         raise ValueError(f"{name!r} cannot be the name of an array in a file: it has a /, \\, : or the like")
     array = np.asarray(array, order="C")
     if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
@@ -78,7 +78,7 @@ def _plain_array(name: str, array: Any) -> Array:
     return array.astype(array.dtype.newbyteorder("<"), copy=False)
 
 
-def _fits(name: str) -> bool:
+def can_be_named(name: str) -> bool:
     """Whether no system takes the name for a path, or changes it."""
     return name != "" and name.isprintable() and not set(name) & set('/\\:<>|?*"')
 
@@ -111,7 +111,7 @@ def _members(archive: ZipFile, directory: int) -> dict[str, ZipInfo]:
     end = 0
     for info in sorted(archive.infolist(), key=lambda info: info.header_offset):
         name = info.filename.removesuffix(".npy")
-        if name == info.filename or info.filename != info.orig_filename or not _fits(name):
+        if name == info.filename or info.filename != info.orig_filename or not can_be_named(name):
             raise ValueError(f"{info.orig_filename!r} is no name of an array")
         if name in members:
             raise ValueError(f"it holds {name!r} twice")

@@ -75,17 +75,15 @@ class Builder:
         for child, inner in _mapping(description.get("inside", {})).items():
             now = dict(made.named_children()).get(child)
             if not isinstance(now, Layer) or Describer(self.classes).describe(now) != inner:
-                self._replace(made, child, self._made(inner, _inside(where, child)))
+                _put(
+                    made,
+                    child,
+                    self._made(inner, _inside(where, child)),
+                    in_list=now and child not in vars(made),
+                )
         if description.get("training") is False:
             made.training = False
         return made
-
-    def _replace(self, made: Layer, child: str, layer: Layer) -> None:
-        """Put in what the constructor does not: somebody has swapped it."""
-        if child not in vars(made) and isinstance(made, Sequential):
-            made[child] = layer
-        else:
-            setattr(made, child, layer)
 
     def _sequential(self, cls: type, layers: Any, where: str) -> Sequential:
         if not issubclass(cls, Sequential):
@@ -178,6 +176,16 @@ def _build_once(
             f"{model!r} has arrays {dict(built)} when it is built, and {dict(shapes)} now. Keep its arguments "
             f"as they are, in attributes of their names, {WAY_OUT}"
         )
+
+
+def _put(made: Any, child: str, layer: Any, in_list: Any) -> None:
+    """Put in a layer that the constructor has not: somebody has added or swapped it."""
+    if in_list:
+        made[child] = layer
+    elif callable(getattr(type(made), child, None)) or not child.isidentifier() or child.startswith("__"):
+        raise ValueError(f"{type(made).__name__} has no layer {child!r}")
+    else:
+        setattr(made, child, layer)
 
 
 def _mapping(data: Any) -> dict[str, Any]:

@@ -1,214 +1,99 @@
-"""Saving a network with all that its training goes on from, and loading it again, to the bit.
-
-A checkpoint is one .npz file that `np.load` reads: weights and running statistics as `model.0.weight`,
-the optimizer's arrays as `optimizer.0.exp_avg`, and all else as JSON in `metadata`. There is no
-pickle in it and no code.
-"""
+"""Checkpoints of a training: after its epochs the newest goes into a file, and the best into one beside it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from minitorch_np.files import check_writable
-from minitorch_np.layer import Layer
-from minitorch_np.losses.loss import Loss
-from minitorch_np.schedules.schedule import LRScheduler
-from minitorch_np.training import archive, generators
-from minitorch_np.training.building import Builder, check_rebuilds
-from minitorch_np.training.description import Describer, known_classes
-from minitorch_np.training.metadata import pack, unpack
-from minitorch_np.training.plain import decode, encode
-from minitorch_np.training.states import (
-    held,
-    load_optimizer,
-    load_pending,
-    parameter_names,
-    pending,
-    restored_on_error,
-    saved_optimizer,
-    take_precision,
-)
+from minitorch_np.options import choice, whole
+from minitorch_np.training.callbacks import Callback
+from minitorch_np.training.loading import load
+from minitorch_np.training.saving import contents, save, write
 
 if TYPE_CHECKING:
     import os
 
-    from minitorch_np.optimizers.optimizer import Optimizer
+    from minitorch_np.training.state import TrainingState
+
+__all__ = ["Checkpoint", "load", "save"]
 
 
-class Saved(NamedTuple):
-    """What a checkpoint holds, made anew or put into what `load` was given; None for what it lacks."""
+class Checkpoint(Callback):
+    """Saves a training after each `every`-th epoch and the last one, so that it can go on from there.
 
-    model: Any
-    optimizer: Any
-    schedule: Any
-    loss: Any
-    epoch: int | None
-    history: Any
-    rng: np.random.Generator | None
-    extra: Any
-    written_by: dict[str, str]  # the versions of minitorch_np, NumPy and Python
+    The newest is at `path`; at `best_path`, `run.best.npz` beside `run.npz`, is the one with the best
+    `monitor`, a name in the history, after whichever epoch: by default the validation loss, or the
+    loss where nothing is validated. `mode` says whether smaller ("min") or larger ("max") is better;
+    for losses and errors it need not. NaN is never the best.
 
+    `load(path)` gives it back: `epoch` is the one that has ended, `history` what `History` is made of,
+    `extra["seed"]` what the order of the samples comes from.
 
-def save(
-    path: str | os.PathLike[str],
-    model: Layer,
-    optimizer: Optimizer | None = None,
-    *,
-    schedule: LRScheduler | None = None,
-    loss: Loss | None = None,
-    epoch: int | None = None,
-    history: Any = None,
-    rng: np.random.Generator | None = None,
-    extra: Any = None,
-    describe: bool = True,
-) -> None:
-    """Write all that the next steps depend on to the .npz file `path`.
-
-    Whatever happens meanwhile, there is the old file or the new one, whole. `rng` is the generator
-    that shuffles, say; generators that layers hold in attributes are saved with them. `history` and
-    `extra` are numbers, texts, arrays, and lists, tuples and dicts of them.
-
-    The network, loss, optimizer and schedule are described by their classes' names and arguments,
-    so that `load(path)` makes them anew; what cannot be described (a function, a class that does
-    not keep its arguments in attributes of their names) raises ValueError that names it. With
-    `describe=False` nothing is, and `load` takes what you have built.
+    With `describe=False` the network is not described, for those that cannot be (see `save`). That
+    it can be, and that the path can be written to, is seen before the first epoch. Where another
+    callback ends training early, pass this one after it, so that it sees that an epoch is the last.
     """
-    check_writable(Path(path))
-    if schedule is not None and schedule.optimizer is not optimizer:
-        raise ValueError(f"{schedule!r} belongs to another optimizer, or to one that save was not given")
-    weights = model.state_dict()
-    arrays = {f"model.{name}": array for name, array in weights.items()}
-    if isinstance(extra, dict):
-        own = {name: value for name, value in extra.items() if isinstance(value, np.ndarray)}
-        arrays |= {f"extra.{name}": array for name, array in own.items()}
-        extra = {name: value for name, value in extra.items() if name not in own}
-    describer = Describer()
-    metadata: dict[str, Any] = {
-        "epoch": epoch,
-        "generators": generators.states(model, rng),
-        "history": _encoded("history", history),
-        "extra": _encoded("extra", extra),
-    }
-    if describe:
-        metadata["model"] = describer.describe(model)
-        metadata["loss"] = loss and describer.describe(loss)
-    if optimizer is not None:
-        metadata["optimizer"], its_arrays = saved_optimizer(optimizer, model)
-        arrays |= its_arrays | pending(model)
-        if describe:
-            metadata["optimizer"]["description"] = describer.describe(optimizer)
-    if schedule is not None:
-        metadata["schedule"] = {"state": encode(schedule.state_dict())}
-        if describe:
-            metadata["schedule"]["description"] = describer.describe(schedule)
-    if describe:
-        shapes = {name: array.shape for name, array in weights.items()}
-        check_rebuilds(metadata["model"], describer.classes, shapes)
-    archive.write(Path(path), {"metadata": pack(metadata), **arrays})
 
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        every: int = 1,
+        *,
+        monitor: str | None = None,
+        mode: str | None = None,
+        describe: bool = True,
+    ) -> None:
+        self.path = Path(path)
+        self.best_path = self.path.with_name(f"{self.path.stem}.best{self.path.suffix}")
+        self.every = whole("Checkpoint", "every", every, 1)
+        self.monitor = monitor
+        if mode is None:
+            if not (monitor or "loss").endswith(("loss", "error")):
+                raise ValueError(
+                    f"Checkpoint(monitor={monitor!r}) expects mode, 'min' where smaller is better, "
+                    f"'max' where larger is"
+                )
+            mode = "min"
+        self.mode = choice("Checkpoint", "mode", mode, "min", "max")
+        self.describe = describe
 
-def load(
-    path: str | os.PathLike[str],
-    *,
-    custom: Mapping[str, type] | None = None,
-    model: Layer | None = None,
-    optimizer: Optimizer | None = None,
-    schedule: LRScheduler | None = None,
-    rng: np.random.Generator | None = None,
-) -> Saved:
-    """What `save` has written: `model = load("net.npz").model`.
+    def on_fit_begin(self, state: TrainingState) -> None:
+        check_writable(self.path)
+        self._contents(state)
 
-    Classes of your own are given by name, `custom={"Swish": Swish}`. With a `model`, its weights are
-    replaced and nothing is built: of optimizer, schedule and rng it continues those that are given
-    beside it. What does not fit raises ValueError and changes nothing.
+    def on_epoch_end(self, state: TrainingState) -> None:
+        done = state.epoch + 1
+        newest = done % self.every == 0 or done == state.epochs or state.stop is not None
+        best = self._is_best(state)
+        if newest or best:
+            saved = self._contents(state)
+        if best:
+            write(self.best_path, *saved)  # before the newest, which knows of it
+        if newest:
+            write(self.path, *saved)
 
-    So does a file that is damaged, or made to do harm: it runs no code but the constructors of the
-    classes here and of yours, and takes no more memory than its arrays have bytes.
-    """
-    if model is None and (optimizer is not None or schedule is not None):
-        raise ValueError("load expects the model of the optimizer and of the schedule too")
-    path = Path(path)
-    classes = known_classes(custom)
-    whole = model is None or optimizer is not None
-    arrays = archive.read(path, lambda name: whole or name.startswith(("metadata", "model.", "extra.")))
-    try:
-        metadata = unpack(arrays)
-        if model is None:
-            return _rebuilt(metadata, arrays, classes, rng)
-        with restored_on_error(model, schedule, optimizer):
-            return _continued(metadata, arrays, model, optimizer, schedule, rng)
-    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} cannot be loaded: {error}") from error
+    def _contents(self, state: TrainingState) -> tuple[dict[str, Any], dict[str, Any]]:
+        return contents(
+            state.model,
+            state.optimizer,
+            schedule=state.schedule,
+            loss=state.loss,
+            epoch=state.epoch,
+            history=state.history.as_dict(),
+            rng=None,
+            extra={"seed": state.seed},
+            describe=self.describe,
+        )
 
-
-def _rebuilt(
-    metadata: dict[str, Any],
-    arrays: Mapping[str, Any],
-    classes: dict[str, type],
-    rng: np.random.Generator | None,
-) -> Saved:
-    """All that the file describes."""
-    if metadata["model"] is None:
-        raise ValueError("it has no description of the network: build it, and load(..., model=model)")
-    weights = _part("model", arrays)
-    builder = Builder(classes, held(weights))
-    model = builder.build(metadata["model"], Layer)
-    take_precision(model, weights)
-    optimizer = schedule = loss = None
-    if metadata["loss"] is not None:
-        loss = builder.build(metadata["loss"], Loss)
-    if metadata["optimizer"] is not None:
-        names = [group["parameters"] for group in metadata["optimizer"]["groups"]]
-        parameters = dict(model.named_parameters())
-        optimizer = builder.build_optimizer(metadata["optimizer"]["description"], names, parameters)
-    if metadata["schedule"] is not None:
-        schedule = builder.build(metadata["schedule"]["description"], LRScheduler)
-    return _continued(metadata, arrays, model, optimizer, schedule, rng)._replace(loss=loss)
-
-
-def _continued(
-    metadata: dict[str, Any],
-    arrays: Mapping[str, Any],
-    model: Layer,
-    optimizer: Optimizer | None,
-    schedule: LRScheduler | None,
-    rng: np.random.Generator | None,
-) -> Saved:
-    """These, in the states that the file has for them."""
-    for name, given in (("optimizer", optimizer), ("schedule", schedule)):
-        if given is not None and metadata[name] is None:
-            raise ValueError(f"it has no {name}")
-    history, extra = decode(metadata["history"]), decode(metadata["extra"])
-    if isinstance(extra, dict):
-        extra |= _part("extra", arrays)
-    model.load_state_dict(_part("model", arrays))
-    if schedule is not None:
-        schedule.load_state_dict(decode(metadata["schedule"]["state"]))
-    if optimizer is not None:
-        saved, own = metadata["optimizer"], parameter_names(optimizer, model)
-        names = [group["parameters"] for group in saved["groups"]]
-        if names != own:
-            raise ValueError(f"its optimizer has the parameters {names}, this one {own}")
-        load_optimizer(optimizer, saved, _part("optimizer", arrays))  # after the schedule, which sets its lr
-        load_pending(model, _part("gradient", arrays))
-    rng = generators.restore(metadata["generators"], model, rng)
-    return Saved(
-        model, optimizer, schedule, None, metadata["epoch"], history, rng, extra, metadata["written_by"]
-    )
-
-
-def _encoded(name: str, value: Any) -> Any:
-    try:
-        return encode(value)
-    except TypeError as error:
-        raise TypeError(f"save cannot write {name}: {error}") from None
-
-
-def _part(prefix: str, arrays: Mapping[str, Any]) -> dict[str, Any]:
-    """The arrays whose names begin so, without that beginning."""
-    beginning = f"{prefix}."
-    return {name.removeprefix(beginning): array for name, array in arrays.items() if name.startswith(beginning)}
+    def _is_best(self, state: TrainingState) -> bool:
+        """Whether this epoch is better than all before it, which the history knows, also after a restart."""
+        monitor = self.monitor or ("validation_loss" if "validation_loss" in state.history else "loss")
+        if monitor not in state.history:
+            raise ValueError(
+                f"Checkpoint watches {monitor!r}, and the history has {', '.join(state.history.names)}"
+            )
+        sign = 1 if self.mode == "max" else -1
+        *before, now = (sign * value for value in state.history[monitor])
+        return not math.isnan(now) and all(math.isnan(value) or now > value for value in before)

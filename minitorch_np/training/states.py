@@ -31,7 +31,8 @@ def take_precision(model: Layer, weights: Mapping[str, Array]) -> None:
     for prefix, layer in model.named_layers():
         for name, value in vars(layer).items():
             saved = weights.get(f"{prefix}.{name}" if prefix else name)
-            if isinstance(value, Parameter) and saved is not None and saved.dtype != value.dtype:
+            own = isinstance(value, Parameter) or name in layer.buffer_names
+            if own and saved is not None and saved.dtype != value.dtype:
                 layer.astype(saved.dtype)  # and those below it, whose turn comes after
 
 
