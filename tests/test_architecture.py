@@ -22,11 +22,24 @@ LEVELS = [
     ["layers.activation", "losses.loss", "losses.checks", "optimizers.optimizer", "schedules.schedule"],
     ["layers", "losses", "optimizers", "schedules", "clipping"],
     ["training.archive", "training.plain"],
-    ["training.generators", "training.metadata", "training.states"],
+    ["training.attachments", "training.generators", "training.metadata", "training.states"],
     ["training.description"],
     ["training.building"],
+    ["training.loading", "training.saving"],
+    ["training.datasets", "training.interrupt", "training.keeping", "training.metrics", "training.modes"],
+    ["training.failure", "training.loader", "training.plot", "training.progress"],
+    ["training.history"],
+    ["training.state", "training.watch"],
+    ["training.batches", "training.callbacks", "training.checks", "training.evaluation"],
+    ["training.setup", "training.steps"],
+    ["training.fit"],
     ["training"],
-    ["study.explaining.axes", "study.explaining.boxes", "study.explaining.docstrings", "study.explaining.passage"],
+    [
+        "study.explaining.axes",
+        "study.explaining.boxes",
+        "study.explaining.docstrings",
+        "study.explaining.passage",
+    ],
     ["study.explaining.page", "study.explaining.products"],
     ["study.explaining.chain", "study.explaining.examples", "study.explaining.formulas"],
     ["study.bits", "study.diagram", "study.evidence", "study.machine", "study.places", "study.plots"],
@@ -128,7 +141,7 @@ def test_only_numpy_matplotlib_and_the_standard_library_are_imported(path):
         top = name.split(".")[0]
         allowed = top in sys.stdlib_module_names or top in ("numpy", "minitorch_np")
         if top == "matplotlib":
-            allowed = module(path) in ("study.plots", "study.diagram")
+            allowed = module(path) in ("study.plots", "study.diagram", "training.plot")
         if top in OPTIONAL:
             allowed = not at_import
         assert allowed, name

@@ -39,22 +39,35 @@ def state(generator: np.random.Generator) -> Any:
     return encode(dict(generator.bit_generator.state))
 
 
-def restore(
-    saved: list[dict[str, Any]], model: Tree, rng: np.random.Generator | None = None
-) -> np.random.Generator | None:
-    """Give each place its generator's state, and places that had one generator one; returns that at ''.
+Restored = list[tuple[list[str], np.random.Generator]]  # generators, and the names of the places they belong to
 
-    A generator that is there already is set, not replaced, so that who else has it sees it.
-    Raises ValueError for places that the network does not have, and states that are none; then
-    nothing is changed.
+
+def restored(saved: list[dict[str, Any]], model: Tree, rng: np.random.Generator | None = None) -> Restored:
+    """New generators in the states that were saved.
+
+    Raises ValueError for places that the network does not have, and states that are none.
+    """
+    here = [name for name, _, _ in places(model)]
+    found = [(entry["places"], restored_generator(entry["state"])) for entry in saved]
+    wanted = [name for names, _ in found for name in names if name]
+    if sorted(wanted) != sorted(here):
+        raise ValueError(f"the file has random generators at {wanted}, the network at {here}")
+    if rng is not None:
+        kinds = [type(generator.bit_generator).__name__ for names, generator in found if "" in names]
+        if kinds != [type(rng.bit_generator).__name__]:
+            raise ValueError(
+                f"the file has the state of {kinds[0] if kinds else 'nothing'} for rng, which is {rng}"
+            )
+    return found
+
+
+def put(restored: Restored, model: Tree, rng: np.random.Generator | None = None) -> np.random.Generator | None:
+    """Have these generators in the network; returns that at the place '', which is `rng`.
+
+    A generator that is there already is set, not replaced, so that who else has it sees it; where
+    there were two and one is wanted, it is in both places, and the other way round.
     """
     here = {name: (layer, attribute) for name, layer, attribute in places(model)}
-    restored = [(entry["places"], restored_generator(entry["state"])) for entry in saved]
-    wanted = [name for names, _ in restored for name in names if name]
-    if sorted(wanted) != sorted(here):
-        raise ValueError(f"the file has random generators at {wanted}, the network at {list(here)}")
-    if rng is not None and not any("" in names for names, _ in restored):
-        raise ValueError("the file has no state for rng")
     taken: set[int] = set()
     first = None
     for names, generator in restored:

@@ -118,6 +118,7 @@ def _continued(
         if given is not None and metadata[name] is None:
             raise ValueError(f"it has no {name}")
     history, extra = attached(metadata["history"], arrays), attached(metadata["extra"], arrays)
+    restored = generators.restored(metadata["generators"], model, rng)
     model.load_state_dict(_part("model", arrays))
     if schedule is not None:
         schedule.load_state_dict(decode(metadata["schedule"]["state"]))
@@ -128,7 +129,7 @@ def _continued(
             raise ValueError(f"its optimizer has the parameters {names}, this one {own}")
         load_optimizer(optimizer, saved, _part("optimizer", arrays))  # after the schedule, which sets its lr
         load_pending(model, _part("gradient", arrays))
-    rng = generators.restore(metadata["generators"], model, rng)
+    rng = generators.put(restored, model, rng)
     return Saved(
         model, optimizer, schedule, None, metadata["epoch"], history, rng, extra, metadata["written_by"]
     )
