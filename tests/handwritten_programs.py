@@ -258,10 +258,6 @@ VARIANTS = {
     "sum of columns": (
         (("x.dot(w1)", "sum(np.outer(x[:, i], w1[i]) for i in range(x.shape[1]))"),), False,
     ),
-    "computed before the loop as well": (
-        (("    for _ in", "    h = x.dot(w1)\n    for _ in"), (SQUARES, "np.vdot(y_pred - y, y_pred - y)")),
-        False,
-    ),
     "the learning rate elsewhere": (
         (("2.0 * (y_pred - y)", "2.0 * learning_rate * (y_pred - y) / learning_rate"),), False,
     ),

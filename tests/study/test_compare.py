@@ -111,7 +111,7 @@ def test_what_is_given_stays_as_it_is(against):
     model.backward(loss.backward())
     before = copy.deepcopy((model.state_dict(), optimizer.state_dict(), x, y))
     gradients = [(p.grad.copy(), p.has_grad) for p in model.parameters()]
-    compare(model, loss, optimizer, x, y, steps=2)
+    assert compare(model, loss, optimizer, x, y, steps=2)  # the gradient that was not used is no part of it
     compare(model, loss, optimizer, x, y, steps=2, against=against(programs.TUTORIAL))
     for name, array in model.state_dict().items():
         assert (array == before[0][name]).all()
@@ -192,6 +192,12 @@ def test_rounding_does_not_hide_a_mistake(against):
     assert found.first.is_rounding
 
 
+def test_an_array_from_before_the_loop_is_not_taken_for_the_one_in_it(against):
+    changes = (("    for _ in", "    h = x.dot(w1)\n    for _ in"), *programs.MISTAKES["no mask"].changes)
+    found = compare(*tutorial_network(), steps=4, against=against(programs.TUTORIAL, changes))
+    assert [finding.array for finding in found.wrong] == ["grad_h"]
+
+
 def test_two_mistakes_are_two_findings(against):
     changes = programs.MISTAKES["factor 2 left out"].changes + programs.MISTAKES["mask turned round"].changes
     found = compare(*tutorial_network(), steps=4, against=against(programs.TUTORIAL, changes))
@@ -207,6 +213,9 @@ def test_a_network_that_has_converged_is_rounding_still(against):
     changes = (("h_relu.dot(w2)", "sum(np.outer(h_relu[:, j], w2[j]) for j in range(len(w2)))"),)
     found = compare(model, loss, optimizer, x, y, steps=3, against=against(programs.TUTORIAL, changes))
     assert found.is_rounding, str(found)
+    changes = (*changes, *programs.MISTAKES["no mask"].changes)
+    found = compare(model, loss, optimizer, x, y, steps=3, against=against(programs.TUTORIAL, changes))
+    assert [finding.array for finding in found.wrong] == ["grad_h"]
     changes = (("y_pred - y)\n", "y_pred - y * (1 + 1e-10))\n"),)
     found = compare(model, loss, optimizer, x, y, steps=3, against=against(programs.TUTORIAL, changes))
     assert [finding.array for finding in found.wrong] == ["grad_y_pred"]

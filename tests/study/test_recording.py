@@ -100,6 +100,16 @@ def test_epochs_and_batches(run):
         assert (events[-1].value == recording.before[step + 1]["w"]).all()
 
 
+def test_a_loop_over_layers_is_part_of_a_step(run):
+    body = "a = [x]\nfor W in Ws:\n    a.append(a[-1] @ W)\nd = a[-1] - 1\n"
+    body += "for i in (1, 0):\n    g = a[i].T @ d\n    d = d @ Ws[i].T\n    Ws[i] -= 0.01 * g\n"
+    recording = run(
+        loop("while True:", body, "import numpy as np\nx = np.ones((3, 2))\nWs = [np.eye(2)] * 2\n")
+    )
+    assert recording.steps == 3
+    assert names(recording).count("g") == 2
+
+
 def test_functions_containers_and_other_names_for_one_array(run):
     text = """
 import numpy as np

@@ -100,12 +100,10 @@ class Program:
 
     def _over_batches(self, loop: Loop) -> Loop:
         """The loop inside that does the whole work, where there is one."""
-        for i, statement in enumerate(loop.node.body):
+        for statement in loop.node.body:
             if isinstance(statement, LOOPS) and self._trains(statement):
-                before = loop.node.body[:i]
-                if not any(self.computes(earlier) for earlier in before):
-                    return self._over_batches(Loop(statement, loop.node.body, loop.function))
-            elif self.computes(statement):
+                return self._over_batches(Loop(statement, loop.node.body, loop.function))
+            if self.computes(statement):
                 break
         return loop
 
