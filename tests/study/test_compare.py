@@ -198,6 +198,14 @@ def test_an_array_from_before_the_loop_is_not_taken_for_the_one_in_it(against):
     assert [finding.array for finding in found.wrong] == ["grad_h"]
 
 
+def test_a_mask_that_changes_nothing_is_to_blame_and_not_the_line_before(against):
+    changes = (("grad_h_relu", "g"), ("        grad_h = g.copy()\n", ""), ("grad_h[h < 0]", "g[h_relu < 0]"))
+    changes = (*changes, ("x.T.dot(grad_h)", "x.T.dot(g)"))
+    found = compare(*tutorial_network(), steps=4, against=against(programs.TUTORIAL, changes))
+    assert [finding.text for finding in found.wrong] == ["g[h_relu < 0] = 0"]
+    assert "made with h_relu where h belongs" in found.wrong[0].suspect
+
+
 def test_two_mistakes_are_two_findings(against):
     changes = programs.MISTAKES["factor 2 left out"].changes + programs.MISTAKES["mask turned round"].changes
     found = compare(*tutorial_network(), steps=4, against=against(programs.TUTORIAL, changes))
@@ -210,7 +218,8 @@ def test_a_network_that_has_converged_is_rounding_still(against):
     """y_pred - y is small, and the rounding of y_pred large beside it."""
     model, loss, optimizer, x, y = tutorial_network()
     y = model(x) + 1e-9 * y
-    changes = (("h_relu.dot(w2)", "sum(np.outer(h_relu[:, j], w2[j]) for j in range(len(w2)))"),)
+    columns = "sum(np.outer(h_relu[:, j], w2[j]) for j in range(len(w2)))"
+    changes = (("2.0 * (y_pred - y)", f"2.0 * ({columns} - y)"),)
     found = compare(model, loss, optimizer, x, y, steps=3, against=against(programs.TUTORIAL, changes))
     assert found.is_rounding, str(found)
     changes = (*changes, *programs.MISTAKES["no mask"].changes)

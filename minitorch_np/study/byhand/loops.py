@@ -58,6 +58,13 @@ class Program:
         parts = [self.loop.node, *self.called_from(self.loop.node)]
         return list(dict.fromkeys(name for part in parts for name in names(part)[1]))
 
+    def changes_in_place(self, number: int) -> bool:
+        """Whether a statement in this line changes a part of something: `grad[h < 0] = 0`, `w -= …`."""
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Assign | ast.AugAssign) and node.lineno == number:
+                return isinstance(node, ast.AugAssign) or isinstance(node.targets[0], ast.Subscript)
+        return False
+
     def is_in_loop(self, number: int) -> bool:
         """Whether a line is one of the training loop's own, not of a function that it calls."""
         return self.loop.node.lineno <= number <= (self.loop.node.end_lineno or 0)

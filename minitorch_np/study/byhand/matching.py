@@ -93,7 +93,7 @@ class _Search:
                 with_it = self._walk({**tried, name: site})[1] + (0.5 if plausible else 0)
                 if with_it > score:
                     score, best = with_it, site
-            tried[name] = self._origin(best)
+            tried[name] = self._last(self._origin(best))
 
     def _origin(self, site: Site | None) -> Site | None:
         """Where a function of the file has made these numbers, for a site that holds what it returned."""
@@ -103,6 +103,18 @@ class _Search:
         bits = self.bits[site]
         inside = (s for s in self.values if s.line and not program.is_in_loop(s.line) and self.bits[s] == bits)
         return next(inside, site)
+
+    def _last(self, site: Site | None) -> Site | None:
+        """The last statement that was to change a variable and left these numbers in it: a mask of nothing."""
+        if site is None or site.line == 0:
+            return site
+        for later in list(self.values)[self.order[site] + 1 :]:
+            if later.name == site.name:
+                changes = self.recording.program.changes_in_place(later.line)
+                if not changes or self.bits[later] != self.bits[site]:
+                    break
+                site = later
+        return site
 
     def _walk(self, tried: Mapping[str, Site | None]) -> tuple[dict[str, Site], float, dict[str, Array]]:
         """Run the reference with the program's arrays in it: the sites, how many fit, and what none equals."""
