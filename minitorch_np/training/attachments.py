@@ -47,6 +47,8 @@ def attached(data: Any, arrays: Mapping[str, Array]) -> Any:
         if kind != "attached":
             raise ValueError(f"{kind!r} is no kind of value")
         name, is_list = content
+        if name not in arrays:
+            raise ValueError(f"there is no array {name!r}")
         return arrays[name].tolist() if is_list else arrays[name]
 
     return decode(data, other)

@@ -1,13 +1,12 @@
 """From plain data back to a network: the classes that are known, called with literal arguments.
 
 What a file says is not believed: a class that is not known is an error and never imported, and
-none of the layers here is made larger than the arrays that the file has for it.
+no layer is made that is larger than the arrays of the file.
 """
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -21,20 +20,15 @@ from minitorch_np.parameter import Parameter
 from minitorch_np.text import constructor_arguments
 from minitorch_np.training.description import WAY_OUT, Described, Describer
 from minitorch_np.training.plain import decode
-from minitorch_np.training.states import held
-
-SMALL = 4096  # numbers that a layer may have whatever the file holds
+from minitorch_np.training.room import Room
 
 
 class Builder:
-    """Builds what a `Describer` has described.
+    """Builds what a `Describer` has described, of no more than so many numbers."""
 
-    `held` says how many numbers the file has for each layer, by its dotted name.
-    """
-
-    def __init__(self, classes: Mapping[str, type], held: Mapping[str, int]) -> None:
+    def __init__(self, classes: Mapping[str, type], numbers: int) -> None:
         self.classes = classes
-        self.held = held
+        self.room = Room(numbers)
         self.optimizer: Optimizer | None = None  # for schedules
 
     def build(self, description: Any, base: type, where: str = "") -> Any:
@@ -101,17 +95,18 @@ class Builder:
                 f"{cls.__name__} at {where!r} takes no {', '.join(unknown)}; it takes {list(takes)}"
             )
         if issubclass(cls, Layer):
-            self._check_sizes(cls, given, where)
-        drawn = {"rng": 0} if "rng" in takes and "rng" not in given else {}
+            self.room.check(cls, given, where)
         init = given.get("init", takes.get("init"))
         if isinstance(init, str):
-            drawn["init"] = self._initializer(where)
+            more = {**more, "init": self.room.initializer()}
         try:
-            made = cls(**given | drawn | more)
+            made = cls(**given | more)
         except Exception as error:  # of a class of the user's, whatever it raises
             raise ValueError(f"{cls.__name__} at {where!r} cannot be made: {error}") from error
         if isinstance(init, str):
             vars(made)["init"] = init
+        if isinstance(made, Layer):
+            self.room.take(made, where)
         return made
 
     def _other(self, where: str, name: str) -> Any:
@@ -125,32 +120,6 @@ class Builder:
             raise ValueError(f"{kind!r} is nothing that {where!r} can hold")
 
         return other
-
-    def _check_sizes(self, cls: Any, arguments: Mapping[str, Any], where: str) -> None:
-        """Refuse sizes that the arrays of the file do not have; a class of the user's takes what it takes."""
-        annotations = getattr(cls.__init__, "__annotations__", {})
-        if not cls.__module__.startswith("minitorch_np."):
-            return
-        for name, value in arguments.items():
-            if re.search(r"\bint\b", str(annotations.get(name, ""))):
-                for size in value if isinstance(value, tuple | list) else [value]:
-                    if isinstance(size, int) and abs(size) > max(SMALL, self.held.get(where, 0)):
-                        raise ValueError(
-                            f"{cls.__name__} at {where!r} has {name}={value}, {self._too_few(where)}"
-                        )
-
-    def _initializer(self, where: str) -> Any:
-        """Instead of the first weights, which are overwritten: zeros that take no memory."""
-
-        def zeros(shape: tuple[int, ...], rng: Any = None, dtype: Any = np.float64) -> Any:
-            if math.prod(shape) > max(SMALL, self.held.get(where, 0)):
-                raise ValueError(f"it has a weight of shape {shape}, {self._too_few(where)}")
-            return np.broadcast_to(np.zeros((), dtype), shape)
-
-        return zeros
-
-    def _too_few(self, where: str) -> str:
-        return f"and the file {self.held.get(where, 0)} numbers for it"
 
 
 def check_rebuilds(
@@ -168,8 +137,8 @@ def _build_once(
 ) -> None:
     import json
 
-    weights = {name: np.broadcast_to(0.0, shape) for name, shape in shapes}
-    model = Builder(dict(classes), held(weights)).build(json.loads(text), Layer)
+    numbers = sum(math.prod(shape) for _, shape in shapes)
+    model = Builder(dict(classes), numbers).build(json.loads(text), Layer)
     built = tuple((name, array.shape) for name, array in model.state_dict().items())
     if built != shapes:
         raise ValueError(

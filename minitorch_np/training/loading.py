@@ -16,7 +16,6 @@ from minitorch_np.training.description import known_classes
 from minitorch_np.training.metadata import unpack
 from minitorch_np.training.plain import decode
 from minitorch_np.training.states import (
-    held,
     load_optimizer,
     load_pending,
     parameter_names,
@@ -61,8 +60,8 @@ def load(
     replaced and nothing is built: of optimizer, schedule and rng it continues those that are given
     beside it. What does not fit raises ValueError and changes nothing.
 
-    So does a file that is damaged, or made to do harm: it runs no code but the constructors of the
-    classes here and of yours, and takes no more memory than its arrays have bytes.
+    So does a file that is damaged, or made to do harm: no code runs but the constructors of the
+    classes here and of yours, and memory is taken in proportion to the size of the file.
     """
     if model is None and (optimizer is not None or schedule is not None):
         raise ValueError("load expects the model of the optimizer and of the schedule too")
@@ -90,7 +89,7 @@ def _rebuilt(
     if metadata["model"] is None:
         raise ValueError("it has no description of the network: build it, and load(..., model=model)")
     weights = _part("model", arrays)
-    builder = Builder(classes, held(weights))
+    builder = Builder(classes, sum(array.size for array in weights.values()))
     model = builder.build(metadata["model"], Layer)
     take_precision(model, weights)
     optimizer = schedule = loss = None

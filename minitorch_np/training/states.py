@@ -16,16 +16,6 @@ if TYPE_CHECKING:
     from minitorch_np.layer import Layer
 
 
-def held(weights: Mapping[str, Array]) -> dict[str, int]:
-    """How many numbers there are for each layer and all below it, by its dotted name."""
-    sizes: dict[str, int] = {}
-    for name, array in weights.items():
-        while name:
-            name = name.rpartition(".")[0]
-            sizes[name] = sizes.get(name, 0) + array.size
-    return sizes
-
-
 def take_precision(model: Layer, weights: Mapping[str, Array]) -> None:
     """Have the layers of `model` compute in the precision of their weights."""
     for prefix, layer in model.named_layers():

@@ -155,6 +155,17 @@ def test_a_compressed_bomb_is_refused_before_it_goes_off(tmp_path):
     refused_without_memory(path, "compressed or encrypted")
 
 
+@pytest.mark.parametrize(("field", "value"), [("method", 8), ("method", 12), ("flags", 1), ("flags", 8)])
+def test_a_member_that_says_it_is_compressed_or_encrypted_is_refused(tmp_path, field, value):
+    """Though its sizes are right."""
+    data = bytearray(mutations.zipped({"a.npy": mutations.npy(header(), bytes(16))}))
+    at = data.index(b"PK\1\2") + {"method": 10, "flags": 8}[field]
+    data[at] = value
+    (tmp_path / "a.npz").write_bytes(data)
+    with pytest.raises(ValueError, match="'a' is compressed or encrypted"):
+        archive.read(tmp_path / "a.npz")
+
+
 def test_members_that_share_their_bytes_are_refused(tmp_path):
     """The bomb without compression: each of many members is nearly all of the file."""
     body = mutations.npy(header(shape="(100000,)"), bytes(800_000))
