@@ -1,11 +1,11 @@
-"""What hangs on a layer: its parameters, the layers inside it, and their names."""
+"""What hangs on a layer: its parameters, its buffers, the layers inside it, and their names."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
-from minitorch_np.arrays import aligned_zeros, float_dtype
+from minitorch_np.arrays import aligned_zeros, as_floats, float_dtype
 from minitorch_np.parameter import Parameter
 from minitorch_np.state import StateMismatch, fitting_state
 
@@ -21,10 +21,14 @@ class Tree:
 
     They come in the order in which they were first assigned, named by their attributes, with dots
     between the levels as in torch: `0.weight`.
+
+    A buffer is an array of floats that is saved with the parameters and never learned, such as a mean
+    of the data. A class names the attributes that are buffers in `buffer_names`.
     """
 
+    buffer_names: tuple[str, ...] = ()
     training: bool = True
-    _dtype: np.dtype[Any] | None = None  # of this layer's own parameters
+    _dtype: np.dtype[Any] | None = None  # of this layer's own parameters and buffers
 
     def named_children(self) -> Iterator[tuple[str, Tree]]:
         """The layers directly inside this one, by name."""
@@ -52,21 +56,39 @@ class Tree:
             inner = [(f"{name}.{child}" if name else child, value) for child, value in layer.named_children()]
             pending += reversed(inner)
 
+    def _named_arrays(self, prefix: str = "") -> Iterator[tuple[str, Tree, str]]:
+        """Of every parameter and buffer the dotted name, its layer and its attribute; in torch's order."""
+        for layer_name, layer in self.named_layers(prefix):
+            own = [name for name, value in vars(layer).items() if isinstance(value, Parameter)]
+            for name in (*own, *layer.buffer_names):
+                if getattr(layer, name, None) is not None:
+                    yield f"{layer_name}.{name}" if layer_name else name, layer, name
+
     def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
         """The parameters by torch's names, in the order of definition."""
-        for layer_name, layer in self.named_layers(prefix):
-            for name, value in vars(layer).items():
-                if isinstance(value, Parameter):
-                    yield f"{layer_name}.{name}" if layer_name else name, value
+        for dotted, layer, name in self._named_arrays(prefix):
+            if name not in layer.buffer_names:
+                yield dotted, getattr(layer, name)
 
     def parameters(self) -> Iterator[Parameter]:
         """The parameters, in the order of definition."""
         return (parameter for _, parameter in self.named_parameters())
 
+    def named_buffers(self, prefix: str = "") -> Iterator[tuple[str, Array]]:
+        """The buffers by torch's names; one that is None is left out."""
+        for dotted, layer, name in self._named_arrays(prefix):
+            if name in layer.buffer_names:
+                yield dotted, getattr(layer, name)
+
+    def buffers(self) -> Iterator[Array]:
+        """The buffers, in the order of their layers."""
+        return (buffer for _, buffer in self.named_buffers())
+
     @property
     def dtype(self) -> np.dtype[Any] | None:
-        """The dtype of the parameters; None where there are none."""
-        return next((parameter.dtype for parameter in self.parameters()), None)
+        """The dtype of the parameters, without any that of the buffers; None where there are neither."""
+        arrays: list[Any] = [*self.parameters(), *self.buffers()]
+        return arrays[0].dtype if arrays else None
 
     def train(self, mode: bool = True) -> Self:
         """Set `training` here and below; returns the layer."""
@@ -79,7 +101,7 @@ class Tree:
         return self.train(False)
 
     def astype(self, dtype: DTypeLike) -> Self:
-        """Convert every parameter to float64 or float32, in place as torch's `to`; returns the layer."""
+        """Convert parameters and buffers to float64 or float32, in place as torch's `to`; returns the layer."""
         dtype = float_dtype(dtype)
         for _, layer in self.named_layers():
             vars(layer).pop("_kept", None)  # of the old precision
@@ -87,6 +109,11 @@ class Tree:
                 if isinstance(value, Parameter) and value.dtype != dtype:
                     value.move(aligned_zeros(value.size, dtype), aligned_zeros(value.size, dtype), home=None)
                     layer._dtype = dtype
+            buffers = {name: getattr(layer, name, None) for name in layer.buffer_names}
+            for name, buffer in buffers.items():
+                if buffer is not None:
+                    layer._dtype = dtype
+                    setattr(layer, name, buffer.astype(dtype))
         return self
 
     def zero_grad(self) -> None:
@@ -95,21 +122,25 @@ class Tree:
             parameter.zero_grad()
 
     def state_dict(self) -> dict[str, Array]:
-        """Copies of all parameters, by torch's names."""
-        return {name: parameter.data.copy() for name, parameter in self.named_parameters()}
+        """Copies of all parameters and buffers, by torch's names and in torch's order."""
+        return {dotted: _array(layer, name).copy() for dotted, layer, name in self._named_arrays()}
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> StateMismatch:
-        """Copy the arrays of `state` into the parameters of the same names.
+        """Copy the arrays of `state` into the parameters and buffers of the same names.
 
         What does not fit (a missing or unexpected key, a wrong shape) is listed in one ValueError,
         and nothing is changed. With `strict=False` keys may be missing or unexpected; they are
         returned. torch's Linear stores the transposed weight: pass `weight.T`.
         """
-        parameters = dict(self.named_parameters())
-        current = {name: parameter.data for name, parameter in parameters.items()}
+        places = {dotted: (layer, name) for dotted, layer, name in self._named_arrays()}
+        current = {dotted: _array(*place) for dotted, place in places.items()}
         arrays, mismatch = fitting_state(repr(self), current, state, strict)
-        for name, array in arrays.items():
-            parameters[name].data = array
+        for dotted, array in arrays.items():
+            layer, name = places[dotted]
+            if name in layer.buffer_names:
+                setattr(layer, name, array)
+            else:
+                getattr(layer, name).data = array
         return mismatch
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -129,4 +160,16 @@ class Tree:
             if any(other.dtype != value.dtype for other in others):
                 raise TypeError(f"{name} of {self!r} is {value.dtype}, its other parameters {others[0].dtype}")
             super().__setattr__("_dtype", value.dtype)
+        if name in self.buffer_names and value is not None:
+            value = as_floats(value, self._dtype, self, name)
+            if old is not None and old.shape != value.shape:
+                raise ValueError(
+                    f"{name} of {self!r} has shape {old.shape}, got an array of shape {value.shape}"
+                )
+            super().__setattr__("_dtype", value.dtype)
         super().__setattr__(name, value)
+
+
+def _array(layer: Tree, name: str) -> Array:
+    value = getattr(layer, name)
+    return value.data if isinstance(value, Parameter) else value
