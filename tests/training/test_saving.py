@@ -357,7 +357,11 @@ def test_an_unknown_class_is_named_and_not_imported(tmp_path):
             "has random generators at",
         ),
         ("epoch", lambda data: data.update(epoch=True), "its metadata has no epoch"),
-        ("history", lambda data: data.update(history={"attached": ["model", False]}), "cannot be loaded"),
+        (
+            "history",
+            lambda data: data.update(history={"attached": ["model", False]}),
+            "there is no array 'model'",
+        ),
     ],
 )
 def test_what_does_not_fit_changes_nothing(tmp_path, name, change, message):
