@@ -163,9 +163,7 @@ class Tree:
         if name in self.buffer_names and value is not None:
             value = as_floats(value, self._dtype, self, name)
             if old is not None and old.shape != value.shape:
-                raise ValueError(
-                    f"{name} of {self!r} has shape {old.shape}, got an array of shape {value.shape}"
-                )
+                raise ValueError(f"{name} of {self!r} has shape {old.shape}, got one of shape {value.shape}")
             super().__setattr__("_dtype", value.dtype)
         super().__setattr__(name, value)
 

@@ -28,15 +28,16 @@ def batches(
 
     Each epoch has an order of its own, fixed by `rng` and its number. x and y are arrays or lists, may
     be memory-mapped files larger than memory, and have as many rows. x alone may be any object with
-    `__len__` and `__getitem__` that gives the samples, such as pairs of x and y. Make it once, before
+    `__len__` and `__getitem__` that gives the samples, such as tuples of x and y. Make it once, before
     the loop; what it is, is a DataLoader.
 
     Raises ValueError for different lengths and for no rows.
     """
+    is_array = isinstance(x, np.ndarray | list | tuple) and not (len(x) and isinstance(x[0], tuple))
     if y is not None:
         dataset: Any = TensorDataset(x, y)
     else:
-        dataset = as_samples("batches", x) if isinstance(x, np.ndarray | list | tuple) else x
+        dataset = as_samples("batches", x) if is_array else x
     return DataLoader(dataset, batch_size, shuffle, drop_last=drop_last, rng=rng)
 
 

@@ -133,10 +133,16 @@ def _same_shape(owner: str, prediction: Array, target: Array) -> None:
 
 def named_metrics(metrics: Any) -> dict[str, Any]:
     """Metrics by name: from a dict, or from functions that have names."""
-    if callable(metrics):
+    if callable(metrics) or isinstance(metrics, str):
         metrics = [metrics]
     if not isinstance(metrics, dict):
-        metrics = {getattr(getattr(m, "func", m), "__name__", str(m)): m for m in metrics}
+        names = [getattr(getattr(m, "func", m), "__name__", str(m)) for m in metrics]  # func: of a partial
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(
+                    f"two metrics are called {name!r}: give them names, metrics={{'a': ..., 'b': ...}}"
+                )
+        metrics = dict(zip(names, metrics, strict=True))
     for name, metric in metrics.items():
         if not callable(metric):
             raise TypeError(
