@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from minitorch_np.options import flag, is_number, plain
-from minitorch_np.training.datasets import Subset, TensorDataset, as_samples, length, taker
+from minitorch_np.training.datasets import Subset, TensorDataset, as_samples, is_array, length, taker
 from minitorch_np.training.loader import DataLoader
 
 
@@ -33,11 +33,10 @@ def batches(
 
     Raises ValueError for different lengths and for no rows.
     """
-    is_array = isinstance(x, np.ndarray | list | tuple) and not (len(x) and isinstance(x[0], tuple))
     if y is not None:
         dataset: Any = TensorDataset(x, y)
     else:
-        dataset = as_samples("batches", x) if is_array else x
+        dataset = as_samples("batches", x) if is_array(x) else x
     return DataLoader(dataset, batch_size, shuffle, drop_last=drop_last, rng=rng)
 
 

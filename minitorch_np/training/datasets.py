@@ -91,6 +91,11 @@ def as_samples(owner: str, values: Any) -> Array:
     return array
 
 
+def is_array(data: Any) -> bool:
+    """Whether data are an array or its rows, and not a list of samples that are tuples."""
+    return isinstance(data, np.ndarray | list | tuple) and not (len(data) and isinstance(data[0], tuple))
+
+
 def length(dataset: Any) -> int:
     """The number of samples; raises TypeError for what is no data set."""
     if isinstance(dataset, type) or not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")):

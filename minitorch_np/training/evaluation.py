@@ -10,7 +10,7 @@ import numpy as np
 from minitorch_np.layer import Layer
 from minitorch_np.losses.loss import Loss
 from minitorch_np.numerics import total
-from minitorch_np.training.datasets import TensorDataset, as_samples, stored
+from minitorch_np.training.datasets import TensorDataset, as_samples, is_array, stored
 from minitorch_np.training.loader import DataLoader, pairs
 from minitorch_np.training.metrics import measured, named_metrics
 from minitorch_np.training.modes import evaluating
@@ -28,7 +28,7 @@ def predict(model: Layer, x: Any, *, batch_size: int = 256) -> Array:
     """
     if not isinstance(model, Layer):
         raise TypeError(f"predict expects a layer or a network, got {model!r}")
-    if isinstance(x, np.ndarray | list | tuple):
+    if is_array(x):
         x = as_samples("predict", x)
     elif isinstance(x, TensorDataset) and stored(x):
         x = x.arrays[0]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from minitorch_np.training.history import History
     from minitorch_np.tree import Tree
 
+MODERATE = 1e6  # numbers up to here do not overflow by themselves, unless a layer has an exponential
 SMALLER = "a smaller learning rate (a tenth?), or clip_norm=1.0"
 
 
@@ -63,13 +64,14 @@ def broken_pass(model: Layer, loss: Loss, x: Any, y: Any, losses: Sequence[float
     with _watched(model, found):
         y_pred = model(x)
     if not found and not _finite(y):
-        return f"the targets of this batch {_count(y)}\n    look at the data: a missing value?"
+        return f"y, the targets of this batch, {_count(y)}\n    look at the data: a missing value?"
     if not found:
         value = loss(y_pred, y)
         if np.isfinite(value):
             return "a second pass over the same batch is finite: something in the network is random"
         found.append(f"{loss!r} gives {value}, from predictions up to {_largest(y_pred)}")
-    return f"{found[0]}\n    {_cause(losses, x, model)}"
+    cause = found[1] if len(found) > 1 else _cause(losses, x, model)
+    return f"{found[0]}\n    {cause}"
 
 
 def _cause(losses: Sequence[float], x: Any, model: Layer) -> str:
@@ -113,6 +115,8 @@ def _looking(layer: Any, place: str, found: list[str]) -> Callable[[Any], Any]:
             sources = {"x": x} | {n: p.data for n, p in vars(layer).items() if isinstance(p, Parameter)}
             sizes = ", ".join(f"{name} up to {_largest(array)}" for name, array in sources.items())
             found.append(f"the output of {place} {_count(y)}, from {sizes}")
+            if all(np.abs(np.asarray(array)).max(initial=0) < MODERATE for array in sources.values()):
+                found.append("0/0, or a root or logarithm of a negative number in that layer?")
         return y
 
     return forward

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minitorch_np.options import flag, whole
-from minitorch_np.training.datasets import TensorDataset, as_samples, length, reader
+from minitorch_np.training.datasets import TensorDataset, as_samples, is_array, length, reader
 
 if TYPE_CHECKING:
     from minitorch_np.arrays import Array
@@ -92,9 +92,9 @@ def pairs(data: Any, batch_size: int, rng: Any, shuffle: bool, owner: str) -> Da
     """What `fit` and `evaluate` take as data: (x, y), a data set of such pairs, or a DataLoader."""
     if isinstance(data, DataLoader):
         return data
-    if isinstance(data, tuple | list) and len(data) == 2 and not isinstance(data[0], tuple):
+    if is_array(data) and not isinstance(data, np.ndarray) and len(data) == 2:
         data = TensorDataset(*data)
-    elif isinstance(data, tuple | list | np.ndarray):
+    elif is_array(data):
         raise TypeError(
             f"{owner} expects data as (x, y), a data set of such pairs or a DataLoader, got "
             f"{type(data).__name__} of {len(data)}"

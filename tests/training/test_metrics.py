@@ -36,7 +36,7 @@ def test_accuracy_of_yes_or_no():
     assert accuracy(logits, target, threshold=0) == 0.75
     assert accuracy(1 / (1 + np.exp(-logits)), target, threshold=0.5) == 0.75
     assert accuracy([[1.0, -1.0]], [[1.0, 1.0]], threshold=0) == 0.5
-    with pytest.raises(ValueError, match="give the threshold, 0 for logits and 0.5 for probabilities"):
+    with pytest.raises(ValueError, match=r"give the threshold, 0 for logits and 0.5 for probabilities"):
         accuracy(logits, target)
     with pytest.raises(ValueError, match="the threshold"):
         accuracy(logits[:, None], target)
@@ -110,9 +110,9 @@ def test_metrics_have_the_names_of_their_functions():
     assert list(named_metrics({"top 3": partial(top_k_accuracy, k=3)})) == ["top 3"]
     assert list(named_metrics(r2_score)) == ["r2_score"]
     assert named_metrics(()) == {}
-    with pytest.raises(TypeError, match="metrics are functions of prediction and target.*got 'accuracy'"):
+    with pytest.raises(TypeError, match=r"metrics are functions of prediction and target.*got 'accuracy'"):
         named_metrics(["accuracy"])
-    with pytest.raises(TypeError, match="metrics are functions.*got 'accuracy'"):
+    with pytest.raises(TypeError, match=r"metrics are functions.*got 'accuracy'"):
         named_metrics("accuracy")
     with pytest.raises(ValueError, match="'loss' cannot be the name of a metric"):
         named_metrics({"loss": accuracy})
