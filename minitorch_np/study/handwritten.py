@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from minitorch_np.arrays import as_floats
-from minitorch_np.files import replaced
+from minitorch_np.files import check_writable, replaced
 from minitorch_np.layer import Layer
 from minitorch_np.losses.loss import Loss
 from minitorch_np.optimizers.optimizer import Optimizer
+from minitorch_np.options import whole
 from minitorch_np.parameter import Parameter
 from minitorch_np.study.bits import equal_bits
 from minitorch_np.study.unroll import data as sources
@@ -59,8 +60,12 @@ def handwritten(
     """
     program = write(model, loss, optimizer, x, y, data=data, seed=seed, steps=steps, batch=batch)
     if data == "npz":
-        if path is None:
-            raise ValueError("data='npz' expects path, where the program will be: the arrays go beside it")
+        if path is None or Path(path).suffix != ".py":
+            raise ValueError(
+                "handwritten with data='npz' expects path, where the program will be, such as network.py: "
+                f"the arrays go beside it; got {path!r}"
+            )
+        check_writable(Path(path))
         _save(program.arrays, Path(path).with_suffix(".npz"))
     return program.text
 
@@ -79,7 +84,11 @@ def write(
 ) -> Program:
     """`handwritten`, with the program's arrays and what its variables are."""
     _check(model, loss, optimizer)
-    is_shape = isinstance(x, tuple) and all(isinstance(size, int) for size in x)
+    seed, steps = whole("handwritten", "seed", seed), whole("handwritten", "steps", steps, 1)
+    batch = whole("handwritten", "batch", batch, 1)
+    is_shape = isinstance(x, tuple) and all(isinstance(size, int | np.integer) for size in x)
+    if is_shape:
+        x = tuple(whole("handwritten", "a size in the shape of x", size) for size in x)
     data = data or ("seed" if x is None or is_shape else "embed")
     if data not in ("embed", "npz", "seed"):
         raise ValueError(f"handwritten expects data to be 'embed', 'npz' or 'seed', got {data!r}")
@@ -96,8 +105,8 @@ def write(
         x, y = arrays["x"], arrays["y"]
     elif x is None or is_shape or y is None:
         raise ValueError(f"handwritten with data={data!r} expects the arrays x and y")
-    x = np.array(as_floats(x, model.dtype, "handwritten", "x"))
-    y = np.array(y)
+    x, y = np.array(as_floats(x, model.dtype, "handwritten", "x")), np.array(y)
+    y = y.astype(y.dtype.newbyteorder("="), copy=False)
     rules.begin(x, y)
     layers = copy.deepcopy((model, loss, optimizer))
     phases = rules.phases(optimizer)
@@ -109,6 +118,8 @@ def write(
     else:
         lines += sources.embedded({key: a for key, a in made.arrays.items() if key not in arrays})
     program = made.program(lines)
+    if data != "npz":
+        _verify_data(program, lines)
     _verify(program, *layers, x, y)
     return program
 
@@ -149,6 +160,19 @@ def _verify(program: Program, model: Layer, loss: Loss, optimizer: Optimizer, x:
     for parameter, (name, ours) in zip(model.parameters(), list(arrays.items())[2:], strict=False):
         if equal_bits(ours, parameter.data) < parameter.size:
             _differ(program, f"{name} after {CHECKED} steps is not the layers'")
+
+
+def _verify_data(program: Program, lines: list[str]) -> None:
+    """Raise RuntimeError where the lines for the arrays do not make them to the bit."""
+    scope: dict[str, Any] = {"np": np}
+    exec("\n".join(lines), scope)
+    for name, array in program.arrays.items():
+        made = scope[name]
+        if isinstance(array, np.ndarray) and (made.dtype, made.tobytes("A")) != (
+            array.dtype,
+            array.tobytes("A"),
+        ):
+            _differ(program, f"{name} is not what it should be")
 
 
 def _differ(program: Program, what: str) -> None:

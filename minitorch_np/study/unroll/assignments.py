@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ast
 from abc import abstractmethod
+from types import FunctionType, MethodType
 from typing import Any
 
 import numpy as np
 
 from minitorch_np.parameter import Parameter
+from minitorch_np.study.unroll.access import OURS
 from minitorch_np.study.unroll.displays import Displays
-from minitorch_np.study.unroll.evaluator import OURS
 from minitorch_np.study.unroll.values import Expression, expressions, name, varies
 
 UNSET = object()
@@ -28,6 +29,8 @@ class Assignments(Displays):
 
     def _run_assign(self, statement: ast.Assign) -> None:
         value = self.evaluate(statement.value)
+        if isinstance(value, tuple) and not isinstance(statement.targets[0], ast.Name):
+            value = self.all_named(value, "value", mine=True)  # all of them, before the first is assigned
         if len(statement.targets) > 1:  # a = b = ...: one array of two names
             value = self.all_named(value, ast.unparse(statement.targets[-1]).rpartition(".")[2])
         for target in statement.targets:
@@ -35,7 +38,10 @@ class Assignments(Displays):
 
     def assign(self, target: ast.expr, value: Any) -> None:
         if isinstance(target, ast.Name):
-            self.bind(target.id, self.all_named(value, target.id))
+            value = self.all_named(value, target.id)
+            if isinstance(value, Expression) and type(value.value) in (tuple, list) and value.value:
+                value = type(value.value)(self.items(value, "what is unpacked"))
+            self.bind(target.id, value)
         elif isinstance(target, ast.Tuple | ast.List):
             names = [part.id for part in target.elts if isinstance(part, ast.Name)]
             if isinstance(value, Expression) and len(names) == len(target.elts):
@@ -53,15 +59,18 @@ class Assignments(Displays):
         """`a, b = np.split(…)` stays one statement."""
         if len(value.value) != len(names):
             self.fail(f"ValueError: {len(value.value)} values for {len(names)} names")
-        made = [self.new_variable(n, part) for n, part in zip(names, value.value, strict=True)]
-        targets: list[ast.expr] = [ast.Name(variable.key, ast.Store()) for variable in made]
+        variables = [self.new_variable(n, part) for n, part in zip(names, value.value, strict=True)]
+        targets: list[ast.expr] = [ast.Name(variable.key, ast.Store()) for variable in variables]
         self.emit(ast.Assign([ast.Tuple(targets, ast.Store())], value.node))
-        for variable in made:
-            self.frame.locals[variable.hint] = Expression(name(variable), variable.value, value.varies)
+        for variable in variables:
+            made = Expression(name(variable), variable.value, value.varies, loose=value.loose)
+            self.frame.locals[variable.hint] = made
 
     def set_attribute(self, owner: Any, attribute: str, value: Any) -> None:
         if isinstance(owner, Parameter):
             self.set_parameter(owner, attribute, value)
+        elif isinstance(setter := getattr(self.property_of(owner, attribute), "fset", None), FunctionType):
+            self.call(MethodType(setter, owner), [value], {})
         elif isinstance(owner, OURS) or hasattr(owner, "__dict__"):
             value = self.all_named(value, attribute.lstrip("_"))
             for part in expressions(value):
@@ -74,7 +83,8 @@ class Assignments(Displays):
 
     def set_item(self, owner: Any, index: Any, value: Any) -> None:
         if not isinstance(owner, Expression):
-            owner[self.settled(index, "the index")] = self.all_named(value, "part")
+            self.check_branch()
+            self.put_item(owner, self.settled(index, "the index"), self.all_named(value, "part"))
             return
         owner = self.named(owner, "part", mine=True)
         value = self.named(value, "value", mine=True) if isinstance(value, Expression) else value
@@ -108,15 +118,24 @@ class Assignments(Displays):
 
     def _augment_item(self, owner: Any, index: Any, op: ast.operator, node: ast.expr) -> None:
         value = self.evaluate(node)
-        changed = self.binary(op, self.item(owner, index), value)
         if not isinstance(owner, Expression):
-            self.set_item(owner, index, changed)
+            self.set_item(owner, index, self._augmented(self.item(owner, index), op, value))
             return
+        changed = self.binary(op, self.item(owner, index), value)
         owner = self.named(owner, "part", mine=True)
         self.native(self._put, owner, index, changed)
         target = ast.Subscript(owner.node, self.index(index), ast.Store())
         self.emit(ast.AugAssign(target, op, self.node(value)), effect=True)
         owner.varies |= varies(index, value)
+
+    def put_item(self, owner: Any, index: Any, value: Any) -> None:
+        """An element of a list or a dict."""
+        owner[index] = value
+
+    def check_branch(self) -> None:
+        """What a list or a dict holds cannot depend on the numbers."""
+        if self.in_branch:
+            self.fail("what a list or a dict holds depends on the numbers in the network")
 
     @staticmethod
     def _put(array: Any, index: Any, value: Any) -> None:

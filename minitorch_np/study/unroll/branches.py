@@ -7,6 +7,8 @@ import warnings
 from abc import abstractmethod
 from typing import Any
 
+import numpy as np
+
 from minitorch_np.study.unroll.assignments import UNSET
 from minitorch_np.study.unroll.executor import Blocks, End, Executor, Return
 from minitorch_np.study.unroll.values import Expression, Variable, example, expressions, mapped, name
@@ -39,12 +41,16 @@ class Branches(Executor):
         after, blocks, values, attributes = [], [], [], []
         for side in sides:
             self.frame.locals = dict(before)
-            first = len(self.set_attributes)
+            first, gradients = len(self.set_attributes), self.gradients_made()
+            self.in_branch += 1
             with self.sub_block() as block:
                 end = self.run(side)
+                if self.gradients_made() != gradients:
+                    self.fail("whether there is a gradient depends on the numbers in the network")
                 if not isinstance(end, Return | None):
                     self.fail("a loop is left where that depends on the numbers in the network")
                 values.append(end.value if isinstance(end, Return) else None)
+            self.in_branch -= 1
             after.append(self.frame.locals)
             attributes.append(self._put_back(first))
             blocks.append(block)
@@ -55,8 +61,9 @@ class Branches(Executor):
                 pair = [side.get(key, before.get(key)) for side in after]
                 before[key] = self._merged(key, pair, blocks, taken, before.get(key))
         for at, (owner, attribute, old, _) in {**attributes[0], **attributes[1]}.items():
+            if not all(at in side for side in attributes):
+                old = self._state_before(owner, attribute, old)
             pair = [side[at][3] if at in side else old for side in attributes]
-            pair = [pair[1 - i] if part is UNSET else part for i, part in enumerate(pair)]
             self.set_attribute(owner, attribute, self._merged(attribute, pair, blocks, taken, old))
         result = self._merged("y", values, blocks, taken, None) if returns else None
         if not blocks[0]:
@@ -64,6 +71,17 @@ class Branches(Executor):
         if blocks[0]:
             self.emit(ast.If(test.node, blocks[0], blocks[1]), "")
         return Return(result) if returns else None
+
+    def _state_before(self, owner: Any, attribute: str, old: Any) -> Any:
+        """What an attribute is where only the other side sets it."""
+        if any(o is owner and name == attribute for o, name, _ in self.set_attributes):
+            return old  # set before, in this step
+        if not isinstance(old, np.ndarray):
+            self.fail(f"{attribute} is set in some steps only: keep it in an array, changed in place")
+        return self.attribute(owner, attribute)
+
+    @abstractmethod
+    def gradients_made(self) -> int: ...
 
     def _put_back(self, first: int) -> dict[tuple[int, str], Any]:
         """Undo what was set in attributes since then; returns what that was."""
@@ -95,7 +113,11 @@ class Branches(Executor):
                 with self.sub_block() as more:
                     self.emit(ast.Assign([ast.Name(variable.key, ast.Store())], self.node(side)), "")
                 block += more
-        return Expression(name(variable), example(pair[taken]), varies=True)
+        values = [example(side) for side in pair]
+        loose = any(part.loose for part in expressions(pair)) or (
+            (values[0] is None) != (values[1] is None) or np.shape(values[0]) != np.shape(values[1])
+        )
+        return Expression(name(variable), values[taken], varies=True, loose=loose)
 
     def _is_shared(self, variable: Variable) -> bool:
         """Whether it is known by other names too, which must not see it change."""
@@ -125,12 +147,12 @@ class Branches(Executor):
 
         A short body is written once for each of them, as the handwritten program does.
         """
-        outer = dict(self.frame.locals)
+        outer, state = dict(self.frame.locals), blocks.rows[0][2]
         rows: list[list[Expression]] = []
         columns = self._columns(blocks)
         stand_ins: dict[str, Expression] = {}
         for hint, column in columns.items():
-            variable = self.new_variable(hint, column[0].value)
+            variable = self.new_variable(hint, column[0].value.reshape(-1))
             variable.stands_in = True
             stand_ins[hint] = Expression(name(variable), variable.value, varies=True)
             rows.append(column)
@@ -138,9 +160,14 @@ class Branches(Executor):
             blocks.rows[0],
             lambda part: next(stand_ins[hint] for hint, column in columns.items() if column[0] is part),
         )
+        self.in_rule = next(iter(stand_ins.values())).value.shape
         with self.sub_block() as body:
             self.unpack(statement.target, first)
             self.run(statement.body)
+            for hint in state:
+                if self.variable_of(first[2][hint]) is not self.variable_of(stand_ins[hint]):
+                    self.set_item(stand_ins[hint], ..., first[2][hint])
+        self.in_rule = None
         self.frame.locals = outer
         self.write_loop(list(stand_ins.values()), rows, body)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import warnings
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 from minitorch_np.layer import Layer
 from minitorch_np.losses.loss import Loss
 from minitorch_np.parameter import Parameter
+from minitorch_np.study.unroll.values import literal
 
 READABLE = 64  # elements; larger arrays are written by their bytes
 ROW = 96  # hexadecimal digits a line
@@ -93,21 +95,23 @@ def _said(name: str, array: Any) -> list[str]:
             f"{name} = np.random.Generator(np.random.{kind}())",
             f"{name}.bit_generator.state = {_plain(state)!r}",
         ]
-    kind = f"np.{array.dtype.name}" if array.dtype.kind != "b" else "np.bool_"
+    kind = ast.unparse(literal(array.dtype) or ast.Constant(array.dtype.str))
+    by_columns = array.flags.f_contiguous and not array.flags.c_contiguous
     if array.size == 0:
         return [f"{name} = np.zeros({array.shape}, {kind})"]
-    if array.size <= READABLE and np.isfinite(array).all():
+    if array.size <= READABLE and np.isfinite(array).all() and not by_columns:
         default = array.dtype in (np.dtype(np.float64), np.dtype(np.int64), np.dtype(bool))
         end = ")" if default else f", {kind})"
         if array.ndim < 2:
             return [f"{name} = np.array({array.tolist()!r}{end}"]
         return [f"{name} = np.array([", *(f"    {row.tolist()!r}," for row in array), f"]{end}"]
-    digits = np.ascontiguousarray(array).tobytes().hex()
+    order = ', order="F"' if by_columns else ""
+    digits = array.tobytes(order="F" if by_columns else "C").hex()
     rows = [f"    {digits[i : i + ROW]}" for i in range(0, len(digits), ROW)]
     return [
         f'{name} = np.frombuffer(bytes.fromhex("""',
         *rows,
-        f'"""), {kind}).reshape({array.shape}).copy()',
+        f'"""), {kind}).reshape({array.shape}{order}).copy({order[2:]})',
     ]
 
 

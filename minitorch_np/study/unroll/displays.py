@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 from abc import abstractmethod
 from collections.abc import Iterator
 from typing import Any
@@ -27,11 +28,12 @@ class Displays(Evaluator):
         return set(self._parts(node.elts))
 
     def _parts(self, nodes: list[ast.expr]) -> Iterator[Any]:
-        for node in nodes:
+        plain = [node.value if isinstance(node, ast.Starred) else node for node in nodes]
+        for node, value in zip(nodes, self.in_order(plain), strict=True):
             if isinstance(node, ast.Starred):
-                yield from self.items(self.evaluate(node.value), "what is unpacked")
+                yield from self.items(value, "what is unpacked")
             else:
-                yield self.evaluate(node)
+                yield value
 
     def items(self, value: Any, what: str) -> list[Any]:
         """What iterating gives: of an array its rows, as many as it has."""
@@ -40,7 +42,7 @@ class Displays(Evaluator):
                 return list(value)
             except TypeError as error:
                 self.fail(f"TypeError: {error}")
-        if not isinstance(value.value, tuple | list) and not hasattr(value.value, "__len__"):
+        if value.loose or not hasattr(value.value, "__len__"):
             self.fail(f"{what} depends on the numbers in the network")
         value = self.named(value, "parts", mine=True)
         return [self.item(value, i) for i in range(len(value.value))]
@@ -65,7 +67,26 @@ class Displays(Evaluator):
         return format(value, self.evaluate(node.format_spec) if node.format_spec else "")
 
     def _lambda(self, node: ast.Lambda) -> Closure:
-        return Closure(node, self.frame)
+        return self.closure(node)
+
+    def closure(self, node: ast.FunctionDef | ast.Lambda) -> Closure:
+        """A function with the defaults that it has where it is defined."""
+        given, kinds = node.args, inspect.Parameter
+        positional = [*given.posonlyargs, *given.args]
+        values = [self.all_named(self.evaluate(default), "default") for default in given.defaults]
+        defaults = [kinds.empty] * (len(positional) - len(values)) + values
+        parameters = [
+            kinds(arg.arg, kinds.POSITIONAL_OR_KEYWORD, default=default)
+            for arg, default in zip(positional, defaults, strict=True)
+        ]
+        if given.vararg:
+            parameters.append(kinds(given.vararg.arg, kinds.VAR_POSITIONAL))
+        for arg, default in zip(given.kwonlyargs, given.kw_defaults, strict=True):
+            value = kinds.empty if default is None else self.all_named(self.evaluate(default), arg.arg)
+            parameters.append(kinds(arg.arg, kinds.KEYWORD_ONLY, default=value))
+        if given.kwarg:
+            parameters.append(kinds(given.kwarg.arg, kinds.VAR_KEYWORD))
+        return Closure(node, self.frame, inspect.Signature(parameters))
 
     def _namedexpr(self, node: ast.NamedExpr) -> Any:
         value = self.evaluate(node.value)
@@ -138,9 +159,12 @@ class Displays(Evaluator):
 
     def _call(self, node: ast.Call) -> Any:
         function = self.evaluate(node.func)
-        args = list(self._parts(node.args))
+        starred = [arg.value if isinstance(arg, ast.Starred) else arg for arg in node.args]
+        values = self.in_order([*starred, *(keyword.value for keyword in node.keywords)])
+        args: list[Any] = []
+        for arg, value in zip(node.args, values, strict=False):
+            args += self.items(value, "what is unpacked") if isinstance(arg, ast.Starred) else [value]
         kwargs: dict[str, Any] = {}
-        for keyword in node.keywords:
-            value = self.evaluate(keyword.value)
+        for keyword, value in zip(node.keywords, values[len(node.args) :], strict=True):
             kwargs |= value if keyword.arg is None else {keyword.arg: value}
         return self.call(function, args, kwargs)

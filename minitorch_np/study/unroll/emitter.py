@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import ast
+import copy
 from itertools import count
 from typing import Any, NoReturn
 
 import numpy as np
 
-from minitorch_np.study.unroll.values import Expression, Variable, example, literal, mapped, name, varies
+from minitorch_np.study.unroll.values import (
+    Expression,
+    Variable,
+    example,
+    expressions,
+    literal,
+    mapped,
+    name,
+    varies,
+)
 
 
 class Frame:
@@ -41,6 +51,9 @@ class Emitter:
         self.starts: dict[str, Any] = {}  # what constants and states are before the first step
         self.set_attributes: list[tuple[Any, str, Any]] = []  # owner, name, what was there
         self.complains = False  # an error is being made, whose text may tell all numbers
+        self.effects = 0  # statements that change what others read
+        self.in_branch = 0  # sides of an `if` that stays, one within the other
+        self.in_rule: tuple[int, ...] | None = None  # the shape of a block, in an optimizer's update
         self._keys = count()
 
     @property
@@ -58,6 +71,7 @@ class Emitter:
         self.block.append(ast.fix_missing_locations(statement))
         said = (self.frame.comment if self.frames else "") if comment is None else comment
         vars(statement).update(comment=said, effect=effect)
+        self.effects += effect
 
     def new_variable(self, hint: str, value: Any, **options: Any) -> Variable:
         variable = Variable(f"${next(self._keys)}", hint, value, **options)
@@ -83,10 +97,19 @@ class Emitter:
             variable.base = self.frame.bound.get(hint)
         store = ast.Name(variable.key, ast.Store())
         self.emit(ast.Assign([store], value.node), value.comment or None)
-        return Expression(name(variable), value.value, value.varies)
+        return Expression(name(variable), value.value, value.varies, loose=value.loose)
 
     def all_named(self, value: Any, hint: str, *, mine: bool = False) -> Any:
-        """`named` for every expression in a container."""
+        """`named` for every expression in a container; a list or a dict stays the same object."""
+        if isinstance(value, list):
+            value[:] = [self.all_named(part, hint, mine=mine) for part in value]
+            return value
+        if isinstance(value, dict):
+            value.update({key: self.all_named(part, hint, mine=mine) for key, part in value.items()})
+            return value
+        if isinstance(value, tuple):
+            parts = [self.all_named(part, hint, mine=mine) for part in value]
+            return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
         return mapped(value, lambda expression: self.named(expression, hint, mine=mine))
 
     def variable_of(self, value: Any) -> Variable | None:
@@ -102,7 +125,7 @@ class Emitter:
     def constant(self, thing: Any, hint: str) -> Expression:
         """An array or a random generator that belongs to a layer, as a variable given from outside."""
         if id(thing) not in self.constants:
-            self.constants[id(thing)] = thing, self.given(hint.lstrip("_"), thing)
+            self.constants[id(thing)] = thing, self.given(hint, copy.deepcopy(thing))
         return self.constants[id(thing)][1]
 
     def node(self, value: Any) -> ast.expr:
@@ -127,7 +150,17 @@ class Emitter:
 
     def made(self, node: ast.expr, value: Any, *parts: Any) -> Expression:
         """An expression made of parts: it varies if one of them does."""
-        return Expression(node, value, varies(parts), self.frame.comment if self.frames else "")
+        found = expressions(parts)
+        if self.in_rule is not None:
+            self._check_elementwise(value, found)
+        loose = isinstance(value, np.ndarray) and value.ndim > 0 and any(part.loose for part in found)
+        comment = self.frame.comment if self.frames else ""
+        return Expression(node, value, varies(found), comment, loose)
+
+    def _check_elementwise(self, value: Any, parts: list[Expression]) -> None:
+        """In an optimizer's rule, whose blocks are pieces of parameters, arrays keep their shape."""
+        if any(np.shape(part.value) == self.in_rule for part in parts) and np.shape(value) != self.in_rule:
+            self.fail("a rule has to be elementwise: its blocks are pieces of several parameters")
 
     def native(self, function: Any, *args: Any, **kwargs: Any) -> Any:
         """What a function makes of the arguments' values; its errors name the layer and the line."""

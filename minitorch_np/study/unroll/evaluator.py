@@ -5,65 +5,33 @@ from __future__ import annotations
 import ast
 import builtins
 import inspect
-import operator
-from abc import abstractmethod
-from types import FunctionType, MethodType
 from typing import Any
 
 import numpy as np
 
-from minitorch_np.layer import Layer
-from minitorch_np.losses.loss import Loss
-from minitorch_np.optimizers.optimizer import Optimizer
-from minitorch_np.parameter import Parameter
-from minitorch_np.study.unroll.emitter import Emitter, Frame
+from minitorch_np.study.unroll.access import Access
+from minitorch_np.study.unroll.emitter import Frame
 from minitorch_np.study.unroll.operators import OPERATORS
-from minitorch_np.study.unroll.values import Expression, example, expressions, varies
-
-KNOWN = ("shape", "ndim", "dtype", "itemsize", "nbytes", "strides", "flags")  # the same in every step
-OURS = (Layer, Loss, Optimizer)
-
-
-class Method:
-    """A method of an array, not called yet."""
-
-    def __init__(self, owner: Expression, name: str) -> None:
-        self.owner = owner
-        self.name = name
+from minitorch_np.study.unroll.values import Expression, example, expressions
 
 
 class Closure:
     """A function that was defined on the way, in the frame around it."""
 
-    def __init__(self, node: ast.FunctionDef | ast.Lambda, frame: Frame) -> None:
+    def __init__(self, node: ast.FunctionDef | ast.Lambda, frame: Frame, signature: inspect.Signature) -> None:
         self.node = node
         self.frame = frame
+        self.signature = signature
 
 
-class Evaluator(Emitter):
+class Evaluator(Access):
     """Values of syntax trees."""
-
-    @abstractmethod
-    def call(self, function: Any, args: list[Any], kwargs: dict[str, Any]) -> Any: ...
-
-    @abstractmethod
-    def parameter(self, parameter: Parameter, attribute: str) -> Any: ...
 
     def evaluate(self, node: ast.expr) -> Any:
         method = getattr(self, f"_{type(node).__name__.lower()}", None)
         if method is None:
             self.fail(f"`{ast.unparse(node)}` is nothing that can be written out")
         return method(node)
-
-    def decide(self, value: Any) -> bool | None:
-        """Whether a value is true, as far as that is the same in every step; None where it is not."""
-        return None if varies(value) else bool(self.native(bool, value))
-
-    def settled(self, value: Any, what: str) -> Any:
-        """A value as an ordinary object; an error where it varies from step to step."""
-        if varies(value):
-            self.fail(f"{what} depends on the numbers in the network")
-        return example(value)
 
     def _constant(self, node: ast.Constant) -> Any:
         return node.value
@@ -80,60 +48,29 @@ class Evaluator(Emitter):
     def _attribute(self, node: ast.Attribute) -> Any:
         return self.attribute(self.evaluate(node.value), node.attr)
 
-    def attribute(self, owner: Any, name: str) -> Any:
-        if isinstance(owner, Expression):
-            return self.array_attribute(owner, name)
-        if isinstance(owner, Parameter) and name in ("data", "grad", "has_grad"):
-            return self.parameter(owner, name)
-        found = inspect.getattr_static(type(owner), name, None)
-        if isinstance(found, property) and isinstance(found.fget, FunctionType) and isinstance(owner, OURS):
-            return self.call(MethodType(found.fget, owner), [], {})
-        value = self.native(getattr, owner, name)
-        if isinstance(value, np.ndarray | np.random.Generator) and not isinstance(owner, np.ndarray):
-            return self.constant(value, name)
-        return value
-
-    def array_attribute(self, owner: Expression, name: str) -> Any:
-        value = self.native(getattr, owner, name)
-        if name in KNOWN:
-            return value
-        if callable(value):
-            return Method(owner, name)
-        made = self.made(ast.Attribute(owner.node, name, ast.Load()), value, owner)
-        made.varies &= name != "size"
-        return made
-
     def _subscript(self, node: ast.Subscript) -> Any:
         return self.item(self.evaluate(node.value), self.evaluate(node.slice))
-
-    def item(self, owner: Any, index: Any) -> Any:
-        if not isinstance(owner, Expression):
-            if expressions(index) and isinstance(owner, np.ndarray):
-                return self.item(self.constant(owner, "constant"), index)
-            return self.native_item(owner, self.settled(index, "the index"))
-        value = self.native(operator.getitem, owner, index)
-        return self.made(ast.Subscript(owner.node, self.index(index), ast.Load()), value, owner, index)
-
-    def native_item(self, owner: Any, index: Any) -> Any:
-        try:
-            return owner[index]
-        except (KeyError, IndexError, TypeError) as error:
-            self.fail(f"{type(error).__name__}: {error}")
-
-    def index(self, index: Any) -> ast.expr:
-        """An index as it is written between brackets."""
-        if isinstance(index, tuple) and index:
-            return ast.Tuple([self.index(part) for part in index], ast.Load())
-        if isinstance(index, slice):
-            parts = (index.start, index.stop, index.step)
-            return ast.Slice(*(None if part is None else self.node(part) for part in parts))
-        return self.node(index)
 
     def _slice(self, node: ast.Slice) -> Any:
         return slice(*(part and self.evaluate(part) for part in (node.lower, node.upper, node.step)))
 
     def _binop(self, node: ast.BinOp) -> Any:
-        return self.binary(node.op, self.evaluate(node.left), self.evaluate(node.right))
+        left, right = self.in_order([node.left, node.right])
+        return self.binary(node.op, left, right)
+
+    def in_order(self, nodes: list[ast.expr]) -> list[Any]:
+        """Values one after the other; one that a later one may change is written before that."""
+        values: list[Any] = []
+        for node in nodes:
+            place, block, effects = len(self.block), self.block, self.effects
+            value = self.evaluate(node)
+            if self.effects > effects and self.block is block:
+                after = block[place:]
+                del block[place:]
+                values = self.all_named(values, "value", mine=True)
+                block += after
+            values.append(value)
+        return values
 
     def binary(self, op: ast.operator, left: Any, right: Any) -> Any:
         if isinstance(left, Expression) or isinstance(right, Expression):
@@ -168,10 +105,12 @@ class Evaluator(Emitter):
         return self.made(ast.UnaryOp(node.op, operand.node), value, operand)
 
     def _compare(self, node: ast.Compare) -> Any:
-        operands = [self.evaluate(part) for part in (node.left, *node.comparators)]
+        operands = self.in_order([node.left, *node.comparators])
         results = []
         for op, left, right in zip(node.ops, operands, operands[1:], strict=False):
             identity = isinstance(op, ast.Is | ast.IsNot | ast.In | ast.NotIn)
+            if isinstance(op, ast.Is | ast.IsNot):
+                identity = not any(part.loose for part in expressions((left, right)))
             if identity or not (isinstance(left, Expression) or isinstance(right, Expression)):
                 value = OPERATORS[type(op)](example(left), example(right))
                 if isinstance(op, ast.In | ast.NotIn):
@@ -188,20 +127,20 @@ class Evaluator(Emitter):
         for part in node.values:
             value = self.evaluate(part)
             truth = self.decide(value)
-            if truth is None:
-                kept.append(value)
-            elif truth is isinstance(node.op, ast.Or):
+            if truth is isinstance(node.op, ast.Or):
                 return self.junction(node.op, [*kept, value])
+            if truth is None or (kept and part is node.values[-1]):
+                kept.append(value)
             last = value
         return self.junction(node.op, kept) if kept else last
 
     def junction(self, op: ast.boolop, values: list[Any]) -> Any:
-        if len(values) == 1:
-            return values[0]
-        result = (all if isinstance(op, ast.And) else any)(bool(example(value)) for value in values)
-        if not expressions(values):
+        """`a and b`, `a or b`: one of the values."""
+        stops = isinstance(op, ast.Or)
+        result = next((v for v in values if self.native(bool, v) is stops), values[-1])
+        if len(values) == 1 or not expressions(values):
             return result
-        return self.made(ast.BoolOp(op, [self.node(value) for value in values]), result, *values)
+        return self.made(ast.BoolOp(op, [self.node(v) for v in values]), example(result), *values)
 
     def _ifexp(self, node: ast.IfExp) -> Any:
         test = self.evaluate(node.test)
@@ -209,6 +148,9 @@ class Evaluator(Emitter):
         if truth is not None:
             return self.evaluate(node.body if truth else node.orelse)
         body, orelse = self.evaluate(node.body), self.evaluate(node.orelse)
+        for part in (body, orelse):
+            if callable(example(part)):
+                self.fail("which function this is depends on the numbers in the network")
         value = example(body if example(test) else orelse)
         made = ast.IfExp(self.node(test), self.node(body), self.node(orelse))
         return self.made(made, value, test, body, orelse)

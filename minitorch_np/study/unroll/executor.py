@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 
 from minitorch_np.study.unroll.assignments import Assignments
-from minitorch_np.study.unroll.evaluator import Closure
-from minitorch_np.study.unroll.values import example
+from minitorch_np.study.unroll.values import Expression, example
 
 LONGEST = 10_000  # turns of a loop
 
@@ -80,7 +79,20 @@ class Executor(Assignments):
 
     def _run_assert(self, statement: ast.Assert) -> None: ...
 
-    def _run_delete(self, statement: ast.Delete) -> None: ...
+    def _run_delete(self, statement: ast.Delete) -> None:
+        for target in statement.targets:
+            if isinstance(target, ast.Name):
+                self.frame.locals.pop(target.id, None)
+                continue
+            if not isinstance(target, ast.Subscript | ast.Attribute):
+                self.fail(f"`{ast.unparse(statement)}` is nothing that can be written out")
+            owner = self.evaluate(target.value)
+            if isinstance(owner, Expression):
+                self.fail(f"`{ast.unparse(statement)}`: elements of an array cannot be deleted")
+            if isinstance(target, ast.Attribute):
+                delattr(owner, target.attr)
+            else:
+                del owner[self.settled(self.evaluate(target.slice), "the index")]
 
     def _run_expr(self, statement: ast.Expr) -> None:
         self.evaluate(statement.value)
@@ -95,7 +107,10 @@ class Executor(Assignments):
         return Leave(stops=False)
 
     def _run_functiondef(self, statement: ast.FunctionDef) -> None:
-        self.frame.locals[statement.name] = Closure(statement, self.frame)
+        made: Any = self.closure(statement)
+        for decorator in reversed(statement.decorator_list):
+            made = self.call(self.evaluate(decorator), [made], {})
+        self.frame.locals[statement.name] = made
 
     def _run_import(self, statement: ast.Import | ast.ImportFrom) -> None:
         exec(
@@ -105,7 +120,10 @@ class Executor(Assignments):
     _run_importfrom = _run_import
 
     def _run_try(self, statement: ast.Try) -> End:
-        return self.run([*statement.body, *statement.orelse, *statement.finalbody])
+        end = self.run([*statement.body, *statement.orelse])
+        if isinstance(end, Return):
+            end.value = self.all_named(end.value, "result", mine=True)
+        return self.run(statement.finalbody) or end
 
     def _run_raise(self, statement: ast.Raise) -> None:
         self.complains = True
@@ -119,8 +137,11 @@ class Executor(Assignments):
         managers = [self.evaluate(item.context_expr) for item in statement.items]
         kept = []
         for item, manager in zip(statement.items, managers, strict=True):
-            if isinstance(manager, np.errstate):
-                kept.append(ast.withitem(ast.parse(ast.unparse(item.context_expr), mode="eval").body))
+            if isinstance(manager, np.errstate) and isinstance(item.context_expr, ast.Call):
+                options = {k.arg: self.evaluate(k.value) for k in item.context_expr.keywords if k.arg}
+                keywords = [ast.keyword(key, self.node(value)) for key, value in options.items()]
+                function = ast.Attribute(ast.Name("np", ast.Load()), "errstate", ast.Load())
+                kept.append(ast.withitem(ast.Call(function, [], keywords)))
             elif not isinstance(manager, warnings.catch_warnings):
                 self.fail(f"`with {ast.unparse(item)}` leads outside")
         if not kept:

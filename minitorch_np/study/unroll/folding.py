@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import copy
 from collections import Counter
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ OPERATIONS = (ast.BinOp, ast.UnaryOp, ast.Call, ast.Compare, ast.Subscript, ast.
 
 def fold(statements: list[ast.stmt], variables: dict[str, Variable]) -> list[ast.stmt]:
     """The same program with fewer statements; blocks are changed in place."""
-    statements = without_ones(statements)
+    statements = without_ones(statements, variables)
     folding = _Folding(statements, variables)
     while folding.once():
         pass
@@ -40,6 +41,7 @@ class _Folding:
             n.target.id for n in nodes if isinstance(n, ast.AugAssign) and isinstance(n.target, ast.Name)
         ]
         self.uses.update(augmented)
+        self.augmented = set(augmented)
         self.sets = Counter(n.id for n in names if isinstance(n.ctx, ast.Store))
         self.sets.subtract(augmented)
         return any(self._drop(block) or self._fold(block) for block in every_block(self.root))
@@ -67,7 +69,8 @@ class _Folding:
                 return True
             if variable.place or variable.given or self.sets[variable.key] != 1:
                 continue
-            if self._stands_for_another(statement, variable) or self._trivial(statement.value):
+            trivial = self._trivial(statement.value) and variable.key not in self.augmented
+            if self._stands_for_another(statement, variable) or trivial:
                 self._replace_everywhere(variable, statement.value)
                 block.remove(statement)
                 return True
@@ -130,12 +133,12 @@ class _Folding:
         if not _has_effect(statement):
             return False
         touched = keys_in(statement) | keys_in(statement, ast.Store)
+        changed = [a for key in touched for a in _arrays(self.variables[key].value)]
         return any(
-            np.may_share_memory(self.variables[a].value, self.variables[b].value)
-            for a in touched
-            for b in reads
-            if isinstance(self.variables[a].value, np.ndarray)
-            and isinstance(self.variables[b].value, np.ndarray)
+            np.may_share_memory(a, b)
+            for key in reads
+            for b in _arrays(self.variables[key].value)
+            for a in changed
         )
 
     def _in_one_statement(self, block: list[ast.stmt], i: int, made: ast.Assign, variable: Variable) -> bool:
@@ -153,6 +156,13 @@ class _Folding:
         _join_comments(made, following)
         del block[i + 1]
         return True
+
+
+def _arrays(value: Any) -> list[Any]:
+    """The arrays in what a variable holds."""
+    if isinstance(value, tuple | list):
+        return [array for part in value for array in _arrays(part)]
+    return [value] if isinstance(value, np.ndarray) else []
 
 
 class Replaced(ast.NodeTransformer):

@@ -28,18 +28,14 @@ class Functions(Branches):
         cells = dict(zip(function.__code__.co_freevars, _contents(function), strict=True))
         frame = Frame(label, source.file.rpartition("/")[2], function.__globals__, cells)
         frame.comments = source.comments
-        return self.through(frame, source.body, inspect.signature(function), args, kwargs)
+        return self.through(frame, source.body, inspect.signature(function, follow_wrapped=False), args, kwargs)
 
     def within(self, closure: Closure, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """Go through a function that was defined on the way."""
         outer, node = closure.frame, closure.node
         frame = Frame("", outer.file, outer.globals, {**outer.cells, **outer.locals})
         frame.comments = outer.comments
-        text = ast.unparse(ast.FunctionDef("f", node.args, [ast.Pass()], [], lineno=0))
-        scope: dict[str, Any] = {}
-        exec(text, outer.globals, scope)
-        body = Source(node, {}, "").body
-        return self.through(frame, body, inspect.signature(scope["f"]), args, kwargs)
+        return self.through(frame, Source(node, {}, "").body, closure.signature, args, kwargs)
 
     def through(
         self, frame: Frame, body: list[ast.stmt], signature: inspect.Signature, args: list[Any], kwargs: Any

@@ -6,6 +6,7 @@ import ast
 import builtins
 import copy
 import inspect
+from abc import abstractmethod
 from itertools import chain, count
 from types import FunctionType
 from typing import Any
@@ -16,7 +17,7 @@ from minitorch_np.study.unroll.calls import Calls
 from minitorch_np.study.unroll.folding import fold, operations
 from minitorch_np.study.unroll.naming import Names
 from minitorch_np.study.unroll.sources import SourceError, source_of
-from minitorch_np.study.unroll.values import Expression, expressions, literal, name
+from minitorch_np.study.unroll.values import Expression, expressions, identifier, literal, name
 from minitorch_np.study.unroll.walking import keys_in
 
 LOOPS = (ast.For, ast.While, ast.ListComp, ast.GeneratorExp, ast.SetComp, ast.DictComp)
@@ -36,15 +37,35 @@ class Helpers(Calls):
             node = source_of(function).node
         except SourceError as error:
             self.fail(str(error))
-        parameters = inspect.signature(function).parameters.values()
+        parameters = inspect.signature(function, follow_wrapped=False).parameters.values()
         plain = all(p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) for p in parameters)
         if not isinstance(node, ast.FunctionDef) or "." in function.__qualname__ or not plain:
             return self.enter(function, args, kwargs)
         loops = any(isinstance(part, LOOPS) for part in ast.walk(node))
         if loops and self._writable((args, kwargs)) and (helper := self.copied(function)):
-            value = self.native(function, *args, **kwargs)
-            return self.written(ast.Name(helper, ast.Load()), value, args, kwargs)
+            return self._copy_called(function, helper, args, kwargs)
         return self._specialised(function, node, args, kwargs)
+
+    def _copy_called(self, function: Any, helper: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """A call of a function that was taken as it is; a statement where it changes its arguments."""
+        given = [part for part in expressions((args, kwargs)) if isinstance(part.value, np.ndarray)]
+        before = [part.value.tobytes() for part in given]
+        value = self.native(function, *args, **kwargs)
+        changed = [part for part, old in zip(given, before, strict=True) if part.value.tobytes() != old]
+        made = self.written(ast.Name(helper, ast.Load()), value, args, kwargs)
+        for part in changed:
+            part.varies |= made.varies
+        if value is None:
+            self.emit(ast.Expr(made.node), effect=True)
+            return None
+        if changed:
+            made = self.assigned(made, "result")
+            vars(self.block[-1])["effect"] = True
+            self.effects += 1
+        return made
+
+    @abstractmethod
+    def may_be_called(self, name: str) -> bool: ...
 
     def _writable(self, value: Any) -> bool:
         """Whether arguments can be handed to a function of the program as they are."""
@@ -56,7 +77,7 @@ class Helpers(Calls):
 
     def _specialised(self, function: FunctionType, node: ast.FunctionDef, args: list[Any], kwargs: Any) -> Any:
         """A helper for these sizes, options and precision, with the arrays as its parameters."""
-        bound = inspect.signature(function).bind(*args, **kwargs).arguments
+        bound = inspect.signature(function, follow_wrapped=False).bind(*args, **kwargs).arguments
         actual: dict[str, Expression] = {}
         formal: dict[str, Any] = {}
         for key, value in bound.items():
@@ -66,11 +87,12 @@ class Helpers(Calls):
                 formal[key] = Expression(name(variable), value.value, value.varies)
             else:
                 formal[key] = value
+        effects = self.effects
         with self.sub_block() as body:
             result = self.enter(function, [], formal)
         inside = {key for statement in body for key in keys_in(statement, ast.Store)} | set(actual)
         used = {key for part in (*body, *(e.node for e in expressions(result))) for key in keys_in(part)}
-        closed = used <= inside and isinstance(result, Expression)
+        closed = used <= inside and isinstance(result, Expression) and self.effects == effects
         if (
             not closed
             or not actual
@@ -80,7 +102,7 @@ class Helpers(Calls):
             return self._spliced(actual, body, result)
         helper = self._defined(function.__name__, node, [*actual], [*body, ast.Return(result.node)])
         call = ast.Call(ast.Name(helper, ast.Load()), [part.node for part in actual.values()], [])
-        return Expression(call, result.value, result.varies, self.frame.comment)
+        return Expression(call, result.value, result.varies, self.frame.comment, result.loose)
 
     def _spliced(self, actual: dict[str, Expression], body: list[ast.stmt], result: Any) -> Any:
         """The statements where the call stands, after the parameters have got their values."""
@@ -105,8 +127,10 @@ class Helpers(Calls):
 
     def _kept(self, wanted: str, arguments: ast.arguments, body: list[ast.stmt]) -> str:
         """The name of a helper, the wanted one or that with a number; one of the same text is taken again."""
-        wanted = wanted.lstrip("_")
+        wanted = identifier(wanted)
         for chosen in chain([wanted], (f"{wanted}{number}" for number in count(2))):
+            if chosen not in self.helpers and not self.may_be_called(chosen):
+                continue
             made = ast.fix_missing_locations(ast.FunctionDef(chosen, arguments, body, [], lineno=0))
             known = self.helpers.setdefault(chosen, made)
             if ast.unparse(known) == ast.unparse(made):
@@ -122,12 +146,13 @@ class Helpers(Calls):
             return None
         made = _Plain().visit(copy.deepcopy(source))
         body = _said(source) + made.body[1 if ast.get_docstring(source) else 0 :]
-        self.copies[function] = function.__name__.lstrip("_")  # as it may call itself
+        self.copies[function] = identifier(function.__name__)  # as it may call itself
         renamed = self._globals_of(function, made)
         if renamed is None:
             del self.copies[function]
             return None
         body = [_Renamed(renamed).visit(statement) for statement in body]
+        made.args = _Renamed(renamed).visit(made.args)
         self.copies[function] = self._kept(function.__name__, made.args, body)
         return self.copies[function]
 
@@ -135,8 +160,13 @@ class Helpers(Calls):
         """What stands for the names that a function has from outside; None where that cannot be written."""
         local = {n.id for n in ast.walk(made) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
         local |= {a.arg for a in ast.walk(made) if isinstance(a, ast.arg)}
+        local |= {n.name for n in ast.walk(made) if isinstance(n, ast.FunctionDef)} - {made.name}
+        if any(isinstance(node, ast.Global | ast.Nonlocal | ast.Import) for node in ast.walk(made)):
+            return None
         found: dict[str, ast.expr] = {}
         for key in {n.id for n in ast.walk(made) if isinstance(n, ast.Name)} - local:
+            if key not in function.__globals__ and not hasattr(builtins, key):
+                return None
             builtin = vars(builtins).get(key)
             value = function.__globals__.get(key, builtin)
             if value is np:

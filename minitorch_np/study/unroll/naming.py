@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import ast
-import builtins
-import keyword
 from collections.abc import Iterator
 from itertools import count
 
-from minitorch_np.study.unroll.values import Variable
+from minitorch_np.study.unroll.values import TAKEN, Variable, identifier
 from minitorch_np.study.unroll.walking import blocks_of, keys_in
-
-TAKEN = {*keyword.kwlist, *vars(builtins)}
 
 
 class Names:
@@ -67,7 +63,7 @@ class Names:
         base = variable.base
         while base is not None and base.became is not None:
             base = base.became
-        wanted = [(base.name if base else "") or variable.hint.lstrip("_") or "value"]
+        wanted = [(base.name if base else "") or identifier(variable.hint)]
         if base is not None and base.name:
             wanted.append(f"{base.name}_{_maker(statement)}")
         numbered = (f"{wanted[-1]}{number}" for number in count(2))

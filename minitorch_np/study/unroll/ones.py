@@ -4,24 +4,34 @@ from __future__ import annotations
 
 import ast
 import copy
+from collections.abc import Callable
 
+import numpy as np
+
+from minitorch_np.study.unroll.values import Variable
 from minitorch_np.study.unroll.walking import blocks_of, keys_in
 
 
-def without_ones(statements: list[ast.stmt]) -> list[ast.stmt]:
+def without_ones(statements: list[ast.stmt], variables: dict[str, Variable]) -> list[ast.stmt]:
     """Copies of statements without such operations, as the evaluator has marked them with `keeps`."""
-    changed = {key for statement in statements for key in _changed(statement)}
-    return [_WithoutOnes(changed).visit(copy.deepcopy(statement)) for statement in statements]
+    changed = [variables[key].value for statement in statements for key in _changed(statement)]
+    changed = [array for array in changed if isinstance(array, np.ndarray)]
+
+    def is_changed(keys: set[str]) -> bool:
+        own = [variables[key].value for key in keys if isinstance(variables[key].value, np.ndarray)]
+        return any(np.may_share_memory(a, b) for a in own for b in changed)
+
+    return [_WithoutOnes(is_changed).visit(copy.deepcopy(statement)) for statement in statements]
 
 
 class _WithoutOnes(ast.NodeTransformer):
-    """1 * a is a; unless it is made to have an array of its own, which is `changed` later."""
+    """1 * a is a; unless it is made to have an array of its own, of which one changes later."""
 
-    def __init__(self, changed: set[str]) -> None:
-        self.changed = changed
+    def __init__(self, is_changed: Callable[[set[str]], bool]) -> None:
+        self.is_changed = is_changed
 
     def visit_Assign(self, node: ast.Assign) -> ast.Assign:
-        if keys_in(node, ast.Store) & self.changed:
+        if self.is_changed(keys_in(node, ast.Store) | keys_in(node.value)):
             self.generic_visit(node.value)
         else:
             node.value = self.visit(node.value)

@@ -11,7 +11,7 @@ from minitorch_np.optimizers.optimizer import Optimizer
 from minitorch_np.study.places import Place
 from minitorch_np.study.unroll.folding import fold
 from minitorch_np.study.unroll.naming import Names
-from minitorch_np.study.unroll.rendering import note_shapes, rendered
+from minitorch_np.study.unroll.rendering import escaped, note_shapes, rendered
 from minitorch_np.study.unroll.rules import Rules
 from minitorch_np.study.unroll.values import Variable
 from minitorch_np.study.unroll.walking import blocks_of, keys_in
@@ -63,6 +63,9 @@ def written(rules: Rules, phases: dict[str, list[ast.stmt]], optimizer: Optimize
     constants = [variable for variable in constants if variable.key in used]
     for variable in constants:
         variable.name = rules.roles.unique(variable.hint)
+    for state, weight, _ in rules.states:
+        if not state.name:  # of a rule that goes over blocks in its own way
+            state.name = rules.roles.unique(f"{state.hint}_{rules.variable(weight).name}")
     note_shapes(root, variables)
     Names(variables, reserved={*rules.helpers, *rules.roles.taken} - _all_names(variables)).give(root)
     starts, kept = _states(rules, used)
@@ -152,8 +155,8 @@ def _docstring(rules: Rules, optimizer: Optimizer) -> list[str]:
     text = f"{network} with {rules.loss!r} and {made}, written by hand in NumPy: the same bits as the layers."
     lines = textwrap.wrap(text, 100, break_long_words=False)
     if len(lines) == 1 and len(text) < 94:
-        return [f'"""{text}"""', ""]
-    return [f'"""{lines[0]}', *lines[1:], '"""', ""]
+        return [f'"""{escaped(text)}"""', ""]
+    return [f'"""{escaped(lines[0])}', *map(escaped, lines[1:]), '"""', ""]
 
 
 def _wrapped(opening: str, parts: list[str], closing: str) -> list[str]:

@@ -44,7 +44,7 @@ def rendered(statements: list[ast.stmt], indent: int = 0) -> list[str]:
 def _parts(statement: ast.stmt) -> tuple[str, list[tuple[str, list[ast.stmt]]]]:
     """The first line of a statement, and its blocks with what stands before each."""
     if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
-        return f'"""{statement.value.value!s}"""', []
+        return f'"""{escaped(str(statement.value.value))}"""', []
     text = _quoted(ast.unparse(_augmented(statement)))
     if isinstance(statement, ast.If):
         blocks = [("", statement.body)] + ([("else:", statement.orelse)] if statement.orelse else [])
@@ -55,8 +55,15 @@ def _parts(statement: ast.stmt) -> tuple[str, list[tuple[str, list[ast.stmt]]]]:
         return f"for {target} in ({rows}\n):", [("", statement.body)]
     if isinstance(statement, ast.With | ast.For | ast.While | ast.FunctionDef):
         header = next(line for line in text.splitlines() if not line.startswith("@"))
-        return header, [("", statement.body)]
+        orelse = getattr(statement, "orelse", [])
+        return header, [("", statement.body)] + ([("else:", orelse)] if orelse else [])
     return text, []
+
+
+def escaped(text: str) -> str:
+    """Text as it stands between three quotes."""
+    text = text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
+    return text[:-1] + '\\"' if text.endswith('"') else text
 
 
 def _augmented(statement: ast.stmt) -> ast.stmt:

@@ -7,7 +7,7 @@ from itertools import count
 
 from minitorch_np.layer import Layer
 from minitorch_np.study.places import Place
-from minitorch_np.study.unroll.values import Variable
+from minitorch_np.study.unroll.values import TAKEN, Variable, identifier
 
 LETTERS = {"weight": "w", "bias": "b"}
 
@@ -29,7 +29,7 @@ class Roles:
             if any(len(p.shape) > 1 for p in vars(layer).values() if hasattr(p, "has_grad"))
         }
         self.outputs: list[tuple[Variable, Layer, Variable | None]] = []
-        self.taken = {"x", "y", "losses", "step", "steps", "learning_rate", "train", "np"}
+        self.taken = {"x", "y", "losses", "step", "steps", "learning_rate", "train", "np", *TAKEN}
         self.parameters = self._parameter_names(model)
 
     def place(self, layer: Layer, what: str) -> Place:
@@ -38,6 +38,7 @@ class Roles:
 
     def unique(self, wanted: str) -> str:
         """A name that no other variable has."""
+        wanted = identifier(wanted)
         name = next(n for n in (wanted, *(f"{wanted}_{i}" for i in range(2, 10_000))) if n not in self.taken)
         self.taken.add(name)
         return name

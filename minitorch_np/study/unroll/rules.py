@@ -113,7 +113,7 @@ class Rules(Tracer):
         return option
 
     def _state(self, key: str, array: Any, i: int, taken: Taken) -> Expression:
-        state = self.given(key, np.array(array))
+        state = self.given(key, np.array(array, order="C"))
         self.starts[self.variable(state).key] = np.array(array)
         parameter = taken.storage.parameters[i]
         self.states.append((self.variable(state), self.weights[id(parameter)], array))

@@ -5,11 +5,13 @@ from __future__ import annotations
 import ast
 import io
 import linecache
+import re
 import tokenize
 from functools import lru_cache
 from types import CodeType, FunctionType
 from typing import NamedTuple
 
+TOOLS = re.compile(r"# *(type|noqa|pylint|fmt|mypy|pyright|pragma|ruff|isort)\b|(pylint|pragma|noqa) *:")
 Definition = ast.FunctionDef | ast.Lambda
 
 
@@ -39,7 +41,10 @@ def source_of(function: FunctionType) -> Source:
     text = "".join(linecache.getlines(code.co_filename, function.__globals__))
     if not text:
         raise SourceError(f"the source of {function.__qualname__} cannot be read: write it in a file")
-    found = [node for node in _definitions(text) if _begins(node, code)]
+    try:
+        found = [node for node in _definitions(text) if _begins(node, code)]
+    except SyntaxError:
+        found = []
     if len(found) > 1:
         found = [node for node in found if isinstance(node, ast.Lambda) and _holds(node, code)]
         found = found[-1:]  # the innermost
@@ -62,7 +67,7 @@ def _comments(text: str) -> dict[int, str]:
         for token in tokenize.generate_tokens(io.StringIO(text).readline)
         if token.type == tokenize.COMMENT
         and lines[token.start[0] - 1][: token.start[1]].strip()
-        and not token.string.startswith(("# type:", "# noqa"))
+        and not TOOLS.search(token.string)
     }
 
 

@@ -13,12 +13,12 @@ from minitorch_np.layer import Layer
 from minitorch_np.losses.loss import Loss
 from minitorch_np.parameter import Parameter
 from minitorch_np.study.places import Place
-from minitorch_np.study.unroll.helpers import Helpers
 from minitorch_np.study.unroll.roles import Roles
-from minitorch_np.study.unroll.values import Expression, Variable
+from minitorch_np.study.unroll.states import States
+from minitorch_np.study.unroll.values import Expression, Variable, example
 
 
-class Tracer(Helpers):
+class Tracer(States):
     """Goes through forward, loss and backward of a copy of the network, on copies of the data.
 
     Parameters and their gradients are variables here; what stands between layers gets the
@@ -33,11 +33,12 @@ class Tracer(Helpers):
         self.weights: dict[int, Expression] = {}
         self.gradients: dict[int, Expression] = {}
         self.parameter_places: dict[int, Place] = {}
-        self.origins: list[tuple[Any, str, Expression]] = []
-        self.numbers_read: set[tuple[int, str]] = set()  # in attributes
+        self.unnamed: list[tuple[str, Variable]] = []  # gradients of layers' inputs
         self.active: set[tuple[int, str]] = set()
         self.inputs: dict[int, Variable | None] = {}
+        self.remember(loss)
         for layer_name, layer in model.named_layers():
+            self.remember(layer)
             for attribute, parameter in vars(layer).items():
                 if isinstance(parameter, Parameter):
                     self.parameter_places[id(parameter)] = Place(layer_name, repr(layer), attribute)
@@ -63,8 +64,9 @@ class Tracer(Helpers):
             self.prediction = result
             value = self.call(self.loss, [result, y], {})
             if not isinstance(value, Expression) or np.ndim(value.value):
+                found = f"{np.shape(example(value))} values" if isinstance(value, Expression) else repr(value)
                 raise ValueError(
-                    f"{self.loss!r} gives {np.shape(value.value)} values and no single one to go down from: "
+                    f"{self.loss!r} gives {found} and no single one to go down from: "
                     "reduction='sum' or 'mean' makes it one"
                 )
             append = ast.Attribute(ast.Name("losses", ast.Load()), "append", ast.Load())
@@ -77,15 +79,12 @@ class Tracer(Helpers):
             dy = self.call(self.loss.backward, [], {})
             place = Place("", repr(self.loss), "gradient of output")
             self.call(self.model.backward, [self._placed(dy, "grad_y_pred", place)], {})
-            self._carry()
+            self.carry()
+        for wanted in dict.fromkeys(name for name, _ in self.unnamed):
+            same = [variable for name, variable in self.unnamed if name == wanted]
+            for variable in reversed(same):  # the last is the whole, those before are parts of it
+                variable.name = self.roles.unique(wanted)
         return block
-
-    def _carry(self) -> None:
-        """What layers keep in attributes is there at the next step."""
-        for owner, name, before in self.origins:
-            now = vars(owner).get(name)
-            if isinstance(now, Expression) and self.variable_of(now) is not self.variable_of(before):
-                self.set_item(before, ..., now)
 
     def _placed(self, value: Expression, wanted: str, place: Place) -> Expression:
         """The value in a variable of its own, with a name and a place."""
@@ -93,7 +92,11 @@ class Tracer(Helpers):
         if variable is None or variable.given or variable.place:
             value = self.assigned(value, wanted)
             variable = self.variable(value)
-        variable.name, variable.place = self.roles.unique(wanted), place
+        variable.place = place
+        if place.what == "gradient of input":
+            self.unnamed.append((wanted, variable))
+        else:
+            variable.name = self.roles.unique(wanted)
         return value
 
     def of_layer(self, layer: Any, method: MethodType, args: list[Any], kwargs: dict[str, Any]) -> Any:
@@ -103,7 +106,7 @@ class Tracer(Helpers):
             return super().of_layer(layer, method, args, kwargs)
         self.active.add(mark)
         try:
-            args = self.all_named(args, "x", mine=True)
+            args = self.all_named(args, "x" if method.__name__ == "forward" else "dy", mine=True)
             result = super().of_layer(layer, method, args, kwargs)
         finally:
             self.active.discard(mark)
@@ -133,21 +136,14 @@ class Tracer(Helpers):
         wanted = f"grad_{source.name if source and source.name else 'x'}"
         return self._placed(result, wanted, self.roles.place(layer, "gradient of input"))
 
-    def attribute(self, owner: Any, name: str) -> Any:
-        value = super().attribute(owner, name)
-        held = getattr(owner, "__dict__", {}).get(name)
-        if type(held) in (int, float):
-            self.numbers_read.add((id(owner), name))
-        if isinstance(held, np.ndarray) and isinstance(value, Expression):
-            self.origins.append((owner, name, value))
-        return value
+    def gradients_made(self) -> int:
+        return len(self.gradients)
 
-    def set_attribute(self, owner: Any, attribute: str, value: Any) -> None:
-        old = getattr(owner, "__dict__", {}).get(attribute)
-        was_read = (id(owner), attribute) in self.numbers_read
-        if was_read and type(old) in (int, float) and not (type(value) is type(old) and value == old):
-            self.fail(f"{attribute} is a number that changes from step to step: keep it in an array")
-        super().set_attribute(owner, attribute, value)
+    def may_be_called(self, name: str) -> bool:
+        """Whether a helper may have this name; then nothing else may."""
+        is_free = name not in self.roles.taken
+        self.roles.taken.add(name)
+        return is_free
 
     def parameter(self, parameter: Parameter, attribute: str) -> Any:
         if id(parameter) not in self.weights:

@@ -8,6 +8,9 @@ an ordinary Python object and decides branches and loops on the way.
 from __future__ import annotations
 
 import ast
+import builtins
+import keyword
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -21,15 +24,19 @@ class Expression:
 
     `varies` tells whether it may be different in another step, because it depends on parameters, on the
     step's number or on random numbers. What does not vary (sizes, the targets) may decide a branch.
+    `loose` ones may even be of another shape then, or None.
     """
 
-    __slots__ = ("comment", "node", "value", "varies")
+    __slots__ = ("comment", "loose", "node", "value", "varies")
 
-    def __init__(self, node: ast.expr, value: Any, varies: bool, comment: str = "") -> None:
+    def __init__(
+        self, node: ast.expr, value: Any, varies: bool, comment: str = "", loose: bool = False
+    ) -> None:
         self.node = node
         self.value = value
         self.varies = varies
         self.comment = comment
+        self.loose = loose
 
 
 class Variable:
@@ -63,7 +70,8 @@ def mapped(value: Any, function: Callable[[Expression], Any]) -> Any:
     if isinstance(value, Expression):
         return function(value)
     if isinstance(value, tuple):
-        return tuple(mapped(part, function) for part in value)
+        parts = [mapped(part, function) for part in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
     if isinstance(value, list):
         return [mapped(part, function) for part in value]
     if isinstance(value, dict):
@@ -90,6 +98,13 @@ def varies(*values: Any) -> bool:
 
 
 ALIASES = {"absolute": "abs"}
+MODULES: dict[str, Any] = {
+    "": np,
+    "linalg.": np.linalg,
+    "fft.": np.fft,
+    "random.": np.random,
+    "lib.stride_tricks.": np.lib.stride_tricks,
+}
 
 
 def numpy_name(thing: Any) -> ast.expr | None:
@@ -99,24 +114,33 @@ def numpy_name(thing: Any) -> ast.expr | None:
     if isinstance(owner, np.ufunc):
         inner = numpy_name(owner)
         return inner and ast.Attribute(inner, name, ast.Load())
-    for path in ("", "linalg.", "fft."):
-        module: Any = np if not path else getattr(np, path[:-1])
-        name = ALIASES.get(name, name)
-        if name and getattr(module, name, None) is thing:
+    name = ALIASES.get(name, name)
+    for path, module in MODULES.items():
+        known = name and getattr(module, name, None) is thing
+        if known and not isinstance(owner, np.random.RandomState):
             return _parsed(f"np.{path}{name}")
     return None
+
+
+TAKEN = {*keyword.kwlist, *vars(builtins)}
+
+
+def identifier(text: str) -> str:
+    """A name that a variable of the program may have, made of any text."""
+    text = re.sub(r"\W", "_", text.lstrip("_")).strip("_")
+    return text if text.isidentifier() and not keyword.iskeyword(text) else f"value_{text}".rstrip("_")
 
 
 def literal(value: Any) -> ast.expr | None:
     """A constant as it is written in a program; None where it cannot be."""
     if isinstance(value, np.dtype):
-        return _parsed(f"np.{value.name}")
+        return _parsed(f"np.{value.name}" if value.isnative else f"np.dtype({value.str!r})")
     if isinstance(value, np.bool_ | np.integer | np.floating):
         inner = literal(value.item())
         return inner and ast.Call(_parsed(f"np.{value.dtype.name}"), [inner], [])
     if type(value) in (int, float):
         return _number(value)
-    if value is None or value is ... or type(value) in (bool, str, bytes):
+    if value is None or value is ... or type(value) in (bool, str, bytes, complex):
         return ast.Constant(value)
     if value in (float, int, bool) if isinstance(value, type) else False:
         return ast.Name(value.__name__, ast.Load())
