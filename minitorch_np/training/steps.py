@@ -60,7 +60,7 @@ class Steps:
             if not isfinite(value):
                 self._record(first)
                 raise self.watch.of_loss(float(value), x, y, losses)
-            if not len(losses) % KEEP and not so_far:
+            if not len(losses) % KEEP:
                 self.watch.keep(len(losses))
             dy = loss.backward()
             if accumulate > 1:

@@ -131,3 +131,10 @@ def test_a_loss_with_a_forward_of_its_own_is_not_asked():
             return super().forward(prediction, np.eye(3)[target])
 
     train((X, CLASSES), Mine())
+
+
+def test_each_data_set_is_looked_through_once(monkeypatch):
+    asked = []
+    monkeypatch.setattr(checks, "check_targets", lambda loss, prediction, dataset, whose: asked.append(whose))
+    train((X, CLASSES), validation=(X, CLASSES))
+    assert asked == ["training", "validation"]

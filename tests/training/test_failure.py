@@ -178,6 +178,25 @@ def test_the_model_gets_back_weights_whose_loss_was_finite(every, monkeypatch):
     assert steps == 30
 
 
+def test_buffers_come_back_with_the_weights(monkeypatch):
+    monkeypatch.setattr("minitorch_np.training.steps.KEEP", 3)
+
+    class Counts(Spoils):
+        buffer_names = ("calls",)
+
+        def __init__(self, n):
+            super().__init__(n)
+            self.calls = np.zeros(1)
+
+        def forward(self, x):
+            self.calls = self.calls + 1
+            return super().forward(x)
+
+    model = network(Counts(7))
+    assert "from before step 7 again" in str(failure(model))
+    assert model[2].calls == 7  # of the forward whose loss was finite
+
+
 def test_the_copies_cost_little():
     assert watch.KEEP == 100
 

@@ -1,13 +1,16 @@
 """fit computes what the loop of the README computes, to the bit."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from table.samples import same_bits
 
 import minitorch_np as mt
+from minitorch_np.layers.standardize import Standardize
 from minitorch_np.training.batches import batches
 from minitorch_np.training.datasets import TensorDataset
-from minitorch_np.training.evaluation import evaluate
+from minitorch_np.training.evaluation import evaluate, predict
 from minitorch_np.training.fit import fit
 from minitorch_np.training.history import History
 from minitorch_np.training.loader import DataLoader
@@ -301,3 +304,27 @@ def test_what_does_not_fit_is_named_before_the_first_step(change, error, match):
     with pytest.raises(error, match=match):
         train(**given | change(model, loss, optimizer))
     assert same_bits(model.state_dict(), before)
+
+
+def test_data_larger_than_the_memory_that_is_used(tmp_path):
+    """Standardisation, checks, training and prediction over 40 MB on the disk, in 10 MB of memory."""
+    rows = 20_000
+    written = np.lib.format.open_memmap(tmp_path / "x.npy", mode="w+", dtype=np.float64, shape=(rows, 256))
+    written[:] = np.arange(256)
+    written[::2] += 1
+    written.flush()
+    x = np.load(tmp_path / "x.npy", mmap_mode="r")
+    y = np.arange(rows) % 2
+    model = mt.Sequential(Standardize(256), mt.Linear(256, 2, rng=0))
+    optimizer = mt.SGD(model.parameters(), lr=0.1)
+    tracemalloc.start()
+    try:
+        model[0].fit(x)
+        history = train(model, mt.CrossEntropyLoss(), optimizer, (x, y), epochs=1, batch_size=64)
+        right = accuracy(predict(model, x), y)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert history["loss"][0] < 0.1
+    assert right == 1
+    assert peak < 10e6

@@ -18,7 +18,9 @@ import json, sys, time
 import numpy as np
 import minitorch_np as mt
 from minitorch_np.training.callbacks import Callback
+from minitorch_np.training.datasets import TensorDataset
 from minitorch_np.training.fit import fit
+from minitorch_np.training.loader import DataLoader
 
 where, options = sys.argv[1], json.loads(sys.argv[2])
 rng = np.random.default_rng(0)
@@ -27,6 +29,7 @@ x, y = rng.standard_normal((40, 4)), rng.standard_normal((40, 2))
 class Slow(mt.Identity):
     def forward(self, x):
         slow.calls += self.training
+        slow.others += not self.training
         if slow.calls == 6 and self.training if where == "step" else not self.training:
             sleep()
         return super().forward(x)
@@ -38,7 +41,7 @@ def sleep():  # until Ctrl-C
         time.sleep(0.01)
 
 class slow:
-    calls = 0  # in training
+    calls, others = 0, 0  # in training, in evaluation
 
 def pressed():
     import signal
@@ -53,13 +56,13 @@ class Notes(Callback):
 notes = Notes()
 model = mt.Sequential(mt.Linear(4, 2, rng=0), Slow())
 optimizer = mt.SGD(model.parameters(), lr=0.1)
-validation = (x, y) if where == "validation" else None
+validation = DataLoader(TensorDataset(x, y), 10) if where == "validation" else None
 history = fit(model, mt.MSELoss(), optimizer, (x, y), epochs=1000, batch_size=10, rng=0, validation=validation,
     callbacks=[notes], **options)
 import signal
 assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 print("ENDED", json.dumps([history.as_dict(), notes.ended, [p.data.tolist() for p in model.parameters()],
-    [p.has_grad for p in model.parameters()]]))
+    [p.has_grad for p in model.parameters()], slow.others]))
 """
 
 
@@ -108,7 +111,7 @@ def trained(steps, accumulate=1):
 
 
 def test_the_running_step_is_done_and_the_history_is_there():
-    (history, ended, weights, fresh), printed = interrupted("step")
+    (history, ended, weights, fresh, _), printed = interrupted("step")
     assert (history["step_losses"], weights) == trained(6)  # the step that ran when it was pressed is the last
     assert {name: len(column) for name, column in history["epochs"].items()} == {
         "loss": 1,
@@ -122,13 +125,14 @@ def test_the_running_step_is_done_and_the_history_is_there():
 
 
 def test_a_step_of_several_batches_is_done_to_its_end():
-    (history, _, weights, fresh), _ = interrupted("step", accumulate=4, verbose=0)
+    (history, _, weights, fresh, _), _ = interrupted("step", accumulate=4, verbose=0)
     assert (history["step_losses"], weights) == trained(2, accumulate=4)
     assert fresh == [False, False]
 
 
 def test_validation_is_cut_short():
-    (history, ended, _, _), _ = interrupted("validation")
+    (history, ended, _, _, evaluated), _ = interrupted("validation")
+    assert evaluated == 1  # batch of 4
     assert len(history["step_losses"]) == 4
     assert history["epochs"] == {}
     assert ended == 1

@@ -67,6 +67,7 @@ def test_top_1_is_accuracy():
 
 def test_confusion_matrix_by_hand():
     assert confusion_matrix(LOGITS, TARGET).tolist() == [[1, 0, 1], [0, 1, 0], [1, 0, 0]]
+    assert confusion_matrix(LOGITS, [0, 1, 2, 1]).tolist() == [[1, 0, 0], [1, 1, 0], [0, 0, 1]]  # rows are true
     assert confusion_matrix(LOGITS, [0, 1, 2, -100]).tolist() == np.eye(3).tolist()
 
 

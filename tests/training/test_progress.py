@@ -5,6 +5,7 @@ import pty
 import re
 import subprocess
 import sys
+import termios
 
 import pytest
 
@@ -67,6 +68,7 @@ def piped(environment, verbose):
 def on_a_terminal(environment, verbose):
     """What the program writes to a terminal."""
     ours, its = pty.openpty()
+    termios.tcsetwinsize(its, (24, 100))
     command = [sys.executable, "-W", "error", "-c", PROGRAM, str(verbose)]
     program = subprocess.Popen(command, env=environment, stdin=its, stdout=its, stderr=its)
     os.close(its)
