@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -76,7 +75,9 @@ def check_targets(loss: Loss, prediction: Array, dataset: Any, whose: str) -> No
     """
     if type(loss).forward is not Loss.forward:
         return  # it does not say how it takes its targets
-    asked = copy.copy(loss)  # what it says once, it still has to say
+    from copy import copy
+
+    asked = copy(loss)  # what it says once, it still has to say
     arrays, indices = stored(dataset) or ((), None)
     for start, block in _blocks(arrays[-1], indices, prediction[0].size) if arrays else ():
         try:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-
-from minitorch_np.files import check_writable, replaced
 
 if TYPE_CHECKING:
     import os
@@ -106,10 +103,7 @@ class History:
 
         drawn = plot.draw_history(self, figure)
         if path is not None:
-            where = Path(path)
-            check_writable(where)
-            with replaced(where) as part:
-                drawn.savefig(part, format=where.suffix[1:].lower() or "png", dpi=150)
+            plot.write(drawn, path)
         return drawn
 
     def __repr__(self) -> str:
@@ -142,6 +136,10 @@ def _quoted(name: str) -> str:
 
 
 def _write(path: str | os.PathLike[str], text: str) -> None:
+    from pathlib import Path  # which takes longer to import than all of this
+
+    from minitorch_np.files import check_writable, replaced
+
     where = Path(path)
     check_writable(where)
     with replaced(where) as part:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from minitorch_np.files import check_writable, replaced
+
 if TYPE_CHECKING:
+    import os
+
     from matplotlib.axes import Axes
 
     from minitorch_np.training.history import History
@@ -65,3 +70,11 @@ def _finish(axes: Axes, x: str, y: str, log: bool) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", alpha=0.3)
+
+
+def write(figure: Figure, path: str | os.PathLike[str]) -> None:
+    """Write the picture, in the format that the file's name says, whole or not at all."""
+    where = Path(path)
+    check_writable(where)
+    with replaced(where) as part:
+        figure.savefig(part, format=where.suffix[1:].lower() or "png", dpi=150)

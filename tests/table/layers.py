@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
+
 import minitorch_np as mt
+from minitorch_np.layers.standardize import Standardize
+
+DATA = np.random.default_rng(7).normal([1, -20, 0.3, 5], [2, 0.1, 30, 1], (50, 4))  # four features, unlike
 
 
 class LayerCase(NamedTuple):
@@ -57,6 +62,13 @@ LAYERS = {
     "PReLU": LayerCase(lambda dtype: mt.PReLU(dtype=dtype), (5, 4)),
     "PReLU with channels": LayerCase(lambda dtype: mt.PReLU(4, init=0.1, dtype=dtype), (5, 4), (5, 3)),
     "PReLU with channels, more axes": LayerCase(lambda dtype: mt.PReLU(3, dtype=dtype), (2, 3, 2), (2, 2, 3)),
+    "Standardize": LayerCase(lambda dtype: Standardize(4, dtype=dtype).fit(DATA), (5, 4), (5, 3)),
+    "Standardize, more axes": LayerCase(lambda dtype: Standardize(4, dtype=dtype).fit(DATA), (2, 5, 4), (4, 5)),
+    "Standardize, before a Linear": LayerCase(
+        lambda dtype: mt.Sequential(Standardize(4, dtype=dtype).fit(DATA), mt.Linear(4, 3, dtype=dtype, rng=0)),
+        (5, 4),
+        (5, 3),
+    ),
     "GLU": LayerCase(lambda dtype: mt.GLU(), (5, 4), (5, 3)),
     "GLU(1)": LayerCase(lambda dtype: mt.GLU(1), (2, 4, 3), (2, 3, 4)),
     "Softmax": LayerCase(lambda dtype: mt.Softmax(), (5, 4)),
