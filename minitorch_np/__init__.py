@@ -1,5 +1,10 @@
 """A layered mini deep-learning framework on NumPy: every gradient can be read where it is made."""
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from minitorch_np import initializers
 from minitorch_np.clipping import clip_grad_norm_, clip_grad_value_
 from minitorch_np.layer import Layer
@@ -24,6 +29,7 @@ from minitorch_np.layers.piecewise import (
 from minitorch_np.layers.prelu import PReLU
 from minitorch_np.layers.sigmoids import LogSigmoid, Sigmoid, Softplus, Softsign, Tanh, Tanhshrink
 from minitorch_np.layers.softmax import LogSoftmax, Softmax
+from minitorch_np.layers.standardize import Standardize
 from minitorch_np.losses.binary import BCELoss, BCEWithLogitsLoss
 from minitorch_np.losses.classification import CrossEntropyLoss, NLLLoss
 from minitorch_np.losses.divergence import KLDivLoss
@@ -45,6 +51,24 @@ from minitorch_np.schedules.plateau import ReduceLROnPlateau
 from minitorch_np.schedules.schedule import LRScheduler, Schedule
 from minitorch_np.schedules.warmup import ConstantLR, LinearLR
 
+if TYPE_CHECKING:
+    from minitorch_np.training.batches import batches, split
+    from minitorch_np.training.callbacks import Callback, EarlyStopping
+    from minitorch_np.training.checkpoint import Checkpoint, load, save
+    from minitorch_np.training.datasets import Subset, TensorDataset
+    from minitorch_np.training.evaluation import evaluate, predict
+    from minitorch_np.training.failure import NotFiniteError
+    from minitorch_np.training.fit import fit
+    from minitorch_np.training.history import History
+    from minitorch_np.training.loader import DataLoader
+    from minitorch_np.training.metrics import (
+        accuracy,
+        confusion_matrix,
+        mean_absolute_error,
+        r2_score,
+        top_k_accuracy,
+    )
+
 __version__ = "0.1.0"
 
 __all__ = [
@@ -61,15 +85,20 @@ __all__ = [
     "AdamW",
     "BCELoss",
     "BCEWithLogitsLoss",
+    "Callback",
     "ChainedScheduler",
+    "Checkpoint",
     "ConstantLR",
     "CosineAnnealingLR",
     "CrossEntropyLoss",
+    "DataLoader",
+    "EarlyStopping",
     "ExponentialLR",
     "Hardshrink",
     "Hardsigmoid",
     "Hardswish",
     "Hardtanh",
+    "History",
     "HuberLoss",
     "Identity",
     "KLDivLoss",
@@ -88,6 +117,7 @@ __all__ = [
     "MultiStepLR",
     "NAdam",
     "NLLLoss",
+    "NotFiniteError",
     "OneCycleLR",
     "Optimizer",
     "PReLU",
@@ -108,11 +138,52 @@ __all__ = [
     "Softshrink",
     "Softsign",
     "SquaredLoss",
+    "Standardize",
     "StepLR",
+    "Subset",
     "Tanh",
     "Tanhshrink",
+    "TensorDataset",
     "Threshold",
+    "accuracy",
+    "batches",
     "clip_grad_norm_",
     "clip_grad_value_",
+    "confusion_matrix",
+    "evaluate",
+    "fit",
     "initializers",
+    "load",
+    "mean_absolute_error",
+    "predict",
+    "r2_score",
+    "save",
+    "split",
+    "top_k_accuracy",
 ]
+
+_LATER = {  # imported when it is first asked for: whoever writes the loop by hand does not wait for it
+    "batches": ("batches", "split"),
+    "callbacks": ("Callback", "EarlyStopping"),
+    "checkpoint": ("Checkpoint", "load", "save"),
+    "datasets": ("Subset", "TensorDataset"),
+    "evaluation": ("evaluate", "predict"),
+    "failure": ("NotFiniteError",),
+    "fit": ("fit",),
+    "history": ("History",),
+    "loader": ("DataLoader",),
+    "metrics": ("accuracy", "confusion_matrix", "mean_absolute_error", "r2_score", "top_k_accuracy"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Training and saving."""
+    for module, names in _LATER.items():
+        if name in names:
+            globals()[name] = value = getattr(import_module(f"minitorch_np.training.{module}"), name)
+            return value
+    raise AttributeError(f"module 'minitorch_np' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -93,7 +93,7 @@ class Linear(Layer):
         return math.prod(y_shape) * self.in_features  # y_nj = Σ_i x_ni W_ij
 
     def __repr__(self) -> str:
-        text = f"Linear({self.in_features}, {self.out_features}"
+        text = f"{type(self).__name__}({self.in_features}, {self.out_features}"
         if self.bias is None:
             text += ", bias=False"
         if self.init != "fan_in_uniform":

@@ -29,7 +29,8 @@ class Assignments(Displays):
 
     def _run_assign(self, statement: ast.Assign) -> None:
         value = self.evaluate(statement.value)
-        if isinstance(value, tuple) and not isinstance(statement.targets[0], ast.Name):
+        parts = getattr(statement.targets[0], "elts", [])
+        if isinstance(value, tuple) and not all(isinstance(part, ast.Name | ast.Starred) for part in parts):
             value = self.all_named(value, "value", mine=True)  # all of them, before the first is assigned
         if len(statement.targets) > 1:  # a = b = ...: one array of two names
             value = self.all_named(value, ast.unparse(statement.targets[-1]).rpartition(".")[2])

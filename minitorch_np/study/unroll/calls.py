@@ -65,7 +65,7 @@ class Calls(BuiltinCalls):
     def of_method(self, owner: Any, method: MethodType, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """A method that is written in Python."""
         if inspect.isgeneratorfunction(method):
-            return list(self.native(method, *args, **kwargs))
+            return list(self.native(method, *self.settled(args, "what a generator yields"), **kwargs))
         if isinstance(owner, OURS):
             return self.of_layer(owner, method, args, kwargs)
         return self.enter(method.__func__, [owner, *args], kwargs)
@@ -92,6 +92,8 @@ class Calls(BuiltinCalls):
             return self.of_builtin(function, args, kwargs)
         ours = any(isinstance(part, OURS) for part in (*args, *kwargs.values()))
         of_numpy = (function.__module__ or "").startswith("numpy.")
+        if inspect.isgeneratorfunction(function):
+            self.settled((args, kwargs), "what a generator yields")
         if of_numpy or inspect.isgeneratorfunction(function) or not (ours or expressions((args, kwargs))):
             value = self.native(function, *args, **kwargs)
             if of_numpy or not isinstance(value, np.ndarray | np.random.Generator | list | dict):

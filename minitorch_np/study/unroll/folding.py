@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import ast
-import copy
-from collections import Counter
 from typing import Any
 
 import numpy as np
 
+from minitorch_np.study.unroll.ledger import Ledger
 from minitorch_np.study.unroll.ones import without_ones
 from minitorch_np.study.unroll.values import Variable
-from minitorch_np.study.unroll.walking import blocks_of, every_block, keys_in
+from minitorch_np.study.unroll.walking import blocks_of, every_block, head, keys_in
 
 LARGE = 12  # operations in a statement, after which nothing more is put into it
 LONG = 6  # and after which an author's own names stay
@@ -19,64 +18,58 @@ OPERATIONS = (ast.BinOp, ast.UnaryOp, ast.Call, ast.Compare, ast.Subscript, ast.
 
 
 def fold(statements: list[ast.stmt], variables: dict[str, Variable]) -> list[ast.stmt]:
-    """The same program with fewer statements; blocks are changed in place."""
-    statements = without_ones(statements, variables)
-    folding = _Folding(statements, variables)
-    while folding.once():
+    """The same program with fewer statements, a copy."""
+    folding = _Folding(without_ones(statements, variables), variables)
+    while any([folding.sweep(block) for block in every_block(folding.root)]):  # noqa: C419 - all of them
         pass
-    return statements
+    return folding.root
 
 
-class _Folding:
-    def __init__(self, root: list[ast.stmt], variables: dict[str, Variable]) -> None:
-        self.root = root
-        self.variables = variables
+class _Folding(Ledger):
+    """Which statements can be done without."""
 
-    def once(self) -> bool:
-        """One change, if there is one to make."""
-        nodes = [node for statement in self.root for node in ast.walk(statement)]
-        names = [n for n in nodes if isinstance(n, ast.Name) and n.id.startswith("$")]
-        self.uses = Counter(n.id for n in names if isinstance(n.ctx, ast.Load))
-        augmented = [
-            n.target.id for n in nodes if isinstance(n, ast.AugAssign) and isinstance(n.target, ast.Name)
-        ]
-        self.uses.update(augmented)
-        self.augmented = set(augmented)
-        self.sets = Counter(n.id for n in names if isinstance(n.ctx, ast.Store))
-        self.sets.subtract(augmented)
-        return any(self._drop(block) or self._fold(block) for block in every_block(self.root))
+    def sweep(self, block: list[ast.stmt]) -> bool:
+        """Go over a block once; whether anything was changed."""
+        changed = False
+        for i in reversed(range(len(block))):
+            changed |= self._drop(block, i)
+        i = 0
+        while i < len(block):
+            if self._fold(block, i):
+                changed = True
+            else:
+                i += 1
+        return changed
 
-    def _drop(self, block: list[ast.stmt]) -> bool:
+    def _drop(self, block: list[ast.stmt], i: int) -> bool:
         """Leave out what has no effect and makes what nobody reads."""
-        for i, statement in enumerate(block):
-            if isinstance(statement, ast.Assign) and not getattr(statement, "effect", False):
-                made = keys_in(statement, ast.Store)
-                plain = all(isinstance(target, ast.Name | ast.Tuple) for target in statement.targets)
-                if made and plain and not any(self.uses[key] for key in made):
-                    del block[i]
-                    return True
-            elif isinstance(statement, ast.With | ast.If | ast.For) and not statement.body:
-                del block[i]
-                return True
-        return False
+        statement = block[i]
+        if isinstance(statement, ast.Assign) and not getattr(statement, "effect", False):
+            made = self.keys(statement)[1]
+            plain = all(isinstance(target, ast.Name | ast.Tuple) for target in statement.targets)
+            gone = made and plain and not any(self.uses[key] for key in made)
+        else:
+            gone = isinstance(statement, ast.With | ast.If | ast.For) and not statement.body
+        if gone:
+            self.remove(block, i)
+        return bool(gone)
 
-    def _fold(self, block: list[ast.stmt]) -> bool:
-        for i, statement in enumerate(block):
-            variable = self._variable(statement)
-            if variable is None or not isinstance(statement, ast.Assign):
-                continue
-            if self._in_one_statement(block, i, statement, variable):
-                return True
-            if variable.place or variable.given or self.sets[variable.key] != 1:
-                continue
-            trivial = self._trivial(statement.value) and variable.key not in self.augmented
-            if self._stands_for_another(statement, variable) or trivial:
-                self._replace_everywhere(variable, statement.value)
-                block.remove(statement)
-                return True
-            if self._into_its_use(block, i, statement, variable):
-                return True
-        return False
+    def _fold(self, block: list[ast.stmt], i: int) -> bool:
+        """Do without the variable that a statement makes, if that is possible and reads well."""
+        statement = block[i]
+        variable = self._variable(statement)
+        if variable is None or not isinstance(statement, ast.Assign):
+            return False
+        if self._in_one_statement(block, i, statement, variable):
+            return True
+        if variable.place or variable.given or self.sets[variable.key] != 1:
+            return False
+        trivial = self._trivial(statement.value) and not self.augmented[variable.key]
+        if self._stands_for_another(statement, variable) or trivial:
+            self.remove(block, i)
+            self._replace_everywhere(variable, statement.value)
+            return True
+        return self._into_its_use(block, i, statement, variable)
 
     def _variable(self, statement: ast.stmt) -> Variable | None:
         if not isinstance(statement, ast.Assign) or getattr(statement, "effect", False):
@@ -102,37 +95,40 @@ class _Folding:
     def _replace_everywhere(self, variable: Variable, value: ast.expr) -> None:
         if isinstance(value, ast.Name):
             variable.became = self.variables[value.id]
-        for i, statement in enumerate(self.root):
-            self.root[i] = Replaced(variable.key, value).visit(statement)
+        for block in every_block(self.root):
+            for statement in block:
+                known = self.keys(statement) if not blocks_of(statement) else (keys_in(head(statement)),)
+                if any(variable.key in keys for keys in known):
+                    self.replace(statement, variable.key, value)
 
     def _into_its_use(self, block: list[ast.stmt], i: int, made: ast.Assign, variable: Variable) -> bool:
         """Put an expression where its variable is used, if nothing on the way changes what it reads."""
         if self.uses[variable.key] != 1:
             return False
-        reads = keys_in(made.value)
-        for j in range(i + 1, len(block)):
-            statement = block[j]
-            if variable.key in keys_in(statement):
-                if any(variable.key in keys_in(s) for inner in blocks_of(statement) for s in inner):
+        reads = self.keys(made)[0]
+        for statement in block[i + 1 :]:
+            if variable.key not in self.keys(statement)[0]:
+                if self._disturbs(statement, reads):
                     return False
-                limit = LARGE if variable.mine else LONG
-                if operations(made.value) and operations(made.value) + operations(statement) > limit:
-                    return False
-                block[j] = Replaced(variable.key, made.value).visit(statement)
-                _join_comments(block[j], made)
-                del block[i]
-                return True
-            if self._disturbs(statement, reads):
+                continue
+            limit = LARGE if variable.mine else LONG
+            together = operations(made.value) + operations(statement)
+            if variable.key not in keys_in(head(statement)) or (operations(made.value) and together > limit):
                 return False
+            self.remove(block, i)
+            self.replace(statement, variable.key, made.value)
+            _join_comments(statement, made)
+            return True
         return False
 
     def _disturbs(self, statement: ast.stmt, reads: set[str]) -> bool:
         """Whether a statement changes what is read: the variable, or memory that it shares."""
-        if keys_in(statement, ast.Store) & reads:
+        read, made = self.keys(statement)
+        if made & reads:
             return True
         if not _has_effect(statement):
             return False
-        touched = keys_in(statement) | keys_in(statement, ast.Store)
+        touched = read | made
         changed = [a for key in touched for a in _arrays(self.variables[key].value)]
         return any(
             np.may_share_memory(a, b)
@@ -152,9 +148,12 @@ class _Folding:
         added = getattr(self.variables.get(value.id), "value", None)
         if not isinstance(added, np.ndarray) or added.dtype != variable.value.dtype:
             return False
+        self.remove(block, i + 1)
+        self.count(made, -1)
+        self.forget(made)
         made.value = ast.BinOp(made.value, following.op, value)
+        self.count(made, 1)
         _join_comments(made, following)
-        del block[i + 1]
         return True
 
 
@@ -163,20 +162,6 @@ def _arrays(value: Any) -> list[Any]:
     if isinstance(value, tuple | list):
         return [array for part in value for array in _arrays(part)]
     return [value] if isinstance(value, np.ndarray) else []
-
-
-class Replaced(ast.NodeTransformer):
-    def __init__(self, key: str, value: ast.expr) -> None:
-        self.key = key
-        self.value = value
-
-    def visit_Name(self, node: ast.Name) -> ast.expr:
-        if node.id != self.key:
-            return node
-        value = copy.deepcopy(self.value)
-        if isinstance(node.ctx, ast.Store) and isinstance(value, ast.Name):
-            value.ctx = ast.Store()
-        return value
 
 
 def operations(node: ast.AST) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import count
 
 from minitorch_np.study.unroll.values import TAKEN, Variable, identifier
-from minitorch_np.study.unroll.walking import blocks_of, keys_in
+from minitorch_np.study.unroll.walking import blocks_of, head, keys_in
 
 
 class Names:
@@ -45,13 +45,13 @@ class Names:
                 if not inner or outside:
                     self.last[key] = max(self.last.get(key, 0), end if outside else here)
             if inner:
-                for key in keys_in(_head(statement)):
+                for key in keys_in(head(statement)):
                     self.last[key] = max(self.last.get(key, 0), here)
 
     def _name(self, block: list[ast.stmt], at: Iterator[int]) -> None:
         for statement in block:
             here = next(at)
-            own = keys_in(_head(statement), ast.Store)
+            own = keys_in(head(statement), ast.Store)
             for key in sorted(own, key=lambda key: int(key[1:])):
                 if not self.variables[key].name:
                     self._choose(self.variables[key], statement, here)
@@ -80,14 +80,6 @@ class Names:
             self.last.get(holder.key, -1) <= here and not (holder.given or holder.place)
             for holder in self.holders.get(name, ())
         )
-
-
-def _head(statement: ast.stmt) -> ast.AST:
-    """A statement without the blocks in it."""
-    if not blocks_of(statement):
-        return statement
-    parts = [getattr(statement, field, None) for field in ("test", "target", "iter")]
-    return ast.Tuple([part for part in parts if part is not None], ast.Load())
 
 
 def _maker(statement: ast.stmt) -> str:

@@ -25,3 +25,12 @@ def every_block(block: list[ast.stmt]) -> Iterator[list[ast.stmt]]:
     for statement in block:
         for inner in blocks_of(statement):
             yield from every_block(inner)
+
+
+def head(statement: ast.stmt) -> ast.AST:
+    """A statement without the blocks in it."""
+    if not blocks_of(statement):
+        return statement
+    parts = [getattr(statement, field, None) for field in ("test", "target", "iter")]
+    parts += [item.context_expr for item in getattr(statement, "items", [])]
+    return ast.Tuple([part for part in parts if part is not None], ast.Load())
