@@ -131,7 +131,7 @@ def draw_comparison(
     if any(ulps):
         below.set_yscale("symlog", linthresh=1)
         decades = np.unique(np.linspace(0, np.log10(float(max(ulps))), 4).astype(int))
-        below.set_yticks([0, *10.0**decades])
+        below.set_yticks([0, *10.0 ** decades[decades > 0 if decades[-1] > 2 else decades >= 0]])
         below.minorticks_off()
     else:
         below.text(0.5, 0.5, "the same bits in every step", transform=below.transAxes, ha="center", va="center")

@@ -155,8 +155,12 @@ def one_sample(e: Evidence) -> str | None:
 
 def constant_offset(e: Evidence) -> str | None:
     """Something added."""
-    if e.got.shape == e.right.shape and e.got.size > 2 and np.ptp(e.got - e.right) < 1e-4:
-        return f"it is the right one plus {float(np.mean(e.got - e.right)):.4g} everywhere"
+    if e.got.shape != e.right.shape or e.got.size <= 2:
+        return None
+    added = float(np.mean(e.got - e.right))
+    scale = max(float(np.abs(e.right).max()), abs(added))
+    if np.ptp(e.got - e.right) < 1e-4 * scale and abs(added) > 1e-3 * scale:
+        return f"it is the right one plus {added:.4g} everywhere"
     return None
 
 

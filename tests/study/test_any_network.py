@@ -9,7 +9,20 @@ import pytest
 from alone import layered, run_alone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from table.authored import Centre, Dropout, Gated, Halved, Hat, InPlace, Jumpy, Lion, Residual, Series, Swish, Warming
+from table.authored import (
+    Centre,
+    Dropout,
+    Gated,
+    Halved,
+    Hat,
+    InPlace,
+    Jumpy,
+    Lion,
+    Residual,
+    Series,
+    Swish,
+    Warming,
+)
 from table.layers import ACTIVATIONS
 from table.optimizers import OPTIMIZERS
 

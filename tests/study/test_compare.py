@@ -325,3 +325,32 @@ def _too_few(x, w1, steps):
 
 LINEAR = "import numpy as np\na = np.random.default_rng(0).standard_normal\na = lambda *n, a=a: a(n)\n"
 LOOP = "for _ in range(9):\n    w1 -= 1e-6 * x.T @ (x @ w1)\n    y\n"
+
+
+def test_a_mask_in_the_line_of_the_product_is_no_hindrance():
+    """grad_h_relu has no variable of its own here, and w2 is updated too early for it."""
+
+    def train(x, y, w1, w2, steps, learning_rate):
+        losses = []
+        for _ in range(steps):
+            h = x.dot(w1)
+            h_relu = np.maximum(h, 0)
+            y_pred = h_relu.dot(w2)
+            losses.append(np.square(y_pred - y).sum() / y.size)
+            grad_y_pred = 2.0 * (y_pred - y) / y.size
+            grad_w2 = h_relu.T.dot(grad_y_pred)
+            w2 -= learning_rate * grad_w2
+            grad_h = grad_y_pred.dot(w2.T) * (h > 0)
+            grad_w1 = x.T.dot(grad_h)
+            w1 -= learning_rate * grad_w1
+        return losses
+
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((16, 6)), rng.standard_normal((16, 3))
+    first, last = mt.Linear(6, 5, bias=False, rng=rng), mt.Linear(5, 3, bias=False, rng=rng)
+    model = mt.Sequential(first, mt.ReLU(), last)
+    [finding] = compare(model, mt.MSELoss(), mt.SGD(model.parameters(), lr=0.01), x, y, against=train).wrong
+    assert finding.text == "grad_h = grad_y_pred.dot(w2.T) * (h > 0)"
+    assert (finding.array, finding.place.layer, finding.place.what) == ("grad_h", "1", "gradient of input")
+    assert finding.suspect == "it is made with w2 after its update: compute all gradients first, update then"
+    assert finding.write[0] == "grad_h_relu = grad_y_pred.dot(w2.T)"

@@ -108,7 +108,9 @@ def test_the_reference_runs_on_with_other_arrays():
     assert reference.gradient_of("w2") == "grad_w2"
     assert reference.weight_of("grad_b1") == "b1"
     assert reference.place("grad_h1") == Place("1", "ReLU()", "gradient of input")
-    assert reference.written("grad_w1", {"x": "X", "grad_h1": "d1", "grad_w1": "dW1"}) == ("dW1 = X.T.dot(d1)",)
+    assert reference.written(["grad_w1"], {"x": "X", "grad_h1": "d1", "grad_w1": "dW1"}) == (
+        "dW1 = X.T.dot(d1)",
+    )
     scope = reference.begin(reference.arrays, 1)
     values = {}
     for segment, _ in reference.step(scope):

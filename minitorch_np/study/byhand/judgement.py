@@ -10,7 +10,7 @@ beyond that another formula has made it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,22 +59,37 @@ class Judge:
     def _step(self, scope: dict[str, Any], moment: Moment) -> Iterator[Finding]:
         reference = self.reference
         rights: dict[str, Array] = {}
+        segments: list[Segment] = []  # those since the last array that the program has too
+        inputs: dict[str, Any] = {}  # what these were given from before them
         for segment, given in reference.step(scope):
+            made = {name for earlier in segments for name in earlier.finals}
+            segments.append(segment)
+            inputs |= {name: value for name, value in given.items() if name not in made}
+            has_one = False
             for name, right in reference.values(segment, scope):
                 rights[name] = right
                 got = self.account.got(name, right, moment)
                 if got is None:
                     continue
-                if finding := self._compare(name, got, right, segment, given, moment):
+                has_one = True
+                if finding := self._compare(name, got, right, segments, inputs, moment):
                     yield finding
                 moment.so_far[name] = got
                 reference.put(scope, name, got)
+            if has_one:
+                segments, inputs = [], {}
         data = self.account.data[moment.step]
         self._rights = rights
         self._earlier = {n: a for n, a in {**moment.so_far, **moment.before}.items() if n not in data}
 
     def _compare(
-        self, name: str, got: Array, right: Array, segment: Segment, given: Mapping[str, Any], moment: Moment
+        self,
+        name: str,
+        got: Array,
+        right: Array,
+        segments: Sequence[Segment],
+        given: Mapping[str, Any],
+        moment: Moment,
     ) -> Finding | None:
         """What is to say about one array."""
         difference = first_difference(np.asarray(got, right.dtype), right)
@@ -85,7 +100,7 @@ class Judge:
         used = {n: a for n, a in given.items() if isinstance(a, np.ndarray) and a.dtype.kind == "f"}
         dy = next((n for n in used if self.reference.is_gradient(n) and n != name), "")
         is_rounding = got.dtype == right.dtype
-        is_rounding = is_rounding and close(got, right, self._allowed(name, right, segment, given, before))
+        is_rounding = is_rounding and close(got, right, self._allowed(name, right, segments, given, before))
         why = ""
         if got.dtype != right.dtype:
             why = f"it is {got.dtype} where {right.dtype} belongs"
@@ -94,19 +109,25 @@ class Judge:
             case = Case(
                 name, got, right, before, used, others, moment.after, self._earlier, self.names, text,
                 self.account.made_after(name, used, moment),
-                lambda changed: self.reference.made_with(segment, given, changed).get(name),
+                lambda changed: self.reference.made_with(segments, given, changed).get(name),
                 self._rights.get(name), self.account.next_loss(moment) if name == LOSS else None,
             )  # fmt: skip
             why = explanation(case, self.reference, dy)
+        on_the_way = [made for segment in segments[:-1] for made in segment.finals]
         return Finding(
             moment.step, line, self.recording.program.line(line), self.names.get(name, name), name,
             self.reference.place(name), difference,
             f"{np.count_nonzero(got != right)} of {right.size} elements" if right.ndim else "",
-            is_rounding, why, self.reference.written(name, self.names), got.dtype != right.dtype,
+            is_rounding, why, self.reference.written([*on_the_way, name], self.names), got.dtype != right.dtype,
         )  # fmt: skip
 
     def _allowed(
-        self, name: str, right: Array, segment: Segment, given: Mapping[str, Any], before: Array | None
+        self,
+        name: str,
+        right: Array,
+        segments: Sequence[Segment],
+        given: Mapping[str, Any],
+        before: Array | None,
     ) -> float:
         """How far rounding can move an array; a weight moves by its step, which may be small beside it."""
         eps = float(np.finfo(right.dtype).eps)
@@ -118,5 +139,6 @@ class Judge:
             for n, a in given.items()
             if isinstance(a, np.ndarray) and a.dtype.kind == "f"
         }
-        again = self.reference.made_with(segment, given, moved).get(name, right)
-        return max(rounding(right), 64 * largest(again - right))
+        again = self.reference.made_with(segments, given, moved).get(name, right)
+        with np.errstate(invalid="ignore"):  # of infinities
+            return max(rounding(right), 64 * largest(again - right))

@@ -170,6 +170,7 @@ class _Search:
     def _candidates(self, name: str, found: Mapping[str, Site], right: Array) -> Iterator[tuple[Site, bool]]:
         """Sites that may be a wrong version of an array; with each, whether more than its shape says so."""
         fitting = [site for site, a in self.values.items() if fitted(a, right) is not None]
+        fitting = [site for site in fitting if not self._is_of_another_name(site, name)]
         if name == LOSS:
             yield from ((site, True) for site in fitting if is_loss(site.name))
             return
@@ -184,6 +185,12 @@ class _Search:
             different.setdefault(self.bits[site], site)
         for site in list(different.values())[:TRIED]:
             yield site, site in likely
+
+    def _is_of_another_name(self, site: Site, name: str) -> bool:
+        """Whether a variable that is set once has just the name of another array: it is meant to be that."""
+        own = canonical(site.name)
+        once = sum(other.name == site.name for other in self.values) == 1
+        return once and own != canonical(name) and own in map(canonical, self.reference.names)
 
     def _mentioned_by_the_update(self, name: str) -> set[str]:
         """Names in the line where the program updates the weight whose gradient this is."""

@@ -53,7 +53,7 @@ def failure(recording: Recording, reference: Reference, found: Match | None) -> 
         return Failure(mishap, recording.steps, "", None, ())
     own = found.names()
     return Failure(
-        mishap, recording.steps, own.get(array, array), reference.place(array), reference.written(array, own)
+        mishap, recording.steps, own.get(array, array), reference.place(array), reference.written([array], own)
     )
 
 

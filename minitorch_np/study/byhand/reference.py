@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import CodeType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -84,9 +84,9 @@ class Reference:
                 return name
         return None
 
-    def written(self, name: str, own: Mapping[str, str]) -> tuple[str, ...]:
-        """The statements that make an array, with a program's own names for the arrays in them."""
-        lines = self.lines.get(name, [])
+    def written(self, made: Sequence[str], own: Mapping[str, str]) -> tuple[str, ...]:
+        """The statements that make these arrays, with a program's own names for those in them."""
+        lines = [line for name in dict.fromkeys(made) for line in self.lines.get(name, [])]
         return tuple(re.sub(r"\b[A-Za-z_]\w*", lambda word: own.get(word[0], word[0]), line) for line in lines)
 
     def begin(self, arrays: Mapping[str, Array], steps: int) -> dict[str, Any]:
@@ -127,14 +127,15 @@ class Reference:
             scope[name] = np.array(value, scope[name].dtype)
 
     def made_with(
-        self, segment: Segment, given: Mapping[str, Any], changed: Mapping[str, Any]
+        self, segments: Sequence[Segment], given: Mapping[str, Any], changed: Mapping[str, Any]
     ) -> dict[str, Array]:
-        """What a segment makes of other arrays; nothing where it fails."""
+        """What segments, one after the other, make of other arrays; nothing where they fail."""
         scope = self._globals | {name: _copy(value) for name, value in {**given, **changed}.items()}
         try:
             with np.errstate(all="ignore"):
-                exec(segment.code, scope)
-            return dict(self.values(segment, scope))
+                for segment in segments:
+                    exec(segment.code, scope)
+            return dict(self.values(segments[-1], scope))
         except (ValueError, IndexError, TypeError, FloatingPointError):
             return {}
 
