@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from io import StringIO, TextIOWrapper
 
 import minitorch_np
-from minitorch_np.commands import activations, check, compare, explain, handwritten, tutorial
+from minitorch_np.commands import activations, check, compare, explain, handwritten, predict, train, tutorial
 from minitorch_np.commands.arguments import Parser
 
 
@@ -57,6 +57,6 @@ def build_parser() -> tuple[Parser, list[str]]:
     )
     parser.add_argument("--version", action="version", version=f"minitorch-np {minitorch_np.__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", parser_class=Parser, required=True)
-    for command in (tutorial, explain, handwritten, compare, activations, check):
+    for command in (tutorial, explain, handwritten, compare, activations, check, train, predict):
         command.add(commands)
     return parser, list(commands.choices)
