@@ -54,28 +54,30 @@ def with_momentum(x: Any, y: Any, weights: Any, biases: Any, lr: float, momentum
     return run
 
 
-def with_adam(x: Any, y: Any, weights: Any, biases: Any, lr: float) -> Any:
-    """Three layers, ReLU, Adam; the mean cross entropy where y holds classes, else the sum of squares."""
+def with_adam(weights: Any, biases: Any, lr: float) -> Any:
+    """Three layers, ReLU, Adam; returns train(batches), which updates the weights and biases in place.
+
+    The loss is the mean cross entropy where y holds classes, else the sum of squares.
+    """
     w1, w2, w3 = weights
     b1, b2, b3 = biases
     parameters = [w1, b1, w2, b2, w3, b3]
-    m = [np.zeros_like(p) for p in parameters]
-    v = [np.zeros_like(p) for p in parameters]
+    ms = [np.zeros_like(p) for p in parameters]
+    vs = [np.zeros_like(p) for p in parameters]
     beta1, beta2, eps = 0.9, 0.999, 1e-8
-    classes = y.ndim == 1
-    rows = np.arange(len(x))
     t = 0
 
-    def run(steps: int) -> None:
+    def train(batches: Any) -> list[Any]:
         nonlocal t
         losses = []
-        for _ in range(steps):
+        for x, y in batches:
             h1 = x.dot(w1) + b1
             h1_relu = np.maximum(h1, 0)
             h2 = h1_relu.dot(w2) + b2
             h2_relu = np.maximum(h2, 0)
             y_pred = h2_relu.dot(w3) + b3
-            if classes:
+            if y.ndim == 1:
+                rows = np.arange(len(x))
                 shifted = y_pred - y_pred.max(axis=1, keepdims=True)
                 log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
                 losses.append(-log_p[rows, y].mean())
@@ -98,12 +100,15 @@ def with_adam(x: Any, y: Any, weights: Any, biases: Any, lr: float) -> Any:
             grad_b1 = grad_h1.sum(axis=0)
 
             t += 1
+            step_size = lr * (1 - beta2**t) ** 0.5 / (1 - beta1**t)
+            step_eps = eps * (1 - beta2**t) ** 0.5
             gradients = [grad_w1, grad_b1, grad_w2, grad_b2, grad_w3, grad_b3]
-            for i, (p, g) in enumerate(zip(parameters, gradients, strict=True)):
-                m[i] = beta1 * m[i] + (1 - beta1) * g
-                v[i] = beta2 * v[i] + (1 - beta2) * g * g
-                m_hat = m[i] / (1 - beta1**t)
-                v_hat = v[i] / (1 - beta2**t)
-                p -= lr * m_hat / (np.sqrt(v_hat) + eps)
+            for p, g, m, v in zip(parameters, gradients, ms, vs, strict=True):
+                m *= beta1
+                m += (1 - beta1) * g
+                v *= beta2
+                v += (1 - beta2) * g * g
+                p -= step_size * m / (np.sqrt(v) + step_eps)
+        return losses
 
-    return run
+    return train

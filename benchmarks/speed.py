@@ -1,7 +1,7 @@
 """Time a step of this framework against the handwritten loop and other peers, all in one run.
 
     python benchmarks/speed.py             every workload
-    python benchmarks/speed.py tiny        one of: tutorial, tiny, wide, activations, sweep, import
+    python benchmarks/speed.py tiny        one of: tutorial, tiny, wide, activations, sweep, import, process
 
 Every peer lives in a process of its own, so that none inherits another's memory or threads. The
 processes take turns, a burst of steps each, so that what else the machine does meets all of them; the
@@ -12,34 +12,39 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
+from pathlib import Path
 from statistics import median
-from tempfile import TemporaryDirectory
 from time import perf_counter, sleep
 from typing import NamedTuple
 
 import peers
+import turns
 from peers import Workload
+from turns import NO_FAULTS, Peer, Worker, ratio
 
 from minitorch_np.study import machine
 
 REST = 0.15  # seconds between bursts on several threads: idle BLAS threads spin before they sleep
-NO_FAULTS = {"MALLOC_MMAP_THRESHOLD_": "1000000000", "MALLOC_TRIM_THRESHOLD_": "1000000000"}
-PEERS = {  # name: function in peers, what has to be installed, environment
-    "handwritten": ("handwritten", "numpy", NO_FAULTS),
-    "handwritten, as it comes": ("handwritten", "numpy", {}),
-    "minitorch_np": ("minitorch_np", "numpy", {}),
-    "written out": ("written_out", "numpy", NO_FAULTS),
-    "bare matrix products": ("floor", "numpy", {}),
-    "torch eager": ("torch_eager", "torch", {}),
-    "torch handwritten": ("torch_handwritten", "torch", {}),
-    "scikit-learn": ("scikit_learn", "sklearn", {}),
-    "activation": ("activation", "numpy", {}),
-    "activation in torch": ("torch_activation", "torch", {}),
+PEERS = {
+    "handwritten": Peer("handwritten", "numpy", NO_FAULTS),
+    "handwritten, as it comes": Peer("handwritten", "numpy"),
+    "minitorch_np": Peer("minitorch_np", "numpy"),
+    "written out": Peer("written_out", "numpy", NO_FAULTS),
+    "bare matrix products": Peer("floor", "numpy"),
+    "torch eager": Peer("torch_eager", "torch"),
+    "torch handwritten": Peer("torch_handwritten", "torch"),
+    "scikit-learn": Peer("scikit_learn", "sklearn"),
+    "activation": Peer("activation", "numpy"),
+    "activation in torch": Peer("torch_activation", "torch"),
+}
+WHOLE = Path(__file__).parent / "whole"
+PROGRAMS = {  # of the tutorial's network, scripts
+    "minitorch_np": Peer("layer_by_layer.py", "numpy"),
+    "handwritten": Peer("by_hand.py", "numpy"),
+    "torch eager": Peer("in_torch.py", "torch"),
 }
 NETWORK = ["handwritten", "handwritten, as it comes", "minitorch_np", "written out", "bare matrix products"]
 NETWORK += ["torch eager", "scikit-learn"]
@@ -48,31 +53,6 @@ NETWORK += ["torch eager", "scikit-learn"]
 class Options(NamedTuple):
     turns: int
     burst: float
-
-
-class Worker:
-    """A peer in a process of its own, which times a burst of steps for every line it reads."""
-
-    def __init__(self, function: str, work: Workload, environment: dict[str, str], burst: float) -> None:
-        threads = dict.fromkeys(
-            ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(work.threads)
-        )
-        self.process = subprocess.Popen(
-            [sys.executable, __file__, "--worker", function, json.dumps(work), "--burst", str(burst)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=os.environ | threads | environment,
-        )
-
-    def burst(self) -> tuple[float, float]:
-        """Seconds and page faults a step."""
-        print("go", file=self.process.stdin, flush=True)
-        seconds, faults = map(float, self.process.stdout.readline().split())
-        return seconds, faults
-
-    def close(self) -> None:
-        self.process.communicate()
 
 
 def serve(function: str, work: Workload, seconds: float) -> None:
@@ -95,11 +75,14 @@ def serve(function: str, work: Workload, seconds: float) -> None:
         print(step, (faults() - before) / steps, flush=True)
 
 
-def measure(work: Workload, names: Sequence[str], how: Options) -> dict[str, list[tuple[float, float]]]:
-    """The bursts of each peer."""
-    workers = {name: Worker(PEERS[name][0], work, PEERS[name][2], how.burst) for name in names}
+def measure(work: Workload, names: Sequence[str], how: Options) -> dict[str, list[tuple[float, ...]]]:
+    """The bursts of each peer: seconds and page faults a step."""
+    workers = {}
+    for name in names:
+        arguments = ["--worker", PEERS[name].function, json.dumps(work), "--burst", str(how.burst)]
+        workers[name] = Worker(__file__, arguments, PEERS[name].environment, work.threads)
     try:
-        bursts: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
+        bursts: dict[str, list[tuple[float, ...]]] = {name: [] for name in names}
         for worker in workers.values():
             worker.burst()
         for _ in range(how.turns):
@@ -110,17 +93,6 @@ def measure(work: Workload, names: Sequence[str], how: Options) -> dict[str, lis
     finally:
         for worker in workers.values():
             worker.close()
-
-
-def ratio(bursts: dict[str, list[tuple[float, float]]], name: str, base: str) -> float:
-    return median(a / b for (a, _), (b, _) in zip(bursts[name], bursts[base], strict=True))
-
-
-def installed(names: Sequence[str]) -> list[str]:
-    missing = [name for name in names if find_spec(PEERS[name][1]) is None]
-    if missing:
-        print(f"not installed, so missing here: {', '.join(missing)}")
-    return [name for name in names if name not in missing]
 
 
 def compare(title: str, work: Workload, names: Sequence[str], how: Options) -> None:
@@ -138,7 +110,7 @@ def compare(title: str, work: Workload, names: Sequence[str], how: Options) -> N
 
 def tutorial(how: Options) -> None:
     """The tutorial's network at both precisions, on one and two threads."""
-    names = installed([*NETWORK, "torch handwritten"])
+    names = turns.installed(PEERS, [*NETWORK, "torch handwritten"])
     for dtype in ("float64", "float32"):
         for threads in (1, 2):
             compare("batch 64, 1000-100-10", Workload(64, (1000, 100, 10), dtype, threads), names, how)
@@ -146,7 +118,7 @@ def tutorial(how: Options) -> None:
 
 def tiny(how: Options) -> None:
     """A small network, where a step is all overhead."""
-    names = installed(NETWORK)
+    names = turns.installed(PEERS, NETWORK)
     work = Workload(32, (16, 64, 64, 1), "float32", bias=True, momentum=0.9)
     compare("batch 32, 16-64-64-1 with biases, momentum 0.9", work, names, how)
     adam = work._replace(momentum=0.0, optimizer="Adam")
@@ -158,12 +130,12 @@ def wide(how: Options) -> None:
     layers, loss = (784, 512, 512, 10), "CrossEntropyLoss"
     work = Workload(256, layers, "float32", bias=True, optimizer="Adam", loss=loss)
     title = "batch 256, 784-512-512-10 with biases, cross entropy, Adam"
-    compare(title, work, installed(NETWORK), Options(how.turns, 4 * how.burst))
+    compare(title, work, turns.installed(PEERS, NETWORK), Options(how.turns, 4 * how.burst))
 
 
 def activations(how: Options) -> None:
     """Forward and backward of single activations."""
-    names = installed(["activation", "activation in torch"])
+    names = turns.installed(PEERS, ["activation", "activation in torch"])
     print("\n**forward and backward on (256, 1024), float32, 1 thread: median µs**\n")
     print("| | minitorch_np | torch | ratio |\n|---|---:|---:|---:|")
     for name in ("ReLU", "LeakyReLU", "Tanh", "Sigmoid", "SiLU", "GELU"):
@@ -198,20 +170,28 @@ def imports(how: Options) -> None:
     modules = [
         m for m in ("numpy", "minitorch_np", "torch", "sklearn.neural_network") if find_spec(m.split(".")[0])
     ]
-    times: dict[str, list[float]] = {module: [] for module in modules}
-    with TemporaryDirectory() as cache:  # of bytecode, as an installed package has it
-        environment = os.environ | {"PYTHONPYCACHEPREFIX": cache, "PYTHONDONTWRITEBYTECODE": ""}
-        for turn in range(how.turns + 1):
-            for module in modules:
-                start = perf_counter()
-                subprocess.run([sys.executable, "-c", f"import {module}"], check=True, env=environment)
-                if turn:
-                    times[module].append(perf_counter() - start)
+    times = turns.processes({module: ["-c", f"import {module}"] for module in modules}, how.turns)
     print("\n**a process that imports a module and ends**\n")
     print("| | median ms | minimum | more than numpy |\n|---|---:|---:|---:|")
-    for module, seconds in times.items():
-        more = median(a - b for a, b in zip(seconds, times["numpy"], strict=True))
+    for module, bursts in times.items():
+        more = median(a - b for (a,), (b,) in zip(bursts, times["numpy"], strict=True))
+        seconds = [burst[0] for burst in bursts]
         print(f"| {module} | {1e3 * median(seconds):.0f} | {1e3 * min(seconds):.0f} | {1e3 * more:.1f} |")
+
+
+def process(how: Options) -> None:
+    """The tutorial's network from `python` to its 500th step, as whole processes.
+
+    One thread each: on two, a core that something else needs for a while makes both wait.
+    """
+    names = turns.installed(PROGRAMS, list(PROGRAMS))
+    times = turns.processes({name: [str(WHOLE / PROGRAMS[name].function)] for name in names}, how.turns)
+    print("\n**a process that trains the tutorial's network, 500 steps, float64, 1 thread**\n")
+    print("| | median ms | minimum | ratio to torch |\n|---|---:|---:|---:|")
+    for name, bursts in times.items():
+        seconds = [burst[0] for burst in bursts]
+        to_torch = f"{ratio(times, name, 'torch eager'):.2f}" if "torch eager" in times else ""
+        print(f"| {name} | {1e3 * median(seconds):.0f} | {1e3 * min(seconds):.0f} | {to_torch} |")
 
 
 WORKLOADS = {
@@ -221,6 +201,7 @@ WORKLOADS = {
     "activations": activations,
     "sweep": sweep,
     "import": imports,
+    "process": process,
 }
 
 

@@ -4,11 +4,14 @@ import os
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 SPEED = Path(__file__).parent.parent / "benchmarks" / "speed.py"
+DIGITS = SPEED.with_name("digits.py")
 
 
 @pytest.mark.parametrize("workload", ["tutorial", "tiny"])
@@ -52,3 +55,58 @@ def test_the_peers_compute_the_same(monkeypatch):
     ours = [parameter.data for parameter in layered["model"].parameters()]
     theirs = [hand[name] for name in ("w1", "b1", "w2", "b2", "w3", "b3")]
     assert [a.tobytes() for a in ours] == [a.tobytes() for a in theirs]
+
+
+def test_digits_has_a_row_for_every_peer():
+    command = [sys.executable, DIGITS, "--seeds", "1", "--epochs", "1"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    if find_spec("sklearn") is None:
+        assert run.stderr == "the digits come with scikit-learn: pip install '.[bench]'\n"
+        return
+    assert run.returncode == 0, run.stderr
+    rows = re.findall(r"^\| (.+?)((?: \| \d+\.\d+){7}) \|$", run.stdout, re.MULTILINE)
+    missing = ["torch eager"] * (find_spec("torch") is None)
+    peers = ["handwritten", "minitorch_np, fit", "minitorch_np, loop", "scikit-learn", "torch eager"]
+    assert [name for name, _ in rows] == [name for name in peers if name not in missing]
+    assert ("not installed, so missing here: torch eager" in run.stdout) == bool(missing)
+    assert len({numbers.split(" | ")[-2] for _, numbers in rows[:3]}) == 1  # one accuracy, as of one program
+
+
+@pytest.fixture
+def digits(monkeypatch):
+    monkeypatch.syspath_prepend(str(DIGITS.parent))
+    import digits
+
+    return digits
+
+
+def test_on_digits_the_handwritten_loop_and_the_layers_have_the_same_bits(digits):
+    rng = np.random.default_rng(1)
+    x, y = rng.random((150, 64), dtype=np.float32), rng.integers(0, 10, 150)
+    by_hand, fit, loop = (
+        make()(x, y, 3, 2)(x) for make in (digits.handwritten, digits.with_fit, digits.with_loop)
+    )
+    assert by_hand.dtype == np.float32
+    assert by_hand.tobytes() == fit.tobytes() == loop.tobytes()
+    if find_spec("torch") is not None:
+        np.testing.assert_allclose(digits.torch_eager()(x, y, 3, 2)(x), by_hand, rtol=1e-3, atol=1e-4)
+
+
+def test_a_whole_process_is_timed_for_every_program():
+    command = [sys.executable, SPEED, "process", "--turns", "1"]
+    run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
+    rows = re.findall(r"^\| (.+?) \| \d+ \| \d+ \|(?: \d+\.\d\d)? *\|$", run.stdout, re.MULTILINE)
+    torch = ["torch eager"] * (find_spec("torch") is not None)
+    assert rows == ["minitorch_np", "handwritten", *torch]
+
+
+def test_the_programs_of_whole_processes_compute_the_same():
+    """The tutorial's network by hand and in layers: the same last loss, to the bit."""
+    one_thread = os.environ | dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), "1")
+    by_hand, layers = (
+        subprocess.run(
+            [sys.executable, SPEED.parent / "whole" / name], capture_output=True, check=True, env=one_thread
+        ).stdout
+        for name in ("by_hand.py", "layer_by_layer.py")
+    )
+    assert by_hand == layers
