@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from minitorch_np.files import check_writable
 if TYPE_CHECKING:
     from minitorch_np.arrays import Array
     from minitorch_np.commands.arguments import Commands
+    from minitorch_np.commands.columns import Feature
     from minitorch_np.commands.tables import Table
     from minitorch_np.commands.targets import Target
 
@@ -121,22 +122,28 @@ def run(options: argparse.Namespace) -> int:
 
     say = _silence if options.quiet else _say
     _check_outputs(options)
-    table, goal, features, x = _prepared(options, say)
+    table, goal, features, x = _prepared(options)
+    model = stack(
+        options.layers,
+        x.shape[1],
+        1 if goal.classes is None else len(goal.classes),
+        standardize=not options.no_standardize,
+        seed=options.seed,
+    )
+    about = {
+        "columns": list(table.columns),
+        "features": [[feature.name, feature.categories] for feature in features],
+        "target": goal.name,
+        "classes": goal.classes,
+    }
+    task = tasks.Task(model.astype(options.dtype), x.astype(options.dtype), goal, options)
+    say(f"{table.source}: {len(x)} rows, {len(table.columns)} columns, {table.said}")
+    for i, line in enumerate(described(features, x)):
+        say(f"{'features: ' if i == 0 else '          '}{line}")
+    used = {goal.name, *(feature.name for feature in features)}
+    if dropped := [name for name in table.columns if name not in used]:
+        say(f"dropped:  {', '.join(dropped)}")
     try:
-        model = stack(
-            options.layers,
-            x.shape[1],
-            1 if goal.classes is None else len(goal.classes),
-            standardize=not options.no_standardize,
-            seed=options.seed,
-        )
-        about = {
-            "columns": list(table.columns),
-            "features": [[feature.name, feature.categories] for feature in features],
-            "target": goal.name,
-            "classes": goal.classes,
-        }
-        task = tasks.Task(model.astype(options.dtype), x.astype(options.dtype), goal, options)
         history = task.train(say, about)
     except NotFiniteError as error:
         print(f"training failed: {error}", file=sys.stderr)
@@ -154,7 +161,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _prepared(options: argparse.Namespace, say: Any) -> tuple[Table, Target, list[Any], Array]:
+def _prepared(options: argparse.Namespace) -> tuple[Table, Target, list[Feature], Array]:
     """The table, its target and features, and the matrix of the features; all that is bad is said at once."""
     problems = Problems()
     wanted = options.target or ("y" if options.data.suffix == ".npz" else None)
@@ -177,11 +184,6 @@ def _prepared(options: argparse.Namespace, say: Any) -> tuple[Table, Target, lis
     with np.errstate(over="ignore"):
         if not np.isfinite(x.astype(options.dtype)).all():
             raise ValueError(f"{table.source} holds numbers beyond {options.dtype}: --dtype float64")
-    say(f"{table.source}: {len(x)} rows, {len(table.columns)} columns, {table.said}")
-    for i, line in enumerate(described(features, x)):
-        say(f"{'features: ' if i == 0 else '          '}{line}")
-    if dropped:
-        say(f"dropped:  {', '.join(sorted(dropped))}")
     return table, goal, features, x
 
 
