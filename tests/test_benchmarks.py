@@ -110,3 +110,11 @@ def test_the_programs_of_whole_processes_compute_the_same():
         for name in ("by_hand.py", "layer_by_layer.py")
     )
     assert by_hand == layers
+
+
+def test_the_pictures_are_drawn(tmp_path):
+    command = [sys.executable, SPEED.with_name("pictures.py"), tmp_path]
+    run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
+    paths = [tmp_path / "spiral.png", tmp_path / "regression.png"]
+    assert run.stdout.split() == list(map(str, paths))
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)
