@@ -80,7 +80,7 @@ LEVELS = [
     ["study.compare"],
     ["tutorial"],
     [""],
-    ["commands.arguments", "commands.loading", "commands.tables"],
+    ["commands.arguments", "commands.loading", "commands.outputs", "commands.tables"],
     ["commands.arrayfiles", "commands.columns", "commands.csvfiles", "commands.networks", "commands.targets"],
     ["commands.reading", "commands.stacks", "commands.tasks"],
     ["commands"],

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from minitorch_np.commands.tables import Problems, Table, is_missing, listed, numbers, parsed, texts
+from minitorch_np.commands.tables import (
+    Problems,
+    Table,
+    is_missing,
+    listed,
+    numbers,
+    parsed,
+    texts,
+    with_decimal_comma,
+)
 
 if TYPE_CHECKING:
     from minitorch_np.arrays import Array
@@ -51,7 +60,9 @@ def inferred(table: Table, names: Sequence[str], categories: Container[str]) -> 
                 useless.append(f"{name!r} {said}")
             features.append(Feature(name, found))
     if useless:
-        raise ValueError("\n  ".join([f"leave these columns of {table.source} out, --drop NAME:", *useless]))
+        raise ValueError(
+            "\n  ".join([f"{table.source} has columns of no use; --drop NAME leaves one out:", *useless])
+        )
     if not features:
         raise ValueError(f"{table.source} has no column to learn from")
     return features
@@ -77,7 +88,7 @@ def encoded(table: Table, features: Sequence[Feature], problems: Problems) -> Ar
 
 
 def described(features: Sequence[Feature], x: Array) -> list[str]:
-    """Lines that say what the features are, and which are the same in all rows."""
+    """Lines that say what the features are, and which are of doubtful use."""
     plain = [feature.name for feature in features if feature.categories is None]
     lines = [f"{len(plain)} of numbers: {listed(plain, 12)}"] * bool(plain)
     for name, categories in features:
@@ -91,11 +102,22 @@ def described(features: Sequence[Feature], x: Array) -> list[str]:
         for feature, at in zip(features, widths, strict=True)
         if feature.categories is None and (x[:, at] == x[0, at]).all()
     ]
-    return [*lines, f"the same in all rows, of no use: {listed(same, 12)}"] if same else lines
+    counting = [
+        feature.name
+        for feature, at in zip(features, widths, strict=True)
+        if feature.categories is None and len(x) > 2 and (np.diff(x[:, at]) == 1).all()
+    ]
+    if same:
+        lines.append(f"the same in all rows, of no use: {listed(same, 12)}")
+    if counting:
+        lines.append(f"counting the rows, which tells nothing of new ones (--drop?): {listed(counting, 12)}")
+    return lines
 
 
 def _uselessness(categories: list[str], rows: int, forced: bool) -> str:
     """Why a column of texts is of no use, if it is."""
+    if not forced and (number := with_decimal_comma(categories)):
+        return f"has numbers with a comma, such as {number!r}: --decimal , reads them"
     if len(categories) == 1:
         return f"is {categories[0]!r} in every row"
     if len(categories) == rows:

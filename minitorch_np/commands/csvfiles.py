@@ -10,7 +10,7 @@ from typing import IO
 
 import numpy as np
 
-from minitorch_np.commands.tables import Problems, Table
+from minitorch_np.commands.tables import DECIMAL_COMMA, Problems, Table
 
 DELIMITERS = ",;\t|"
 SAMPLE = 50  # records that the delimiter is read off
@@ -24,10 +24,12 @@ def read_csv(
     delimiter: str | None = None,
     header: bool = True,
     encoding: str = "utf-8",
+    decimal_comma: bool = False,
 ) -> Table:
     """The table of a file; rows of another length than the first go to the problems.
 
-    Cells are texts without the blanks around them; empty lines are left out. Raises ValueError for
+    Cells are texts without the blanks around them; empty lines are left out. With `decimal_comma`,
+    numbers such as 1,5 become 1.5. Raises ValueError for
     what is no such file.
     """
     encoding = "utf-8-sig" if encoding.lower().replace("_", "-") in ("utf-8", "utf8") else encoding
@@ -36,17 +38,20 @@ def read_csv(
             if delimiter is None:
                 delimiter = sniffed(file)
                 file.seek(0)
-            return _table(path, _records(file, delimiter), problems, header, delimiter)
-    except UnicodeDecodeError as error:
-        line = path.read_bytes()[: error.start].count(b"\n") + 1
+            table = _table(path, _records(file, delimiter), problems, header, delimiter)
+    except UnicodeDecodeError:
         raise ValueError(
-            f"{path} line {line} or a later one is not {error.encoding}: "
+            f"{path} is not {encoding.removesuffix('-sig')} in line {_undecodable(path, encoding)}: "
             "say how it is written, for example --encoding latin-1"
         ) from None
     except LookupError:
         raise ValueError(f"there is no encoding {encoding!r}") from None
     except csv.Error as error:
         raise ValueError(f"{path} cannot be read as CSV: {error}") from None
+    if decimal_comma:
+        for column in table.columns.values():
+            column[:] = [cell.replace(",", ".") if DECIMAL_COMMA.fullmatch(cell) else cell for cell in column]
+    return table
 
 
 def sniffed(file: IO[str]) -> str:
@@ -62,6 +67,16 @@ def sniffed(file: IO[str]) -> str:
         return (widths.count(width), width) if width > 1 else (0, 0)
 
     return max(DELIMITERS, key=agreeing)  # of equal ones the first
+
+
+def _undecodable(path: Path, encoding: str) -> int:
+    """The line where the first bytes stand that the encoding does not have."""
+    data = path.read_bytes()
+    try:
+        data.decode(encoding)
+    except UnicodeDecodeError as error:
+        data = data[: error.start]
+    return data.count(b"\n") + 1
 
 
 def _records(file: IO[str], delimiter: str) -> Iterator[tuple[int, list[str]]]:

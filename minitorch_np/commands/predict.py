@@ -15,10 +15,11 @@ import numpy as np
 from minitorch_np.commands import reading
 from minitorch_np.commands.columns import Feature, encoded
 from minitorch_np.commands.loading import load_module
+from minitorch_np.commands.outputs import check_output, speaker
 from minitorch_np.commands.tables import Problems, Table, listed
 from minitorch_np.commands.tasks import KEY
 from minitorch_np.distributions import softmax
-from minitorch_np.files import check_writable, replaced
+from minitorch_np.files import replaced
 from minitorch_np.training import evaluation
 from minitorch_np.training.loading import load
 
@@ -64,10 +65,7 @@ def add(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     if options.output is not None:
-        check_writable(options.output)
-        for given in (options.model, options.data):
-            if given.exists() and options.output.exists() and given.samefile(options.output):
-                raise ValueError(f"{options.output} is read: give the predictions another name, -o PATH")
+        check_output(options.output, (options.model, options.data))
     if not options.model.is_file():
         raise ValueError(f"there is no file {options.model}")
     saved = load(options.model, custom=_classes(options.custom))
@@ -82,7 +80,7 @@ def run(options: argparse.Namespace) -> int:
     problems.check(table.source)
     y = evaluation.predict(saved.model, x.astype(_dtype(saved.model)))
     text = _csv(y, about, options.probabilities)
-    say = _say_nothing if options.quiet else _say(sys.stderr if options.output is None else sys.stdout)
+    say = speaker(options.quiet, sys.stderr if options.output is None else None)
     if ignored:
         say(f"ignored, as the model does not use them: {listed(ignored, 20)}")
     if options.output is None:
@@ -152,14 +150,3 @@ def _classes(given: Sequence[str]) -> dict[str, type]:
 
 def _dtype(model: Any) -> np.dtype[Any]:
     return next(iter(model.parameters())).data.dtype
-
-
-def _say(where: Any) -> Any:
-    def say(text: str) -> None:
-        print(text, file=where, flush=True)
-
-    return say
-
-
-def _say_nothing(text: str) -> None:
-    """Say nothing."""

@@ -16,6 +16,9 @@ def add_options(command: Parser) -> None:
     command.add_argument(
         "--delimiter", type=_delimiter, metavar="C", help="what separates cells (, ; tab or |, as found)"
     )
+    command.add_argument(
+        "--decimal", choices=[".", ","], default=".", help="what stands before the decimals in numbers (.)"
+    )
     command.add_argument("--no-header", action="store_true", help="the first line is data, not names")
     command.add_argument("--encoding", default="utf-8", metavar="NAME", help="of the CSV file (utf-8)")
 
@@ -34,6 +37,7 @@ def read(
         delimiter=options.delimiter,
         header=not options.no_header,
         encoding=options.encoding,
+        decimal_comma=options.decimal == ",",
     )
     return table, "" if target is None else table.find(target)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from minitorch_np.arrays import Array
 
 SHOWN = 10  # bad cells that are named one by one
+DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
 LARGEST = 1e100  # beyond it, squares overflow
 
 
@@ -92,6 +94,12 @@ def parsed(column: Array) -> Array:
     if column.dtype != object:
         return column.astype(np.float64)
     return np.array([_number(cell) for cell in column], np.float64)
+
+
+def with_decimal_comma(cells: Iterable[str]) -> str:
+    """The first number such as 1,5 where all of these texts are that or whole numbers; otherwise ""."""
+    fractions = [cell for cell in cells if not cell.isdecimal()]
+    return fractions[0] if fractions and all(map(DECIMAL_COMMA.fullmatch, fractions)) else ""
 
 
 def is_missing(cell: str) -> bool:

@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from minitorch_np.commands.tables import Problems, Table, is_missing, label, numbers, parsed, texts
+from minitorch_np.commands.tables import (
+    Problems,
+    Table,
+    is_missing,
+    label,
+    numbers,
+    parsed,
+    texts,
+    with_decimal_comma,
+)
 
 if TYPE_CHECKING:
     from minitorch_np.arrays import Array
@@ -66,6 +75,8 @@ def _classes(table: Table, name: str, numeric: bool, why: str, problems: Problem
         classes = sorted({cell for cell in cells if not is_missing(cell)})
         place = {text: i for i, text in enumerate(classes)}
         index = np.array([place.get(cell, 0) for cell in cells])
+    if not numeric and (number := with_decimal_comma(classes)):
+        raise ValueError(f"the target {name!r} has numbers with a comma, {number!r}: --decimal , reads them")
     if len(classes) == 1:
         raise ValueError(f"the target {name!r} is {classes[0]!r} in every row: there is nothing to learn")
     if len(classes) == len(index):

@@ -45,7 +45,9 @@ class Task:
         self.train_data: Any = (x, y)
         self.held_out: Any = None
         if size:
-            self.train_data, self.held_out = split(x, y, test_size=size, rng=options.seed)
+            self.train_data, self.held_out = split(
+                x, y, test_size=size, shuffle=not options.ordered, rng=options.seed
+            )
         x_train, y_train = self.train_data
         if isinstance(model[0], Standardize):
             model[0].fit(x_train)
@@ -89,7 +91,7 @@ class Task:
         if history.epochs:
             best = stopping.best_epoch + 1 if held_out else history.epochs
             if history.stopped and history.stopped.startswith("Ctrl-C"):
-                say(f"Ctrl-C: {'the best so far' if held_out else 'the last whole epoch or later'} is kept")
+                say(f"Ctrl-C: {'the best so far is' if held_out else 'the weights of this moment are'} kept")
             self._say_result(say, best)
             if held_out and best == options.epochs:
                 say("the last epoch was the best: more may be better, --epochs N")
@@ -133,8 +135,11 @@ class Task:
             if not options.no_standardize:
                 scaled = f"({goal.name} - {self.mean:.4g}) / {self.std:.4g}"
                 say(f"          standardised to train: the loss is that of {scaled}")
-        held = f", validation on {len(self.held_out[0])}" if self.held_out else ", no validation"
-        say(f"training on {len(self.train_data[0])} rows{held}, drawn with seed {options.seed}")
+        n, part = len(self.train_data[0]), ""
+        if self.held_out:
+            part = f", validation on {len(self.held_out[0])}, "
+            part += "the last ones" if options.ordered else f"drawn with seed {options.seed}"
+        say(f"training on {n} rows{part or ', no validation'}")
         say(f"{self.model!r}, {options.dtype}")
         ending = f", ended after {options.patience} without a better validation loss" if self.held_out else ""
         say(

@@ -12,10 +12,10 @@ import numpy as np
 from minitorch_np.commands import reading, tasks
 from minitorch_np.commands.arguments import learning_rate, number, positive_integer, whole_number
 from minitorch_np.commands.columns import described, encoded, inferred
+from minitorch_np.commands.outputs import check_output, speaker
 from minitorch_np.commands.stacks import EXAMPLE, stack
 from minitorch_np.commands.tables import Problems, listed
 from minitorch_np.commands.targets import target
-from minitorch_np.files import check_writable
 
 if TYPE_CHECKING:
     from minitorch_np.arrays import Array
@@ -94,6 +94,9 @@ def add(commands: Commands) -> None:
         help="part that is not trained on; 0 for none (0.2)",
     )
     command.add_argument(
+        "--ordered", action="store_true", help="validate on the last rows, for what is ordered in time"
+    )
+    command.add_argument(
         "--seed", type=whole_number, default=0, metavar="N", help="of split, weights and order of rows (0)"
     )
     command.add_argument(
@@ -120,7 +123,7 @@ def add(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     from minitorch_np.training.failure import NotFiniteError
 
-    say = _silence if options.quiet else _say
+    say = speaker(options.quiet)
     _check_outputs(options)
     table, goal, features, x = _prepared(options)
     model = stack(
@@ -191,19 +194,8 @@ def _check_outputs(options: argparse.Namespace) -> None:
     """Refuse what would be found out after the training only."""
     if options.output.suffix != ".npz":
         raise ValueError(f"--output should end in .npz, got {options.output}")
-    check_writable(options.output)
-    for given in (options.data, Path(options.target or "")):
-        if given.is_file() and options.output.exists() and given.samefile(options.output):
-            raise ValueError(f"{options.output} holds the data: give the model another name, -o PATH")
+    check_output(options.output, (options.data, Path(options.target or "")))
     if not options.no_plot:
         from minitorch_np.study import plots
 
         plots.check_path(options.plot)
-
-
-def _say(text: str) -> None:
-    print(text, flush=True)
-
-
-def _silence(text: str) -> None:
-    """Say nothing."""

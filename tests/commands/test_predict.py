@@ -165,5 +165,5 @@ def test_the_files_that_are_read_are_not_written(capsys, model):
     for output in ("flowers.csv", model, "no/p.csv"):
         code, _, err = command(capsys, "predict", model, "flowers.csv", "-o", output)
         assert code == 2
-        assert "is read: give the predictions another name" in err or "there is no directory no" in err
+        assert "is read: write to another file" in err or "there is no directory no" in err
     assert Path("flowers.csv").read_bytes() == before

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from minitorch_np.commands.arrayfiles import read_arrays
-from minitorch_np.commands.columns import Feature, encoded, inferred
+from minitorch_np.commands.columns import Feature, described, encoded, inferred
 from minitorch_np.commands.csvfiles import read_csv
 from minitorch_np.commands.stacks import stack
 from minitorch_np.commands.tables import Problems, numbers
@@ -112,12 +112,35 @@ def test_without_a_header(read):
         ("a,a\n1,2\n", "more than one column 'a'"),
         ("1.5,2\n1,2\n", "--no-header takes it as data"),
         ('a,b\n1,"x\n', "the record that begins in line 2: unexpected end of data"),
-        (b"a,b\n1,x\n2,\xe4\n", "line 3 or a later one is not utf-8: .*--encoding latin-1"),
+        (b"a,b\n1,x\n2,\xe4\n", "is not utf-8 in line 3: .*--encoding latin-1"),
     ],
 )
 def test_what_is_no_table(read, text, message):
     with pytest.raises(ValueError, match=message):
         read(text)
+
+
+def test_decimal_commas(read):
+    text = "a;b\n1,5;x\n-,5e3;1,2,3\n7;y\n"
+    assert as_lists(read(text, decimal_comma=True)[0]) == {"a": ["1.5", "-.5e3", "7"], "b": ["x", "1,2,3", "y"]}
+    table, problems = read("a;y\n1,5;1,5\n2;2\n1,5;1,5\n2,5;2,5\n1,5;2")
+    with pytest.raises(ValueError, match="'a' has numbers with a comma, such as '1,5': --decimal , reads them"):
+        inferred(table, ["a"], set())
+    with pytest.raises(ValueError, match="'y' has numbers with a comma, '1,5': --decimal , reads them"):
+        target(table, "y", None, problems)
+
+
+def test_doubtful_columns_are_pointed_out(read):
+    table, problems = read("i,same,a\n3,1,5\n4,1,2\n5,1,5\n")
+    features = inferred(table, ["i", "same", "a"], set())
+    lines = described(features, encoded(table, features, problems))
+    assert [line for line in lines if "same in all rows" in line] == ["the same in all rows, of no use: same"]
+    assert [line.rpartition(": ")[2] for line in lines if "counting the rows" in line] == ["i"]
+
+
+def test_a_bad_byte_far_into_a_file_is_found(read):
+    with pytest.raises(ValueError, match="in line 50002:"):
+        read(b"a,b\n" + b"1,2\n" * 50000 + b"1,\xe4\n")
 
 
 def test_encodings(read):

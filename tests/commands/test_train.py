@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tabledata import command, flowers, houses, result, start, write
+from tabledata import command, flowers, houses, read, result, start, write
 
-from minitorch_np import accuracy, load, predict, split
+from minitorch_np import History, accuracy, load, predict, split
 
 SHORT = ["--epochs", "3", "--no-plot", "--layers", "4"]
 
@@ -102,6 +102,7 @@ def test_without_standardising(capsys):
         (["--dtype", "float32"], ", float32"),
         (["--batch", "7"], "7 rows a step"),
         (["--validation", "0.5"], "training on 60 rows, validation on 60"),
+        (["--ordered"], "validation on 24, the last ones"),
         (["--seed", "9"], "drawn with seed 9"),
         (["--patience", "2"], "ended after 2 without"),
         (["--drop", "width"], "dropped:  width"),
@@ -192,7 +193,7 @@ def test_quiet_is_quiet(capsys):
         (["flowers.csv", "--target", "kind", "--delimiter", ";;"], "expected one character, or tab"),
         (["flowers.csv", "--target", "kind", "--classes", "--numbers"], "not allowed with argument"),
         (["flowers.csv", "--target", "kind", "--category", "width"], "another text in each"),
-        (["d.npz", "-o", "d.npz"], "d.npz holds the data"),
+        (["d.npz", "-o", "d.npz"], "d.npz is read: write to another file"),
     ],
 )
 def test_a_wrong_choice_is_said_and_nothing_written(capsys, arguments, said):
@@ -235,6 +236,24 @@ def test_a_training_that_fails_is_exit_code_1(capsys):
     assert err.startswith("training failed: the l")
     assert "a smaller learning rate" in err
     assert files() == ["houses.csv"]
+
+
+def test_the_last_rows_are_validated_on_where_the_order_counts(capsys):
+    flowers("flowers.csv")
+    out = command(capsys, "train", "flowers.csv", "--target", "kind", "--ordered", *SHORT)[1]
+    saved = load("model.npz")
+    rows = read(Path("flowers.csv"))
+    mean = np.array(rows["length"], float)[:96].mean()
+    assert saved.model[0].mean[0] == pytest.approx(mean)
+    assert "validation on 24, the last ones" in out
+
+
+def test_ctrl_c_before_an_epoch_is_over_saves_nothing(capsys, monkeypatch):
+    flowers("flowers.csv")
+    monkeypatch.setattr("minitorch_np.commands.tasks.fit", lambda *args, **options: History())
+    code, _, err = command(capsys, "train", "flowers.csv", "--target", "kind", *SHORT)
+    assert (code, err) == (130, "Ctrl-C before the first epoch was over: nothing is saved\n")
+    assert files() == ["flowers.csv"]
 
 
 def test_ctrl_c_keeps_and_saves_the_best_so_far():
