@@ -79,7 +79,7 @@ def check(capsys, *arguments):
     [
         ("Swish", "Swish() is right"),
         ("made", "Swish() is right"),
-        ("Dense", "Linear(4, 3), x of shape (5, 4)"),
+        ("Dense", "Dense(4, 3), x of shape (5, 4)"),
         ("Dense(6, 2)", "x of shape (5, 6), normal"),
         ("Dense(in_features=2, out_features=2)", "right  weight"),
         ("Hinge", "prediction of shape (5, 4), normal; target: normal"),

@@ -144,7 +144,7 @@ class Bad(mt.Linear):
 def test_nan_in_backward_alone(what, message):
     model = network()
     model[2] = Bad(what)
-    assert said(model).startswith(f"layer '2', Linear(3, 1), backward 1: {message}    dy is finite (|dy| from ")
+    assert said(model).startswith(f"layer '2', Bad(3, 1), backward 1: {message}    dy is finite (|dy| from ")
 
 
 class Root(mt.Loss):
