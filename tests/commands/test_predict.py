@@ -117,6 +117,18 @@ def test_without_names_columns_go_by_position(capsys, tmp_path, monkeypatch):
     )[2]  # fmt: skip
 
 
+def test_by_position_a_dropped_column_may_be_there_or_not(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    flowers("named.csv", columns=("id", "kind", "length", "width"))
+    assert command(capsys, "train", "named.csv", "--target", "kind", "--drop", "id", *SHORT)[0] == 0
+    found = []
+    for columns in (("id", "kind", "length", "width"), ("id", "length", "width"), ("length", "width")):
+        flowers("new.csv", columns=columns, seed=2)
+        Path("new.csv").write_text(Path("new.csv").read_text().partition("\n")[2])
+        found.append(predicted(capsys, "model.npz", "new.csv", "--no-header")[0])
+    assert found[0] == found[1] == found[2]
+
+
 def test_arrays(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     x = np.random.default_rng(0).standard_normal((90, 3))

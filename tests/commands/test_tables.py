@@ -306,6 +306,7 @@ def test_layers_of_one_size_have_weights_of_their_own():
     model = stack("5, 5, 5", 5, 5, seed=1)
     assert len({layer.weight.data[0, 0] for layer in model[1:]}) == 4
     assert (model[1].weight.data == stack("5, 5, 5", 5, 5, seed=1)[1].weight.data).all()
+    assert (model[1].weight.data != stack("5, 5, 5", 5, 5, seed=2)[1].weight.data).all()
 
 
 @pytest.mark.parametrize(
