@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from io import StringIO
 from itertools import islice
 from pathlib import Path
 from typing import IO
@@ -29,23 +30,14 @@ def read_csv(
     """The table of a file; rows of another length than the first go to the problems.
 
     Cells are texts without the blanks around them; empty lines are left out. With `decimal_comma`,
-    numbers such as 1,5 become 1.5. Raises ValueError for
-    what is no such file.
+    numbers such as 1,5 become 1.5. Raises ValueError for what is no such file.
     """
-    encoding = "utf-8-sig" if encoding.lower().replace("_", "-") in ("utf-8", "utf8") else encoding
+    file = StringIO(_decoded(path, encoding), newline="")
     try:
-        with path.open(encoding=encoding, newline="") as file:
-            if delimiter is None:
-                delimiter = sniffed(file)
-                file.seek(0)
-            table = _table(path, _records(file, delimiter), problems, header, delimiter)
-    except UnicodeDecodeError:
-        raise ValueError(
-            f"{path} is not {encoding.removesuffix('-sig')} in line {_undecodable(path, encoding)}: "
-            "say how it is written, for example --encoding latin-1"
-        ) from None
-    except LookupError:
-        raise ValueError(f"there is no encoding {encoding!r}") from None
+        if delimiter is None:
+            delimiter = sniffed(file)
+            file.seek(0)
+        table = _table(path, _records(file, delimiter), problems, header, delimiter)
     except csv.Error as error:
         raise ValueError(f"{path} cannot be read as CSV: {error}") from None
     if decimal_comma:
@@ -69,14 +61,18 @@ def sniffed(file: IO[str]) -> str:
     return max(DELIMITERS, key=agreeing)  # of equal ones the first
 
 
-def _undecodable(path: Path, encoding: str) -> int:
-    """The line where the first bytes stand that the encoding does not have."""
+def _decoded(path: Path, encoding: str) -> str:
+    """The text of a file, without the mark at its beginning that some programs write."""
     data = path.read_bytes()
     try:
-        data.decode(encoding)
+        return data.decode(encoding).removeprefix("\ufeff")
     except UnicodeDecodeError as error:
-        data = data[: error.start]
-    return data.count(b"\n") + 1
+        line = data[: error.start].count(b"\n") + 1
+        raise ValueError(
+            f"{path} is not {encoding} in line {line}: say how it is written, for example --encoding latin-1"
+        ) from None
+    except LookupError:
+        raise ValueError(f"there is no encoding {encoding!r}") from None
 
 
 def _records(file: IO[str], delimiter: str) -> Iterator[tuple[int, list[str]]]:

@@ -29,7 +29,7 @@ def read(
     """The table, and the name of the target in it; "" without a target."""
     if path.suffix in SUFFIXES:
         return read_arrays(path, target)
-    if not path.is_file():
+    if path.is_dir() or not path.exists():  # a pipe is fine
         raise ValueError(f"there is no file {path}")
     table = read_csv(
         path,

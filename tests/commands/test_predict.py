@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -179,3 +181,11 @@ def test_the_files_that_are_read_are_not_written(capsys, model):
         assert code == 2
         assert "is read: write to another file" in err or "there is no directory no" in err
     assert Path("flowers.csv").read_bytes() == before
+
+
+def test_rows_from_a_pipe(capsys, model):
+    flowers("new.csv", seed=1)
+    expected = command(capsys, "predict", model, "new.csv")[1]
+    program = f"cat new.csv | {sys.executable} -m minitorch_np predict model.npz /dev/stdin"
+    run = subprocess.run(program, shell=True, capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stdout) == (0, expected)
