@@ -8,7 +8,8 @@ starts in a process of its own, where it trains twice, taking turns with the oth
 includes what a library imports only then. The time is that from the arrays to the trained network.
 
 Weights and biases are uniform in ±1/√fan_in. For one seed all programs but scikit-learn's have the same
-ones and the same order, so that their accuracies differ by rounding at most; scikit-learn draws its own.
+ones and the same order, so that they differ by rounding at most, which in torch now and then turns an
+image; scikit-learn draws its own.
 """
 
 from __future__ import annotations
@@ -183,7 +184,8 @@ def serve(function: str, data: str, seed: int, epochs: int) -> None:
     train: Train = globals()[function]()
     with np.load(data) as arrays:
         x, y, x_test, y_test = (arrays[name] for name in ("x", "y", "x_test", "y_test"))
-    print(input() and "", flush=True)  # ready
+    sys.stdin.readline()
+    print(flush=True)  # ready
     for _ in sys.stdin:
         start = perf_counter()
         score = train(x, y, seed, epochs)
@@ -239,7 +241,8 @@ def main() -> None:
     print(f"{machine.cpu()}; {machine.description()}; Python {sys.version.split()[0]}")
     names = turns.installed(PEERS, list(PEERS))
     first, bursts = measure(names, options.seeds, options.epochs, options.threads)
-    print(f"\n**digits, {options.epochs} epochs, {options.seeds} seeds, {options.threads} thread(s)**\n")
+    plural = "s" if options.threads > 1 else ""
+    print(f"\n**{options.epochs} epochs, {options.seeds} seeds, {options.threads} thread{plural}**\n")
     print("| | median s | minimum | to handwritten | to scikit-learn | first training | accuracy | lowest |")
     print("|---|---:|---:|---:|---:|---:|---:|---:|")
     for name in names:
