@@ -31,7 +31,7 @@ LEVELS = [
     ["training.history"],
     ["training.state", "training.watch"],
     ["training.batches", "training.callbacks", "training.checks", "training.evaluation"],
-    ["training.setup", "training.steps"],
+    ["training.checkpoint", "training.setup", "training.steps"],
     ["training.fit"],
     ["training"],
     [

@@ -22,6 +22,8 @@ from minitorch_np.training.state import TrainingState
 from minitorch_np.training.steps import Steps
 
 if TYPE_CHECKING:
+    import os
+
     from minitorch_np.layer import Layer
     from minitorch_np.losses.loss import Loss
     from minitorch_np.optimizers.optimizer import Optimizer
@@ -48,6 +50,8 @@ def fit(
     clip_value: float | None = None,
     start_epoch: int = 0,
     history: History | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    every: int = 1,
     check: bool = True,
     verbose: int = 1,
 ) -> History:
@@ -75,7 +79,9 @@ def fit(
     mean count as their part of its samples, and those of a sum in full.
 
     `callbacks` are called after each epoch (see `Callback`, `EarlyStopping`). Training goes on from
-    `start_epoch`, adding to `history`, up to epoch `epochs`. `verbose` prints every so many epochs, 0
+    `start_epoch`, adding to `history`, up to epoch `epochs`. `checkpoint` is the path of a file that
+    keeps the newest state, after `every` so many epochs and at the end, and the best beside it (see
+    `Checkpoint`). `verbose` prints every so many epochs, 0
     nothing; on a terminal tqdm, if it is installed, shows the epoch that runs.
 
     Ctrl-C ends training after the running step; the history says so in `stopped`. A loss that is NaN
@@ -86,19 +92,23 @@ def fit(
     """
     setup.check_parts(model, loss, optimizer, schedule)
     functions, listeners = named_metrics(metrics), as_callbacks(callbacks)
+    if checkpoint is not None:
+        from minitorch_np.training.checkpoint import Checkpoint  # whoever saves nothing does not wait for it
+
+        listeners = [*listeners, Checkpoint(checkpoint, every)]
     loader = pairs(data, batch_size, rng, True, "fit")
     held_out = None if validation is None else pairs(validation, max(batch_size, 256), None, False, "fit")
     history = History() if history is None else history
     setup.check_epochs(start_epoch, epochs, history)
     per_epoch = -(-len(loader) // whole("fit", "accumulate", accumulate, 1))
-    every = setup.schedule_unit(schedule, schedule_every, per_epoch, epochs - start_epoch)
+    unit = setup.schedule_unit(schedule, schedule_every, per_epoch, epochs - start_epoch)
     state = TrainingState(model, loss, optimizer, schedule, loader, history, start_epoch, epochs)
     steps = Steps(
         state,
         accumulate=accumulate,
         clip_norm=setup.limit("clip_norm", clip_norm),
         clip_value=setup.limit("clip_value", clip_value),
-        by_step=every == "step",
+        by_step=unit == "step",
         metrics=functions,
         check=checks.of_data(loss, loader, held_out) if flag("fit", "check", check) else None,
     )
@@ -119,7 +129,7 @@ def fit(
             if row is None or (held_out is not None and interrupt.asked):
                 break  # in the middle of an epoch
             row["lr"] = optimizer.param_groups[0]["lr"]
-            if every == "epoch":
+            if unit == "epoch":
                 _step(schedule, row)
             history.append(row | {"seconds": perf_counter() - begin})
             for listener in listeners:

@@ -154,3 +154,12 @@ def test_a_network_that_cannot_be_described_is_saved_without(tmp_path):
     saved = load(path, model=model, optimizer=optimizer)
     train(model, loss, optimizer, None, rng=saved.extra["seed"], start_epoch=4)
     assert same_bits(model.state_dict(), in_one_go[0].state_dict())
+
+
+def test_fit_makes_a_checkpoint_of_a_path(tmp_path):
+    stop = mt.EarlyStopping(patience=1, min_delta=1e9)  # ends after the second epoch
+    train(*parts(), checkpoint=tmp_path / "run.npz", every=5, callbacks=stop)
+    assert load(tmp_path / "run.npz").epoch == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run.best.npz", "run.npz"]
+    with pytest.raises(ValueError, match="Checkpoint expects every to be a whole number, 1 or more, got 0"):
+        train(*parts(), checkpoint=tmp_path / "run.npz", every=0)

@@ -86,7 +86,7 @@ class Calls(BuiltinCalls):
     def of_function(self, function: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """A function of Python, or an object that can be called."""
         if not isinstance(function, FunctionType):
-            callee = getattr(type(function), "__call__", None)  # noqa: B004 - as Python looks it up
+            callee = inspect.getattr_static(type(function), "__call__", None)
             if isinstance(callee, FunctionType):
                 return self.call(MethodType(callee, function), args, kwargs)
             return self.of_builtin(function, args, kwargs)

@@ -20,7 +20,7 @@ OPERATIONS = (ast.BinOp, ast.UnaryOp, ast.Call, ast.Compare, ast.Subscript, ast.
 def fold(statements: list[ast.stmt], variables: dict[str, Variable]) -> list[ast.stmt]:
     """The same program with fewer statements, a copy."""
     folding = _Folding(without_ones(statements, variables), variables)
-    while any([folding.sweep(block) for block in every_block(folding.root)]):  # noqa: C419 - all of them
+    while sum(folding.sweep(block) for block in every_block(folding.root)):
         pass
     return folding.root
 
