@@ -51,8 +51,7 @@ class Rules(Tracer):
 
     def gradient_order(self) -> list[str]:
         """The parameters' names, in the order in which their gradients are made."""
-        by_gradient = {id(value): key for key, value in self.gradients.items()}
-        return [self.roles.parameters[by_gradient[id(value)]] for value in self.gradients.values()]
+        return [self.roles.parameters[key] for key in self.gradients]
 
     def update(self, optimizer: Optimizer) -> list[ast.stmt]:
         """The statements of one step.
