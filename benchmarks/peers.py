@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import pairwise, repeat
+from itertools import pairwise, repeat, zip_longest
 from timeit import repeat as timed_often
 from typing import Any, NamedTuple
 
@@ -94,12 +94,13 @@ def minitorch_np(work: Workload) -> Run:
 
 
 def written_out(work: Workload) -> Run:
-    """The program that is derived from the layers."""
+    """The program that is derived from the layers, with the arrays as the handwritten one has them."""
     from minitorch_np.study.handwritten import write
 
-    program = write(*layered(work))
-    train, arrays_ = program.train(), program.arrays.values()
-    return lambda steps: train(*arrays_, steps=steps)
+    train = write(*layered(work)).train()
+    x, y, weights, biases = arrays(work)
+    parameters = [a for pair in zip_longest(weights, biases) for a in pair if a is not None]
+    return lambda steps: train(x, y, *parameters, steps=steps)
 
 
 def floor(work: Workload) -> Run:
