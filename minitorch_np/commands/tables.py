@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -106,9 +106,9 @@ def is_missing(cell: str) -> bool:
     return cell == "" or cell.lower() == "nan"
 
 
-def label(value: object) -> str:
+def label(value: Any) -> str:
     """A number as a text: 3 for 3.0."""
-    number = float(value)  # type: ignore[arg-type]
+    number = float(value)
     return str(int(number)) if number.is_integer() else repr(number)
 
 
@@ -125,10 +125,10 @@ def _number(cell: str) -> float:
         return np.nan
 
 
-def _complaint(cell: object) -> str:
+def _complaint(cell: Any) -> str:
     if cell == "":
         return "the cell is empty"
-    value = _number(cell) if isinstance(cell, str) else float(cell)  # type: ignore[arg-type]
+    value = _number(cell) if isinstance(cell, str) else float(cell)
     if isinstance(cell, str) and not cell.lower().lstrip("+-").startswith("nan") and np.isnan(value):
         shown = cell if len(cell) <= 40 else f"{cell[:40]}…"
         return f"{shown!r} is no number"

@@ -100,7 +100,10 @@ class _Function(Callback):
     """A plain function as a callback."""
 
     def __init__(self, function: Callable[[TrainingState], Any]) -> None:
-        self.on_epoch_end = function  # type: ignore[method-assign,assignment]
+        self.function = function
+
+    def on_epoch_end(self, state: TrainingState) -> None:
+        self.function(state)
 
 
 def as_callbacks(given: Any) -> list[Any]:

@@ -32,7 +32,8 @@ def predict(model: Layer, x: Any, *, batch_size: int = 256) -> Array:
         x = as_samples("predict", x)
     elif isinstance(x, TensorDataset) and stored(x):
         x = x.arrays[0]
-    loader, result, done = DataLoader(x, batch_size), None, 0
+    loader, done = DataLoader(x, batch_size), 0
+    result: Any = None  # made when the first batch tells its shape
     with evaluating(model):
         for batch in loader.epoch(0):
             y = model(batch[0] if isinstance(batch, tuple) else batch)
@@ -40,7 +41,7 @@ def predict(model: Layer, x: Any, *, batch_size: int = 256) -> Array:
                 result = np.empty((len(loader.dataset), *y.shape[1:]), y.dtype)
             result[done : done + len(y)] = y
             done += len(y)
-    return result  # type: ignore[return-value]  # a loader has a batch or more
+    return result
 
 
 def evaluate(

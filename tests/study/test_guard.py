@@ -324,7 +324,7 @@ def test_an_empty_batch_and_a_batch_of_one(batch):
             return x.sum(axis=0) / len(x) if len(x) else np.full(x.shape[1:], NAN)
 
         def backward(self, dy):
-            raise NotImplementedError
+            return dy
 
     with guard(mean := Mean()), pytest.raises(FloatingPointError, match=r"are finite \(x is empty\)"):
         mean(X[:0])
