@@ -9,7 +9,6 @@ from minitorch_np import initializers
 from minitorch_np.clipping import clip_grad_norm_, clip_grad_value_
 from minitorch_np.layer import Layer
 from minitorch_np.layers.activation import Activation
-from minitorch_np.layers.containers import Sequential
 from minitorch_np.layers.elu import CELU, ELU, SELU
 from minitorch_np.layers.gated import GELU, Mish, SiLU
 from minitorch_np.layers.glu import GLU
@@ -27,6 +26,7 @@ from minitorch_np.layers.piecewise import (
     Threshold,
 )
 from minitorch_np.layers.prelu import PReLU
+from minitorch_np.layers.sequential import Sequential
 from minitorch_np.layers.sigmoids import LogSigmoid, Sigmoid, Softplus, Softsign, Tanh, Tanhshrink
 from minitorch_np.layers.softmax import LogSoftmax, Softmax
 from minitorch_np.layers.standardize import Standardize
@@ -52,22 +52,22 @@ from minitorch_np.schedules.schedule import LRScheduler, Schedule
 from minitorch_np.schedules.warmup import ConstantLR, LinearLR
 
 if TYPE_CHECKING:
-    from minitorch_np.training.batches import batches, split
-    from minitorch_np.training.callbacks import Callback, EarlyStopping
-    from minitorch_np.training.checkpoint import Checkpoint, load, save
-    from minitorch_np.training.datasets import Subset, TensorDataset
-    from minitorch_np.training.evaluation import evaluate, predict
-    from minitorch_np.training.failure import NotFiniteError
-    from minitorch_np.training.fit import fit
-    from minitorch_np.training.history import History
-    from minitorch_np.training.loader import DataLoader
-    from minitorch_np.training.metrics import (
+    from minitorch_np.data.batches import batches, split
+    from minitorch_np.data.datasets import Subset, TensorDataset
+    from minitorch_np.data.loader import DataLoader
+    from minitorch_np.metrics import (
         accuracy,
         confusion_matrix,
         mean_absolute_error,
         r2_score,
         top_k_accuracy,
     )
+    from minitorch_np.training.callbacks import Callback, EarlyStopping
+    from minitorch_np.training.checkpoint import Checkpoint, load, save
+    from minitorch_np.training.evaluation import evaluate, predict
+    from minitorch_np.training.fit import fit
+    from minitorch_np.training.history import History
+    from minitorch_np.training.non_finite import NotFiniteError
 
 __version__ = "0.1.0"
 
@@ -163,16 +163,16 @@ __all__ = [
 ]
 
 _LATER = {  # imported when it is first asked for: whoever writes the loop by hand does not wait for it
-    "batches": ("batches", "split"),
-    "callbacks": ("Callback", "EarlyStopping"),
-    "checkpoint": ("Checkpoint", "load", "save"),
-    "datasets": ("Subset", "TensorDataset"),
-    "evaluation": ("evaluate", "predict"),
-    "failure": ("NotFiniteError",),
-    "fit": ("fit",),
-    "history": ("History",),
-    "loader": ("DataLoader",),
+    "data.batches": ("batches", "split"),
+    "data.datasets": ("Subset", "TensorDataset"),
+    "data.loader": ("DataLoader",),
     "metrics": ("accuracy", "confusion_matrix", "mean_absolute_error", "r2_score", "top_k_accuracy"),
+    "training.callbacks": ("Callback", "EarlyStopping"),
+    "training.checkpoint": ("Checkpoint", "load", "save"),
+    "training.evaluation": ("evaluate", "predict"),
+    "training.fit": ("fit",),
+    "training.history": ("History",),
+    "training.non_finite": ("NotFiniteError",),
 }
 
 
@@ -180,7 +180,7 @@ def __getattr__(name: str) -> Any:
     """Training and saving."""
     for module, names in _LATER.items():
         if name in names:
-            globals()[name] = value = getattr(import_module(f"minitorch_np.training.{module}"), name)
+            globals()[name] = value = getattr(import_module(f"minitorch_np.{module}"), name)
             return value
     raise AttributeError(f"module 'minitorch_np' has no attribute {name!r}")
 

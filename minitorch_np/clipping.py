@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minitorch_np.options import number
+from minitorch_np._internal.validation import number
 from minitorch_np.parameter import Parameter
 
 if TYPE_CHECKING:
-    from minitorch_np.arrays import Array
+    from minitorch_np._internal.arrays import Array
 
 BLOCK = 32768  # elements; what is computed of so many stays in cache
 

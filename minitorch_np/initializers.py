@@ -17,7 +17,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
-    from minitorch_np.arrays import Array
+    from minitorch_np._internal.arrays import Array
 
     Shape = tuple[int, ...]
     Rng = np.random.Generator | int | None

@@ -19,80 +19,103 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy import ndarray
 
-from minitorch_np.arrays import FLOATS, as_floats, shape_text
-from minitorch_np.text import call_text
-from minitorch_np.tree import Tree
+from minitorch_np._internal.arrays import FLOATS, as_floats, likely_fix, shape_text
+from minitorch_np._internal.reprs import call_text
+from minitorch_np.module import Module
 
 if TYPE_CHECKING:
-    from minitorch_np.arrays import Array
+    from minitorch_np._internal.arrays import Array
 
 
-class Layer(Tree, ABC):
+class Layer(Module, ABC):
     """Base of all layers; a subclass writes `forward` and `backward`.
 
-    - `forward(x)` returns y and keeps what the backward pass needs; `layer(x)` is `forward`.
-    - `backward(dy)` puts the parameters' gradients into their `grad`, uses up what was kept and
-      returns dx. `input_grad=False` tells it that nobody needs dx, which it may then leave out and
-      return None; the argument is optional.
-    - Neither writes into its argument, nor into an array that it returned before. What is kept is
-      not copied: leave x and y as they are until the backward pass.
+    - `forward(x)` returns y and saves what the backward pass needs; `layer(x)` is `forward`.
+    - `backward(dy)` adds the parameters' gradients to their `grad`, consumes what was saved and
+      returns dx.
+    - `backward_parameters(dy)` does the same without dx. A network calls it on its first layer, whose
+      dx nobody needs. Override it if dx costs something, as in `Linear`.
+    - None of them writes into its argument, nor into an array that it returned before. What is saved
+      is not copied: leave x and y as they are until the backward pass.
+
+    A layer of your own, y = s · x with a learned s:
+
+        class Scale(Layer):
+            def __init__(self):
+                self.scale = Parameter(np.ones(1))
+
+            def forward(self, x):
+                x = self.check_input(x)
+                y = self.scale.data * x
+                self.save_for_backward(x, output=y)
+                return y
+
+            def backward(self, dy):
+                dy, x = self.saved(dy)
+                self.scale.add_grad((dy * x).sum(keepdims=True).reshape(1))
+                return self.scale.data * dy
+
+    An attribute that is an array of floats and changes while training is either a Parameter (learned)
+    or a buffer (named in `buffer_names`): only these are saved, converted and written out.
     """
 
-    _kept: tuple[tuple[int, ...], np.dtype[Any], tuple[Any, ...]] | None = None
-    takes_input_grad = True  # whether backward has that argument; containers ask
+    _saved: tuple[tuple[int, ...], np.dtype[Any], tuple[Any, ...]] | None = None
 
     @abstractmethod
     def forward(self, x: Array) -> Array: ...
 
     @abstractmethod
-    def backward(self, dy: Array, input_grad: bool = True) -> Array | None: ...
+    def backward(self, dy: Array) -> Array: ...
+
+    def backward_parameters(self, dy: Array) -> None:
+        """`backward` without its result."""
+        self.backward(dy)
 
     def __call__(self, x: Array) -> Array:
         return self.forward(x)
 
     def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int | None:
-        """How often forward multiplies and adds, of its own and without the layers inside it.
+        """Return how often forward multiplies and adds, without the layers inside it.
 
         It counts the terms of the sums of products, as in x W; elementwise work counts as none. None:
         the layer does not say.
         """
         return None
 
-    def expect(self, x: Any, shape: tuple[Any, ...] | None = None) -> Array:
-        """x as an array of this layer's dtype, or an error that says what is wrong with it.
+    def check_input(self, x: Any, shape: tuple[Any, ...] | None = None) -> Array:
+        """Return x as an array of this layer's dtype; raise an error that says what is wrong with it.
 
         `shape` holds sizes; a leading `...` stands for any number of axes, None for any size.
         """
         dtype = self._dtype
-        if type(x) is not ndarray or (x.dtype is not dtype and (dtype or x.dtype not in FLOATS)):
-            self._kept = None
+        if type(x) is not ndarray or (x.dtype != dtype if dtype else x.dtype not in FLOATS):
+            self._saved = None
             x = as_floats(x, dtype, self, "x")
         if not _fits(x.shape, shape) if shape else x.ndim == 0:
-            self._kept = None
+            self._saved = None
             shape = shape or (..., "...")
-            raise ValueError(
-                f"{self!r} expects x of shape {shape_text(shape)}, got {x.shape}{_likely_fix(x, shape)}"
-            )
+            fix = likely_fix("x", x.shape, shape)
+            raise ValueError(f"{self!r} expects x of shape {shape_text(shape)}, got {x.shape}{fix}")
         return x
 
-    def expect_axis(self, x: Any, dim: int) -> Array:
-        """`expect`, for an x that has an axis `dim`."""
-        x = self.expect(x)
+    def check_input_axis(self, x: Any, dim: int) -> Array:
+        """`check_input`, for an x that has an axis `dim`."""
+        x = self.check_input(x)
         if not -x.ndim <= dim < x.ndim:
-            self._kept = None
+            self._saved = None
             raise ValueError(f"{self!r} expects x to have an axis {dim}, got x of shape {x.shape}")
         return x
 
-    def keep(self, *values: Any, output: Array) -> None:
-        """Remember `values` for the backward pass, and that dy must be like `output`."""
-        self.__dict__["_kept"] = (output.shape, output.dtype, values)  # as self._kept = ..., faster
+    def save_for_backward(self, *values: Any, output: Array) -> None:
+        """Save `values` for the backward pass, and that dy must have the shape and dtype of `output`."""
+        self.__dict__["_saved"] = (output.shape, output.dtype, values)  # as self._saved = ..., faster
 
-    def kept(self, dy: Any) -> tuple[Any, ...]:
-        """dy, checked, and the values that forward kept; uses them up."""
-        if self._kept is None:
-            raise RuntimeError(f"{self!r} has nothing kept: call forward before each backward")
-        shape, dtype, values = self._kept
-        if type(dy) is not ndarray or dy.dtype is not dtype:
+    def saved(self, dy: Any) -> tuple[Any, ...]:
+        """Return dy, checked, and the values that forward saved; consumes them."""
+        if self._saved is None:
+            raise RuntimeError(f"{self!r} has nothing saved: call forward before each backward")
+        shape, dtype, values = self._saved
+        if type(dy) is not ndarray or dy.dtype != dtype:
             if dy is None:
                 raise TypeError(
                     f"{self!r} expects dy of shape {shape}, got None: does the layer after it return dx?"
@@ -100,23 +123,22 @@ class Layer(Tree, ABC):
             dy = as_floats(dy, dtype, self, "dy")
         if dy.shape != shape:
             raise ValueError(f"{self!r} expects dy of shape {shape}, that of its output, got {dy.shape}")
-        self.__dict__["_kept"] = None
+        self.__dict__["_saved"] = None
         return (dy, *values)
 
+    def clear_saved(self) -> None:
+        """Drop what forward saved, here and in the layers inside."""
+        for _, layer in self.named_modules():
+            vars(layer).pop("_saved", None)
+
     def __init_subclass__(cls, **options: Any) -> None:
-        """Find out whether this class's backward has the argument input_grad."""
+        """Let a class that overrides `backward` alone not inherit a `backward_parameters` that bypasses it."""
         super().__init_subclass__(**options)
-        code = getattr(cls.backward, "__code__", None)
-        if code is not None:
-            cls.takes_input_grad = "input_grad" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+        if "backward" in vars(cls) and "backward_parameters" not in vars(cls):
+            cls.backward_parameters = Layer.backward_parameters  # type: ignore[method-assign]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "_kept"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
-        if self._dtype is not None:  # NumPy's own object again, which arrays have: a copy is another
-            vars(self)["_dtype"] = np.dtype(self._dtype.str)
+        return {name: value for name, value in vars(self).items() if name != "_saved"}
 
     def __repr__(self) -> str:
         return call_text(self)
@@ -128,16 +150,3 @@ def _fits(sizes: tuple[int, ...], shape: tuple[Any, ...]) -> bool:
             return True
         sizes, shape = sizes[max(0, len(sizes) - len(shape) + 1) :], shape[1:]
     return len(sizes) == len(shape) and all(e in (None, s) for s, e in zip(sizes, shape, strict=True))
-
-
-def _likely_fix(x: Array, shape: tuple[Any, ...]) -> str:
-    wanted = shape[-1]
-    if not isinstance(wanted, int):
-        return ""
-    if x.ndim == 2 and x.shape[0] == wanted:
-        return ": transposed? (x.T)"
-    if x.ndim > 2 and int(np.prod(x.shape[1:])) == wanted:
-        return ": flatten each sample with x.reshape(len(x), -1)"
-    if wanted == 1:
-        return ": a column of numbers is x.reshape(-1, 1)"
-    return ""

@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from minitorch_np.arrays import aligned_zeros, as_floats
+from minitorch_np._internal.arrays import aligned_zeros, as_floats, likely_fix
+from minitorch_np._internal.numerics import product, sum_rows
 
 if TYPE_CHECKING:
-    from minitorch_np.arrays import Array
+    from collections.abc import Callable
+
+    from minitorch_np._internal.arrays import Array
 
 
-class Parameter:
+class Parameter(NDArrayOperatorsMixin):
     """`data` and `grad`, two arrays of one shape and dtype.
 
-    A backward pass puts the gradient there with `accumulate`: the first one writes into the kept
-    `grad` array, a second one before it is used adds to it. An optimizer's `step()` uses it up, so
-    the next backward overwrites it. `has_grad` says whether there is one that was not used.
+    A backward pass adds to the gradient with `add_product`, `add_sum` or `add_grad`: the first one
+    overwrites the array `grad`, a second one before it is used adds to it. An optimizer's `step()`
+    consumes it, so that the next backward overwrites it. `has_grad` says whether there is one that
+    was not consumed.
 
     Assigning to `data` or `grad` copies in, and refuses another shape or dtype. An optimizer that
-    takes a parameter moves both arrays to its own memory, side by side with the others: ask the
-    parameter for `data` each time. An array held from before the move is read-only from then on, so
-    that nothing is written where nobody reads.
+    takes a parameter rebinds both to its own memory, side by side with the others: ask the parameter
+    for `data` each time. An array held from before is read-only from then on, so that nothing is
+    written where nobody reads.
+
+    A parameter is no array itself: NumPy's functions and operators take `parameter.data`.
     """
 
-    __slots__ = ("_data", "_grad", "_spare", "dtype", "has_grad", "home")
+    __slots__ = ("_data", "_grad", "_second", "dtype", "has_grad", "owner")
 
     def __init__(self, data: Any) -> None:
         data = as_floats(data, None, "Parameter", "data")
@@ -34,9 +40,9 @@ class Parameter:
         self._data: Array = aligned_zeros(data.size, data.dtype).reshape(data.shape)
         self._data[...] = data
         self._grad: Array | None = None
-        self._spare: Array | None = None
+        self._second: Array | None = None  # a gradient on its way to be added to `grad`
         self.has_grad = False
-        self.home: object = None
+        self.owner: object = None
 
     @property
     def data(self) -> Array:
@@ -71,20 +77,24 @@ class Parameter:
     def size(self) -> int:
         return self._data.size
 
+    def add_product(self, a: Array, b: Array) -> None:
+        """Add the matrix product a b to the gradient; no other array of its size is made."""
+        self._add(product, a, b)
+
+    def add_sum(self, a: Array) -> None:
+        """Add the sum of the rows of `a`, its sum over the first axis, to the gradient."""
+        self._add(sum_rows, a)
+
     def add_grad(self, gradient: Array) -> None:
-        """Put a gradient into `grad`, or add it to one that is there and was not used."""
-        self.accumulate(np.positive, self._fitting(gradient, "grad"))
+        """Add to the gradient."""
+        self._add(np.positive, self._fitting(gradient, "grad"))
 
-    def accumulate(self, function: Callable[..., Any], *arrays: Array) -> None:
-        """`add_grad` of what a NumPy function makes of the arrays, written straight into `grad`.
-
-        `weight.accumulate(np.matmul, x.T, dy)` needs no array besides `grad`.
-        """
+    def _add(self, function: Callable[..., Any], *arrays: Array) -> None:
         if self.has_grad:
-            if self._spare is None:
-                self._spare = np.empty_like(self.grad)
-            function(*arrays, out=self._spare)
-            self.grad += self._spare
+            if self._second is None:
+                self._second = np.empty_like(self.grad)
+            function(*arrays, out=self._second)
+            self.grad += self._second
         else:
             function(*arrays, out=self.grad if self._grad is None else self._grad)
             self.has_grad = True
@@ -95,19 +105,19 @@ class Parameter:
         if self._grad is not None:
             self._grad[...] = 0
 
-    def move(self, data: Array, grad: Array, home: object) -> None:
-        """Keep the numbers in these two flat arrays from now on; `home` is what owns them."""
+    def rebind(self, data: Array, grad: Array, owner: object) -> None:
+        """Hold the numbers in these two flat arrays from now on; `owner` is what they belong to."""
         data, grad = data.reshape(self.shape), grad.reshape(self.shape)
         data[...] = self._data
         self._data.flags.writeable = False
         if self._grad is not None:
             grad[...] = self._grad
             self._grad.flags.writeable = False
-        self._data, self._grad, self._spare = data, grad, None
-        self.dtype, self.home = data.dtype, home
+        self._data, self._grad, self._second = data, grad, None
+        self.dtype, self.owner = data.dtype, owner
 
     def __getstate__(self) -> tuple[Array, Array | None, bool]:
-        return self._data, self._grad, self.has_grad  # a copy has no home
+        return self._data, self._grad, self.has_grad  # a copy has no owner
 
     def __setstate__(self, state: tuple[Array, Array | None, bool]) -> None:
         data, grad, has_grad = state
@@ -118,13 +128,23 @@ class Parameter:
     def _fitting(self, value: Any, name: str) -> Array:
         array = as_floats(value, self.dtype, "Parameter", name)
         if array.shape != self.shape:
-            fix = ""
+            fix = likely_fix(name, array.shape, self.shape)
             if name == "grad" and array.shape[array.ndim - len(self.shape) :] == self.shape:
                 fix = ": sum it over the axes along which the parameter was broadcast, such as the batch"
-            elif array.shape == self.shape[::-1]:
-                fix = ": transposed?"
             raise ValueError(f"Parameter expects {name} of shape {self.shape}, got {array.shape}{fix}")
         return array
+
+    def _no_array(self, *_: Any, **__: Any) -> NoReturn:
+        raise TypeError(f"{self!r} is not an array: use its data, as in x @ layer.weight.data")
+
+    __array__ = __array_ufunc__ = __array_function__ = __getitem__ = __len__ = __iter__ = _no_array
+    __eq__ = object.__eq__
+    __ne__ = object.__ne__
+    __hash__ = object.__hash__
+
+    def __getattr__(self, name: str) -> NoReturn:
+        fix = f": it is an attribute of its array, .data.{name}" * hasattr(np.ndarray, name)
+        raise AttributeError(f"Parameter has no attribute {name!r}{fix}")
 
     def __repr__(self) -> str:
         return f"Parameter(shape={self.shape}, dtype={str(self.dtype)!r})"

@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from minitorch_np.arrays import float_dtype
+from minitorch_np._internal.arrays import float_dtype
 from minitorch_np.layer import Layer
-from minitorch_np.layers.containers import Sequential
 from minitorch_np.layers.linear import Linear
 from minitorch_np.layers.piecewise import ReLU
+from minitorch_np.layers.sequential import Sequential
 from minitorch_np.losses.regression import SquaredLoss
 from minitorch_np.optimizers.sgd import SGD
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
-    from minitorch_np.arrays import Array
+    from minitorch_np._internal.arrays import Array
 
 
 class Problem(NamedTuple):

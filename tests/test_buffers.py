@@ -21,7 +21,7 @@ class Centre(mt.Layer):
         self.weight = mt.Parameter(np.ones(size, dtype))
 
     def forward(self, x):
-        x = self.expect(x, (..., self.size))
+        x = self.check_input(x, (..., self.size))
         if self.training:
             self.mean = 0.9 * self.mean + 0.1 * x.mean(axis=0)
         return (x - self.mean) * self.weight.data

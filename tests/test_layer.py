@@ -5,19 +5,19 @@ import minitorch_np as mt
 
 
 class Scale(mt.Layer):
-    """A student's layer: no `__init__` of the base called, backward without input_grad."""
+    """A student's layer: no `__init__` of the base called."""
 
     def __init__(self):
         self.factor = mt.Parameter(np.array([2.0]))
 
     def forward(self, x):
-        x = self.expect(x)
+        x = self.check_input(x)
         y = x * self.factor.data
-        self.keep(x, output=y)
+        self.save_for_backward(x, output=y)
         return y
 
     def backward(self, dy):
-        dy, x = self.kept(dy)
+        dy, x = self.saved(dy)
         self.factor.add_grad(np.array([(dy * x).sum()]))
         return dy * self.factor.data
 
@@ -59,10 +59,10 @@ def test_expect_takes_fixed_free_and_leading_axes():
     layer = Scale()
     x = np.ones((2, 3, 5))
     for fitting in [(2, 3, 5), (None, 3, 5), (..., 5), (..., 3, 5), (..., None, 5), (...,)]:
-        assert layer.expect(x, fitting) is x
+        assert layer.check_input(x, fitting) is x
     for unfit in [(2, 3), (2, 3, 4), (None, 5), (..., 4), (..., 2, 3, 5, 1), (..., 7, 2, 3, 5)]:
         with pytest.raises(ValueError, match=r"Scale\(\) expects x of shape .*, got \(2, 3, 5\)"):
-            layer.expect(x, unfit)
+            layer.check_input(x, unfit)
 
 
 @pytest.mark.parametrize(

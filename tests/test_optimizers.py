@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import minitorch_np as mt
-from minitorch_np.storage import BLOCK_BYTES
+from minitorch_np._internal.flat_buffers import BLOCK_BYTES
 
 
 def parameters(*sizes, dtype="float64"):

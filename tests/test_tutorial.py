@@ -9,7 +9,7 @@ from bit_identity import OTHERS, SEEDS, first_differing_array, with_zeros
 
 import minitorch_np as mt
 from minitorch_np import tutorial
-from minitorch_np.numerics import zero_where
+from minitorch_np._internal.numerics import zero_where
 
 
 @pytest.mark.parametrize("threads", [1, 2])

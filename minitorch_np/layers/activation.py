@@ -11,7 +11,7 @@ import numpy as np
 from minitorch_np.layer import Layer
 
 if TYPE_CHECKING:
-    from minitorch_np.arrays import Array
+    from minitorch_np._internal.arrays import Array
 
 
 class Activation(Layer):
@@ -24,6 +24,9 @@ class Activation(Layer):
     Backward: y_i comes from x_i alone, so dx = dy · dy/dx, number by number: no sum and no transpose.
     """
 
+    _function_checked: tuple[np.dtype[Any], ...] = ()  # the dtypes of x for which the result was checked
+    _derivative_checked: tuple[np.dtype[Any], ...] = ()
+
     @abstractmethod
     def function(self, x: Array) -> Array: ...
 
@@ -35,33 +38,34 @@ class Activation(Layer):
         return dy * self.derivative(x, y)
 
     def forward(self, x: Array) -> Array:
-        x = self.expect(x)
+        x = self.check_input(x)
         y = self.function(x)
-        if type(y) is not np.ndarray or y.dtype is not x.dtype or y.shape != x.shape:
-            y = self._like(x, y, "function")
-        self.keep(x, y, output=y)
+        if x.dtype not in self._function_checked:
+            self._check_like(x, y, "function")
+            self._function_checked += (x.dtype,)
+        self.save_for_backward(x, y, output=y)
         return y
 
-    def backward(self, dy: Array, input_grad: bool = True) -> Array | None:
-        dy, x, y = self.kept(dy)
-        if not input_grad:
-            return None
+    def backward(self, dy: Array) -> Array:
+        dy, x, y = self.saved(dy)
         dx = self.gradient(dy, x, y)
-        if type(dx) is not np.ndarray or dx.dtype is not x.dtype or dx.shape != x.shape:
-            dx = self._like(x, dx, "derivative")
+        if x.dtype not in self._derivative_checked:
+            self._check_like(x, dx, "derivative")
+            self._derivative_checked += (x.dtype,)
         return dx
 
     def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
         return 0
 
-    def _like(self, x: Array, result: Any, maker: str) -> Array:
-        result = np.asarray(result)
+    def _check_like(self, x: Array, result: Any, method: str) -> None:
+        """Raise TypeError if a method's result is not like x; asked once for each dtype of x."""
+        if type(result) is not np.ndarray:
+            raise TypeError(f"{self!r}.{method} must return an array like x, got {type(result).__name__}")
         if result.dtype != x.dtype or result.shape != x.shape:
             raise TypeError(
-                f"{self!r}.{maker} must keep shape and dtype, but x is {x.dtype} {x.shape} and the result "
+                f"{self!r}.{method} must keep shape and dtype, but x is {x.dtype} {x.shape} and the result "
                 f"{result.dtype} {result.shape}: are its constants Python numbers, its operations elementwise?"
             )
-        return result
 
     @staticmethod
     def of(

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from minitorch_np._internal.numerics import erf, maximum, sigmoid, softplus
 from minitorch_np.layers.activation import Activation
-from minitorch_np.numerics import erf, maximum, sigmoid, softplus
 
 if TYPE_CHECKING:
-    from minitorch_np.arrays import Array
+    from minitorch_np._internal.arrays import Array
 
 FAR = 1000  # beyond it every gate is 0 or 1 in every precision, and x may stand in for ∞: ∞ · 0 is NaN
 TINY = 1e-30  # added to x and, half of it, to y: makes y/x the gate's 1/2 at 0, and changes no other

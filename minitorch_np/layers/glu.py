@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from minitorch_np._internal.numerics import sigmoid
+from minitorch_np._internal.validation import axis
 from minitorch_np.layer import Layer
-from minitorch_np.numerics import sigmoid
-from minitorch_np.options import axis
 
 if TYPE_CHECKING:
-    from minitorch_np.arrays import Array
+    from minitorch_np._internal.arrays import Array
 
 
 class GLU(Layer):
@@ -28,19 +28,17 @@ class GLU(Layer):
         self.dim = axis("GLU", "dim", dim)
 
     def forward(self, x: Array) -> Array:
-        x = self.expect_axis(x, self.dim)
+        x = self.check_input_axis(x, self.dim)
         if x.shape[self.dim] % 2:
             raise ValueError(f"{self!r} expects an even size along axis {self.dim}, got x of shape {x.shape}")
         a, b = np.split(x, 2, axis=self.dim)
         s = sigmoid(b)
         y = a * s
-        self.keep(a, s, output=y)
+        self.save_for_backward(a, s, output=y)
         return y
 
-    def backward(self, dy: Array, input_grad: bool = True) -> Array | None:
-        dy, a, s = self.kept(dy)
-        if not input_grad:
-            return None
+    def backward(self, dy: Array) -> Array:
+        dy, a, s = self.saved(dy)
         da = dy * s
         db = da * a * (1 - s)
         return np.concatenate([da, db], axis=self.dim)

@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minitorch_np import initializers
-from minitorch_np.arrays import float_dtype
+from minitorch_np._internal.arrays import float_dtype
+from minitorch_np._internal.validation import whole
 from minitorch_np.layer import Layer
-from minitorch_np.numerics import product, sum_rows
-from minitorch_np.options import whole
 from minitorch_np.parameter import Parameter
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
-    from minitorch_np.arrays import Array
+    from minitorch_np._internal.arrays import Array
 
 
 class Linear(Layer):
@@ -67,27 +66,33 @@ class Linear(Layer):
         self.bias = Parameter(rng.uniform(-bound, bound, self.out_features).astype(dtype)) if bias else None
 
     def forward(self, x: Array) -> Array:
-        x = self.expect(x, (..., self.in_features))
+        x = self.check_input(x, (..., self.in_features))
         rows = x if x.ndim == 2 else x.reshape(-1, self.in_features)
         y = rows.dot(self.weight.data)
         if self.bias is not None:
             y += self.bias.data
         if x.ndim != 2:
             y = y.reshape(*x.shape[:-1], self.out_features)
-        self.keep(rows, x.shape, output=y)
+        self.save_for_backward(rows, x.shape, output=y)
         return y
 
-    def backward(self, dy: Array, input_grad: bool = True) -> Array | None:
-        dy, x, x_shape = self.kept(dy)
-        if dy.ndim != 2:
-            dy = dy.reshape(-1, self.out_features)
-        self.weight.accumulate(product, x.T, dy)  # transposed: the product sums over the batch
-        if self.bias is not None:
-            self.bias.accumulate(sum_rows, dy)  # all samples share the bias: their gradients add up
-        if not input_grad:
-            return None
+    def backward(self, dy: Array) -> Array:
+        dy, x_shape = self._parameter_gradients(dy)
         dx = dy.dot(self.weight.data.T)  # transposed: from the outputs back to the inputs
         return dx if len(x_shape) == 2 else dx.reshape(x_shape)
+
+    def backward_parameters(self, dy: Array) -> None:
+        self._parameter_gradients(dy)
+
+    def _parameter_gradients(self, dy: Array) -> tuple[Array, tuple[int, ...]]:
+        """Add dW and db; return dy as rows and the shape of x."""
+        dy, x, x_shape = self.saved(dy)
+        if dy.ndim != 2:
+            dy = dy.reshape(-1, self.out_features)
+        self.weight.add_product(x.T, dy)  # transposed: the product sums over the batch
+        if self.bias is not None:
+            self.bias.add_sum(dy)  # all samples share the bias: their gradients add up
+        return dy, x_shape
 
     def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
         return math.prod(y_shape) * self.in_features  # y_nj = Σ_i x_ni W_ij

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from minitorch_np._internal.numerics import choose, maximum, zero_where
+from minitorch_np._internal.validation import any_number, number
 from minitorch_np.layers.activation import Activation
-from minitorch_np.numerics import choose, maximum, zero_where
-from minitorch_np.options import any_number, number
 
 if TYPE_CHECKING:
-    from minitorch_np.arrays import Array
+    from minitorch_np._internal.arrays import Array
 
 
 class Identity(Activation):

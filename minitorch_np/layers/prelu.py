@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minitorch_np.arrays import float_dtype
+from minitorch_np._internal.arrays import float_dtype
+from minitorch_np._internal.validation import any_number, whole
 from minitorch_np.layer import Layer
-from minitorch_np.options import any_number, whole
 from minitorch_np.parameter import Parameter
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
-    from minitorch_np.arrays import Array
+    from minitorch_np._internal.arrays import Array
 
 
 class PReLU(Layer):
@@ -36,19 +36,19 @@ class PReLU(Layer):
 
     def forward(self, x: Array) -> Array:
         if self.num_parameters == 1:
-            x = self.expect(x)
+            x = self.check_input(x)
         else:
-            x = self.expect(x, (None, self.num_parameters, *(None for _ in np.shape(x)[2:])))
+            x = self.check_input(x, (None, self.num_parameters, *(None for _ in np.shape(x)[2:])))
         y = np.maximum(x, 0) + self._slopes(x) * np.minimum(x, 0)
-        self.keep(x, output=y)
+        self.save_for_backward(x, output=y)
         return y
 
-    def backward(self, dy: Array, input_grad: bool = True) -> Array | None:
-        dy, x = self.kept(dy)
+    def backward(self, dy: Array) -> Array:
+        dy, x = self.saved(dy)
         below = dy * np.minimum(x, 0)
         axes = tuple(i for i in range(x.ndim) if i != 1 or self.num_parameters == 1)
         self.weight.add_grad(below.sum(axis=axes).reshape(self.num_parameters))
-        return dy * np.where(x > 0, 1, self._slopes(x)) if input_grad else None
+        return dy * np.where(x > 0, 1, self._slopes(x))
 
     def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
         return 0

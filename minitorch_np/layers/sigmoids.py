@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from minitorch_np._internal.numerics import sigmoid, softplus
+from minitorch_np._internal.validation import above_zero, any_number
 from minitorch_np.layers.activation import Activation
-from minitorch_np.numerics import sigmoid, softplus
-from minitorch_np.options import above_zero, any_number
 
 if TYPE_CHECKING:
-    from minitorch_np.arrays import Array
+    from minitorch_np._internal.arrays import Array
 
 
 class Sigmoid(Activation):

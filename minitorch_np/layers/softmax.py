@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minitorch_np.distributions import log_softmax, softmax
+from minitorch_np._internal.distributions import log_softmax, softmax
+from minitorch_np._internal.validation import axis
 from minitorch_np.layer import Layer
-from minitorch_np.options import axis
 
 if TYPE_CHECKING:
-    from minitorch_np.arrays import Array
+    from minitorch_np._internal.arrays import Array
 
 
 class Softmax(Layer):
@@ -29,15 +29,13 @@ class Softmax(Layer):
         self.dim = axis("Softmax", "dim", dim)
 
     def forward(self, x: Array) -> Array:
-        x = self.expect_axis(x, self.dim)
+        x = self.check_input_axis(x, self.dim)
         y = softmax(x, self.dim)
-        self.keep(y, output=y)
+        self.save_for_backward(y, output=y)
         return y
 
-    def backward(self, dy: Array, input_grad: bool = True) -> Array | None:
-        dy, y = self.kept(dy)
-        if not input_grad:
-            return None
+    def backward(self, dy: Array) -> Array:
+        dy, y = self.saved(dy)
         return y * (dy - (dy * y).sum(axis=self.dim, keepdims=True))
 
     def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
@@ -56,15 +54,13 @@ class LogSoftmax(Layer):
         self.dim = axis("LogSoftmax", "dim", dim)
 
     def forward(self, x: Array) -> Array:
-        x = self.expect_axis(x, self.dim)
+        x = self.check_input_axis(x, self.dim)
         y = log_softmax(x, self.dim)
-        self.keep(y, output=y)
+        self.save_for_backward(y, output=y)
         return y
 
-    def backward(self, dy: Array, input_grad: bool = True) -> Array | None:
-        dy, y = self.kept(dy)
-        if not input_grad:
-            return None
+    def backward(self, dy: Array) -> Array:
+        dy, y = self.saved(dy)
         return dy - np.exp(y) * dy.sum(axis=self.dim, keepdims=True)
 
     def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from minitorch_np.arrays import float_dtype
+from minitorch_np._internal.arrays import float_dtype
+from minitorch_np._internal.validation import whole
 from minitorch_np.layer import Layer
-from minitorch_np.options import whole
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
-    from minitorch_np.arrays import Array
+    from minitorch_np._internal.arrays import Array
 
 BLOCK = 2**18  # numbers; rows of about so many are read at once
 
@@ -74,14 +74,14 @@ class Standardize(Layer):
             yield block
 
     def forward(self, x: Array) -> Array:
-        x = self.expect(x, (..., self.num_features))
+        x = self.check_input(x, (..., self.num_features))
         y = (x - self.mean) / self.std
-        self.keep(output=y)
+        self.save_for_backward(output=y)
         return y
 
-    def backward(self, dy: Array, input_grad: bool = True) -> Array | None:
-        (dy,) = self.kept(dy)
-        return dy / self.std if input_grad else None
+    def backward(self, dy: Array) -> Array:
+        (dy,) = self.saved(dy)
+        return dy / self.std
 
     def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
         return 0

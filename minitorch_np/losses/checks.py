@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minitorch_np.arrays import FLOATS
+from minitorch_np._internal.arrays import FLOATS
 
 if TYPE_CHECKING:
-    from minitorch_np.arrays import Array
+    from minitorch_np._internal.arrays import Array
 
 # How far from 1 the rounding of float32, over thousands of classes, leaves a sum of probabilities.
 TOLERANCE = 1e-3

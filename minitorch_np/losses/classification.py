@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minitorch_np.arrays import as_floats
-from minitorch_np.distributions import log_softmax, weighted
+from minitorch_np._internal.arrays import as_floats
+from minitorch_np._internal.distributions import log_softmax, weighted
+from minitorch_np._internal.validation import fraction
 from minitorch_np.losses import checks
 from minitorch_np.losses.loss import Loss
-from minitorch_np.options import fraction
 
 if TYPE_CHECKING:
-    from minitorch_np.arrays import Array
+    from minitorch_np._internal.arrays import Array
 
 
 class NLLLoss(Loss):

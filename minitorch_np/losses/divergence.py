@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minitorch_np.distributions import weighted
+from minitorch_np._internal.distributions import weighted
 from minitorch_np.losses import checks
 from minitorch_np.losses.loss import Loss
 
 if TYPE_CHECKING:
-    from minitorch_np.arrays import Array
+    from minitorch_np._internal.arrays import Array
 
 
 class KLDivLoss(Loss):

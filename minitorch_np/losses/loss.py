@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minitorch_np.arrays import FLOATS, as_floats
-from minitorch_np.numerics import total
-from minitorch_np.text import call_text
+from minitorch_np._internal.arrays import FLOATS, as_floats, likely_fix
+from minitorch_np._internal.numerics import total
+from minitorch_np._internal.reprs import call_text
 
 if TYPE_CHECKING:
-    from minitorch_np.arrays import Array
+    from minitorch_np._internal.arrays import Array
 
 
 class Loss(ABC):
@@ -41,7 +41,7 @@ class Loss(ABC):
 
     reductions: tuple[str, ...] = ("none", "mean", "sum")
 
-    _kept: tuple[tuple[Any, ...], float | None, tuple[int, ...]] | None = None
+    _saved: tuple[tuple[Any, ...], float | None, tuple[int, ...]] | None = None
 
     def __init__(self, reduction: str = "sum") -> None:
         if reduction not in self.reductions:
@@ -59,12 +59,13 @@ class Loss(ABC):
 
     def prepare(self, prediction: Array, target: Array) -> tuple[Any, ...]:
         prediction = self._floats(prediction)
-        if type(target) is not np.ndarray or target.dtype is not prediction.dtype:
+        if type(target) is not np.ndarray or target.dtype != prediction.dtype:
             target = as_floats(target, prediction.dtype, self, "target")
         if prediction.shape != target.shape or not prediction.ndim:
+            fix = likely_fix("target", target.shape, prediction.shape)
             raise ValueError(
                 f"{self!r} expects prediction and target of the same shape, "
-                f"got {prediction.shape} and {target.shape}{_likely_fix(prediction, target)}"
+                f"got {prediction.shape} and {target.shape}{fix}"
             )
         return prediction, target
 
@@ -75,29 +76,33 @@ class Loss(ABC):
         return dy
 
     def forward(self, prediction: Array, target: Array) -> Any:
-        self._kept = None
+        self._saved = None
         arguments = self.prepare(prediction, target)
         values = self.function(*arguments)
         divisor = None if self.reduction in ("none", "sum") else self._count(*arguments)
-        self._kept = arguments, divisor, values.shape
+        self._saved = arguments, divisor, values.shape
         if self.reduction == "none":
             return values
         value = total(values)
         return value if divisor is None else value / divisor
 
     def backward(self, dy: Array | None = None) -> Array:
-        if self._kept is None:
+        if self._saved is None:
             raise RuntimeError(
-                f"{self!r} has nothing kept: call it with prediction and target before each backward"
+                f"{self!r} has nothing saved: call it with prediction and target before each backward"
             )
-        arguments, divisor, shape = self._kept
+        arguments, divisor, shape = self._saved
         if dy is not None or self.reduction == "none":
             dy = self._upstream(dy, arguments[0].dtype, shape)
-        self._kept = None
+        self._saved = None
         gradient = self.derivative(*arguments)
         if dy is not None:
             return gradient * self.spread(dy)
         return gradient if divisor is None else gradient / divisor
+
+    def clear_saved(self) -> None:
+        """Drop what forward saved."""
+        self._saved = None
 
     def __call__(self, prediction: Array, target: Array) -> Any:
         return self.forward(prediction, target)
@@ -132,11 +137,3 @@ class Loss(ABC):
         if dy.shape != shape:
             raise ValueError(f"{self!r} expects dy of the shape of its values {shape}, got {dy.shape}")
         return dy
-
-
-def _likely_fix(prediction: Array, target: Array) -> str:
-    if target.ndim == 1 and prediction.shape == (target.size, 1):
-        return ": make the target a column with target.reshape(-1, 1)"
-    if prediction.ndim == 1 and target.shape == (prediction.size, 1):
-        return ": make the target flat with target.reshape(-1)"
-    return ""

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from minitorch_np._internal.validation import number
 from minitorch_np.losses.loss import Loss
-from minitorch_np.options import number
 
 if TYPE_CHECKING:
-    from minitorch_np.arrays import Array
+    from minitorch_np._internal.arrays import Array
 
 
 class SquaredLoss(Loss):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from minitorch_np._internal.flat_buffers import Block
 from minitorch_np.optimizers.optimizer import Optimizer, Params
-from minitorch_np.storage import Block
 
 
 class Adadelta(Optimizer):

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from minitorch_np._internal.flat_buffers import Block
 from minitorch_np.optimizers.optimizer import Optimizer, Params
-from minitorch_np.storage import Block
 
 
 class Adagrad(Optimizer):

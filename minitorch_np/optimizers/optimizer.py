@@ -8,20 +8,20 @@ from typing import Any
 
 import numpy as np
 
+from minitorch_np._internal.flat_buffers import FlatBuffers
+from minitorch_np._internal.validation import betas, flag, fraction, number, plain
 from minitorch_np.optimizers.saving import fitting, load, saved
-from minitorch_np.options import betas, flag, fraction, number, plain
 from minitorch_np.parameter import Parameter
-from minitorch_np.storage import Storage
 
 SMALLEST = float(np.finfo(np.float32).tiny)  # stands for eps=0, so that 0/0 is 0: no gradient, no step
 
 Params = Iterable[Parameter] | Iterable[dict[str, Any]]
 
 
-class Taken:
+class ParamGroup:
     """A group of `param_groups` as the optimizer has taken it in."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: FlatBuffers) -> None:
         self.storage = storage
         self.group: dict[str, Any] = {}  # a copy from the last step; it differs when the user changed an option
         self.options: dict[str, Any] = {}
@@ -48,7 +48,7 @@ class Optimizer(ABC):
     def __init__(self, params: Params, **defaults: Any) -> None:
         self.defaults = defaults
         self.param_groups: list[dict[str, Any]] = []
-        self._taken: list[Taken] = []
+        self._taken: list[ParamGroup] = []
         if isinstance(params, np.ndarray | Mapping | str) or not isinstance(params, Iterable):
             raise TypeError(f"{self._name} expects model.parameters(), got {type(params).__name__}")
         given: list[Any] = list(params)
@@ -81,7 +81,7 @@ class Optimizer(ABC):
         """Update every parameter that has a fresh gradient, and use the gradients up."""
         stepped = False
         for taken in self.ready():
-            for step, blocks in taken.storage.fresh(taken.counts):
+            for step, blocks in taken.storage.pending(taken.counts):
                 self.update(blocks, step, **taken.options)
                 stepped = True
         if not stepped:
@@ -89,7 +89,7 @@ class Optimizer(ABC):
                 f"{self._name}.step() found no fresh gradient: call model.backward(loss.backward()) before it"
             )
 
-    def ready(self) -> list[Taken]:
+    def ready(self) -> list[ParamGroup]:
         """The groups, with the options and the states that the next step has."""
         if len(self.param_groups) != len(self._taken):
             raise RuntimeError(
@@ -122,10 +122,10 @@ class Optimizer(ABC):
         known = [id(p) for other in self.param_groups for p in other["params"]] + [id(p) for p in params]
         if len(set(known)) < len(known):
             raise ValueError(f"{self._name} got a parameter twice: each belongs to one group, once")
-        self._taken.append(Taken(Storage(tuple(params))))
+        self._taken.append(ParamGroup(FlatBuffers(tuple(params))))
         self.param_groups.append({"params": self._taken[-1].storage.parameters, **options})
 
-    def _take(self, group: dict[str, Any], taken: Taken) -> None:
+    def _take(self, group: dict[str, Any], taken: ParamGroup) -> None:
         """Check the options of a group that have changed since its last step, and act on them."""
         if group["params"] is not taken.storage.parameters:
             raise RuntimeError(f"{self._name}: param_groups must keep their order and their params")

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minitorch_np.state import fitting_state
+from minitorch_np._internal.state_dicts import fitting_state
 
 if TYPE_CHECKING:
-    from minitorch_np.arrays import Array
-    from minitorch_np.storage import Storage
+    from minitorch_np._internal.arrays import Array
+    from minitorch_np._internal.flat_buffers import FlatBuffers
 
 
-def saved(storages: Iterable[Storage]) -> dict[int, dict[str, Any]]:
+def saved(storages: Iterable[FlatBuffers]) -> dict[int, dict[str, Any]]:
     """By the parameter's number: the count of its steps, and copies of the rule's arrays."""
     return {
         number: {
@@ -26,7 +26,7 @@ def saved(storages: Iterable[Storage]) -> dict[int, dict[str, Any]]:
 
 
 def fitting(
-    owner: str, states: Iterable[str], needed: Mapping[Storage, tuple[str, ...]], state: Mapping[int, Any]
+    owner: str, states: Iterable[str], needed: Mapping[FlatBuffers, tuple[str, ...]], state: Mapping[int, Any]
 ) -> dict[str, Array]:
     """The arrays of a saved state by `number.name`; all that does not fit goes into one ValueError.
 
@@ -44,10 +44,10 @@ def fitting(
     return arrays
 
 
-def load(arrays: Mapping[str, Array], states: Iterable[str], starts: Mapping[Storage, float]) -> None:
+def load(arrays: Mapping[str, Array], states: Iterable[str], starts: Mapping[FlatBuffers, float]) -> None:
     """Have what `fitting` gave and nothing else; the rest of a storage's states is what they start from."""
     for storage in starts:
-        storage.forget()
+        storage.reset()
     for number, storage, i in _places(starts):
         storage.steps[i] = int(arrays[f"{number}.step"])
         for name in states:
@@ -56,7 +56,7 @@ def load(arrays: Mapping[str, Array], states: Iterable[str], starts: Mapping[Sto
                 storage.view(storage.states[name], i)[...] = arrays[f"{number}.{name}"]
 
 
-def _places(storages: Iterable[Storage]) -> Iterator[tuple[int, Storage, int]]:
+def _places(storages: Iterable[FlatBuffers]) -> Iterator[tuple[int, FlatBuffers, int]]:
     """For each parameter in order: its number, its storage, its place there."""
     number = 0
     for storage in storages:

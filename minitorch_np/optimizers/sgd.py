@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from minitorch_np._internal.flat_buffers import Block
 from minitorch_np.optimizers.optimizer import Optimizer, Params
-from minitorch_np.storage import Block
 
 
 class SGD(Optimizer):

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from minitorch_np.options import whole
+from minitorch_np._internal.validation import whole
 from minitorch_np.schedules.schedule import Schedule
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from minitorch_np.options import number, whole
+from minitorch_np._internal.validation import number, whole
 from minitorch_np.schedules.schedule import Schedule
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from minitorch_np.options import above_zero, choice, flag, fraction, whole
+from minitorch_np._internal.validation import above_zero, choice, flag, fraction, whole
 from minitorch_np.schedules.schedule import LRScheduler
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from minitorch_np.options import choice, number, whole
+from minitorch_np._internal.validation import choice, number, whole
 from minitorch_np.schedules.schedule import LRScheduler
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from minitorch_np.options import is_number, plain
-from minitorch_np.text import call_text
+from minitorch_np._internal.reprs import call_text
+from minitorch_np._internal.validation import is_number, plain
 
 if TYPE_CHECKING:
     from minitorch_np.optimizers.optimizer import Optimizer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from minitorch_np.options import fraction, whole
+from minitorch_np._internal.validation import fraction, whole
 from minitorch_np.schedules.schedule import Schedule
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minitorch_np._internal.validation import whole
 from minitorch_np.layer import Layer
 from minitorch_np.losses.loss import Loss
 from minitorch_np.optimizers.optimizer import Optimizer
-from minitorch_np.options import whole
 from minitorch_np.study import handwritten
 from minitorch_np.study.byhand.closeness import fitted
 from minitorch_np.study.byhand.comparison import Comparison
@@ -23,10 +23,10 @@ from minitorch_np.study.byhand.reference import LOSS, Reference
 from minitorch_np.study.byhand.roles import bound, data_of, weights_of
 from minitorch_np.study.byhand.source import Source, parsed
 from minitorch_np.study.byhand.tally import Tally
-from minitorch_np.study.places import Place
+from minitorch_np.study.locations import Location
 
 if TYPE_CHECKING:
-    from minitorch_np.arrays import Array
+    from minitorch_np._internal.arrays import Array
 
 
 def compare(
@@ -89,7 +89,7 @@ class _Examination:
         parameters = dict(self.training.model.named_parameters())
         titles = {n: f"{p.layer}.{p.what}".lstrip(".") for n, p in self.program.places.items()}
         self.titles = {n: titles[n] for n in self.program.arrays if titles.get(n) in parameters}
-        places = {**self.program.places, LOSS: Place("", repr(self.training.loss), "loss")}
+        places = {**self.program.places, LOSS: Location("", repr(self.training.loss), "loss")}
         self.reference = Reference(self.program.text, self.program.arrays, places, tuple(self.titles))
         self.data_names = [name for name in self.program.arrays if name not in self.titles][:2]
 

@@ -8,15 +8,16 @@ import numpy as np
 
 from minitorch_np.layer import Layer
 from minitorch_np.layers.activation import Activation
+from minitorch_np.layers.sequential import input_gradient
 from minitorch_np.losses.loss import Loss
 from minitorch_np.study.diagnosis import Diagnosis
 from minitorch_np.study.differences import central, compare
 from minitorch_np.study.evidence import Evidence, alike
+from minitorch_np.study.mistakes import suspect
 from minitorch_np.study.snapshot import Snapshot
-from minitorch_np.study.suspects import suspect
 
 if TYPE_CHECKING:
-    from minitorch_np.arrays import Array
+    from minitorch_np._internal.arrays import Array
 
 
 def gradcheck(
@@ -102,7 +103,7 @@ class _Examination:
         if self.is_loss:
             dx = self.subject.backward(dy) if self.takes_dy else self.subject.backward()
         else:
-            dx = self.subject.backward(dy, True) if self.subject.takes_input_grad else self.subject.backward(dy)
+            dx = input_gradient(self.subject, dy)
         return dx, {name: parameter.grad.copy() for name, parameter in self.parameters.items()}
 
     def diagnose(self, rng: np.random.Generator, *, eps: float, atol: float, rtol: float) -> Diagnosis:

@@ -87,7 +87,7 @@ class _Watch:
         if loss is not None and not isinstance(loss, Loss):
             raise TypeError(f"guard expects a Loss as loss, got {loss!r}")
         self.model, self.loss, self.allow_infinity = model, loss, allow_infinity
-        self.layers: dict[str, Any] = dict(model.named_layers())
+        self.layers: dict[str, Any] = dict(model.named_modules())
         self.names = {id(layer): name for name, layer in self.layers.items()}
         self.looked_through: set[int] = set()  # the parameters that were fine at least once
         self.passes = 0
@@ -151,7 +151,7 @@ class _Watch:
         if not (wrong := np.isnan(array) if self.allow_infinity else ~np.isfinite(array)).any():
             return
         for layer in self.layers.values():  # some may have kept this pass, others the one before
-            vars(layer).pop("_kept", None)
+            vars(layer).pop("_saved", None)
         cause = cause.format(fine="free of NaN" if self.allow_infinity else "finite")
         if sources:
             cause += f" ({', '.join(map(_range, sources, sources.values()))}): {_likely(array)}"

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from minitorch_np.arrays import as_floats
-from minitorch_np.files import check_writable, replaced
+from minitorch_np._internal.arrays import as_floats
+from minitorch_np._internal.atomic_write import check_writable, replaced
+from minitorch_np._internal.validation import whole
 from minitorch_np.layer import Layer
 from minitorch_np.losses.loss import Loss
 from minitorch_np.optimizers.optimizer import Optimizer
-from minitorch_np.options import whole
 from minitorch_np.parameter import Parameter
 from minitorch_np.study.bits import equal_bits
 from minitorch_np.study.unroll import data as sources
@@ -137,7 +137,7 @@ def _check(model: Any, loss: Any, optimizer: Any) -> None:
 
 
 def _features(model: Layer) -> int:
-    found = [layer.in_features for _, layer in model.named_layers() if hasattr(layer, "in_features")]
+    found = [layer.in_features for _, layer in model.named_modules() if hasattr(layer, "in_features")]
     if not found:
         raise ValueError(
             f"handwritten expects x or its shape: {model!r} does not say how many features it takes"

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from minitorch_np.files import check_writable, replaced
+from minitorch_np._internal.atomic_write import check_writable, replaced
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -14,7 +14,7 @@ from minitorch_np.study.snapshot import LEAVES, Snapshot
 from minitorch_np.study.table import bytes_text, text_table
 
 if TYPE_CHECKING:
-    from minitorch_np.arrays import Array
+    from minitorch_np._internal.arrays import Array
 
 
 class Row(NamedTuple):
@@ -128,7 +128,7 @@ class _Watch:
     """Stands before each layer's forward and writes down what passes; a Snapshot takes it away again."""
 
     def __init__(self, model: Layer) -> None:
-        self.layers: dict[str, Any] = dict(model.named_layers())
+        self.layers: dict[str, Any] = dict(model.named_modules())
         self.x_shapes: dict[str, tuple[int, ...]] = {}
         self.y_shapes: dict[str, tuple[int, ...]] = {}
         self.multiply_adds: dict[str, int | None] = {}

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minitorch_np.layer import Layer
+from minitorch_np.layers.sequential import input_gradient
 from minitorch_np.losses.loss import Loss
 from minitorch_np.parameter import Parameter
 from minitorch_np.study.snapshot import Snapshot
 from minitorch_np.study.table import text_table
 
 if TYPE_CHECKING:
-    from minitorch_np.arrays import Array
-    from minitorch_np.tree import Tree
+    from minitorch_np._internal.arrays import Array
+    from minitorch_np.module import Module
 
 
 class Trace(Mapping[str, "Array"]):
@@ -107,7 +108,7 @@ class _Recorder:
         self.arrays: dict[str, Array] = {}
         self.named: dict[int, object] = {}  # the arrays of forward that have a name; holding keeps the id
         self.returned: tuple[str, Any] = "", None  # the last dx, and the name it has so far
-        for name, layer in model.named_layers():
+        for name, layer in model.named_modules():
             for method, see in (("forward", self.forward), ("backward", self.backward)):
                 vars(layer)[method] = partial(see, name, layer, getattr(layer, method))
 
@@ -120,7 +121,7 @@ class _Recorder:
         self.arrays[free] = np.array(array)
         return free
 
-    def forward(self, name: str, layer: Tree, run: Callable[..., Any], x: Any) -> Any:
+    def forward(self, name: str, layer: Module, run: Callable[..., Any], x: Any) -> Any:
         if id(x) not in self.named:
             self.put(_inside(name, "x"), x)
             self.named[id(x)] = x
@@ -131,7 +132,7 @@ class _Recorder:
         self.named[id(y)] = y
         return y
 
-    def backward(self, name: str, layer: Tree, run: Callable[..., Any], dy: Any, *options: Any) -> Any:
+    def backward(self, name: str, layer: Module, run: Callable[..., Any], dy: Any, *options: Any) -> Any:
         self.put_gradient(name or "y", dy)
         dx = run(dy, *options)
         for attribute, parameter in _own_parameters(layer):
@@ -152,10 +153,7 @@ class _Recorder:
     def run_backward(self, dy: Any) -> None:
         for parameter in self.model.parameters():
             parameter.zero_grad()
-        if self.model.takes_input_grad:
-            self.model.backward(dy, True)
-        else:
-            self.model.backward(dy)
+        input_gradient(self.model, dy)
         for name, parameter in self.model.named_parameters():
             if parameter.has_grad:  # after all who share it
                 self.arrays[f"grad {name}"] = parameter.grad.copy()
@@ -165,7 +163,7 @@ def _inside(layer: str, name: str) -> str:
     return f"{layer}.{name}" if layer else name
 
 
-def _own_parameters(layer: Tree) -> Iterator[tuple[str, Parameter]]:
+def _own_parameters(layer: Module) -> Iterator[tuple[str, Parameter]]:
     for name, value in vars(layer).items():
         if isinstance(value, Parameter):
             yield name, value

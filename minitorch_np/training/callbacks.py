@@ -6,10 +6,10 @@ import math
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from minitorch_np.options import choice, flag, number, whole
+from minitorch_np._internal.validation import choice, flag, number, whole
 
 if TYPE_CHECKING:
-    from minitorch_np.arrays import Array
+    from minitorch_np._internal.arrays import Array
     from minitorch_np.training.state import TrainingState
 
 

@@ -6,11 +6,11 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minitorch_np.files import check_writable
-from minitorch_np.options import choice, whole
+from minitorch_np._internal.atomic_write import check_writable
+from minitorch_np._internal.validation import choice, whole
+from minitorch_np.serialization.load import load
+from minitorch_np.serialization.save import contents, save, write
 from minitorch_np.training.callbacks import Callback
-from minitorch_np.training.loading import load
-from minitorch_np.training.saving import contents, save, write
 
 if TYPE_CHECKING:
     import os

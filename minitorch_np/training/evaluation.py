@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minitorch_np._internal.numerics import total
+from minitorch_np.data.datasets import TensorDataset, as_samples, is_array, stored
+from minitorch_np.data.loader import DataLoader, pairs
 from minitorch_np.layer import Layer
 from minitorch_np.losses.loss import Loss
-from minitorch_np.numerics import total
-from minitorch_np.training.datasets import TensorDataset, as_samples, is_array, stored
-from minitorch_np.training.loader import DataLoader, pairs
-from minitorch_np.training.metrics import measured, named_metrics
+from minitorch_np.metrics import measured, named_metrics
 from minitorch_np.training.modes import evaluating
 
 if TYPE_CHECKING:
-    from minitorch_np.arrays import Array
+    from minitorch_np._internal.arrays import Array
 
 
 def predict(model: Layer, x: Any, *, batch_size: int = 256) -> Array:

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minitorch_np.options import flag, whole
+from minitorch_np._internal.validation import flag, whole
+from minitorch_np.data.loader import pairs
+from minitorch_np.metrics import named_metrics
 from minitorch_np.schedules.plateau import ReduceLROnPlateau
-from minitorch_np.training import checks, setup
+from minitorch_np.training import data_checks as checks
+from minitorch_np.training import setup
 from minitorch_np.training.callbacks import as_callbacks
 from minitorch_np.training.evaluation import evaluated
 from minitorch_np.training.history import History
 from minitorch_np.training.interrupt import held_back
-from minitorch_np.training.loader import pairs
-from minitorch_np.training.metrics import named_metrics
 from minitorch_np.training.progress import Progress
 from minitorch_np.training.state import TrainingState
 from minitorch_np.training.steps import Steps

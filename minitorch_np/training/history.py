@@ -138,7 +138,7 @@ def _quoted(name: str) -> str:
 def _write(path: str | os.PathLike[str], text: str) -> None:
     from pathlib import Path  # which takes longer to import than all of this
 
-    from minitorch_np.files import check_writable, replaced
+    from minitorch_np._internal.atomic_write import check_writable, replaced
 
     where = Path(path)
     check_writable(where)

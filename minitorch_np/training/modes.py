@@ -16,7 +16,7 @@ def evaluating(model: Layer) -> Iterator[None]:
 
     What the layers have kept for a backward goes, as no backward fits it.
     """
-    layers = [layer for _, layer in model.named_layers()]
+    layers = [layer for _, layer in model.named_modules()]
     modes = [layer.training for layer in layers]
     try:
         model.eval()
@@ -24,4 +24,4 @@ def evaluating(model: Layer) -> Iterator[None]:
     finally:
         for layer, mode in zip(layers, modes, strict=True):
             layer.training = mode
-            vars(layer).pop("_kept", None)
+            vars(layer).pop("_saved", None)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from minitorch_np._internal.validation import choice, number, whole
 from minitorch_np.layer import Layer
 from minitorch_np.optimizers.optimizer import Optimizer
-from minitorch_np.options import choice, number, whole
 from minitorch_np.schedules.one_cycle import OneCycleLR
 from minitorch_np.schedules.plateau import ReduceLROnPlateau
 from minitorch_np.schedules.schedule import LRScheduler

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from minitorch_np.data.loader import DataLoader
     from minitorch_np.layer import Layer
     from minitorch_np.losses.loss import Loss
     from minitorch_np.optimizers.optimizer import Optimizer
     from minitorch_np.schedules.schedule import LRScheduler
     from minitorch_np.training.history import History
-    from minitorch_np.training.loader import DataLoader
 
 
 class TrainingState:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minitorch_np.clipping import clip_grad_norm_, clip_grad_value_
-from minitorch_np.training.metrics import measured
+from minitorch_np.metrics import measured
 from minitorch_np.training.watch import KEEP, Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from minitorch_np.arrays import Array
+    from minitorch_np._internal.arrays import Array
     from minitorch_np.training.interrupt import Interrupt
     from minitorch_np.training.state import TrainingState
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minitorch_np.training.failure import NotFiniteError, broken_parameters, broken_pass
 from minitorch_np.training.keeping import Kept
+from minitorch_np.training.non_finite import NotFiniteError, broken_parameters, broken_pass
 
 if TYPE_CHECKING:
     from minitorch_np.training.state import TrainingState

@@ -138,7 +138,7 @@ def test_targets_that_fit_no_prediction(error, prediction, target, message):
     loss = mt.CrossEntropyLoss()
     with pytest.raises(error, match=message):
         loss(prediction, target)
-    with pytest.raises(RuntimeError, match="nothing kept"):
+    with pytest.raises(RuntimeError, match="nothing saved"):
         loss.backward()
 
 

@@ -7,7 +7,7 @@ import pytest
 from table.optimizers import OPTIMIZERS
 
 import minitorch_np as mt
-from minitorch_np.storage import BLOCK_BYTES
+from minitorch_np._internal.flat_buffers import BLOCK_BYTES
 
 optimizers = pytest.mark.parametrize("make", OPTIMIZERS.values(), ids=OPTIMIZERS)
 

@@ -87,7 +87,7 @@ def networks(draw):
         else:
             layers += parts
     model = mt.Sequential(layers)
-    for layer in model.named_layers():
+    for layer in model.named_modules():
         if dtype == "float32" and isinstance(layer[1], Centre):
             layer[1].mean = layer[1].mean.astype("float32")
     model.astype(dtype)

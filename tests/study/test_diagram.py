@@ -43,11 +43,11 @@ class Keeper(mt.Layer):
 
     def forward(self, x):
         y = 2 * x
-        self.keep(*(x + i for i in range(12)), output=y)
+        self.save_for_backward(*(x + i for i in range(12)), output=y)
         return y
 
     def backward(self, dy):
-        return 2 * self.kept(dy)[0]
+        return 2 * self.saved(dy)[0]
 
 
 def keeping():

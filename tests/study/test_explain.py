@@ -280,8 +280,8 @@ def test_a_docstring_of_ones_own_is_enough_and_checked():
 
 def test_what_a_subclass_computes_otherwise_is_not_said_in_the_words_of_its_base():
     class Halved(mt.Linear):
-        def backward(self, dy, input_grad=True):
-            return super().backward(dy / 2, input_grad)
+        def backward(self, dy):
+            return super().backward(dy / 2)
 
     class Quiet(mt.Tanh):
         def derivative(self, x, y):
@@ -318,8 +318,8 @@ def test_a_docstring_with_wrong_shapes_and_sums_is_not_believed():
         Backward: db = Σ_n dy_n.
         """
 
-        def backward(self, dy, input_grad=True):
-            dx = super().backward(dy, input_grad)
+        def backward(self, dy):
+            dx = super().backward(dy)
             self.bias.grad /= len(dy)
             return dx
 
@@ -365,8 +365,8 @@ def test_a_network_that_computes_otherwise_than_a_sequential_is_one_layer():
         def forward(self, x):
             return 2 * super().forward(x)
 
-        def backward(self, dy, input_grad=False):
-            return super().backward(2 * dy, input_grad)
+        def backward(self, dy):
+            return super().backward(2 * dy)
 
     text = flat(explain(mt.Sequential(Scaled(mt.Linear(4, 3, rng=0)), mt.Tanh()), sample((5, 4))))
     assert "h = 2 f(x)" in text

@@ -16,8 +16,8 @@ class Wrong(mt.Linear):
         super().__init__(4, 3, rng=0)
         self.mistake = mistake
 
-    def backward(self, dy, input_grad=True):
-        dy, x, _ = self.kept(dy)
+    def backward(self, dy):
+        dy, x, _ = self.saved(dy)
         weight, bias, dx = x.T @ dy, dy.sum(axis=0), dy @ self.weight.data.T
         match self.mistake:
             case "factor 2":
@@ -70,11 +70,11 @@ def test_a_mistake_that_a_sum_of_outputs_lets_pass_is_found():
 
         def forward(self, x):
             y = np.exp(x) / np.exp(x).sum(axis=-1, keepdims=True)
-            self.keep(output=y)
+            self.save_for_backward(output=y)
             return y
 
         def backward(self, dy):
-            (dy,) = self.kept(dy)
+            (dy,) = self.saved(dy)
             return 0 * dy
 
     assert not gradcheck(Softmax(), X, rng=0, raise_exception=False)

@@ -41,7 +41,7 @@ def said(model, loss=None, **options):
 
 
 def untouched(model):
-    return not any({"forward", "backward"} & set(vars(layer)) for _, layer in model.named_layers())
+    return not any({"forward", "backward"} & set(vars(layer)) for _, layer in model.named_modules())
 
 
 def test_a_training_without_trouble_has_the_same_bits():
@@ -199,7 +199,7 @@ def test_what_a_layer_does_between_those_inside_it():
         def forward(self, x):
             return self.f(x * NAN)
 
-        def backward(self, dy, input_grad=True):
+        def backward(self, dy):
             return self.f.backward(dy * NAN)
 
     model = mt.Sequential(Around())

@@ -156,9 +156,9 @@ def test_options_and_states_have_the_names_of_the_rule():
 
 def test_gradients_that_add_up():
     class Twice(mt.Linear):
-        def backward(self, dy, input_grad=True):
+        def backward(self, dy):
             self.bias.add_grad(dy.sum(axis=0))
-            return super().backward(dy, input_grad)
+            return super().backward(dy)
 
     model = mt.Sequential(Twice(3, 2, rng=0))
     text = handwritten(model, mt.SquaredLoss(), mt.SGD(model.parameters()), *data())

@@ -8,7 +8,7 @@ from minitorch_np.study.bits import Difference
 from minitorch_np.study.byhand.finding import Finding, described
 from minitorch_np.study.byhand.slips import SLIPS, Case, slip_of
 from minitorch_np.study.compare import compare
-from minitorch_np.study.places import Place
+from minitorch_np.study.locations import Location
 
 RNG = np.random.default_rng(0)
 A, B, C, BEFORE = (RNG.standard_normal((4, 4)) for _ in range(4))
@@ -78,7 +78,7 @@ def test_the_name_in_the_line_decides_between_two_explanations():
 
 def test_a_finding_in_words():
     finding = Finding(
-        3, 24, "dH[Z < 0] = 1", "dH", "grad_h", Place("1", "ReLU()", "gradient of input"),
+        3, 24, "dH[Z < 0] = 1", "dH", "grad_h", Location("1", "ReLU()", "gradient of input"),
         Difference((0, 3), 1.5, 0.0, 12), "2 of 8 elements", False, "it is new",
         ("dH = dA.copy()", "dH[Z < 0] = 0"),
     )  # fmt: skip
@@ -97,15 +97,15 @@ def test_a_finding_in_words():
 @pytest.mark.parametrize(
     ("place", "said"),
     [
-        (Place("0", "Linear(2, 3)", "weight"), "the weight of layer 0, Linear(2, 3)"),
+        (Location("0", "Linear(2, 3)", "weight"), "the weight of layer 0, Linear(2, 3)"),
         (
-            Place("0", "Linear(2, 3)", "gradient of weight"),
+            Location("0", "Linear(2, 3)", "gradient of weight"),
             "the gradient of the weight of layer 0, Linear(2, 3)",
         ),
-        (Place("a.b", "ReLU()", "output"), "the output of layer a.b, ReLU()"),
-        (Place("", "MSELoss()", "loss"), "the loss, MSELoss()"),
-        (Place("", "MSELoss()", "gradient of output"), "the gradient that MSELoss() starts with"),
-        (Place("1", "GELU()", "on the way to the output"), "on the way to the output of layer 1"),
+        (Location("a.b", "ReLU()", "output"), "the output of layer a.b, ReLU()"),
+        (Location("", "MSELoss()", "loss"), "the loss, MSELoss()"),
+        (Location("", "MSELoss()", "gradient of output"), "the gradient that MSELoss() starts with"),
+        (Location("1", "GELU()", "on the way to the output"), "on the way to the output of layer 1"),
     ],
 )
 def test_places_in_words(place, said):

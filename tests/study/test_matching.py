@@ -13,7 +13,7 @@ from minitorch_np.study.byhand.roles import bound, data_of, weights_of
 from minitorch_np.study.byhand.source import Source
 from minitorch_np.study.byhand.spelling import canonical, is_loss
 from minitorch_np.study.handwritten import write
-from minitorch_np.study.places import Place
+from minitorch_np.study.locations import Location
 
 WEIGHTS = ("w1", "b1", "w2", "b2", "w3", "b3")
 
@@ -107,7 +107,7 @@ def test_the_reference_runs_on_with_other_arrays():
     assert reference.names[-6:] == list(WEIGHTS)
     assert reference.gradient_of("w2") == "grad_w2"
     assert reference.weight_of("grad_b1") == "b1"
-    assert reference.place("grad_h1") == Place("1", "ReLU()", "gradient of input")
+    assert reference.place("grad_h1") == Location("1", "ReLU()", "gradient of input")
     assert reference.written(["grad_w1"], {"x": "X", "grad_h1": "d1", "grad_w1": "dW1"}) == (
         "dW1 = X.T.dot(d1)",
     )

@@ -17,11 +17,11 @@ class Residual(mt.Layer):
 
     def forward(self, x):
         y = x + self.f(x)
-        self.keep(output=y)
+        self.save_for_backward(output=y)
         return y
 
     def backward(self, dy):
-        (dy,) = self.kept(dy)
+        (dy,) = self.saved(dy)
         return dy + self.f.backward(dy, True)
 
 
@@ -40,11 +40,11 @@ class Noise(mt.Layer):
         self.weight.data *= 2
         self.mask = self.rng.random(x.shape) < 0.5
         y = x * self.mask
-        self.keep(output=y)
+        self.save_for_backward(output=y)
         return y
 
     def backward(self, dy):
-        (dy,) = self.kept(dy)
+        (dy,) = self.saved(dy)
         return dy * self.mask
 
 
@@ -154,7 +154,7 @@ def test_a_kept_parameter_is_no_memory_for_backward():
 
         def forward(self, x):
             y = x * self.weight.data
-            self.keep(self.weight.data[:2], output=y)
+            self.save_for_backward(self.weight.data[:2], output=y)
             return y
 
         def backward(self, dy):
@@ -190,11 +190,11 @@ def test_the_model_is_as_before():
     x = np.random.default_rng(1).standard_normal((5, 4))
     y = model(x)
     twin = copy.deepcopy(model)
-    attributes = [set(vars(layer)) for _, layer in model.named_layers()]
-    kept = [id(vars(layer).get("_kept")) for _, layer in model.named_layers()]
+    attributes = [set(vars(layer)) for _, layer in model.named_modules()]
+    kept = [id(vars(layer).get("_kept")) for _, layer in model.named_modules()]
     summary(model, (2, 4))
-    assert [set(vars(layer)) for _, layer in model.named_layers()] == attributes
-    assert [id(vars(layer).get("_kept")) for _, layer in model.named_layers()] == kept
+    assert [set(vars(layer)) for _, layer in model.named_modules()] == attributes
+    assert [id(vars(layer).get("_kept")) for _, layer in model.named_modules()] == kept
     assert (model[0].calls, model[0].training) == (1, False)
     assert model[0].mean.tolist() == twin[0].mean.tolist()
     assert model[0].weight.data.tolist() == [2] * 4
@@ -213,7 +213,7 @@ def test_an_error_names_the_layer_and_leaves_nothing_behind():
     assert caught.value.__notes__[0] == (
         "(in forward of layer '0', Linear(1000, 100, bias=False), for x of shape (64, 999))"
     )
-    assert not any("forward" in vars(layer) for _, layer in model.named_layers())
+    assert not any("forward" in vars(layer) for _, layer in model.named_modules())
 
     class Adds(mt.Activation):
         def function(self, x):

@@ -17,11 +17,11 @@ class Branch(mt.Layer):
 
     def forward(self, x):
         y = x + self.f(2 * x)
-        self.keep(output=y)
+        self.save_for_backward(output=y)
         return y
 
     def backward(self, dy):
-        (dy,) = self.kept(dy)
+        (dy,) = self.saved(dy)
         return dy + 2 * self.f.backward(dy, True)
 
 
@@ -162,11 +162,11 @@ def test_the_model_and_the_loss_are_as_before():
             self.calls += 1
             mask = self.rng.random(x.shape) < 0.5
             y = x * mask
-            self.keep(mask, output=y)
+            self.save_for_backward(mask, output=y)
             return y
 
-        def backward(self, dy, input_grad=True):
-            dy, mask = self.kept(dy)
+        def backward(self, dy):
+            dy, mask = self.saved(dy)
             return dy * mask
 
     model, loss = mt.Sequential(mt.Linear(2, 50, rng=0), Drop()), mt.SquaredLoss()
@@ -177,7 +177,7 @@ def test_the_model_and_the_loss_are_as_before():
     found = trace(model, X, loss=loss, target=target)
     assert model[1]._kept is kept
     assert model[1].calls == 1
-    assert not any({"forward", "backward"} & set(vars(layer)) for _, layer in model.named_layers())
+    assert not any({"forward", "backward"} & set(vars(layer)) for _, layer in model.named_modules())
     model.backward(loss.backward())  # of the forward before
     twin(X)
     assert found["y"].tolist() == twin(X).tolist() == model(X).tolist()
@@ -189,7 +189,7 @@ def test_the_model_is_as_before_after_an_error_too():
         trace(model, np.ones((2, 3)))
     with pytest.raises(ValueError, match=r"expects dy of shape \(1, 1\)"):
         trace(model, X, dy=np.ones((2, 1)))
-    assert not any({"forward", "backward"} & set(vars(layer)) for _, layer in model.named_layers())
+    assert not any({"forward", "backward"} & set(vars(layer)) for _, layer in model.named_modules())
     with pytest.raises(RuntimeError, match="call forward before each backward"):
         model.backward(np.ones((1, 1)))
 

@@ -3,10 +3,10 @@ import pytest
 from table.samples import same_bits
 
 import minitorch_np as mt
+from minitorch_np.metrics import accuracy
 from minitorch_np.training.callbacks import Callback, EarlyStopping
 from minitorch_np.training.fit import fit
 from minitorch_np.training.history import History
-from minitorch_np.training.metrics import accuracy
 
 RNG = np.random.default_rng(0)
 X, CLASSES = RNG.standard_normal((40, 4)), RNG.integers(0, 3, 40)

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 import minitorch_np as mt
-from minitorch_np.training.batches import batches
-from minitorch_np.training.datasets import Subset, TensorDataset
+from minitorch_np.data.batches import batches
+from minitorch_np.data.datasets import Subset, TensorDataset
+from minitorch_np.metrics import accuracy
 from minitorch_np.training.evaluation import evaluate, predict
-from minitorch_np.training.metrics import accuracy
 
 RNG = np.random.default_rng(0)
 X, CLASSES = RNG.standard_normal((50, 4)), RNG.integers(0, 3, 50)
@@ -19,11 +19,11 @@ class Modes(mt.Layer):
 
     def forward(self, x):
         self.seen.append((self.training, len(x)))
-        self.keep(output=x)
+        self.save_for_backward(output=x)
         return x
 
     def backward(self, dy):
-        return self.kept(dy)[0]
+        return self.saved(dy)[0]
 
 
 def network():

@@ -7,14 +7,14 @@ import pytest
 from table.samples import same_bits
 
 import minitorch_np as mt
+from minitorch_np.data.batches import batches
+from minitorch_np.data.datasets import TensorDataset
+from minitorch_np.data.loader import DataLoader
 from minitorch_np.layers.standardize import Standardize
-from minitorch_np.training.batches import batches
-from minitorch_np.training.datasets import TensorDataset
+from minitorch_np.metrics import accuracy
 from minitorch_np.training.evaluation import evaluate, predict
 from minitorch_np.training.fit import fit
 from minitorch_np.training.history import History
-from minitorch_np.training.loader import DataLoader
-from minitorch_np.training.metrics import accuracy
 
 RNG = np.random.default_rng(0)
 X, CLASSES = RNG.standard_normal((50, 4)), RNG.integers(0, 3, 50)
@@ -31,11 +31,11 @@ class Dropout(mt.Layer):
     def forward(self, x):
         mask = self.rng.random(x.shape) < 0.8 if self.training else np.ones(x.shape)
         mask = mask.astype(x.dtype)
-        self.keep(mask, output=x)
+        self.save_for_backward(mask, output=x)
         return x * mask
 
     def backward(self, dy):
-        dy, mask = self.kept(dy)
+        dy, mask = self.saved(dy)
         return dy * mask
 
 

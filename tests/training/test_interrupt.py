@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import minitorch_np as mt
-from minitorch_np.training.batches import batches
+from minitorch_np.data.batches import batches
 from minitorch_np.training.interrupt import held_back
 
 PROGRAM = """
@@ -18,9 +18,9 @@ import json, sys, time
 import numpy as np
 import minitorch_np as mt
 from minitorch_np.training.callbacks import Callback
-from minitorch_np.training.datasets import TensorDataset
+from minitorch_np.data.datasets import TensorDataset
 from minitorch_np.training.fit import fit
-from minitorch_np.training.loader import DataLoader
+from minitorch_np.data.loader import DataLoader
 
 where, options = sys.argv[1], json.loads(sys.argv[2])
 rng = np.random.default_rng(0)

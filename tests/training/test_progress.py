@@ -16,7 +16,7 @@ import sys
 import numpy as np
 import minitorch_np as mt
 from minitorch_np.training.fit import fit
-from minitorch_np.training.metrics import accuracy
+from minitorch_np.metrics import accuracy
 
 rng = np.random.default_rng(0)
 x, y = rng.standard_normal((40, 4)), rng.integers(0, 3, 40)

@@ -12,7 +12,7 @@ from minitorch_np.study.byhand.recording import Recording
 from minitorch_np.study.byhand.spelling import TARGETS, canonical
 
 if TYPE_CHECKING:
-    from minitorch_np.arrays import Array
+    from minitorch_np._internal.arrays import Array
 
 DEEPEST = 12  # weights; more are not tried in all their orders
 

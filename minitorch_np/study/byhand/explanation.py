@@ -9,10 +9,10 @@ import numpy as np
 from minitorch_np.study.byhand.reference import Reference
 from minitorch_np.study.byhand.slips import Case, slip_of
 from minitorch_np.study.evidence import Evidence
-from minitorch_np.study.suspects import suspect
+from minitorch_np.study.mistakes import suspect
 
 if TYPE_CHECKING:
-    from minitorch_np.arrays import Array
+    from minitorch_np._internal.arrays import Array
 
 
 def explanation(case: Case, reference: Reference, dy: str) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from minitorch_np.study.bits import Difference
-from minitorch_np.study.places import Place
+from minitorch_np.study.locations import Location
 
 
-def described(place: Place) -> str:
+def described(place: Location) -> str:
     """`the gradient of the input of layer 1, ReLU()`."""
     if place.what.startswith("on the way"):
         return f"{place.what} of {f'layer {place.layer}' if place.layer else place.repr}"
@@ -33,7 +33,7 @@ class Finding(NamedTuple):
     text: str
     name: str
     array: str
-    place: Place
+    place: Location
     difference: Difference | None
     extent: str
     is_rounding: bool

@@ -24,7 +24,7 @@ from minitorch_np.study.byhand.reference import LOSS, Segment
 from minitorch_np.study.byhand.slips import Case
 
 if TYPE_CHECKING:
-    from minitorch_np.arrays import Array
+    from minitorch_np._internal.arrays import Array
 
 FEW = 16  # roundings of a weight in an update
 

@@ -21,7 +21,7 @@ from minitorch_np.study.byhand.reference import LOSS, Reference
 from minitorch_np.study.byhand.spelling import canonical, is_loss
 
 if TYPE_CHECKING:
-    from minitorch_np.arrays import Array
+    from minitorch_np._internal.arrays import Array
 
 TRIED = 12  # arrays that are tried in the place of one that none equals
 

@@ -11,7 +11,7 @@ from minitorch_np.study.byhand.matching import Match
 from minitorch_np.study.byhand.recording import Mishap, Recording
 from minitorch_np.study.byhand.reference import Reference
 from minitorch_np.study.byhand.spelling import canonical
-from minitorch_np.study.places import Place
+from minitorch_np.study.locations import Location
 
 
 class Failure(NamedTuple):
@@ -20,7 +20,7 @@ class Failure(NamedTuple):
     mishap: Mishap
     step: int
     array: str
-    place: Place | None
+    place: Location | None
     write: tuple[str, ...]
 
     def __str__(self) -> str:

@@ -13,7 +13,7 @@ from minitorch_np.study.byhand.recording import Recording
 from minitorch_np.study.byhand.reference import LOSS, Reference
 
 if TYPE_CHECKING:
-    from minitorch_np.arrays import Array
+    from minitorch_np._internal.arrays import Array
 
 RELATIVE = 1e-6  # of a step, which all roundings in it may add up to
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from minitorch_np.layer import Layer
-from minitorch_np.layers.containers import Sequential
 from minitorch_np.layers.elu import ELU
 from minitorch_np.layers.linear import Linear
 from minitorch_np.layers.piecewise import LeakyReLU, ReLU
+from minitorch_np.layers.sequential import Sequential
 from minitorch_np.layers.sigmoids import Sigmoid, Tanh
 from minitorch_np.losses.binary import BCELoss, BCEWithLogitsLoss
 from minitorch_np.losses.classification import CrossEntropyLoss
@@ -25,7 +25,7 @@ from minitorch_np.study.byhand.roles import weights_of
 from minitorch_np.study.byhand.spelling import TARGETS, canonical, is_rate
 
 if TYPE_CHECKING:
-    from minitorch_np.arrays import Array
+    from minitorch_np._internal.arrays import Array
 
 ACTIVATIONS = (ReLU, Tanh, Sigmoid, LeakyReLU, ELU)
 LOSSES = (SquaredLoss, MSELoss, CrossEntropyLoss, BCELoss, BCEWithLogitsLoss, L1Loss)

@@ -12,7 +12,7 @@ from minitorch_np.study.byhand.loops import Program
 from minitorch_np.study.byhand.marks import Statement
 
 if TYPE_CHECKING:
-    from minitorch_np.arrays import Array
+    from minitorch_np._internal.arrays import Array
 
 DEPTH = 3  # of containers that are looked into: self.layers[0].weight
 MOST = 64  # elements of a list that are told apart

@@ -17,7 +17,7 @@ from minitorch_np.study.byhand.sandbox import sandbox
 from minitorch_np.study.byhand.source import Source, parsed
 
 if TYPE_CHECKING:
-    from minitorch_np.arrays import Array
+    from minitorch_np._internal.arrays import Array
 
 
 class Mishap(NamedTuple):

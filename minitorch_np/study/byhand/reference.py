@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from minitorch_np.study.byhand.loops import LOOPS, Program, names
-from minitorch_np.study.places import Place
+from minitorch_np.study.locations import Location
 
 if TYPE_CHECKING:
-    from minitorch_np.arrays import Array
+    from minitorch_np._internal.arrays import Array
 
 LOSS = "loss"  # the name of what a program appends to its list of losses
 
@@ -36,7 +36,7 @@ class Reference:
     """
 
     def __init__(
-        self, text: str, arrays: Mapping[str, Array], places: Mapping[str, Place], weights: tuple[str, ...]
+        self, text: str, arrays: Mapping[str, Array], places: Mapping[str, Location], weights: tuple[str, ...]
     ) -> None:
         self.arrays, self.weights = dict(arrays), weights
         self._places = dict(places)
@@ -57,12 +57,12 @@ class Reference:
         self.segments = self._cut(loop.body)
         self.names = [name for segment in self.segments for name in segment.finals]
 
-    def place(self, name: str) -> Place:
+    def place(self, name: str) -> Location:
         """Where an array belongs; one without a place of its own is on the way to the next that has one."""
         if name in self._places:
             return self._places[name]
         following = self.names[self.names.index(name) :] if name in self.names else []
-        place = next((self._places[n] for n in following if n in self._places), Place("", "", name))
+        place = next((self._places[n] for n in following if n in self._places), Location("", "", name))
         return place._replace(what=f"on the way to the {place.what}")
 
     def gradient_of(self, weight: str) -> str | None:

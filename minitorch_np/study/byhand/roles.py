@@ -13,7 +13,7 @@ from minitorch_np.study.byhand.recording import Recording
 from minitorch_np.study.byhand.spelling import RATES, STEPS, canonical
 
 if TYPE_CHECKING:
-    from minitorch_np.arrays import Array
+    from minitorch_np._internal.arrays import Array
 
 
 def weights_of(recording: Recording, like: Mapping[str, Array], titles: Mapping[str, str]) -> dict[str, str]:

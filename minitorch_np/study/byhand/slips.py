@@ -16,7 +16,7 @@ from minitorch_np.study.byhand.closeness import close
 from minitorch_np.study.evidence import alike
 
 if TYPE_CHECKING:
-    from minitorch_np.arrays import Array
+    from minitorch_np._internal.arrays import Array
 
 
 class Case(NamedTuple):

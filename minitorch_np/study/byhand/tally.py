@@ -16,7 +16,7 @@ from minitorch_np.study.byhand.recording import Recording
 from minitorch_np.study.byhand.reference import LOSS, Reference
 
 if TYPE_CHECKING:
-    from minitorch_np.arrays import Array
+    from minitorch_np._internal.arrays import Array
 
 LOSSES, GRADIENTS, WEIGHTS = "losses", "numbers in gradients", "numbers in weights"
 

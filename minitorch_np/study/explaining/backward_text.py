@@ -20,7 +20,7 @@ from minitorch_np.study.explaining.formulas import (
 from minitorch_np.study.explaining.page import Page, listed
 
 if TYPE_CHECKING:
-    from minitorch_np.arrays import Array
+    from minitorch_np._internal.arrays import Array
     from minitorch_np.study.explaining.axes import Named
     from minitorch_np.study.explaining.chain import Chain, Step
     from minitorch_np.study.explaining.docstrings import Equation

@@ -19,7 +19,7 @@ from minitorch_np.study.explaining.axes import Axes, Named
 from minitorch_np.study.explaining.passage import Passage, Run
 
 if TYPE_CHECKING:
-    from minitorch_np.arrays import Array
+    from minitorch_np._internal.arrays import Array
     from minitorch_np.losses.loss import Loss
     from minitorch_np.parameter import Parameter
 

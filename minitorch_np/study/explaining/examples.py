@@ -11,7 +11,7 @@ from minitorch_np.study.explaining.axes import Named
 from minitorch_np.study.explaining.products import Order
 
 if TYPE_CHECKING:
-    from minitorch_np.arrays import Array
+    from minitorch_np._internal.arrays import Array
 
 FULL = 8  # terms of a sum that are all shown
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minitorch_np.layer import Layer
-from minitorch_np.layers.containers import Sequential
+from minitorch_np.layers.sequential import Sequential
 
 if TYPE_CHECKING:
-    from minitorch_np.arrays import Array
+    from minitorch_np._internal.arrays import Array
     from minitorch_np.losses.loss import Loss
 
 
@@ -27,18 +27,27 @@ class Passage:
         self.dx: Any = None
         self.kept: list[Array] = []
         before = _own_arrays(layer)
-        forward, backward = layer.forward, layer.backward
+        forward, backward, without_dx = layer.forward, layer.backward, layer.backward_parameters
 
         def recording_forward(x: Array) -> Array:
             self.x, self.y = x, forward(x)
             self.kept = _kept(layer, before)
             return self.y
 
-        def recording_backward(dy: Array, *input_grad: bool) -> Array | None:
-            self.dy, self.dx = dy, backward(dy, *input_grad)
+        def recording_backward(dy: Array) -> Array:
+            self.dy, self.dx = dy, backward(dy)
             return self.dx
 
-        vars(layer).update(forward=recording_forward, backward=recording_backward)
+        def recording_backward_parameters(dy: Array) -> None:
+            self.dy = dy
+            without_dx(dy)
+            self.dx = None
+
+        vars(layer).update(
+            forward=recording_forward,
+            backward=recording_backward,
+            backward_parameters=recording_backward_parameters,
+        )
 
 
 class Run:
@@ -61,7 +70,7 @@ class Run:
             self.dy = dy.astype(self.prediction.dtype)
         else:
             self.value = self.loss(self.prediction, y)
-            arguments, self.divisor, _ = self.loss._kept or ((), None, ())
+            arguments, self.divisor, _ = self.loss._saved or ((), None, ())
             self.loss_kept = _arrays(arguments)
             ones = [np.ones_like(self.value)] if self.loss.reduction == "none" else []
             self.dy = self.loss.backward(*ones)
@@ -81,8 +90,8 @@ def chain(layer: Layer, path: str = "") -> Iterator[tuple[str, Layer]]:
 def _kept(layer: Layer, before: list[Array]) -> list[Array]:
     """The arrays kept for backward, by `keep` or else as attributes that were not there before."""
     found: list[Array] = []
-    for _, inner in layer.named_layers():
-        values = getattr(inner, "_kept", None)
+    for _, inner in layer.named_modules():
+        values = getattr(inner, "_saved", None)
         if values is not None:
             found += _arrays(values[2])
     known = {id(array) for array in before}
@@ -91,7 +100,7 @@ def _kept(layer: Layer, before: list[Array]) -> list[Array]:
 
 
 def _own_arrays(layer: Layer) -> list[Array]:
-    return [a for _, inner in layer.named_layers() for a in _arrays(list(vars(inner).values()))]
+    return [a for _, inner in layer.named_modules() for a in _arrays(list(vars(inner).values()))]
 
 
 def _arrays(value: Any) -> list[Array]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from minitorch_np.numerics import plain_form
+from minitorch_np._internal.numerics import plain_form
 from minitorch_np.parameter import Parameter
 from minitorch_np.study.unroll.access import OURS, Method
 from minitorch_np.study.unroll.builtin_calls import BuiltinCalls
@@ -30,7 +30,8 @@ class Calls(BuiltinCalls):
 
     def of_layer(self, layer: Any, method: MethodType, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """A method of a layer, a loss or an optimizer."""
-        return self.enter(method.__func__, [layer, *args], kwargs, label=repr(layer))
+        function = plain_form(method.__func__) or method.__func__
+        return self.enter(function, [layer, *args], kwargs, label=repr(layer))
 
     def call(self, function: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         if isinstance(function, functools.partial):

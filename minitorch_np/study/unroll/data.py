@@ -37,7 +37,7 @@ def drawn(
     if target is None:
         lines.append(_target_line(model, loss, scope, cast))
         exec(lines[-1], scope)
-    for _, layer in model.named_layers():
+    for _, layer in model.named_modules():
         for attribute, parameter in vars(layer).items():
             if isinstance(parameter, Parameter):
                 line = f"{names[id(parameter)]} = {_draw(layer, attribute, parameter)}"

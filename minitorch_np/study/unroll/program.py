@@ -8,7 +8,7 @@ import textwrap
 from typing import Any, NamedTuple
 
 from minitorch_np.optimizers.optimizer import Optimizer
-from minitorch_np.study.places import Place
+from minitorch_np.study.locations import Location
 from minitorch_np.study.unroll.folding import fold
 from minitorch_np.study.unroll.naming import Names
 from minitorch_np.study.unroll.rendering import escaped, note_shapes, rendered
@@ -25,7 +25,7 @@ class Program(NamedTuple):
 
     text: str
     arrays: dict[str, Any]
-    places: dict[str, Place]
+    places: dict[str, Location]
 
     def train(self) -> Any:
         """The function `train` of the program."""
@@ -39,7 +39,7 @@ class Written(NamedTuple):
 
     head: list[str]
     arrays: dict[str, Any]
-    places: dict[str, Place]
+    places: dict[str, Location]
 
     def program(self, lines: list[str]) -> Program:
         """With the lines that make the arrays."""

@@ -6,7 +6,7 @@ import re
 from itertools import count
 
 from minitorch_np.layer import Layer
-from minitorch_np.study.places import Place
+from minitorch_np.study.locations import Location
 from minitorch_np.study.unroll.values import TAKEN, Variable, identifier
 
 LETTERS = {"weight": "w", "bias": "b"}
@@ -21,20 +21,20 @@ class Roles:
     """
 
     def __init__(self, model: Layer) -> None:
-        self.places = {id(layer): (name, repr(layer)) for name, layer in model.named_layers()}
-        self.kinds = {id(layer): _kind(layer) for _, layer in model.named_layers()}
+        self.places = {id(layer): (name, repr(layer)) for name, layer in model.named_modules()}
+        self.kinds = {id(layer): _kind(layer) for _, layer in model.named_modules()}
         self.matrices = {
             id(layer)
-            for _, layer in model.named_layers()
+            for _, layer in model.named_modules()
             if any(len(p.shape) > 1 for p in vars(layer).values() if hasattr(p, "has_grad"))
         }
         self.outputs: list[tuple[Variable, Layer, Variable | None]] = []
         self.taken = {"x", "y", "losses", "step", "steps", "learning_rate", "train", "np", *TAKEN}
         self.parameters = self._parameter_names(model)
 
-    def place(self, layer: Layer, what: str) -> Place:
+    def place(self, layer: Layer, what: str) -> Location:
         name, text = self.places[id(layer)]
-        return Place(name, text, what)
+        return Location(name, text, what)
 
     def unique(self, wanted: str) -> str:
         """A name that no other variable has."""
@@ -71,7 +71,9 @@ class Roles:
         """w1, b1, w2, … by the parameter's id, numbered by the layers that have parameters."""
         found = [
             (number, attribute, parameter)
-            for number, layer in enumerate([layer for _, layer in model.named_layers() if _own(layer)], start=1)
+            for number, layer in enumerate(
+                [layer for _, layer in model.named_modules() if _own(layer)], start=1
+            )
             for attribute, parameter in _own(layer)
         ]
         last = max((number for number, _, _ in found), default=0)

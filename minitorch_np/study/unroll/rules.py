@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from minitorch_np.optimizers.optimizer import Optimizer, Taken
+from minitorch_np.optimizers.optimizer import Optimizer, ParamGroup
 from minitorch_np.study.unroll.executor import Blocks
 from minitorch_np.study.unroll.folding import fold
 from minitorch_np.study.unroll.ledger import Replaced
@@ -74,7 +74,7 @@ class Rules(Tracer):
                 self._group(optimizer, taken)
         return block
 
-    def _group(self, optimizer: Optimizer, taken: Taken) -> None:
+    def _group(self, optimizer: Optimizer, taken: ParamGroup) -> None:
         storage = taken.storage
         options = {key: self._option(key, value) for key, value in taken.options.items()}
         places = [i for i, parameter in enumerate(storage.parameters) if id(parameter) in self.gradients]
@@ -112,7 +112,7 @@ class Rules(Tracer):
         self.options.append(self.variable(option))
         return option
 
-    def _state(self, key: str, array: Any, i: int, taken: Taken) -> Expression:
+    def _state(self, key: str, array: Any, i: int, taken: ParamGroup) -> Expression:
         state = self.given(key, np.array(array, order="C"))
         self.starts[self.variable(state).key] = np.array(array)
         parameter = taken.storage.parameters[i]

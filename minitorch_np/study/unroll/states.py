@@ -12,7 +12,13 @@ from minitorch_np.study.unroll.assignments import UNSET
 from minitorch_np.study.unroll.helpers import Helpers
 from minitorch_np.study.unroll.values import Expression
 
-OURS_ALONE = ("_kept", "_first_call")  # of the contract of layers and losses, which no numbers depend on
+# Of the contract of layers and losses; no numbers depend on them.
+OURS_ALONE = (
+    "_saved",
+    "_first_call",
+    "_function_checked",
+    "_derivative_checked",
+)
 
 
 class States(Helpers):
@@ -44,6 +50,8 @@ class States(Helpers):
         return value
 
     def native_item(self, owner: Any, index: Any) -> Any:
+        if isinstance(owner, list) and isinstance(index, slice):
+            return [self.native_item(owner, i) for i in range(*index.indices(len(owner)))]
         value = super().native_item(owner, index)
         if isinstance(owner, list | dict) and isinstance(value, Expression) and value is not owner[index]:
             owner[index] = value

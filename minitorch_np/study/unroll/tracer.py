@@ -9,13 +9,16 @@ from typing import Any
 
 import numpy as np
 
+from minitorch_np._internal.numerics import product, sum_rows
 from minitorch_np.layer import Layer
 from minitorch_np.losses.loss import Loss
 from minitorch_np.parameter import Parameter
-from minitorch_np.study.places import Place
+from minitorch_np.study.locations import Location
 from minitorch_np.study.unroll.roles import Roles
 from minitorch_np.study.unroll.states import States
 from minitorch_np.study.unroll.values import Expression, Variable, example
+
+METHODS = ("forward", "backward", "backward_parameters")
 
 
 class Tracer(States):
@@ -32,16 +35,16 @@ class Tracer(States):
         self.roles = Roles(model)
         self.weights: dict[int, Expression] = {}
         self.gradients: dict[int, Expression] = {}
-        self.parameter_places: dict[int, Place] = {}
+        self.parameter_places: dict[int, Location] = {}
         self.unnamed: list[tuple[str, Variable]] = []  # gradients of layers' inputs
         self.active: set[tuple[int, str]] = set()
         self.inputs: dict[int, Variable | None] = {}
         self.remember(loss)
-        for layer_name, layer in model.named_layers():
+        for layer_name, layer in model.named_modules():
             self.remember(layer)
             for attribute, parameter in vars(layer).items():
                 if isinstance(parameter, Parameter):
-                    self.parameter_places[id(parameter)] = Place(layer_name, repr(layer), attribute)
+                    self.parameter_places[id(parameter)] = Location(layer_name, repr(layer), attribute)
                     self._take(parameter)
 
     def _take(self, parameter: Parameter) -> None:
@@ -77,7 +80,7 @@ class Tracer(States):
         """The statements from the loss to the gradients, and those that keep a state for the next step."""
         with self.sub_block() as block:
             dy = self.call(self.loss.backward, [], {})
-            place = Place("", repr(self.loss), "gradient of output")
+            place = Location("", repr(self.loss), "gradient of output")
             self.call(self.model.backward, [self._placed(dy, "grad_y_pred", place)], {})
             self.carry()
         for wanted in dict.fromkeys(name for name, _ in self.unnamed):
@@ -86,7 +89,7 @@ class Tracer(States):
                 variable.name = self.roles.unique(wanted)
         return block
 
-    def _placed(self, value: Expression, wanted: str, place: Place) -> Expression:
+    def _placed(self, value: Expression, wanted: str, place: Location) -> Expression:
         """The value in a variable of its own, with a name and a place."""
         variable = self.variable_of(value)
         if variable is None or variable.given or variable.place:
@@ -102,7 +105,7 @@ class Tracer(States):
     def of_layer(self, layer: Any, method: MethodType, args: list[Any], kwargs: dict[str, Any]) -> Any:
         mark = id(layer), method.__name__
         known = isinstance(layer, Layer) and id(layer) in self.roles.places
-        if not known or method.__name__ not in ("forward", "backward") or mark in self.active:
+        if not known or method.__name__ not in METHODS or mark in self.active:
             return super().of_layer(layer, method, args, kwargs)
         self.active.add(mark)
         try:
@@ -170,8 +173,10 @@ class Tracer(States):
             self.set_item(known, ..., value)
 
     def of_parameter(self, parameter: Parameter, method: str, args: list[Any], kwargs: Any) -> Any:
-        if method == "accumulate":
-            self._add_gradient(parameter, self.call(args[0], args[1:], kwargs))
+        if method == "add_product":
+            self._add_gradient(parameter, self.call(product, args, kwargs))
+        elif method == "add_sum":
+            self._add_gradient(parameter, self.call(sum_rows, args, kwargs))
         elif method == "add_grad":
             self._add_gradient(parameter, *args)
         elif method == "zero_grad":
@@ -192,6 +197,6 @@ class Tracer(States):
             copied = ast.Call(ast.Attribute(value.node, "copy", ast.Load()), [], [])
             value = self.made(copied, copy.copy(value.value), value)
         layer, text, attribute = self.parameter_places[id(parameter)]
-        place = Place(layer, text, f"gradient of {attribute}")
+        place = Location(layer, text, f"gradient of {attribute}")
         name = f"grad_{self.roles.parameters[id(parameter)]}"
         self.gradients[id(parameter)] = self._placed(value, name, place)

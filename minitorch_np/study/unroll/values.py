@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from minitorch_np.study.places import Place
+from minitorch_np.study.locations import Location
 
 
 class Expression:
@@ -54,7 +54,7 @@ class Variable:
         self.name = name
         self.given = given
         self.base: Variable | None = None  # what it was made from, where the source uses one name for both
-        self.place: Place | None = None
+        self.place: Location | None = None
         self.mine = False
         self.kept = False  # in an attribute
         self.became: Variable | None = None  # another variable that took its place

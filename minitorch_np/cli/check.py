@@ -1,0 +1,138 @@
+"""`minitorch-np check`: the gradients of a layer or a loss from a file, and what is wrong with them."""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minitorch_np.cli.arguments import positive_number, shape, whole_number
+from minitorch_np.layer import Layer
+from minitorch_np.losses.loss import Loss
+from minitorch_np.serialization.parse_call import load, place
+from minitorch_np.study.gradcheck import diagnose
+
+if TYPE_CHECKING:
+    from minitorch_np.cli.arguments import Commands
+
+
+def add(commands: Commands) -> None:
+    command = commands.add_parser(
+        "check",
+        help="examine the gradients of a layer, an activation or a loss, and name what is wrong",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=(
+            "Compare every gradient of a layer, an activation or a loss with difference quotients in float64,\n"
+            "and where one is wrong, name the mistake that explains it. The exit code is 1 where anything\n"
+            "is wrong, 2 where the layer cannot be made."
+        ),
+        epilog=(
+            "examples:\n"
+            "  minitorch-np check my_layers.py:Swish\n"
+            "  minitorch-np check 'my_layers.py:Dense(4, 3)' --shape 5,4\n"
+            "  minitorch-np check my_losses.py:Hinge --target classes\n"
+            "  minitorch-np check gelu                            one that is here\n"
+            "The arguments of a class are literals. The file is imported, so its code runs."
+        ),
+    )
+    command.add_argument("layer", metavar="FILE.py:CLASS", help="a file (or a dotted module) and a class in it")
+    command.add_argument(
+        "--shape", type=shape, metavar="N,M", help="shape of x (5,4, or what in_features asks)"
+    )
+    command.add_argument(
+        "--target", choices=list(TARGETS), help="of a loss: what it compares with (the first that it accepts)"
+    )
+    command.add_argument("--seed", type=whole_number, default=0, metavar="N", help="of all numbers (0)")
+    command.add_argument("--eps", type=positive_number, default=1e-6, metavar="X", help="step (1e-6)")
+    command.add_argument("--atol", type=positive_number, default=1e-5, metavar="X", help="absolute (1e-5)")
+    command.add_argument("--rtol", type=positive_number, default=1e-3, metavar="X", help="relative (1e-3)")
+    command.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    subject = load(options.layer)
+    try:
+        inputs, said = example(subject, options)
+        print(f"{subject!r}, {said}")
+        found = diagnose(
+            subject, *inputs, eps=options.eps, atol=options.atol, rtol=options.rtol, rng=options.seed
+        )
+    except Exception as error:
+        print(f"{subject!r} fails: {place(error)}")
+        return 1
+    for name, worst in found.errors.items():
+        wrong = any(finding.name == name for finding in found.findings)
+        print(f"  {'WRONG' if wrong else 'right':5}  {name}, largest error {worst:.1e} of the largest slope")
+    print(found)
+    if isinstance(subject, Layer):
+        for remark in remarks(subject, inputs[0]):
+            print(f"  also: {remark}")
+    return 0 if found else 1
+
+
+def normal(rng: np.random.Generator, size: tuple[int, ...]) -> Any:
+    return rng.standard_normal(size)
+
+
+def probabilities(rng: np.random.Generator, size: tuple[int, ...]) -> Any:
+    p = rng.uniform(0.1, 0.9, size)
+    return p / p.sum(axis=-1, keepdims=True)
+
+
+def classes(rng: np.random.Generator, size: tuple[int, ...]) -> Any:
+    return rng.integers(0, size[-1], size[:-1])
+
+
+TARGETS = {"normal": normal, "classes": classes, "probabilities": probabilities}
+
+
+def example(subject: Any, options: argparse.Namespace) -> tuple[tuple[Any, ...], str]:
+    """Inputs that the subject accepts, and a text that says what they are."""
+    rng = np.random.default_rng(options.seed)
+    size = options.shape or (5, getattr(subject, "in_features", 4))
+    if not isinstance(subject, Loss):
+        return (normal(rng, size),), f"x of shape {size}, normal"
+    tried = []
+    for of_prediction, make in (("normal", normal), ("probabilities", probabilities)):
+        for target in [options.target] if options.target else TARGETS:
+            inputs = make(rng, size), TARGETS[target](rng, size)
+            try:
+                copy.deepcopy(subject)(*inputs)
+            except (TypeError, ValueError, IndexError) as error:
+                tried.append(error)
+            else:
+                return inputs, f"prediction of shape {size}, {of_prediction}; target: {target}"
+    raise tried[0]
+
+
+def remarks(layer: Layer, x: Any) -> list[str]:
+    """What else a layer should do and does not."""
+    found = []
+
+    def attempt(what: str, x: Any, made: Layer) -> Any:
+        try:
+            with warnings.catch_warnings(action="ignore"):
+                y = made(x)
+                made.backward(y)
+        except Exception as error:
+            found.append(f"{what}: {place(error)}")
+            return None
+        return y
+
+    if x.ndim > 1:
+        attempt("a batch of one fails", x[:1], copy.deepcopy(layer))
+        attempt("an empty batch fails", x[:0], copy.deepcopy(layer))
+    y = attempt("float32 fails", x.astype("float32"), copy.deepcopy(layer).astype("float32"))
+    if y is not None and y.dtype != np.float32:
+        found.append(f"float32 becomes {y.dtype}: are its constants Python numbers?")
+    try:
+        copy.deepcopy(layer).backward(np.zeros_like(x))
+        found.append(
+            "backward without a forward is not an error: save_for_backward(...) and saved(dy) make it one"
+        )
+    except Exception:
+        pass
+    return found

@@ -1,0 +1,173 @@
+"""Module: registration of parameters, buffers and child layers, and their names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Self
+
+from minitorch_np._internal.arrays import aligned_zeros, as_floats, float_dtype
+from minitorch_np._internal.state_dicts import StateMismatch, fitting_state
+from minitorch_np.parameter import Parameter
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import DTypeLike
+
+    from minitorch_np._internal.arrays import Array
+
+
+class Module:
+    """Parameters and layers that are attributes are found by themselves.
+
+    They come in the order in which they were first assigned, named by their attributes, with dots
+    between the levels as in torch: `0.weight`.
+
+    A buffer is an array of floats that is saved with the parameters and never learned, such as a mean
+    of the data. A class names the attributes that are buffers in `buffer_names`.
+    """
+
+    buffer_names: tuple[str, ...] = ()
+    training: bool = True
+    _dtype: np.dtype[Any] | None = None  # of this layer's own parameters and buffers
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """The layers directly inside this one, by name."""
+        for name, value in vars(self).items():
+            if isinstance(value, Module):
+                yield name, value
+
+    def children(self) -> Iterator[Module]:
+        """The layers directly inside this one."""
+        return (child for _, child in self.named_children())
+
+    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
+        """This layer and all below it, by dotted name; refuses one object at two places."""
+        seen: dict[int, str] = {}
+        pending: list[tuple[str, Module]] = [(prefix, self)]
+        while pending:
+            name, layer = pending.pop()
+            if id(layer) in seen:
+                raise ValueError(
+                    f"{layer!r} stands at two places of a network, {seen[id(layer)]!r} and {name!r}: a layer "
+                    f"keeps what its backward needs, so make a second one (copy.deepcopy gives equal weights)"
+                )
+            seen[id(layer)] = name
+            yield name, layer
+            inner = [(f"{name}.{child}" if name else child, value) for child, value in layer.named_children()]
+            pending += reversed(inner)
+
+    def _named_arrays(self, prefix: str = "") -> Iterator[tuple[str, Module, str]]:
+        """Of every parameter and buffer the dotted name, its layer and its attribute; in torch's order."""
+        for layer_name, layer in self.named_modules(prefix):
+            own = [name for name, value in vars(layer).items() if isinstance(value, Parameter)]
+            for name in (*own, *layer.buffer_names):
+                if getattr(layer, name, None) is not None:
+                    yield f"{layer_name}.{name}" if layer_name else name, layer, name
+
+    def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
+        """The parameters by torch's names, in the order of definition."""
+        for dotted, layer, name in self._named_arrays(prefix):
+            if name not in layer.buffer_names:
+                yield dotted, getattr(layer, name)
+
+    def parameters(self) -> Iterator[Parameter]:
+        """The parameters, in the order of definition."""
+        return (parameter for _, parameter in self.named_parameters())
+
+    def named_buffers(self, prefix: str = "") -> Iterator[tuple[str, Array]]:
+        """The buffers by torch's names; one that is None is left out."""
+        for dotted, layer, name in self._named_arrays(prefix):
+            if name in layer.buffer_names:
+                yield dotted, getattr(layer, name)
+
+    def buffers(self) -> Iterator[Array]:
+        """The buffers, in the order of their layers."""
+        return (buffer for _, buffer in self.named_buffers())
+
+    @property
+    def dtype(self) -> np.dtype[Any] | None:
+        """The dtype of the parameters, without any that of the buffers; None where there are neither."""
+        arrays: list[Any] = [*self.parameters(), *self.buffers()]
+        return arrays[0].dtype if arrays else None
+
+    def train(self, mode: bool = True) -> Self:
+        """Set `training` here and below; returns the layer."""
+        for _, layer in self.named_modules():
+            layer.training = mode
+        return self
+
+    def eval(self) -> Self:
+        """`train(False)`."""
+        return self.train(False)
+
+    def astype(self, dtype: DTypeLike) -> Self:
+        """Convert parameters and buffers to float64 or float32, in place as torch's `to`; returns the layer."""
+        dtype = float_dtype(dtype)
+        for _, layer in self.named_modules():
+            vars(layer).pop("_saved", None)  # in the old precision
+            for value in vars(layer).values():
+                if isinstance(value, Parameter) and value.dtype != dtype:
+                    value.rebind(aligned_zeros(value.size, dtype), aligned_zeros(value.size, dtype), owner=None)
+                    layer._dtype = dtype
+            buffers = {name: getattr(layer, name, None) for name in layer.buffer_names}
+            for name, buffer in buffers.items():
+                if buffer is not None:
+                    layer._dtype = dtype
+                    setattr(layer, name, buffer.astype(dtype))
+        return self
+
+    def zero_grad(self) -> None:
+        """Throw all gradients away (a training loop needs no such call: `step()` uses them up)."""
+        for parameter in self.parameters():
+            parameter.zero_grad()
+
+    def state_dict(self) -> dict[str, Array]:
+        """Copies of all parameters and buffers, by torch's names and in torch's order."""
+        return {dotted: _array(layer, name).copy() for dotted, layer, name in self._named_arrays()}
+
+    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> StateMismatch:
+        """Copy the arrays of `state` into the parameters and buffers of the same names.
+
+        What does not fit (a missing or unexpected key, a wrong shape) is listed in one ValueError,
+        and nothing is changed. With `strict=False` keys may be missing or unexpected; they are
+        returned. torch's Linear stores the transposed weight: pass `weight.T`.
+        """
+        places = {dotted: (layer, name) for dotted, layer, name in self._named_arrays()}
+        current = {dotted: _array(*place) for dotted, place in places.items()}
+        arrays, mismatch = fitting_state(repr(self), current, state, strict)
+        for dotted, array in arrays.items():
+            layer, name = places[dotted]
+            if name in layer.buffer_names:
+                setattr(layer, name, array)
+            else:
+                getattr(layer, name).data = array
+        return mismatch
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        old = self.__dict__.get(name)
+        if isinstance(old, Parameter) and not isinstance(value, Parameter | None):
+            raise TypeError(
+                f"{name} of {self!r} is a Parameter: assign the array to its data, .{name}.data = ..."
+            )
+        if isinstance(old, Module) and not isinstance(value, Module | None):
+            raise TypeError(f"{name} of {self!r} is a layer, got {type(value).__name__}")
+        if isinstance(value, Parameter):
+            if isinstance(old, Parameter) and old.shape != value.shape:
+                raise ValueError(
+                    f"{name} of {self!r} has shape {old.shape}, got a Parameter of shape {value.shape}"
+                )
+            others = [v for n, v in vars(self).items() if isinstance(v, Parameter) and n != name]
+            if any(other.dtype != value.dtype for other in others):
+                raise TypeError(f"{name} of {self!r} is {value.dtype}, its other parameters {others[0].dtype}")
+            super().__setattr__("_dtype", value.dtype)
+        if name in self.buffer_names and value is not None:
+            value = as_floats(value, self._dtype, self, name)
+            if old is not None and old.shape != value.shape:
+                raise ValueError(f"{name} of {self!r} has shape {old.shape}, got one of shape {value.shape}")
+            super().__setattr__("_dtype", value.dtype)
+        super().__setattr__(name, value)
+
+
+def _array(layer: Module, name: str) -> Array:
+    value = getattr(layer, name)
+    return value.data if isinstance(value, Parameter) else value

@@ -1,0 +1,167 @@
+"""From plain data back to a network: the classes that are known, called with literal arguments.
+
+What a file says is not believed: a class that is not known is an error and never imported, and
+no layer is made that is larger than the arrays of the file.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from minitorch_np._internal.reprs import constructor_arguments
+from minitorch_np.layer import Layer
+from minitorch_np.layers.sequential import Sequential
+from minitorch_np.optimizers.optimizer import Optimizer
+from minitorch_np.parameter import Parameter
+from minitorch_np.serialization.codec import decode
+from minitorch_np.serialization.describe import WAY_OUT, Described, Describer
+from minitorch_np.serialization.room import Room
+
+
+class Builder:
+    """Builds what a `Describer` has described, of no more than so many numbers."""
+
+    def __init__(self, classes: Mapping[str, type], numbers: int) -> None:
+        self.classes = classes
+        self.room = Room(numbers)
+        self.optimizer: Optimizer | None = None  # for schedules
+
+    def build(self, description: Any, base: type, where: str = "") -> Any:
+        """The layer, loss or schedule; raises ValueError where that is not what comes of it."""
+        made: Described = self._made(description, where)
+        if not isinstance(made, base):
+            raise ValueError(f"{made!r} is no {base.__name__}")
+        if Describer(self.classes).describe(made) != description:
+            raise ValueError(
+                f"{made!r} is not what was saved: does {type(made).__name__} keep its arguments as they are, "
+                f"in attributes of their names?"
+            )
+        return made
+
+    def build_optimizer(
+        self, description: Any, groups: list[list[str]], parameters: Mapping[str, Parameter]
+    ) -> Optimizer:
+        """The optimizer of groups of parameters, by their names."""
+        params = [{"params": [parameters[name] for name in names]} for names in groups]
+        self.optimizer = self._made(description, "", params=params)
+        if not isinstance(self.optimizer, Optimizer):
+            raise ValueError(f"{self.optimizer!r} is no Optimizer")
+        return self.optimizer
+
+    def _made(self, description: Any, where: str, **more: Any) -> Any:
+        if not isinstance(description, dict) or not isinstance(description.get("class"), str):
+            raise ValueError(f"there is no class at {where!r}")
+        name = description["class"]
+        cls = self.classes.get(name)
+        if cls is None:
+            raise ValueError(
+                f"there is no class {name} here: is it one of your own? load(custom={{{name!r}: ...}})"
+            )
+        if "layers" in description:
+            made: Any = self._sequential(cls, description["layers"], where)
+        else:
+            made = self._called(cls, description.get("arguments"), where, more)
+        for child, inner in _mapping(description.get("inside", {})).items():
+            now = dict(made.named_children()).get(child)
+            if not isinstance(now, Layer) or Describer(self.classes).describe(now) != inner:
+                _put(
+                    made,
+                    child,
+                    self._made(inner, _inside(where, child)),
+                    in_list=now and child not in vars(made),
+                )
+        if description.get("training") is False:
+            made.training = False
+        return made
+
+    def _sequential(self, cls: type, layers: Any, where: str) -> Sequential:
+        if not issubclass(cls, Sequential):
+            raise ValueError(f"{cls.__name__} at {where!r} is no Sequential")
+        made = {name: self._made(inner, _inside(where, name)) for name, inner in _mapping(layers).items()}
+        numbered = list(made) == [str(i) for i in range(len(made))]
+        return cls(list(made.values()) if numbered else made)
+
+    def _called(self, cls: type, arguments: Any, where: str, more: dict[str, Any]) -> Any:
+        given = {name: decode(value, self._other(where, name)) for name, value in _mapping(arguments).items()}
+        takes = constructor_arguments(cls)
+        unknown = [name for name in given if name not in takes]
+        if unknown:
+            raise ValueError(
+                f"{cls.__name__} at {where!r} takes no {', '.join(unknown)}; it takes {list(takes)}"
+            )
+        if issubclass(cls, Layer):
+            self.room.check(cls, given, where)
+        init = given.get("init", takes.get("init"))
+        if isinstance(init, str):
+            more = {**more, "init": self.room.initializer()}
+        try:
+            made = cls(**given | more)
+        except Exception as error:  # of a class of the user's, whatever it raises
+            raise ValueError(f"{cls.__name__} at {where!r} cannot be made: {error}") from error
+        if isinstance(init, str):
+            vars(made)["init"] = init
+        if isinstance(made, Layer):
+            self.room.take(made, where)
+        return made
+
+    def _other(self, where: str, name: str) -> Any:
+        def other(kind: str, content: Any) -> Any:
+            if kind == "optimizer" and self.optimizer is not None:
+                return self.optimizer
+            if kind == "generator":
+                return np.random.default_rng(0)
+            if kind == "call":
+                return self._made(content, _inside(where, name))
+            raise ValueError(f"{kind!r} is nothing that {where!r} can hold")
+
+        return other
+
+
+def check_rebuilds(
+    description: dict[str, Any], classes: Mapping[str, type], shapes: Mapping[str, tuple[int, ...]]
+) -> None:
+    """Raise ValueError where another network is built than the one described, with arrays of these shapes."""
+    import json
+
+    _build_once(json.dumps(description), tuple(classes.items()), tuple(shapes.items()))
+
+
+@lru_cache(maxsize=4)  # a network that is saved after every epoch is built once
+def _build_once(
+    text: str, classes: tuple[tuple[str, type], ...], shapes: tuple[tuple[str, tuple[int, ...]], ...]
+) -> None:
+    import json
+
+    numbers = sum(math.prod(shape) for _, shape in shapes)
+    model = Builder(dict(classes), numbers).build(json.loads(text), Layer)
+    built = tuple((name, array.shape) for name, array in model.state_dict().items())
+    if built != shapes:
+        raise ValueError(
+            f"{model!r} has arrays {dict(built)} when it is built, and {dict(shapes)} now. Keep its arguments "
+            f"as they are, in attributes of their names, {WAY_OUT}"
+        )
+
+
+def _put(made: Any, child: str, layer: Any, in_list: Any) -> None:
+    """Put in a layer that the constructor has not: somebody has added or swapped it."""
+    if in_list:
+        made[child] = layer
+    elif callable(getattr(type(made), child, None)) or not child.isidentifier() or child.startswith("__"):
+        raise ValueError(f"{type(made).__name__} has no layer {child!r}")
+    else:
+        setattr(made, child, layer)
+
+
+def _mapping(data: Any) -> dict[str, Any]:
+    if not isinstance(data, dict):
+        raise ValueError(f"expected names with what they stand for, got {type(data).__name__}")
+    return data
+
+
+def _inside(where: str, name: str) -> str:
+    return f"{where}.{name}" if where else name

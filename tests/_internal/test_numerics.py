@@ -1,0 +1,90 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from minitorch_np._internal.numerics import choose, erf, maximum, product, sigmoid, softplus, zero_where
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@given(data=st.data())
+def test_zero_where_is_a_masked_assignment_to_a_copy(dtype, data):
+    shape = data.draw(st.sampled_from([(), (0,), (7,), (3, 4), (2, 0, 3)]))
+    a = data.draw(arrays(dtype, shape))
+    mask = data.draw(arrays(bool, shape))
+    expected = a.copy()
+    expected[mask] = 0
+    before = a.tobytes()
+    result = zero_where(mask, a)
+    assert result.dtype == a.dtype
+    assert result.tobytes() == expected.tobytes()
+    assert a.tobytes() == before
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@given(data=st.data())
+def test_choose_is_where_for_two_numbers(dtype, data):
+    mask = data.draw(arrays(bool, data.draw(st.sampled_from([(), (0,), (7,), (3, 4), (2, 0, 3)]))))
+    a, b = data.draw(st.floats(width=32)), data.draw(st.floats(width=32))
+    result = choose(mask, a, b, np.dtype(dtype))
+    assert result.tobytes() == np.where(mask, np.array(a, dtype), np.array(b, dtype)).tobytes()
+    assert choose(np.repeat(mask[None], 4, axis=0).T[..., ::2], a, b, np.dtype(dtype)).dtype == dtype
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("shape", [(300, 400), (120_000,), (120_000, 1), (3, 4), (0, 5), (40, 0, 7000)])
+def test_maximum_of_large_arrays_is_that_of_numpy_to_the_bit(dtype, shape):
+    a = np.random.default_rng(0).standard_normal(shape).astype(dtype)
+    a.reshape(-1)[::7] = -0.0
+    a.reshape(-1)[::11] = np.nan
+    for view in (a, np.asfortranarray(a), a[::2]):
+        for number in (0, 0.3, -0.0):
+            assert maximum(view, number).tobytes() == np.maximum(view, number).tobytes()
+
+
+def test_zero_where_takes_any_layout():
+    a = np.random.default_rng(0).standard_normal((6, 8))
+    for view in (a.T, a[::2, ::3], a[::-1]):
+        expected = np.where(view < 0, 0.0, view)
+        assert (zero_where(view < 0, view) == expected).all()
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize(
+    "shape",
+    [(1, 1, 1), (1, 7, 1), (5, 1, 3), (3, 4, 5), (64, 1000, 100), (0, 3, 2), (200, 3, 300), (1, 300, 200)],
+)
+def test_product_is_the_handwritten_product_to_the_bit(dtype, shape):
+    n, k, m = shape
+    rng = np.random.default_rng(0)
+    x, dy = rng.standard_normal((n, k)).astype(dtype), rng.standard_normal((n, m)).astype(dtype)
+    out = np.full((k, m), np.nan, dtype)
+    assert product(x.T, dy, out=out) is out
+    assert out.tobytes() == x.T.dot(dy).tobytes()
+
+
+def test_erf_over_the_whole_range():
+    x = np.concatenate([np.linspace(-7, 7, 100_001), 10.0 ** np.linspace(-307, 2, 10_001), [5e-324, 1e308]])
+    for dtype, tolerance in (("float64", 1e-14), ("float32", 1e-6)):
+        with np.errstate(over="ignore"):
+            values = x.astype(dtype)
+        expected = np.array([math.erf(float(v)) for v in values])
+        result = erf(values)
+        assert result.dtype == dtype
+        smallest = float(np.finfo(dtype).tiny)
+        np.testing.assert_allclose(result, expected, rtol=tolerance, atol=smallest * tolerance)
+        assert (erf(-values) == -result).all()
+        assert erf(np.array([np.inf, -np.inf, 6, -6, 0], dtype)).tolist() == [1, -1, 1, -1, 0]
+        assert np.isnan(erf(np.array([np.nan], dtype))).all()
+
+
+@given(arrays("float64", (5,), elements=st.floats(allow_nan=False)))
+def test_sigmoid_and_softplus_are_those_of_the_standard_library(x):
+    with np.errstate(under="ignore"):
+        assert np.allclose(sigmoid(x), [1 / (1 + math.exp(-v)) if v > -700 else 0 for v in x], rtol=1e-14)
+        assert np.allclose(
+            softplus(x), [math.log1p(math.exp(v)) if v < 700 else v for v in x], rtol=1e-13, atol=0
+        )

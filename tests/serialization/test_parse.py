@@ -1,0 +1,87 @@
+import re
+
+import numpy as np
+import pytest
+
+import minitorch_np as mt
+from minitorch_np.serialization import parse as networks
+
+
+@pytest.mark.parametrize(
+    ("text", "built"),
+    [
+        ("Linear(64, 32), GELU(), Linear(32, 10)", "Sequential(Linear(64, 32), GELU(), Linear(32, 10))"),
+        ("Linear(3, 2, bias=False), relu,", "Sequential(Linear(3, 2, bias=False), ReLU())"),
+        ("leaky_relu(-0.5)", "Sequential(LeakyReLU(negative_slope=-0.5))"),
+        ("Sequential(Linear(3, 2), Tanh())", "Sequential(Linear(3, 2), Tanh())"),
+        ("Sequential([Tanh(), ReLU()]), GELU('tanh')", None),
+        (
+            "Sequential({'body': Sequential(Tanh()), 'head': Linear(2, 1)})",
+            "Sequential({'body': Sequential(Tanh()), 'head': Linear(2, 1)})",
+        ),
+    ],
+)
+def test_a_network_from_its_text(text, built):
+    model = networks.network(text)
+    assert isinstance(model, mt.Sequential)
+    assert repr(model) == (built or "Sequential(Sequential(Tanh(), ReLU()), GELU(approximate='tanh'))")
+
+
+def test_the_seed_decides_the_weights():
+    text = "Linear(3, 2), Sequential(Linear(2, 2))"
+    weights = [list(networks.network(text, seed=seed).state_dict().values()) for seed in (1, 1, 2)]
+    assert all(np.array_equal(a, b) for a, b in zip(weights[0], weights[1], strict=True))
+    assert not np.array_equal(weights[0][0], weights[2][0])
+
+
+def test_layers_from_a_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_layers.py").write_text(
+        "from minitorch_np import Activation\n"
+        "class Twice(Activation):\n"
+        "    def __init__(self, times=2):\n        self.times = times\n"
+        "    def function(self, x):\n        return self.times * x\n"
+        "    def derivative(self, x, y):\n        return self.times + 0 * x\n"
+    )
+    model = networks.network("Linear(3, 3), my_layers.py:Twice, my_layers.py:Twice(5)")
+    assert repr(model) == "Sequential(Linear(3, 3), Twice(), Twice(times=5))"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "expected layers such as Linear(64, 32), ReLU()"),
+        ("Linear(3", "expected layers such as"),
+        ("Linear(3, 2) + ReLU()", "expected a name, or a call with literal arguments"),
+        ("Linear(3, two())", "expected a name, or a call with literal arguments"),
+        ("Linear", "Linear cannot be made: TypeError"),
+        ("Linear(3, 0)", "Linear expects out_features to be a whole number, 1 or more, got 0"),
+        ("Dense(3, 2)", "there is no Dense here"),
+        ("MSELoss()", "a network is made of layers, and MSELoss() is MSELoss()"),
+        ("missing.py:Dense(3, 2)", "there is no file missing.py"),
+        ("__import__('os').system('ls')", "expected a name, or a call with literal arguments"),
+    ],
+)
+def test_what_makes_no_network_is_named(text, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        networks.network(text)
+
+
+def test_losses_and_optimizers():
+    assert repr(networks.loss("cross_entropy_loss")) == "CrossEntropyLoss()"
+    assert repr(networks.loss("HuberLoss(delta=2.0)")) == "HuberLoss(delta=2.0)"
+    with pytest.raises(ValueError, match=re.escape("expected a loss such as SquaredLoss, got ReLU")):
+        networks.loss("ReLU")
+    model = mt.Linear(3, 2)
+    made = networks.optimizer("SGD(momentum=0.9)", model.parameters(), lr=0.5)
+    assert made.param_groups[0]["momentum"] == 0.9
+    assert made.param_groups[0]["lr"] == 0.5
+    assert networks.optimizer("Adam(lr=0.1)", model.parameters(), lr=0.5).param_groups[0]["lr"] == 0.1
+    for text, message in (
+        ("Sgd", "there is no optimizer Sgd; there is Adadelta"),
+        ("Optimizer", "there is no optimizer Optimizer"),
+        ("SGD(nesterov=True)", "SGD with nesterov=True expects momentum above 0"),
+        ("SGD(speed=1)", "unexpected keyword argument 'speed'"),
+    ):
+        with pytest.raises(ValueError, match=re.escape(message)):
+            networks.optimizer(text, model.parameters())
