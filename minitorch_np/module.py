@@ -3,45 +3,74 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
+
+import numpy as np
 
 from minitorch_np._internal.arrays import aligned_zeros, as_floats, float_dtype
-from minitorch_np._internal.state_dicts import StateMismatch, fitting_state
+from minitorch_np._internal.names import no_attribute
+from minitorch_np._internal.validation import StateMismatch, fitting_state
 from minitorch_np.parameter import Parameter
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import DTypeLike
 
     from minitorch_np._internal.arrays import Array
 
+ELSEWHERE = {  # torch's and Keras' words for what a layer does here
+    **dict.fromkeys(("to", "type", "cast", "half", "bfloat16"), "astype, model.astype('float32')"),
+    "float": "astype, model.astype('float32')",
+    "double": "astype, model.astype('float64')",
+    **dict.fromkeys(("cuda", "cpu", "xpu", "mps"), "always the processor: leave the call out"),
+    "register_buffer": "buffer_names, a tuple of attribute names in the class",
+    "register_parameter": "an attribute, layer.weight = Parameter(array)",
+    "add_module": "append or insert of a Sequential, or an attribute",
+    "register_module": "append or insert of a Sequential, or an attribute",
+    "add": "append",
+    "fit": "a function, minitorch_np.fit(model, loss, optimizer, x, y)",
+    "evaluate": "a function, minitorch_np.evaluate(model, loss, data)",
+    "predict": "a function, minitorch_np.predict(model, x)",
+    "summary": "a function, minitorch_np.summary(model, x)",
+    "save": "a function, minitorch_np.save(path, model)",
+    "save_weights": "a function, minitorch_np.save(path, model)",
+    "load_weights": "a function, minitorch_np.load(path, model)",
+    "get_weights": "state_dict()",
+    "set_weights": "load_state_dict(state)",
+    "weights": "parameters() or state_dict()",
+    "trainable_weights": "parameters()",
+    "count_params": "sum(parameter.size for parameter in model.parameters())",
+    "requires_grad_": "the choice of parameters that the optimizer is given",
+    "named_layers": "named_modules()",
+}
+
 
 class Module:
-    """Parameters and layers that are attributes are found by themselves.
+    """Parameters and layers that are attributes are registered under their attributes' names.
 
-    They come in the order in which they were first assigned, named by their attributes, with dots
-    between the levels as in torch: `0.weight`.
+    They come in the order in which they were first assigned, with dots between the levels as in
+    torch: `0.weight`.
 
     A buffer is an array of floats that is saved with the parameters and never learned, such as a mean
     of the data. A class names the attributes that are buffers in `buffer_names`.
     """
 
     buffer_names: tuple[str, ...] = ()
+    transposed_in_torch: tuple[str, ...] = ()  # parameters that torch stores the other way round
     training: bool = True
     _dtype: np.dtype[Any] | None = None  # of this layer's own parameters and buffers
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
-        """The layers directly inside this one, by name."""
+        """Yield the layers directly inside this one, by name."""
         for name, value in vars(self).items():
             if isinstance(value, Module):
                 yield name, value
 
     def children(self) -> Iterator[Module]:
-        """The layers directly inside this one."""
+        """Yield the layers directly inside this one."""
         return (child for _, child in self.named_children())
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
-        """This layer and all below it, by dotted name; refuses one object at two places."""
+        """Yield this layer and all below it, by dotted name; refuse one object at two places."""
         seen: dict[int, str] = {}
         pending: list[tuple[str, Module]] = [(prefix, self)]
         while pending:
@@ -49,15 +78,19 @@ class Module:
             if id(layer) in seen:
                 raise ValueError(
                     f"{layer!r} stands at two places of a network, {seen[id(layer)]!r} and {name!r}: a layer "
-                    f"keeps what its backward needs, so make a second one (copy.deepcopy gives equal weights)"
+                    f"saves what its backward needs, so make a second one (copy.deepcopy gives equal weights)"
                 )
             seen[id(layer)] = name
             yield name, layer
             inner = [(f"{name}.{child}" if name else child, value) for child, value in layer.named_children()]
             pending += reversed(inner)
 
+    def modules(self) -> Iterator[Module]:
+        """Yield this layer and all below it."""
+        return (layer for _, layer in self.named_modules())
+
     def _named_arrays(self, prefix: str = "") -> Iterator[tuple[str, Module, str]]:
-        """Of every parameter and buffer the dotted name, its layer and its attribute; in torch's order."""
+        """Yield the dotted name, layer and attribute of every parameter and buffer, in torch's order."""
         for layer_name, layer in self.named_modules(prefix):
             own = [name for name, value in vars(layer).items() if isinstance(value, Parameter)]
             for name in (*own, *layer.buffer_names):
@@ -65,34 +98,34 @@ class Module:
                     yield f"{layer_name}.{name}" if layer_name else name, layer, name
 
     def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
-        """The parameters by torch's names, in the order of definition."""
+        """Yield the parameters by torch's names, in the order of definition."""
         for dotted, layer, name in self._named_arrays(prefix):
             if name not in layer.buffer_names:
                 yield dotted, getattr(layer, name)
 
     def parameters(self) -> Iterator[Parameter]:
-        """The parameters, in the order of definition."""
+        """Yield the parameters, in the order of definition."""
         return (parameter for _, parameter in self.named_parameters())
 
     def named_buffers(self, prefix: str = "") -> Iterator[tuple[str, Array]]:
-        """The buffers by torch's names; one that is None is left out."""
+        """Yield the buffers by torch's names; one that is None is left out."""
         for dotted, layer, name in self._named_arrays(prefix):
             if name in layer.buffer_names:
                 yield dotted, getattr(layer, name)
 
     def buffers(self) -> Iterator[Array]:
-        """The buffers, in the order of their layers."""
+        """Yield the buffers, in the order of their layers."""
         return (buffer for _, buffer in self.named_buffers())
 
     @property
     def dtype(self) -> np.dtype[Any] | None:
-        """The dtype of the parameters, without any that of the buffers; None where there are neither."""
+        """The dtype of the parameters, or of the buffers if there are none; None without either."""
         arrays: list[Any] = [*self.parameters(), *self.buffers()]
         return arrays[0].dtype if arrays else None
 
     def train(self, mode: bool = True) -> Self:
-        """Set `training` here and below; returns the layer."""
-        for _, layer in self.named_modules():
+        """Set `training` here and below; return the layer."""
+        for layer in self.modules():
             layer.training = mode
         return self
 
@@ -101,9 +134,9 @@ class Module:
         return self.train(False)
 
     def astype(self, dtype: DTypeLike) -> Self:
-        """Convert parameters and buffers to float64 or float32, in place as torch's `to`; returns the layer."""
+        """Convert parameters and buffers to float64 or float32, in place as torch's `to`; return the layer."""
         dtype = float_dtype(dtype)
-        for _, layer in self.named_modules():
+        for layer in self.modules():
             vars(layer).pop("_saved", None)  # in the old precision
             for value in vars(layer).values():
                 if isinstance(value, Parameter) and value.dtype != dtype:
@@ -117,22 +150,36 @@ class Module:
         return self
 
     def zero_grad(self) -> None:
-        """Throw all gradients away (a training loop needs no such call: `step()` uses them up)."""
+        """Throw all gradients away (a training loop needs no such call: `step()` consumes them)."""
         for parameter in self.parameters():
             parameter.zero_grad()
 
     def state_dict(self) -> dict[str, Array]:
-        """Copies of all parameters and buffers, by torch's names and in torch's order."""
+        """Return copies of all parameters and buffers, by torch's names and in torch's order."""
         return {dotted: _array(layer, name).copy() for dotted, layer, name in self._named_arrays()}
 
-    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> StateMismatch:
+    def load_state_dict(
+        self, state: Mapping[str, Any], strict: bool = True, *, layout: str | None = None
+    ) -> StateMismatch:
         """Copy the arrays of `state` into the parameters and buffers of the same names.
 
         What does not fit (a missing or unexpected key, a wrong shape) is listed in one ValueError,
         and nothing is changed. With `strict=False` keys may be missing or unexpected; they are
-        returned. torch's Linear stores the transposed weight: pass `weight.T`.
+        returned. torch stores the weight of a Linear transposed: `layout="torch"` turns it round. A
+        state of torch tensors that does not say so is refused, since a square weight fits both ways.
         """
         places = {dotted: (layer, name) for dotted, layer, name in self._named_arrays()}
+        turned = [dotted for dotted, (layer, name) in places.items() if name in layer.transposed_in_torch]
+        if layout not in (None, "torch"):
+            raise ValueError(f"load_state_dict expects layout=None or 'torch', got {layout!r}")
+        if layout is None and turned and _is_of_torch(state):
+            raise ValueError(
+                f"this state is of torch, which stores {', '.join(turned)} transposed: "
+                "load_state_dict(state, layout='torch') turns it round"
+            )
+        if layout == "torch" and isinstance(state, Mapping):
+            arrays = {name: np.asarray(value) for name, value in state.items()}
+            state = {name: array.T if name in turned else array for name, array in arrays.items()}
         current = {dotted: _array(*place) for dotted, place in places.items()}
         arrays, mismatch = fitting_state(repr(self), current, state, strict)
         for dotted, array in arrays.items():
@@ -167,7 +214,20 @@ class Module:
             super().__setattr__("_dtype", value.dtype)
         super().__setattr__(name, value)
 
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> NoReturn:
+            raise no_attribute(type(self).__name__, name, dir(self), ELSEWHERE)
+
 
 def _array(layer: Module, name: str) -> Array:
     value = getattr(layer, name)
     return value.data if isinstance(value, Parameter) else value
+
+
+def _is_of_torch(state: Any) -> bool:
+    """Whether a state_dict says that torch made it: its arrays are tensors, or it has torch's metadata."""
+    if hasattr(state, "_metadata"):
+        return True
+    values = state.values() if isinstance(state, Mapping) else ()
+    return any(type(value).__module__.partition(".")[0] == "torch" for value in values)

@@ -142,9 +142,11 @@ class Parameter(NDArrayOperatorsMixin):
     __ne__ = object.__ne__
     __hash__ = object.__hash__
 
-    def __getattr__(self, name: str) -> NoReturn:
-        fix = f": it is an attribute of its array, .data.{name}" * hasattr(np.ndarray, name)
-        raise AttributeError(f"Parameter has no attribute {name!r}{fix}")
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> NoReturn:
+            fix = f": it is an attribute of its array, .data.{name}" * hasattr(np.ndarray, name)
+            raise AttributeError(f"Parameter has no attribute {name!r}{fix}")
 
     def __repr__(self) -> str:
         return f"Parameter(shape={self.shape}, dtype={str(self.dtype)!r})"

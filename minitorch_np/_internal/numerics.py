@@ -1,4 +1,4 @@
-"""Pure functions of arrays that NumPy lacks, or has only in a slower or less stable form."""
+"""Functions of arrays that NumPy lacks, or has only in a slower or less stable form."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def same_bits_as(plain: Callable[..., Any]) -> Callable[[Function], Function]:
 
 
 def plain_form(function: Callable[..., Any]) -> Any:
-    """The plain function that this one has the bits of, where it is a faster way to them; else None."""
+    """The plain function that this one has the bits of, if it is a faster way to them; else None."""
     return getattr(function, "plain_form", None)
 
 
@@ -68,6 +68,16 @@ def choose(mask: Array, a: float, b: float, dtype: np.dtype[Any]) -> Array:
     c &= bits_a ^ bits_b
     c ^= bits_b
     return c.view(dtype)
+
+
+@same_bits_as(np.where)
+def where(mask: Array, a: Array, b: Array) -> Array:
+    """`np.where(mask, a, b)` for two arrays of one shape and dtype, without its branch at every element."""
+    bits = BITS[a.dtype.itemsize]
+    c: Array = (-mask.view(np.int8)).astype(bits)  # true: −1, every bit set
+    c &= a.view(bits) ^ b.view(bits)
+    c ^= b.view(bits)
+    return c.view(a.dtype)
 
 
 @same_bits_as(np.maximum)
@@ -133,6 +143,40 @@ def _polynomial(coefficients: tuple[float, ...], z: Array) -> Array:
         y *= z
     y += rest[0]
     return y
+
+
+def logsumexp(x: Array, axis: int, keepdims: bool = False) -> Array:
+    """log Σ exp(x) along `axis`: −inf for a row of −inf, +inf for a row with +inf and no NaN."""
+    largest = x.max(axis=axis, keepdims=True, initial=-np.inf)
+    largest = np.where(np.isinf(largest), 0, largest)  # inf − inf would be NaN
+    with np.errstate(over="ignore", divide="ignore"):
+        y: Array = largest + np.log(np.exp(x - largest).sum(axis=axis, keepdims=True))
+    return y if keepdims else y.squeeze(axis)
+
+
+def log_softmax(x: Array, axis: int) -> Array:
+    """log softmax(x) = x − log Σ exp(x) along `axis`."""
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        shifted = x - x.max(axis=axis, keepdims=True, initial=-np.inf)
+        y: Array = shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
+    return y
+
+
+def softmax(x: Array, axis: int) -> Array:
+    """exp(x) / Σ exp(x) along `axis`: positive numbers that sum to 1."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        e = np.exp(x - x.max(axis=axis, keepdims=True, initial=-np.inf))
+    y: Array = e / e.sum(axis=axis, keepdims=True)
+    return y
+
+
+def weighted(weight: Array, a: Array) -> Array:
+    """weight · a, and 0 where the weight is 0, whatever `a` is there: 0 · log 0 = 0.
+
+    `weight` broadcasts to the shape of `a`. That is the limit of p log p, and it keeps what does not
+    count (an ignored sample, a class without a target) from turning a sum into NaN.
+    """
+    return np.multiply(weight, a, out=np.zeros_like(a), where=weight != 0)
 
 
 # By bytes of a float: the two polynomials, and where erf is 1. Fitted to the least relative error in 60

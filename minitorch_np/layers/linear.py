@@ -37,6 +37,8 @@ class Linear(Layer):
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Linear.html
     """
 
+    transposed_in_torch = ("weight",)
+
     def __init__(
         self,
         in_features: int,

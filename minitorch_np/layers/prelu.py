@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minitorch_np._internal.arrays import float_dtype
+from minitorch_np._internal.numerics import where
 from minitorch_np._internal.validation import any_number, whole
 from minitorch_np.layer import Layer
 from minitorch_np.parameter import Parameter
@@ -39,7 +40,7 @@ class PReLU(Layer):
             x = self.check_input(x)
         else:
             x = self.check_input(x, (None, self.num_parameters, *(None for _ in np.shape(x)[2:])))
-        y = np.maximum(x, 0) + self._slopes(x) * np.minimum(x, 0)
+        y = where(x > 0, x, self._slopes(x) * x)
         self.save_for_backward(x, output=y)
         return y
 

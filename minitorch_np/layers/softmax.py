@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minitorch_np._internal.distributions import log_softmax, softmax
+from minitorch_np._internal.numerics import log_softmax, softmax
 from minitorch_np._internal.validation import axis
 from minitorch_np.layer import Layer
 

@@ -1,4 +1,4 @@
-"""Losses for yes or no: the cross-entropy of a probability, given as it is or as a logit."""
+"""Binary classification losses: the cross-entropy of a probability, given as it is or as a logit."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minitorch_np._internal.distributions import weighted
-from minitorch_np._internal.numerics import sigmoid
+from minitorch_np._internal.numerics import sigmoid, weighted
 from minitorch_np.losses import checks
 from minitorch_np.losses.loss import Loss
 
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class BinaryLoss(Loss):
-    """What the two have in common: targets between 0 and 1, and weights that broadcast to them."""
+    """Base of the two: targets between 0 and 1, and weights that broadcast to them."""
 
     def __init__(self, weight: Any, reduction: str) -> None:
         super().__init__(reduction)

@@ -1,4 +1,4 @@
-"""What losses expect of targets and weights, and what they say where it is not so.
+"""Validation of targets and class weights.
 
 Predictions that are NaN pass all checks: they come out as a loss that is NaN.
 """

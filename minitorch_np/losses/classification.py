@@ -1,4 +1,4 @@
-"""Losses for classes: what the log-probability of the right class lacks to 0."""
+"""Classification losses: the negative log-likelihood of the right class."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minitorch_np._internal.arrays import as_floats
-from minitorch_np._internal.distributions import log_softmax, weighted
+from minitorch_np._internal.numerics import log_softmax, weighted
 from minitorch_np._internal.validation import fraction
 from minitorch_np.losses import checks
 from minitorch_np.losses.loss import Loss
@@ -143,16 +143,29 @@ class CrossEntropyLoss(NLLLoss):
         return log_p, target, sample_weight
 
     def function(self, log_p: Array, target: Array, sample_weight: Array | None = None) -> Array:
-        if target.dtype.kind != "f":
-            return super().function(log_p, target, sample_weight)
-        return -weighted(target, log_p).sum(axis=checks.class_axis(log_p))
+        if target.dtype.kind == "f":
+            return self._of_probabilities(log_p, target)
+        return super().function(log_p, target, sample_weight)
 
     def derivative(self, log_p: Array, target: Array, sample_weight: Array | None = None) -> Array:
-        p = np.exp(log_p)  # softmax(x)
         if target.dtype.kind == "f":
-            return weighted(target.sum(axis=checks.class_axis(p), keepdims=True), p) - target
+            return self._gradient_of_probabilities(log_p, target)
+        return self._gradient_of_indices(log_p, target, sample_weight)
+
+    def _gradient_of_indices(self, log_p: Array, target: Array, sample_weight: Array | None) -> Array:
+        """w (softmax(x) − onehot(t))."""
+        p = np.exp(log_p)  # softmax(x)
         p[_right_class(target)] -= 1
         return p if sample_weight is None else weighted(self.spread(sample_weight), p)
+
+    def _of_probabilities(self, log_p: Array, q: Array) -> Array:
+        """Σ_c −q_c log p_c, with the weights in q."""
+        return -weighted(q, log_p).sum(axis=checks.class_axis(log_p))
+
+    def _gradient_of_probabilities(self, log_p: Array, q: Array) -> Array:
+        """softmax(x) Σ_c q_c − q, with the weights in q."""
+        p = np.exp(log_p)  # softmax(x)
+        return weighted(q.sum(axis=checks.class_axis(p), keepdims=True), p) - q
 
     def _probabilities(self, q: Array) -> Array:
         """Target probabilities, smoothed and weighted."""

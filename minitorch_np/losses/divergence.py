@@ -1,4 +1,4 @@
-"""How far one distribution is from another."""
+"""The Kullback-Leibler divergence of two distributions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minitorch_np._internal.distributions import weighted
+from minitorch_np._internal.numerics import weighted
 from minitorch_np.losses import checks
 from minitorch_np.losses.loss import Loss
 

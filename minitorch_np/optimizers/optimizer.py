@@ -1,4 +1,4 @@
-"""What all optimizers share: groups of parameters, a step over their gradients, a state to save."""
+"""The contract of an optimizer: parameter groups, a step over their gradients, a state to save."""
 
 from __future__ import annotations
 

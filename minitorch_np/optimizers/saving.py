@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minitorch_np._internal.state_dicts import fitting_state
+from minitorch_np._internal.validation import fitting_state
 
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array

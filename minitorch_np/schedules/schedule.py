@@ -1,4 +1,4 @@
-"""What all schedules share: an optimizer's learning rates, an epoch, a state to save."""
+"""The contract of a schedule: an optimizer's learning rates, an epoch, a state to save."""
 
 from __future__ import annotations
 

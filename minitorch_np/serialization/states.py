@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from minitorch_np._internal.state_dicts import fitting_state
+from minitorch_np._internal.validation import fitting_state
 from minitorch_np.optimizers.optimizer import Optimizer
 from minitorch_np.parameter import Parameter
 from minitorch_np.serialization.codec import decode, encode

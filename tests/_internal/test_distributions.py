@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from minitorch_np._internal.distributions import log_softmax, logsumexp, softmax, weighted
+from minitorch_np._internal.numerics import log_softmax, logsumexp, softmax, weighted
 
 INF, NAN = np.inf, np.nan
 

@@ -1,0 +1,24 @@
+"""Names that people guess: the answer to an attribute that does not exist."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+
+def no_attribute(owner: str, name: str, known: Iterable[str], elsewhere: Mapping[str, str]) -> AttributeError:
+    """Return the error for a missing attribute, with the name here: another's word for it, or a typo's nearest.
+
+    `elsewhere` maps names of torch, Keras or scikit-learn to what does the same here.
+    """
+    text = f"{owner} has no attribute {name!r}"
+    if name.startswith("_"):
+        return AttributeError(text)
+    if name in elsewhere:
+        return AttributeError(f"{text}: here it is {elsewhere[name]}")
+    import difflib
+
+    lower = {other.lower(): other for other in known if not other.startswith("_")}
+    near = difflib.get_close_matches(name.lower().replace("_", ""), lower, 1, 0.75) or (
+        difflib.get_close_matches(name.lower(), lower, 1, 0.75)
+    )
+    return AttributeError(f"{text}: did you mean {lower[near[0]]}?" if near else text)
