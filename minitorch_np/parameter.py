@@ -137,7 +137,7 @@ class Parameter(NDArrayOperatorsMixin):
     def _no_array(self, *_: Any, **__: Any) -> NoReturn:
         raise TypeError(f"{self!r} is not an array: use its data, as in x @ layer.weight.data")
 
-    __array__ = __array_ufunc__ = __array_function__ = __getitem__ = __len__ = __iter__ = _no_array
+    __array__ = __array_ufunc__ = __array_function__ = __getitem__ = __len__ = _no_array
     __eq__ = object.__eq__
     __ne__ = object.__ne__
     __hash__ = object.__hash__

@@ -21,7 +21,7 @@ class FlatBuffers:
     """Flat arrays for parameters of one dtype: their data, their gradients, and an optimizer's states.
 
     Each parameter starts on a cache line of its own; what lies between stays zero. `parameter.data`
-    and `.grad` become views of the flat arrays. Where something else has moved a parameter in the
+    and `.grad` become views of the flat arrays. If something else has rebound a parameter in the
     meantime (`astype`, another optimizer), it is fetched back before the next use.
     """
 
@@ -53,7 +53,7 @@ class FlatBuffers:
         return aligned_zeros(self.starts[-1], self.dtype)
 
     def view(self, flat: Array, i: int) -> Array:
-        """The part of a flat array that belongs to parameter i, in its shape."""
+        """Return the part of a flat array that belongs to parameter i, in its shape."""
         parameter = self.parameters[i]
         return flat[self.starts[i] : self.starts[i] + parameter.size].reshape(parameter.shape)
 
@@ -66,15 +66,15 @@ class FlatBuffers:
                 self._blocks.clear()
 
     def reset(self) -> None:
-        """Have no states and no steps behind."""
+        """Start again, without states and with no steps made."""
         self.states.clear()
         self.steps = [0] * len(self.parameters)
         self._blocks.clear()
 
     def pending(self, count: bool = True) -> list[tuple[int, list[Block]]]:
-        """The blocks with gradients that were not used, and the number of the step that uses them.
+        """Return the blocks whose gradients were not consumed, and the number of the step that consumes them.
 
-        Marks the gradients as used, and counts the step if told to. Parameters that stand side by
+        Mark the gradients as consumed, and count the step if told to. Parameters that stand side by
         side and have made equally many steps share blocks.
         """
         for parameter in self.parameters:

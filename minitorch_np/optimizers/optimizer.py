@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from minitorch_np._internal.flat_buffers import FlatBuffers
-from minitorch_np._internal.validation import betas, flag, fraction, number, plain
-from minitorch_np.optimizers.saving import fitting, load, saved
+from minitorch_np._internal.validation import betas, fitting_state, flag, fraction, number, plain
 from minitorch_np.parameter import Parameter
+
+if TYPE_CHECKING:
+    from minitorch_np._internal.arrays import Array
 
 SMALLEST = float(np.finfo(np.float32).tiny)  # stands for eps=0, so that 0/0 is 0: no gradient, no step
 
@@ -19,13 +21,13 @@ Params = Iterable[Parameter] | Iterable[dict[str, Any]]
 
 
 class ParamGroup:
-    """A group of `param_groups` as the optimizer has taken it in."""
+    """A group of `param_groups` as the next step takes it: its memory and its options, checked."""
 
-    def __init__(self, storage: FlatBuffers) -> None:
-        self.storage = storage
-        self.group: dict[str, Any] = {}  # a copy from the last step; it differs when the user changed an option
+    def __init__(self, buffers: FlatBuffers) -> None:
+        self.buffers = buffers
         self.options: dict[str, Any] = {}
-        self.counts = False  # whether the rule keeps a state under these options, and so counts its steps
+        self.checked: dict[str, Any] = {}  # the group whose options were checked; differs once one is changed
+        self.counts = False  # whether the rule has a state under these options, and so counts its steps
 
 
 class Optimizer(ABC):
@@ -48,7 +50,7 @@ class Optimizer(ABC):
     def __init__(self, params: Params, **defaults: Any) -> None:
         self.defaults = defaults
         self.param_groups: list[dict[str, Any]] = []
-        self._taken: list[ParamGroup] = []
+        self._groups: list[ParamGroup] = []
         if isinstance(params, np.ndarray | Mapping | str) or not isinstance(params, Iterable):
             raise TypeError(f"{self._name} expects model.parameters(), got {type(params).__name__}")
         given: list[Any] = list(params)
@@ -58,15 +60,15 @@ class Optimizer(ABC):
             self.add_param_group(group)
 
     def state_names(self, options: Mapping[str, Any]) -> tuple[str, ...]:
-        """Those of `states` that the rule needs under these options."""
+        """Return those of `states` that the rule needs under these options."""
         return self.states
 
     def start(self, options: Mapping[str, Any]) -> float:
-        """What the states hold before the first step."""
+        """Return what the states hold before the first step."""
         return 0.0
 
     def check(self, options: Mapping[str, Any]) -> None:
-        """Raise ValueError where the options make no sense."""
+        """Raise ValueError if the options make no sense."""
         for name, value in options.items():
             if name in self.flags:
                 flag(self._name, name, value)
@@ -78,30 +80,47 @@ class Optimizer(ABC):
                 number(self._name, name, value)
 
     def step(self) -> None:
-        """Update every parameter that has a fresh gradient, and use the gradients up."""
+        """Update every parameter that has a gradient, and consume the gradients."""
         stepped = False
-        for taken in self.ready():
-            for step, blocks in taken.storage.pending(taken.counts):
-                self.update(blocks, step, **taken.options)
+        for group in self.ready():
+            for step, blocks in group.buffers.pending(group.counts):
+                self.update(blocks, step, **group.options)
                 stepped = True
         if not stepped:
             raise RuntimeError(
                 f"{self._name}.step() found no fresh gradient: call model.backward(loss.backward()) before it"
             )
 
+    @property
+    def lr(self) -> float:
+        """The learning rate of all groups; assigning sets it in each.
+
+        Raises ValueError if the groups have different ones: read those in `param_groups`.
+        """
+        rates = {group["lr"] for group in self.param_groups}
+        if len(rates) > 1:
+            raise ValueError(f"the groups of {self._name} have different lr: read param_groups[i]['lr']")
+        return rates.pop()
+
+    @lr.setter
+    def lr(self, value: float) -> None:
+        number(self._name, "lr", value)
+        for group in self.param_groups:
+            group["lr"] = plain(value)
+
     def ready(self) -> list[ParamGroup]:
-        """The groups, with the options and the states that the next step has."""
-        if len(self.param_groups) != len(self._taken):
+        """Return the groups, with the options and the states that the next step has."""
+        if len(self.param_groups) != len(self._groups):
             raise RuntimeError(
                 f"{self._name}: change the options in param_groups only; add_param_group adds one"
             )
-        for group, taken in zip(self.param_groups, self._taken, strict=True):
-            if group != taken.group:
-                self._take(group, taken)
-        return self._taken
+        for given, group in zip(self.param_groups, self._groups, strict=True):
+            if given != group.checked:
+                self._check_options(given, group)
+        return self._groups
 
     def zero_grad(self) -> None:
-        """Throw all gradients away (a training loop needs no such call: `step()` uses them up)."""
+        """Throw all gradients away (a training loop needs no such call: `step()` consumes them)."""
         for group in self.param_groups:
             for parameter in group["params"]:
                 parameter.zero_grad()
@@ -122,21 +141,21 @@ class Optimizer(ABC):
         known = [id(p) for other in self.param_groups for p in other["params"]] + [id(p) for p in params]
         if len(set(known)) < len(known):
             raise ValueError(f"{self._name} got a parameter twice: each belongs to one group, once")
-        self._taken.append(ParamGroup(FlatBuffers(tuple(params))))
-        self.param_groups.append({"params": self._taken[-1].storage.parameters, **options})
+        self._groups.append(ParamGroup(FlatBuffers(tuple(params))))
+        self.param_groups.append({"params": self._groups[-1].buffers.parameters, **options})
 
-    def _take(self, group: dict[str, Any], taken: ParamGroup) -> None:
+    def _check_options(self, given: dict[str, Any], group: ParamGroup) -> None:
         """Check the options of a group that have changed since its last step, and act on them."""
-        if group["params"] is not taken.storage.parameters:
+        if given["params"] is not group.buffers.parameters:
             raise RuntimeError(f"{self._name}: param_groups must keep their order and their params")
-        taken.options = self._checked(_options_of(group), group)
-        group.update(taken.options)  # as plain values, so that a list changed in place is not missed
-        taken.group = dict(group)
-        names = self.state_names(taken.options)
-        taken.storage.require(names, self.start(taken.options))
-        taken.counts = bool(names)
-        if taken.options.get("eps") == 0:
-            taken.options["eps"] = SMALLEST
+        group.options = self._checked(_options_of(given), given)
+        given.update(group.options)  # as plain values, so that a list changed in place is not missed
+        group.checked = dict(given)
+        names = self.state_names(group.options)
+        group.buffers.require(names, self.start(group.options))
+        group.counts = bool(names)
+        if group.options.get("eps") == 0:
+            group.options["eps"] = SMALLEST
 
     def _checked(self, given: Mapping[str, Any], otherwise: Mapping[str, Any]) -> dict[str, Any]:
         unknown = [name for name in given if name not in self.defaults]
@@ -149,7 +168,7 @@ class Optimizer(ABC):
         return options
 
     def state_dict(self) -> dict[str, Any]:
-        """Copies of all that the next steps depend on, in torch's form.
+        """Return copies of all that the next steps depend on, in torch's form.
 
         `state` holds, by the parameter's number, the count of its steps and the rule's arrays;
         `param_groups` the options, with the numbers of the parameters.
@@ -159,7 +178,14 @@ class Optimizer(ABC):
             end = first + len(group["params"])
             groups.append({**group, "params": list(range(first, end))})
             first = end
-        return {"state": saved(taken.storage for taken in self._taken), "param_groups": groups}
+        state = {
+            index: {
+                "step": buffers.steps[i],
+                **{name: buffers.view(flat, i).copy() for name, flat in buffers.states.items()},
+            }
+            for index, (_, buffers, i) in enumerate(self._numbered())
+        }
+        return {"state": state, "param_groups": groups}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Continue as the optimizer that gave this `state_dict`, with its options.
@@ -179,20 +205,47 @@ class Optimizer(ABC):
             self._checked(_options_of(given), group)
             for given, group in zip(groups, self.param_groups, strict=True)
         ]
-        by_storage = {t.storage: its for t, its in zip(self._taken, options, strict=True)}
-        needed = {storage: self.state_names(its) for storage, its in by_storage.items()}
-        arrays = fitting(self._name, self.states, needed, state)
-        for group, taken, its_options in zip(self.param_groups, self._taken, options, strict=True):
+        arrays = self._fitting(state, options)
+        for group, ready, its_options in zip(self.param_groups, self._groups, options, strict=True):
             group.update(its_options)
-            taken.group = {}
-        load(arrays, self.states, {storage: self.start(its) for storage, its in by_storage.items()})
+            ready.checked = {}
+            ready.buffers.reset()
+        for index, (group_number, buffers, i) in enumerate(self._numbered()):
+            buffers.steps[i] = int(arrays[f"{index}.step"])
+            for name in self.states:
+                if f"{index}.{name}" in arrays:
+                    buffers.require((name,), self.start(options[group_number]))
+                    buffers.view(buffers.states[name], i)[...] = arrays[f"{index}.{name}"]
+
+    def _fitting(self, state: Mapping[int, Any], options: list[dict[str, Any]]) -> dict[str, Array]:
+        """Return the arrays of a saved state by `index.name`; what does not fit goes into one ValueError.
+
+        A parameter may come with any of `states`; once it has made a step, it must come with those that
+        the rule needs under its options.
+        """
+        expected: dict[str, Any] = {}
+        for index, (group_number, buffers, i) in enumerate(self._numbered()):
+            entry = state.get(index, {})
+            needed = self.state_names(options[group_number]) if entry.get("step") else ()
+            expected[f"{index}.step"] = np.array(0)
+            for name in self.states:
+                if name in entry or name in needed:
+                    expected[f"{index}.{name}"] = buffers.parameters[i].data
+        given = {f"{index}.{name}": value for index, entry in state.items() for name, value in entry.items()}
+        return fitting_state(self._name, expected, given)[0]
+
+    def _numbered(self) -> Iterator[tuple[int, FlatBuffers, int]]:
+        """Yield, for each parameter in order, its group's number, its memory, and its number there."""
+        for group_number, group in enumerate(self._groups):
+            for i in range(len(group.buffers.parameters)):
+                yield group_number, group.buffers, i
 
     def __getstate__(self) -> dict[str, Any]:
         return {"defaults": self.defaults, "groups": self.param_groups, "state": self.state_dict()}
 
     def __setstate__(self, saved: dict[str, Any]) -> None:
         self.defaults = saved["defaults"]
-        self.param_groups, self._taken = [], []
+        self.param_groups, self._groups = [], []
         for group in saved["groups"]:
             self.add_param_group(group)
         self.load_state_dict(saved["state"])

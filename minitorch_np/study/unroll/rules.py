@@ -64,33 +64,33 @@ class Rules(Tracer):
         self.options: list[Variable] = []
         self.states: list[tuple[Variable, Expression, Any]] = []
         ready = optimizer.ready()
-        counts = [s + 1 for taken in ready if taken.counts for s in taken.storage.steps]
+        counts = [s + 1 for group in ready if group.counts for s in group.buffers.steps]
         self.first_step = min(counts, default=1)
         step = self.new_variable("step", self.first_step, name="step", given=True)
         self.step_key = step.key
         self.step = Expression(name(step), self.first_step, varies=True)
         with self.sub_block() as block:
-            for taken in ready:
-                self._group(optimizer, taken)
+            for group in ready:
+                self._group(optimizer, group)
         return block
 
-    def _group(self, optimizer: Optimizer, taken: ParamGroup) -> None:
-        storage = taken.storage
-        options = {key: self._option(key, value) for key, value in taken.options.items()}
-        places = [i for i, parameter in enumerate(storage.parameters) if id(parameter) in self.gradients]
-        for made, run in groupby(places, key=lambda i: storage.steps[i]):
+    def _group(self, optimizer: Optimizer, group: ParamGroup) -> None:
+        buffers = group.buffers
+        options = {key: self._option(key, value) for key, value in group.options.items()}
+        places = [i for i, parameter in enumerate(buffers.parameters) if id(parameter) in self.gradients]
+        for made, run in groupby(places, key=lambda i: buffers.steps[i]):
             rows = [
                 (
-                    self.weights[id(storage.parameters[i])],
-                    self.gradients[id(storage.parameters[i])],
+                    self.weights[id(buffers.parameters[i])],
+                    self.gradients[id(buffers.parameters[i])],
                     {
-                        key: self._state(key, storage.view(flat, i), i, taken)
-                        for key, flat in storage.states.items()
+                        key: self._state(key, buffers.view(flat, i), i, group)
+                        for key, flat in buffers.states.items()
                     },
                 )
                 for i in run
             ]
-            self.call(optimizer.update, [Blocks(rows), self._step(made + 1) if taken.counts else 1], options)
+            self.call(optimizer.update, [Blocks(rows), self._step(made + 1) if group.counts else 1], options)
 
     def _step(self, first: int) -> Any:
         """The step's number for parameters that have made more or fewer steps than others."""
@@ -112,10 +112,10 @@ class Rules(Tracer):
         self.options.append(self.variable(option))
         return option
 
-    def _state(self, key: str, array: Any, i: int, taken: ParamGroup) -> Expression:
+    def _state(self, key: str, array: Any, i: int, group: ParamGroup) -> Expression:
         state = self.given(key, np.array(array, order="C"))
         self.starts[self.variable(state).key] = np.array(array)
-        parameter = taken.storage.parameters[i]
+        parameter = group.buffers.parameters[i]
         self.states.append((self.variable(state), self.weights[id(parameter)], array))
         return state
 
