@@ -6,55 +6,74 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from minitorch_np import initializers
+from minitorch_np._internal.names import no_attribute
 from minitorch_np.clipping import clip_grad_norm_, clip_grad_value_
 from minitorch_np.layer import Layer
-from minitorch_np.layers.activation import Activation
-from minitorch_np.layers.elu import CELU, ELU, SELU
-from minitorch_np.layers.gated import GELU, Mish, SiLU
-from minitorch_np.layers.glu import GLU
-from minitorch_np.layers.linear import Linear
-from minitorch_np.layers.piecewise import (
+from minitorch_np.layers import (
+    CELU,
+    ELU,
+    GELU,
+    GLU,
+    SELU,
+    Activation,
     Hardshrink,
     Hardsigmoid,
     Hardswish,
     Hardtanh,
     Identity,
     LeakyReLU,
+    Linear,
+    LogSigmoid,
+    LogSoftmax,
+    Mish,
+    PReLU,
     ReLU,
     ReLU6,
+    Sequential,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softplus,
     Softshrink,
+    Softsign,
+    Standardize,
+    Tanh,
+    Tanhshrink,
     Threshold,
 )
-from minitorch_np.layers.prelu import PReLU
-from minitorch_np.layers.sequential import Sequential
-from minitorch_np.layers.sigmoids import LogSigmoid, Sigmoid, Softplus, Softsign, Tanh, Tanhshrink
-from minitorch_np.layers.softmax import LogSoftmax, Softmax
-from minitorch_np.layers.standardize import Standardize
-from minitorch_np.losses.binary import BCELoss, BCEWithLogitsLoss
-from minitorch_np.losses.classification import CrossEntropyLoss, NLLLoss
-from minitorch_np.losses.divergence import KLDivLoss
-from minitorch_np.losses.loss import Loss
-from minitorch_np.losses.regression import HuberLoss, L1Loss, MSELoss, SmoothL1Loss, SquaredLoss
-from minitorch_np.optimizers.adadelta import Adadelta
-from minitorch_np.optimizers.adagrad import Adagrad
-from minitorch_np.optimizers.adam import Adam, AdamW
-from minitorch_np.optimizers.nadam import NAdam
-from minitorch_np.optimizers.optimizer import Optimizer
-from minitorch_np.optimizers.radam import RAdam
-from minitorch_np.optimizers.rmsprop import RMSprop
-from minitorch_np.optimizers.sgd import SGD
+from minitorch_np.losses import (
+    BCELoss,
+    BCEWithLogitsLoss,
+    CrossEntropyLoss,
+    HuberLoss,
+    KLDivLoss,
+    L1Loss,
+    Loss,
+    MSELoss,
+    NLLLoss,
+    SmoothL1Loss,
+    SquaredLoss,
+)
+from minitorch_np.optimizers import SGD, Adadelta, Adagrad, Adam, AdamW, NAdam, Optimizer, RAdam, RMSprop
 from minitorch_np.parameter import Parameter
-from minitorch_np.schedules.chains import ChainedScheduler, SequentialLR
-from minitorch_np.schedules.decay import CosineAnnealingLR, ExponentialLR, LambdaLR, MultiStepLR, StepLR
-from minitorch_np.schedules.one_cycle import OneCycleLR
-from minitorch_np.schedules.plateau import ReduceLROnPlateau
-from minitorch_np.schedules.schedule import LRScheduler, Schedule
-from minitorch_np.schedules.warmup import ConstantLR, LinearLR
+from minitorch_np.schedules import (
+    ChainedScheduler,
+    ConstantLR,
+    CosineAnnealingLR,
+    ExponentialLR,
+    LambdaLR,
+    LinearLR,
+    LRScheduler,
+    MultiStepLR,
+    OneCycleLR,
+    ReduceLROnPlateau,
+    Schedule,
+    SequentialLR,
+    StepLR,
+)
 
 if TYPE_CHECKING:
-    from minitorch_np.data.batches import batches, split
-    from minitorch_np.data.datasets import Subset, TensorDataset
-    from minitorch_np.data.loader import DataLoader
+    from minitorch_np.data import DataLoader, Subset, TensorDataset, batches, split
     from minitorch_np.metrics import (
         accuracy,
         confusion_matrix,
@@ -62,14 +81,87 @@ if TYPE_CHECKING:
         r2_score,
         top_k_accuracy,
     )
-    from minitorch_np.training.callbacks import Callback, EarlyStopping
-    from minitorch_np.training.checkpoint import Checkpoint, load, save
-    from minitorch_np.training.evaluation import evaluate, predict
-    from minitorch_np.training.fit import fit
-    from minitorch_np.training.history import History
-    from minitorch_np.training.non_finite import NotFiniteError
+    from minitorch_np.study import compare, explain, gradcheck, guard, handwritten, summary, trace
+    from minitorch_np.training import (
+        Callback,
+        Checkpoint,
+        EarlyStopping,
+        History,
+        NotFiniteError,
+        evaluate,
+        fit,
+        predict,
+    )
+    from minitorch_np.training.checkpoint import load, save
 
 __version__ = "0.1.0"
+
+_LATER = {  # imported when first asked for: whoever writes the loop by hand does not wait for it
+    "data": ("DataLoader", "Subset", "TensorDataset", "batches", "split"),
+    "metrics": ("accuracy", "confusion_matrix", "mean_absolute_error", "r2_score", "top_k_accuracy"),
+    "training.checkpoint": ("load", "save"),
+    "study": ("compare", "explain", "gradcheck", "guard", "handwritten", "summary", "trace"),
+    "training": (
+        "Callback",
+        "Checkpoint",
+        "EarlyStopping",
+        "History",
+        "NotFiniteError",
+        "evaluate",
+        "fit",
+        "predict",
+    ),
+}
+_PACKAGES = ("data", "interop", "metrics", "serialization", "study", "training", "tutorial")
+
+_ELSEWHERE = {  # torch's, Keras' and scikit-learn's words for what is here
+    "nn": "the package itself, mt.Linear; losses and initializers too",
+    "optim": "the package itself, mt.Adam; also mt.optimizers and mt.schedules",
+    "Module": "Layer: write forward(x) and backward(dy)",
+    "Dense": "Linear(in_features, out_features)",
+    "Model": "Sequential",
+    "ModelCheckpoint": "Checkpoint",
+    "ModelSummary": "summary",
+    "train_test_split": "split",
+    "random_split": "split",
+    "StandardScaler": "Standardize",
+    "Normalization": "Standardize",
+    "Swish": "SiLU",
+    "MSE": "MSELoss",
+    "MAE": "L1Loss",
+    "MeanSquaredError": "MSELoss",
+    "CategoricalCrossentropy": "CrossEntropyLoss",
+    "SparseCategoricalCrossentropy": "CrossEntropyLoss",
+    "BinaryCrossentropy": "BCELoss or BCEWithLogitsLoss",
+    "Dataset": "an object with len and [], or TensorDataset",
+    "tensor": "a NumPy array, np.array",
+    "Tensor": "a NumPy array, np.ndarray",
+    "no_grad": "not needed: nothing is recorded",
+    "load_state_dict": "a method of layers and optimizers",
+    "state_dict": "a method of layers and optimizers",
+    "init": "initializers",
+    "lr_scheduler": "schedules",
+    "MLPClassifier": "interop.sklearn.NetworkClassifier",
+    "MLPRegressor": "interop.sklearn.NetworkRegressor",
+    "check_grad": "gradcheck",
+    "compile": "not here: the layers run as they are",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is imported when first asked for; answer a guess with the name here."""
+    if name in _PACKAGES:
+        return import_module(f"minitorch_np.{name}")
+    for package, names in _LATER.items():
+        if name in names:
+            globals()[name] = value = getattr(import_module(f"minitorch_np.{package}"), name)
+            return value
+    raise no_attribute("minitorch_np", name, __dir__(), _ELSEWHERE)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_PACKAGES})
+
 
 __all__ = [
     "CELU",
@@ -149,9 +241,14 @@ __all__ = [
     "batches",
     "clip_grad_norm_",
     "clip_grad_value_",
+    "compare",
     "confusion_matrix",
     "evaluate",
+    "explain",
     "fit",
+    "gradcheck",
+    "guard",
+    "handwritten",
     "initializers",
     "load",
     "mean_absolute_error",
@@ -159,31 +256,7 @@ __all__ = [
     "r2_score",
     "save",
     "split",
+    "summary",
     "top_k_accuracy",
+    "trace",
 ]
-
-_LATER = {  # imported when it is first asked for: whoever writes the loop by hand does not wait for it
-    "data.batches": ("batches", "split"),
-    "data.datasets": ("Subset", "TensorDataset"),
-    "data.loader": ("DataLoader",),
-    "metrics": ("accuracy", "confusion_matrix", "mean_absolute_error", "r2_score", "top_k_accuracy"),
-    "training.callbacks": ("Callback", "EarlyStopping"),
-    "training.checkpoint": ("Checkpoint", "load", "save"),
-    "training.evaluation": ("evaluate", "predict"),
-    "training.fit": ("fit",),
-    "training.history": ("History",),
-    "training.non_finite": ("NotFiniteError",),
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Training and saving."""
-    for module, names in _LATER.items():
-        if name in names:
-            globals()[name] = value = getattr(import_module(f"minitorch_np.{module}"), name)
-            return value
-    raise AttributeError(f"module 'minitorch_np' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})

@@ -1,0 +1,1 @@
+"""Arrays, numerics, validation and files: parts without a public name."""

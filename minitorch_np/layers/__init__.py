@@ -1,0 +1,57 @@
+"""Layers: linear maps, activations, and Sequential, which composes them."""
+
+from minitorch_np.layers.activation import Activation
+from minitorch_np.layers.elu import CELU, ELU, SELU
+from minitorch_np.layers.gated import GELU, Mish, SiLU
+from minitorch_np.layers.glu import GLU
+from minitorch_np.layers.linear import Linear
+from minitorch_np.layers.piecewise import (
+    Hardshrink,
+    Hardsigmoid,
+    Hardswish,
+    Hardtanh,
+    Identity,
+    LeakyReLU,
+    ReLU,
+    ReLU6,
+    Softshrink,
+    Threshold,
+)
+from minitorch_np.layers.prelu import PReLU
+from minitorch_np.layers.sequential import Sequential
+from minitorch_np.layers.sigmoids import LogSigmoid, Sigmoid, Softplus, Softsign, Tanh, Tanhshrink
+from minitorch_np.layers.softmax import LogSoftmax, Softmax
+from minitorch_np.layers.standardize import Standardize
+
+__all__ = [
+    "CELU",
+    "ELU",
+    "GELU",
+    "GLU",
+    "SELU",
+    "Activation",
+    "Hardshrink",
+    "Hardsigmoid",
+    "Hardswish",
+    "Hardtanh",
+    "Identity",
+    "LeakyReLU",
+    "Linear",
+    "LogSigmoid",
+    "LogSoftmax",
+    "Mish",
+    "PReLU",
+    "ReLU",
+    "ReLU6",
+    "Sequential",
+    "SiLU",
+    "Sigmoid",
+    "Softmax",
+    "Softplus",
+    "Softshrink",
+    "Softsign",
+    "Standardize",
+    "Tanh",
+    "Tanhshrink",
+    "Threshold",
+]

@@ -1,0 +1,22 @@
+"""Optimizers: each with its rule in one method."""
+
+from minitorch_np.optimizers.adadelta import Adadelta
+from minitorch_np.optimizers.adagrad import Adagrad
+from minitorch_np.optimizers.adam import Adam, AdamW
+from minitorch_np.optimizers.nadam import NAdam
+from minitorch_np.optimizers.optimizer import Optimizer
+from minitorch_np.optimizers.radam import RAdam
+from minitorch_np.optimizers.rmsprop import RMSprop
+from minitorch_np.optimizers.sgd import SGD
+
+__all__ = [
+    "SGD",
+    "Adadelta",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "NAdam",
+    "Optimizer",
+    "RAdam",
+    "RMSprop",
+]
