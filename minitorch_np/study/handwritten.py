@@ -21,7 +21,7 @@ from minitorch_np.losses.loss import Loss
 from minitorch_np.optimizers.optimizer import Optimizer
 from minitorch_np.parameter import Parameter
 from minitorch_np.study.bits import equal_bits
-from minitorch_np.study.unroll import data as sources
+from minitorch_np.study.unroll import array_sources as sources
 from minitorch_np.study.unroll.program import Program, written
 from minitorch_np.study.unroll.rules import Rules
 

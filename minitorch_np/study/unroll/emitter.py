@@ -1,4 +1,4 @@
-"""What has been written of the program so far, and where in whose source the writing stands."""
+"""Emission of statements: the program as written so far, and the source that it comes from."""
 
 from __future__ import annotations
 

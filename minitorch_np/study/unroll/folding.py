@@ -1,19 +1,65 @@
-"""Fewer statements: what nobody needs goes, and a name that is used once makes way for what it stands for."""
+"""Fewer statements: unneeded ones go, and a name that is used once makes way for what it stands for."""
 
 from __future__ import annotations
 
 import ast
+import copy
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from minitorch_np.study.unroll.ledger import Ledger
-from minitorch_np.study.unroll.ones import without_ones
+from minitorch_np.study.unroll.statements import Ledger, blocks_of, every_block, head, keys_in
 from minitorch_np.study.unroll.values import Variable
-from minitorch_np.study.unroll.walking import blocks_of, every_block, head, keys_in
+
+
+def without_ones(statements: list[ast.stmt], variables: dict[str, Variable]) -> list[ast.stmt]:
+    """Copies of statements without such operations, as the evaluator has marked them with `keeps`."""
+    changed = [variables[key].value for statement in statements for key in _changed(statement)]
+    changed = [array for array in changed if isinstance(array, np.ndarray)]
+
+    def is_changed(keys: set[str]) -> bool:
+        own = [variables[key].value for key in keys if isinstance(variables[key].value, np.ndarray)]
+        return any(np.may_share_memory(a, b) for a in own for b in changed)
+
+    return [_WithoutOnes(is_changed).visit(copy.deepcopy(statement)) for statement in statements]
+
+
+class _WithoutOnes(ast.NodeTransformer):
+    """1 * a is a; unless it is made to have an array of its own, of which one changes later."""
+
+    def __init__(self, is_changed: Callable[[set[str]], bool]) -> None:
+        self.is_changed = is_changed
+
+    def visit_Assign(self, node: ast.Assign) -> ast.Assign:
+        if self.is_changed(keys_in(node, ast.Store) | keys_in(node.value)):
+            self.generic_visit(node.value)
+        else:
+            node.value = self.visit(node.value)
+        return node
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
+        self.generic_visit(node)
+        kept = getattr(node, "keeps", "")
+        return getattr(node, kept) if kept else node
+
+
+def _changed(statement: ast.stmt) -> set[str]:
+    """The variables whose arrays a statement writes into."""
+    inner = {key for block in blocks_of(statement) for part in block for key in _changed(part)}
+    if isinstance(statement, ast.AugAssign):
+        return inner | keys_in(statement.target) | keys_in(statement.target, ast.Store)
+    if isinstance(statement, ast.Expr):
+        return inner | keys_in(statement)
+    if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Subscript):
+        return inner | keys_in(statement.targets[0])
+    return inner
+
 
 LARGE = 12  # operations in a statement, after which nothing more is put into it
+
 LONG = 6  # and after which an author's own names stay
+
 OPERATIONS = (ast.BinOp, ast.UnaryOp, ast.Call, ast.Compare, ast.Subscript, ast.IfExp, ast.BoolOp)
 
 

@@ -17,8 +17,8 @@ from minitorch_np.study.unroll.calls import Calls
 from minitorch_np.study.unroll.folding import fold, operations
 from minitorch_np.study.unroll.naming import Names
 from minitorch_np.study.unroll.sources import SourceError, source_of
+from minitorch_np.study.unroll.statements import keys_in
 from minitorch_np.study.unroll.values import Expression, example, expressions, identifier, literal, name
-from minitorch_np.study.unroll.walking import keys_in
 
 LOOPS = (ast.For, ast.While, ast.ListComp, ast.GeneratorExp, ast.SetComp, ast.DictComp)
 

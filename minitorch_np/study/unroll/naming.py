@@ -6,8 +6,8 @@ import ast
 from collections.abc import Iterator
 from itertools import count
 
+from minitorch_np.study.unroll.statements import blocks_of, head, keys_in
 from minitorch_np.study.unroll.values import TAKEN, Variable, identifier
-from minitorch_np.study.unroll.walking import blocks_of, head, keys_in
 
 
 class Names:

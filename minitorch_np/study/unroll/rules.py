@@ -13,10 +13,9 @@ import numpy as np
 from minitorch_np.optimizers.optimizer import Optimizer, ParamGroup
 from minitorch_np.study.unroll.executor import Blocks
 from minitorch_np.study.unroll.folding import fold
-from minitorch_np.study.unroll.ledger import Replaced
+from minitorch_np.study.unroll.statements import Replaced, keys_in
 from minitorch_np.study.unroll.tracer import Tracer
 from minitorch_np.study.unroll.values import Expression, Variable, name
-from minitorch_np.study.unroll.walking import keys_in
 
 NAMES = {"lr": "learning_rate"}
 

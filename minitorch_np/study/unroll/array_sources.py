@@ -1,4 +1,4 @@
-"""Where a written-out program has its arrays from: a seed, its own text, or a file beside it."""
+"""The arrays of a written-out program: drawn from a seed, in its own text, or in a file beside it."""
 
 from __future__ import annotations
 
