@@ -88,7 +88,9 @@ class Layer(Module, ABC):
         `shape` holds sizes; a leading `...` stands for any number of axes, None for any size.
         """
         dtype = self._dtype
-        if type(x) is not ndarray or (x.dtype != dtype if dtype else x.dtype not in FLOATS):
+        if type(x) is not ndarray or (
+            x.dtype is not dtype and (x.dtype != dtype if dtype else x.dtype not in FLOATS)
+        ):
             self._saved = None
             x = as_floats(x, dtype, self, "x")
         if not _fits(x.shape, shape) if shape else x.ndim == 0:
@@ -115,7 +117,7 @@ class Layer(Module, ABC):
         if self._saved is None:
             raise RuntimeError(f"{self!r} has nothing saved: call forward before each backward")
         shape, dtype, values = self._saved
-        if type(dy) is not ndarray or dy.dtype != dtype:
+        if type(dy) is not ndarray or (dy.dtype is not dtype and dy.dtype != dtype):
             if dy is None:
                 raise TypeError(
                     f"{self!r} expects dy of shape {shape}, got None: does the layer after it return dx?"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from minitorch_np._internal.arrays import aligned_zeros, as_floats, float_dtype
-from minitorch_np._internal.names import no_attribute
+from minitorch_np._internal.names import NameElsewhere
 from minitorch_np._internal.validation import StateMismatch, fitting_state
 from minitorch_np.parameter import Parameter
 
@@ -57,6 +57,7 @@ class Module:
     buffer_names: tuple[str, ...] = ()
     transposed_in_torch: tuple[str, ...] = ()  # parameters that torch stores the other way round
     training: bool = True
+    is_inside: bool = False  # whether this is a part of another layer, whose backward needs its dx
     _dtype: np.dtype[Any] | None = None  # of this layer's own parameters and buffers
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
@@ -198,7 +199,9 @@ class Module:
             )
         if isinstance(old, Module) and not isinstance(value, Module | None):
             raise TypeError(f"{name} of {self!r} is a layer, got {type(value).__name__}")
-        if isinstance(value, Parameter):
+        if isinstance(value, Module):
+            value.is_inside = True
+        elif isinstance(value, Parameter):
             if isinstance(old, Parameter) and old.shape != value.shape:
                 raise ValueError(
                     f"{name} of {self!r} has shape {old.shape}, got a Parameter of shape {value.shape}"
@@ -214,10 +217,9 @@ class Module:
             super().__setattr__("_dtype", value.dtype)
         super().__setattr__(name, value)
 
-    if not TYPE_CHECKING:
 
-        def __getattr__(self, name: str) -> NoReturn:
-            raise no_attribute(type(self).__name__, name, dir(self), ELSEWHERE)
+for _name, _here in ELSEWHERE.items():  # a __getattr__ would make every access to an attribute slower
+    setattr(Module, _name, NameElsewhere(_name, _here))
 
 
 def _array(layer: Module, name: str) -> Array:

@@ -8,11 +8,10 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from minitorch_np._internal.arrays import aligned_zeros, as_floats, likely_fix
+from minitorch_np._internal.names import NameElsewhere
 from minitorch_np._internal.numerics import product, sum_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from minitorch_np._internal.arrays import Array
 
 
@@ -40,7 +39,7 @@ class Parameter(NDArrayOperatorsMixin):
         self._data: Array = aligned_zeros(data.size, data.dtype).reshape(data.shape)
         self._data[...] = data
         self._grad: Array | None = None
-        self._second: Array | None = None  # a gradient on its way to be added to `grad`
+        self._second: Array | None = None  # see _scratch
         self.has_grad = False
         self.owner: object = None
 
@@ -79,25 +78,33 @@ class Parameter(NDArrayOperatorsMixin):
 
     def add_product(self, a: Array, b: Array) -> None:
         """Add the matrix product a b to the gradient; no other array of its size is made."""
-        self._add(product, a, b)
+        if self.has_grad:
+            self.grad += product(a, b, out=self._scratch())
+        else:
+            product(a, b, out=self._grad if self._grad is not None else self.grad)
+            self.has_grad = True
 
     def add_sum(self, a: Array) -> None:
         """Add the sum of the rows of `a`, its sum over the first axis, to the gradient."""
-        self._add(sum_rows, a)
+        if self.has_grad:
+            self.grad += sum_rows(a, out=self._scratch())
+        else:
+            sum_rows(a, out=self._grad if self._grad is not None else self.grad)
+            self.has_grad = True
 
     def add_grad(self, gradient: Array) -> None:
         """Add to the gradient."""
-        self._add(np.positive, self._fitting(gradient, "grad"))
-
-    def _add(self, function: Callable[..., Any], *arrays: Array) -> None:
+        gradient = self._fitting(gradient, "grad")
         if self.has_grad:
-            if self._second is None:
-                self._second = np.empty_like(self.grad)
-            function(*arrays, out=self._second)
-            self.grad += self._second
+            self.grad += gradient
         else:
-            function(*arrays, out=self.grad if self._grad is None else self._grad)
-            self.has_grad = True
+            self.grad = gradient
+
+    def _scratch(self) -> Array:
+        """Return the array, kept from step to step, for a gradient on its way to be added."""
+        if self._second is None:
+            self._second = np.empty_like(self._data)
+        return self._second
 
     def zero_grad(self) -> None:
         """Throw the gradient away."""
@@ -142,11 +149,23 @@ class Parameter(NDArrayOperatorsMixin):
     __ne__ = object.__ne__
     __hash__ = object.__hash__
 
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> NoReturn:
-            fix = f": it is an attribute of its array, .data.{name}" * hasattr(np.ndarray, name)
-            raise AttributeError(f"Parameter has no attribute {name!r}{fix}")
-
     def __repr__(self) -> str:
         return f"Parameter(shape={self.shape}, dtype={str(self.dtype)!r})"
+
+
+for _name in (
+    "T",
+    "argmax",
+    "copy",
+    "dot",
+    "flatten",
+    "max",
+    "mean",
+    "min",
+    "ndim",
+    "reshape",
+    "std",
+    "sum",
+    "tolist",
+):
+    setattr(Parameter, _name, NameElsewhere(_name, f"an attribute of its array, .data.{_name}"))

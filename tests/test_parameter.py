@@ -125,3 +125,28 @@ def test_copies_are_independent():
 
 def test_repr():
     assert repr(mt.Parameter(np.zeros((2, 3), np.float32))) == "Parameter(shape=(2, 3), dtype='float32')"
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda w: np.ones((2, 3)) @ w,
+        lambda w: np.dot(np.ones((2, 3)), w),
+        lambda w: w * 2,
+        np.asarray,
+        np.sum,
+        lambda w: w[0],
+        len,
+        lambda w: w.T,
+    ],
+)
+def test_a_parameter_used_as_an_array_points_to_its_data(use):
+    with pytest.raises((TypeError, AttributeError), match=r"\.data"):
+        use(mt.Parameter(np.ones((3, 2))))
+
+
+def test_parameters_are_compared_by_identity_and_can_be_keys():
+    one, other = mt.Parameter(np.ones(2)), mt.Parameter(np.ones(2))
+    assert one == one  # noqa: PLR0124
+    assert one != other
+    assert len({one, other}) == 2

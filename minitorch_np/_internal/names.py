@@ -3,6 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import NoReturn
+
+
+class NameElsewhere:
+    """A class attribute that does not exist: reading it raises AttributeError with the name here."""
+
+    def __init__(self, name: str, here: str) -> None:
+        self.name, self.here = name, here
+
+    def __get__(self, instance: object, owner: type) -> NoReturn:
+        raise AttributeError(f"{owner.__name__} has no attribute {self.name!r}: here it is {self.here}")
 
 
 def no_attribute(owner: str, name: str, known: Iterable[str], elsewhere: Mapping[str, str]) -> AttributeError:
@@ -18,7 +29,7 @@ def no_attribute(owner: str, name: str, known: Iterable[str], elsewhere: Mapping
     import difflib
 
     lower = {other.lower(): other for other in known if not other.startswith("_")}
-    near = difflib.get_close_matches(name.lower().replace("_", ""), lower, 1, 0.75) or (
-        difflib.get_close_matches(name.lower(), lower, 1, 0.75)
+    near = difflib.get_close_matches(name.lower().replace("_", ""), lower, 1, 0.65) or (
+        difflib.get_close_matches(name.lower(), lower, 1, 0.65)
     )
     return AttributeError(f"{text}: did you mean {lower[near[0]]}?" if near else text)

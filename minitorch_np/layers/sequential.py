@@ -46,9 +46,10 @@ class Sequential(Layer):
     objects), assignment, deletion, `append`, `insert`, `extend`. Assigning swaps a layer:
     `model[1] = Tanh()`.
 
-    `backward(dy)` leaves out the gradient with respect to x, which training does not need and which
-    would make a step of the tutorial's network 1.4 times as long; `backward(dy, input_grad=True)`
-    returns it.
+    `backward(dy)` of a whole network leaves out the gradient with respect to x, which training does
+    not need and which would make a step of the tutorial's network 1.4 times as long;
+    `backward(dy, input_grad=True)` returns it. Inside another layer a Sequential returns dx, as every
+    layer does.
     """
 
     def __init__(self, *layers: Layer | Iterable[Layer] | dict[str, Layer]) -> None:
@@ -70,18 +71,21 @@ class Sequential(Layer):
             x = layer.forward(x)
         return x
 
+    def backward(self, dy: Array, input_grad: bool | None = None) -> Any:
+        if input_grad or (input_grad is None and self.is_inside):
+            return self._backward_to_input(dy)
+        return self.backward_parameters(dy)
+
     @located
-    def backward(self, dy: Array, input_grad: bool = False) -> Any:
-        if not input_grad:
-            return self.backward_parameters(dy)
+    def _backward_to_input(self, dy: Array) -> Array:
         for layer in reversed(self._layers):
-            dy = input_gradient(layer, dy)
+            dy = layer.backward(dy)
         return dy
 
     @located
     def backward_parameters(self, dy: Array) -> None:
-        for layer in reversed(self._layers[1:]):
-            dy = input_gradient(layer, dy)
+        for layer in self._layers[:0:-1]:
+            dy = layer.backward(dy)
         for layer in self._layers[:1]:
             layer.backward_parameters(dy)
 
@@ -173,6 +177,8 @@ class Sequential(Layer):
             if layer is self:
                 raise ValueError("a Sequential cannot contain itself")
         self._layers, self._names = layers, names
+        for layer in layers:
+            layer.is_inside = True
 
     def _position(self, index: Any) -> int:
         names = self._layer_names()

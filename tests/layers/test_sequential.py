@@ -202,3 +202,41 @@ def test_a_forward_that_fails_leaves_nothing_for_a_backward():
         model(np.ones((2, 3)))
     with pytest.raises(RuntimeError, match="call forward"):
         model.backward(np.ones((2, 2)))
+
+
+def test_inside_another_layer_backward_returns_dx():
+    class Residual(mt.Layer):
+        def __init__(self, inner):
+            self.inner = inner
+
+        def forward(self, x):
+            return x + self.inner(x)
+
+        def backward(self, dy):
+            return dy + self.inner.backward(dy)
+
+    x = np.random.default_rng(0).standard_normal((4, 3))
+    for inner in (mt.Linear(3, 3, rng=0), mt.Sequential(mt.Linear(3, 3, rng=0), mt.Tanh())):
+        model = mt.Sequential(mt.Linear(3, 3, rng=1), Residual(inner))
+        assert mt.gradcheck(model, x)
+        assert model.backward(model(x)) is None
+
+
+def test_a_class_that_overrides_backward_alone_keeps_its_say_as_a_first_layer():
+    class Halved(mt.Linear):
+        def backward(self, dy):
+            return super().backward(dy / 2)
+
+    plain, halved = mt.Linear(3, 2, rng=0), Halved(3, 2, rng=0)
+    x = np.ones((4, 3))
+    for layer in (plain, halved):
+        model = mt.Sequential(layer)
+        model.backward(model(x))
+    assert halved.weight.grad.tolist() == (plain.weight.grad / 2).tolist()
+
+
+def test_its_layers_are_an_attribute():
+    model = mt.Sequential(*layers())
+    assert model.layers == list(model)
+    model.layers.clear()
+    assert len(model) > 0

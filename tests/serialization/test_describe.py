@@ -101,7 +101,7 @@ class Perceptron(mt.Layer):
         return self.net(x)
 
     def backward(self, dy):
-        return self.net.backward(dy, True)
+        return self.net.backward(dy)
 
 
 class Stack(mt.Sequential):

@@ -22,7 +22,7 @@ class Residual(mt.Layer):
 
     def backward(self, dy):
         (dy,) = self.saved(dy)
-        return dy + self.f.backward(dy, True)
+        return dy + self.f.backward(dy)
 
 
 class Noise(mt.Layer):

@@ -22,7 +22,7 @@ class Branch(mt.Layer):
 
     def backward(self, dy):
         (dy,) = self.saved(dy)
-        return dy + 2 * self.f.backward(dy, True)
+        return dy + 2 * self.f.backward(dy)
 
 
 def network():

@@ -169,7 +169,7 @@ class Residual(Layer):
         return x + self.inner(x)
 
     def backward(self, dy):
-        return dy + self.inner.backward(dy, True)
+        return dy + self.inner.backward(dy)
 
 
 class Halved(mt.Linear):
