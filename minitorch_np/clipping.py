@@ -1,4 +1,4 @@
-"""Gradients cut down to size, between `backward` and `step`."""
+"""Gradient clipping, between `backward` and `step`."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def clip_grad_norm_(
     norm_type: float = 2.0,
     error_if_nonfinite: bool = False,
 ) -> float:
-    """Scale all gradients by min(1, max_norm / (‖g‖ + 10⁻⁶)), and give ‖g‖ as it was before.
+    """Scale all gradients by min(1, max_norm / (‖g‖ + 10⁻⁶)), and return ‖g‖ as it was before.
 
     ‖g‖ is the p-norm of all gradients as one vector, p = `norm_type`; ∞ stands for the largest. It is
-    right also where its p-th power overflows. Gradients that a step has used up do not count.
-    Where ‖g‖ is inf, finite gradients become 0 and the others NaN; where it is NaN, all do.
+    right also if its p-th power overflows. Gradients that a step has consumed do not count.
+    If ‖g‖ is inf, finite gradients become 0 and the others NaN; if it is NaN, all do.
 
-    Raises ValueError for a negative max_norm or a norm_type that is not above 0, RuntimeError where no
-    gradient is fresh, and, with `error_if_nonfinite`, where ‖g‖ is inf or NaN.
+    Raises ValueError for a negative max_norm or a norm_type that is not above 0, RuntimeError if no
+    gradient is fresh, and, with `error_if_nonfinite`, if ‖g‖ is inf or NaN.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.clip_grad_norm_.html
     """
     name = "clip_grad_norm_"
@@ -53,7 +53,7 @@ def clip_grad_norm_(
 def clip_grad_value_(parameters: Parameter | Iterable[Parameter], clip_value: float) -> None:
     """Bring every element of the gradients into [−clip_value, clip_value]. NaN stays.
 
-    Raises ValueError for a negative clip_value, RuntimeError where no gradient is fresh.
+    Raises ValueError for a negative clip_value, RuntimeError if no gradient is fresh.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.clip_grad_value_.html
     """
     limit = number("clip_grad_value_", "clip_value", clip_value)

@@ -131,7 +131,7 @@ def orthogonal(shape: Shape, rng: Rng = None, dtype: DTypeLike = np.float64, *, 
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
-    """The factor that keeps a signal's scale through `nonlinearity`; `param` is leaky_relu's slope."""
+    """Return the factor that keeps a signal's scale through `nonlinearity`; `param` is leaky_relu's slope."""
     if nonlinearity == "leaky_relu":
         return math.sqrt(2 / (1 + (0.01 if param is None else param) ** 2))
     gains = {"linear": 1.0, "identity": 1.0, "sigmoid": 1.0, "tanh": 5 / 3, "relu": math.sqrt(2), "selu": 0.75}
@@ -174,7 +174,7 @@ NAMED: dict[str, Initializer] = {
 
 
 def named(init: str | Initializer) -> Initializer:
-    """The initializer of that name; a function is returned as it is."""
+    """Return the initializer of that name; a function is returned as it is."""
     if callable(init):
         return init
     if init not in NAMED:

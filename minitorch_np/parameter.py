@@ -26,9 +26,9 @@ class Parameter(NDArrayOperatorsMixin):
     Assigning to `data` or `grad` copies in, and refuses another shape or dtype. An optimizer that
     takes a parameter rebinds both to its own memory, side by side with the others: ask the parameter
     for `data` each time. An array held from before is read-only from then on, so that nothing is
-    written where nobody reads.
+    written into memory that nobody reads.
 
-    A parameter is no array itself: NumPy's functions and operators take `parameter.data`.
+    A parameter is not an array itself: NumPy's functions and operators take `parameter.data`.
     """
 
     __slots__ = ("_data", "_grad", "_second", "dtype", "has_grad", "owner")
@@ -144,7 +144,7 @@ class Parameter(NDArrayOperatorsMixin):
     def _no_array(self, *_: Any, **__: Any) -> NoReturn:
         raise TypeError(f"{self!r} is not an array: use its data, as in x @ layer.weight.data")
 
-    __array__ = __array_ufunc__ = __array_function__ = __getitem__ = __len__ = _no_array
+    __array__ = __array_ufunc__ = __array_function__ = __getitem__ = _no_array
     __eq__ = object.__eq__
     __ne__ = object.__ne__
     __hash__ = object.__hash__

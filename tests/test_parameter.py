@@ -136,7 +136,6 @@ def test_repr():
         np.asarray,
         np.sum,
         lambda w: w[0],
-        len,
         lambda w: w.T,
     ],
 )

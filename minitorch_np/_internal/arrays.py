@@ -16,7 +16,7 @@ FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
 
 
 def float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
-    """The dtype a model can have, from anything NumPy takes for one; raises ValueError for others."""
+    """Return a dtype that a model can have, from anything NumPy takes for one; raise ValueError for others."""
     try:
         found = np.dtype(dtype)
         if dtype is not None and found in FLOATS:
@@ -27,9 +27,9 @@ def float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
 
 
 def as_floats(value: Any, dtype: np.dtype[Any] | None, owner: object, name: str) -> Array:
-    """`value` as an array of floats, without a change of precision.
+    """Return `value` as an array of floats, without a change of precision.
 
-    Integers and booleans become `dtype` (float64 where a model has none), and so do the Python
+    Integers and booleans become `dtype` (float64 if a model has none), and so do the Python
     numbers of a list. Floats of another precision, complex numbers, strings and objects raise
     TypeError: which of the two precisions was meant is not ours to guess.
     """
@@ -57,7 +57,7 @@ def as_floats(value: Any, dtype: np.dtype[Any] | None, owner: object, name: str)
 
 
 def shape_text(shape: tuple[Any, ...]) -> str:
-    """A shape as messages print it, a leading `...` or None as the batch axis N: `(N, 1000)`."""
+    """Return a shape as messages print it, a leading `...` or None as the batch axis N: `(N, 1000)`."""
     sizes = [str(size) if size not in (..., None) else "*" if i else "N" for i, size in enumerate(shape)]
     return f"({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"
 
@@ -82,9 +82,9 @@ def likely_fix(name: str, got: tuple[int, ...], expected: tuple[Any, ...]) -> st
 
 
 def aligned_zeros(size: int, dtype: np.dtype[Any]) -> Array:
-    """`size` zeros that start on a cache line.
+    """Return `size` zeros that start on a cache line.
 
-    NumPy aligns to 16 bytes only; where two BLAS threads have written an array, an update of one
+    NumPy aligns to 16 bytes only; after two BLAS threads have written an array, an update of one
     that straddles cache lines took 1.7 times as long.
     """
     line = 64

@@ -32,7 +32,7 @@ def same_bits_as(plain: Callable[..., Any]) -> Callable[[Function], Function]:
 
 
 def plain_form(function: Callable[..., Any]) -> Any:
-    """The plain function that this one has the bits of, if it is a faster way to them; else None."""
+    """Return the plain function that this one has the bits of, if it is a faster way to them; else None."""
     return getattr(function, "plain_form", None)
 
 
@@ -44,7 +44,7 @@ def _zeroed(mask: Array, a: Array) -> Array:
 
 @same_bits_as(_zeroed)
 def zero_where(mask: Array, a: Array) -> Array:
-    """A copy of `a` with +0 where `mask` is true: `b = a.copy(); b[mask] = 0`, bit for bit.
+    """Return a copy of `a` with +0 where `mask` is true: `b = a.copy(); b[mask] = 0`, bit for bit.
 
     Both that and `np.where` branch at every element, and on a random mask the processor guesses
     wrong half the time. Here the bits of `a` meet an integer mask instead, at a third of the time.
@@ -91,7 +91,7 @@ def product(a: Array, b: Array, out: Array) -> Array:
     """The matrix product a b, written into `out`.
 
     np.dot gets going in half the time of np.matmul and knows outer products (one sample), but it
-    clears `out` first, which costs more than that where `out` is large. Both hand the product to
+    clears `out` first, which costs more than that if `out` is large. Both hand the product to
     the same BLAS and return the same bits.
     """
     return (np.dot if out.nbytes <= SMALL or len(b) == 1 else np.matmul)(a, b, out=out)
@@ -110,7 +110,7 @@ def total(a: Array) -> Any:
 
 
 def sigmoid(x: Array) -> Array:
-    """σ(x) = 1 / (1 + e^−x), without a warning where e^−x is too large for a float: there σ is 0."""
+    """σ(x) = 1 / (1 + e^−x), without a warning if e^−x is too large for a float: there σ is 0."""
     with np.errstate(over="ignore"):
         return 1 / (1 + np.exp(-x))
 
@@ -124,7 +124,7 @@ def erf(x: Array) -> Array:
     """The error function, erf(x) = 2/√π ∫₀ˣ e^−t² dt; relative error below 2e-15 (float32: 5e-7).
 
     erf(x)/x is a function of x² that falls slowly, so that a quotient of two polynomials in x²
-    follows it from 0 to where erf rounds to 1. All coefficients are positive: nothing cancels.
+    follows it from 0 to the end, beyond which erf rounds to 1. All coefficients are positive: nothing cancels.
     Beyond that end x stays at the end.
     """
     p, q, end = _ERF[x.dtype.itemsize]

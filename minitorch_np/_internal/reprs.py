@@ -8,8 +8,8 @@ REQUIRED: Any = object()  # stands for the default of an argument that has none
 
 
 def constructor_arguments(cls: Any) -> dict[str, Any]:
-    """The arguments that a class is called with, by name, and their defaults."""
-    code = getattr(cls.__init__, "__code__", None)  # none where __init__ is object's
+    """Return the arguments that a class is called with, by name, and their defaults."""
+    code = getattr(cls.__init__, "__code__", None)  # none if __init__ is object's
     if code is None:
         return {}
     names = code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]

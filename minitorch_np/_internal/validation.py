@@ -17,14 +17,14 @@ LARGEST = float(np.finfo(np.float64).max)
 
 
 def plain(value: Any) -> Any:
-    """NumPy numbers as Python numbers, which take on the precision of the arrays they meet; lists as tuples."""
+    """Return NumPy numbers as Python numbers, which take on the precision of arrays; lists as tuples."""
     if isinstance(value, list | tuple):
         return tuple(plain(part) for part in value)
     return value.item() if isinstance(value, np.generic) else value
 
 
 def is_number(value: Any, least: float = -LARGEST, most: float = LARGEST) -> bool:
-    """Whether `value` is a Python number from `least` to `most`; NaN, inf and booleans are none."""
+    """Return whether `value` is a Python number from `least` to `most`; NaN, inf and booleans are not."""
     return isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most
 
 
@@ -97,7 +97,7 @@ class StateMismatch(NamedTuple):
 def fitting_state(
     owner: str, current: Mapping[str, Any], state: Mapping[str, Any], strict: bool = True
 ) -> tuple[dict[str, Array], StateMismatch]:
-    """The arrays of `state` by the names of `current`, each of the shape and dtype it has there.
+    """Return the arrays of `state` by the names of `current`, each of the shape and dtype it has there.
 
     Everything that does not fit goes into one ValueError.
     """

@@ -48,7 +48,7 @@ class CELU(Activation):
         return np.exp(self._scaled(x))
 
     def _scaled(self, x: Array) -> Array:
-        """min(x, 0) / α, but no less than −1000, where e^ is 0, lest the quotient overflow."""
+        """Return min(x, 0) / α, but no less than −1000, whose exponential is 0: no overflow."""
         return np.clip(x, -1000 * self.alpha, 0) / self.alpha
 
 

@@ -1,6 +1,6 @@
 """Self-gated activations: y = x g(x) with a gate g between 0 and 1, so dy/dx = g + x g′.
 
-Where the gate is dear, the derivative gets it back from the output as y/x.
+If the gate is expensive, the derivative gets it back from the output as y/x.
 """
 
 from __future__ import annotations

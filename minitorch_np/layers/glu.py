@@ -19,7 +19,7 @@ class GLU(Layer):
 
     Shapes: x (..., 2 M, ...) -> y (..., M, ...), the axis being `dim`.
     Backward: da = dy σ(b), db = dy a σ(b) (1 − σ(b)) = da a (1 − σ(b)).
-    Raises ValueError where x has an odd size along `dim`, or no such axis.
+    Raises ValueError if x has an odd size along `dim`, or no such axis.
     Source: Dauphin et al. (2016), https://arxiv.org/abs/1612.08083;
     https://docs.pytorch.org/docs/stable/generated/torch.nn.GLU.html
     """

@@ -32,7 +32,7 @@ class Linear(Layer):
 
     `init` makes the weight: a function (shape, rng, dtype) -> array, or the name of one in
     `initializers`. The bias is uniform in ±1/√in_features, and by default the weight too, as in
-    torch. x is kept, not copied: leave it as it is until the backward pass.
+    torch. x is saved, not copied: leave it as it is until the backward pass.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Linear.html
     """

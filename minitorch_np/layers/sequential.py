@@ -42,7 +42,7 @@ class Sequential(Layer):
     """The chain rule as a loop: forward through the layers in order, backward in reverse.
 
     Takes layers, one list of layers, or one dict of names and layers. Behaves as a list: `len`,
-    iteration, indices (numbers, or names where it has names), slices (a network of the same layer
+    iteration, indices (numbers, or names if it has names), slices (a network of the same layer
     objects), assignment, deletion, `append`, `insert`, `extend`. Assigning swaps a layer:
     `model[1] = Tanh()`.
 

@@ -92,10 +92,10 @@ class Standardize(Layer):
 
 
 def _mean_and_std(blocks: Iterator[Array], num_features: int) -> tuple[Array, Array]:
-    """Of all rows of all blocks together; 0 as the std of what is the same in all, where rounding leaves more.
+    """Return both over the rows of all blocks; the std of a feature that never changes is exactly 0.
 
     Two blocks with the means m, n and k, l rows have Σ (x − mean)² of each, plus (m − n)² k l / (k + l),
-    together (Chan, Golub & LeVeque 1979); Σ x² − (Σ x)² / N loses all digits where the mean is large.
+    together (Chan, Golub & LeVeque 1979); Σ x² − (Σ x)² / N loses all digits if the mean is large.
     """
     count, mean, squares = 0, np.zeros(num_features), np.zeros(num_features)
     least, most = np.full(num_features, np.inf), np.full(num_features, -np.inf)

@@ -20,19 +20,19 @@ TOLERANCE = 1e-3
 
 
 def as_target(owner: object, target: Any) -> Array:
-    """The target as an array, class indices or floats: which of them, its dtype says."""
+    """Return the target as an array of class indices or of floats; its dtype says which."""
     if isinstance(target, np.ma.MaskedArray):
         raise TypeError(f"{owner!r} expects target without a mask: put ignore_index where it is masked")
     return np.asarray(target)
 
 
 def class_axis(prediction: Array) -> int:
-    """The axis of the classes: (N, C), (N, C, d1, ...), or (C,) for a single sample."""
+    """Return the axis of the classes: (N, C), (N, C, d1, ...), or (C,) for a single sample."""
     return min(prediction.ndim, 2) - 1
 
 
 def weights(value: Any, owner: str, name: str) -> Array | None:
-    """`value` as an array of weights: numbers that are finite and not negative."""
+    """Return `value` as an array of weights: numbers that are finite and not negative."""
     if value is None:
         return None
     array = np.asarray(value)
@@ -48,7 +48,7 @@ def weights(value: Any, owner: str, name: str) -> Array | None:
 
 
 def fitting(owner: object, weight: Array | None, name: str, prediction: Array) -> Array | None:
-    """The weight in the prediction's precision, where it broadcasts to the prediction's shape."""
+    """Return the weight in the prediction's precision; it must broadcast to the prediction's shape."""
     if weight is None:
         return None
     try:
@@ -66,7 +66,7 @@ def fitting(owner: object, weight: Array | None, name: str, prediction: Array) -
 def class_indices(
     owner: object, prediction: Array, target: Array, ignore_index: int
 ) -> tuple[Array, Array | None]:
-    """The targets' classes, and which of them count (None: all do). One that does not is class 0 here."""
+    """Return the classes of the targets, and which of them count (None: all); the others are class 0."""
     axis = class_axis(prediction)
     classes, shape = prediction.shape[axis], prediction.shape[:axis] + prediction.shape[axis + 1 :]
     if target.shape != shape:
@@ -104,7 +104,7 @@ def _index_fix(target: Array, shape: tuple[int, ...]) -> str:
 
 
 def probabilities(owner: object, target: Array, axis: int) -> None:
-    """Rows along `axis` that are not negative and sum to 1."""
+    """Raise ValueError unless rows along `axis` are not negative and sum to 1."""
     sums = target.sum(axis=axis)
     if (target < 0).any():
         raise ValueError(f"{owner!r} expects probabilities as target, got the negative {target.min():.6g}")
@@ -125,7 +125,7 @@ def between_0_and_1(owner: object, array: Array, what: str, fix: str) -> None:
 
 
 def warn_of_softmax(owner: object, prediction: Array, stacklevel: int) -> None:
-    """Logits that look like probabilities: several rows of positive numbers that all sum to 1."""
+    """Warn of logits that look like probabilities: several rows of positive numbers that all sum to 1."""
     if prediction.ndim < 2 or len(prediction) < 2 or prediction.shape[1] < 2 or prediction.size == 0:
         return
     if (prediction > 0).all() and (np.abs(prediction.sum(axis=1) - 1) < TOLERANCE).all():
@@ -138,7 +138,7 @@ def warn_of_softmax(owner: object, prediction: Array, stacklevel: int) -> None:
 
 
 def warn_of_positive(owner: object, prediction: Array, stacklevel: int) -> None:
-    """Log-probabilities that are none, since they are above 0: most likely the log is missing."""
+    """Warn of log-probabilities above 0, which cannot be: most likely the log is missing."""
     if (prediction > TOLERANCE).any():
         warnings.warn(
             f"{owner!r} expects log-probabilities, which are never positive, "

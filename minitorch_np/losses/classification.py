@@ -63,7 +63,7 @@ class NLLLoss(Loss):
         return gradient
 
     def divisor(self, log_p: Array, target: Array, sample_weight: Array | None = None) -> float:
-        """The sum of the weights of the samples; without any their number."""
+        """Return the sum of the weights of the samples; without any their number."""
         if sample_weight is not None:
             return float(sample_weight.sum())
         return (
@@ -74,7 +74,7 @@ class NLLLoss(Loss):
         return dy[:, None] if dy.ndim else dy  # (N, ...) -> (N, 1, ...): the same for all classes
 
     def _scores(self, prediction: Array) -> Array:
-        """The prediction as floats, with a class axis that fits the weight."""
+        """Return the prediction as floats, with a class axis that fits the weight."""
         prediction = self._floats(prediction)
         classes = prediction.shape[checks.class_axis(prediction)] if prediction.ndim else 0
         if classes == 0:
@@ -90,7 +90,7 @@ class NLLLoss(Loss):
         return prediction
 
     def _sample_weight(self, target: Array, counts: Array | None, dtype: np.dtype[Any]) -> Array | None:
-        """The weight of each sample's class, 0 for the ignored; None where all are 1."""
+        """Return the weight of each sample's class, 0 for the ignored; None if all are 1."""
         if self.weight is None:
             return None if counts is None else counts.astype(dtype)
         weight = self.weight.astype(dtype)[target]
@@ -104,7 +104,7 @@ class CrossEntropyLoss(NLLLoss):
     and target (N, d1, ...); or (C,) and () for one sample. Integer targets are class indices, with
     `weight` and `ignore_index` as in NLLLoss. Floats of the prediction's shape are probabilities:
     value = mean of Σ_c −w_c q_c log p_c, over the number of samples, whatever the weights, as in torch.
-    A class with q_c = 0 takes no part, also where its logit is −inf (torch gives NaN there).
+    A class with q_c = 0 takes no part, also if its logit is −inf (torch gives NaN there).
     `label_smoothing` ε replaces q by (1 − ε) q + ε/C (for an index, q is 1 there and 0 elsewhere).
 
     Backward: gradient = (softmax(x) − onehot(t)) / N. Of −log p_t = log Σ_c exp x_c − x_t the first
@@ -168,7 +168,7 @@ class CrossEntropyLoss(NLLLoss):
         return weighted(q.sum(axis=checks.class_axis(p), keepdims=True), p) - q
 
     def _probabilities(self, q: Array) -> Array:
-        """Target probabilities, smoothed and weighted."""
+        """Return target probabilities, smoothed and weighted."""
         if self.ignore_index >= 0:
             raise ValueError(f"{self!r} expects class indices as target: probabilities cannot be ignored")
         axis = checks.class_axis(q)
@@ -178,7 +178,7 @@ class CrossEntropyLoss(NLLLoss):
         return self._class_weighted(q)
 
     def _smoothed(self, target: Array, counts: Array | None, log_p: Array) -> Array:
-        """Class indices as smoothed and weighted probabilities, 0 for ignored samples."""
+        """Return class indices as smoothed and weighted probabilities, 0 for ignored samples."""
         q = np.full_like(log_p, self.label_smoothing / log_p.shape[checks.class_axis(log_p)])
         q[_right_class(target)] += 1 - self.label_smoothing
         return self._class_weighted(q if counts is None else q * self.spread(counts))
@@ -190,7 +190,7 @@ class CrossEntropyLoss(NLLLoss):
 
 
 def _right_class(target: Array) -> tuple[Array, ...]:
-    """The index of the right class of each sample: (n, t_n); with more axes (n, t_ni, i)."""
+    """Return the index of the right class of each sample: (n, t_n); with more axes (n, t_ni, i)."""
     if target.ndim == 1:
         return np.arange(len(target)), target
     places = np.indices(target.shape, sparse=True)

@@ -18,8 +18,8 @@ class KLDivLoss(Loss):
     """Kullback-Leibler divergence Σ q (log q − log p), for log-probabilities log p and a target q.
 
     Shapes: prediction log p and target (...), the same -> value (). The target holds probabilities q,
-    with `log_target=True` their logarithms. Where q = 0 the value is 0, the limit of q log q, also
-    where log p is −inf (torch gives NaN there). Rows need not sum to 1.
+    with `log_target=True` their logarithms. If q = 0 the value is 0, the limit of q log q, also
+    if log p is −inf (torch gives NaN there). Rows need not sum to 1.
 
     As in torch "mean" divides by the number of elements, which is not what the divergence means;
     `reduction="batchmean"` divides the sum by the number of samples N, which is.

@@ -26,7 +26,7 @@ class Loss(ABC):
     `backward()` returns the gradient of that value with respect to the prediction. It takes no dy:
     here the chain rule starts. With "none" it starts later, at what you make of the values, and
     `backward(dy)` takes the gradient that arrives at them, in their shape; the weights w of
-    Σ w · values, for one. Prediction and target are kept, not copied: leave them as they are until
+    Σ w · values, for one. Prediction and target are saved, not copied: leave them as they are until
     then.
 
     Three methods are for losses that are not elementwise, such as those over classes:

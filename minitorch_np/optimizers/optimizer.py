@@ -43,7 +43,7 @@ class Optimizer(ABC):
     """
 
     update: Callable[..., None]
-    states: tuple[str, ...] = ()  # the arrays that the rule keeps for each parameter
+    states: tuple[str, ...] = ()  # the arrays that the rule has for each parameter
     flags: tuple[str, ...] = ()  # the options that are True or False
     fractions: tuple[str, ...] = ()  # those from 0 to 1; `betas` are two below 1, the others are 0 or more
 

@@ -1,4 +1,4 @@
-"""RAdam: Adam that holds its adaptive step back until it knows the variance."""
+"""RAdam: Adam whose adaptive step begins once the variance can be estimated."""
 
 from __future__ import annotations
 

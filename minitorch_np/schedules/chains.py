@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class SequentialLR(Schedule):
-    """One schedule after the other: the next begins, at its epoch 0, where a milestone is reached.
+    """One schedule after the other: the next begins, at its epoch 0, when a milestone is reached.
 
     All start from the base rate that the optimizer had before any of them was made:
 
@@ -23,7 +23,7 @@ class SequentialLR(Schedule):
         schedule = SequentialLR(optimizer, [warmup, decay], milestones=[5])
 
     Raises ValueError for parts of another optimizer, that were stepped already, or that are no
-    functions of the epoch and a base rate (OneCycleLR, ReduceLROnPlateau), and where the number of
+    functions of the epoch and a base rate (OneCycleLR, ReduceLROnPlateau), and if the number of
     milestones is not one less than that of the schedules.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.SequentialLR.html
     """

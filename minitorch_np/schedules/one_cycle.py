@@ -17,14 +17,14 @@ class OneCycleLR(LRScheduler):
     """Up from max_lr / div_factor to max_lr, then down to max_lr / (div_factor · final_div_factor).
 
     It is stepped after every batch, `total_steps` (or epochs · steps_per_epoch) times; up takes the
-    part `pct_start` of them. `three_phase` comes down to where it started as fast as it went up
+    part `pct_start` of them. `three_phase` comes down to its start as fast as it went up
     before it goes further down. Each phase follows half a cosine, or, with `anneal_strategy="linear"`,
     a straight line. With `cycle_momentum`, `momentum` (of Adam and its kin: β₁) goes the other way
     round, from `max_momentum` down to `base_momentum` and up again. Rates and momenta may be lists
     with a value for each group.
 
     The optimizer's own lr does not matter. The call after the last batch leaves the rates as they
-    are, where torch goes on beyond the end; one more raises RuntimeError.
+    are, while torch goes on beyond the end; one more raises RuntimeError.
 
     Raises ValueError for options that make no sense, and for cycle_momentum with an optimizer that
     has no momentum.

@@ -13,20 +13,20 @@ if TYPE_CHECKING:
 
 
 class ReduceLROnPlateau(LRScheduler):
-    """lr ← max(lr · factor, min_lr) where a metric has not improved for more than `patience` epochs.
+    """lr ← max(lr · factor, min_lr) when a metric has not improved for more than `patience` epochs.
 
     `mode` says whether smaller ("min") or larger ("max") is better. An improvement goes beyond the
     best so far by `threshold`, as a part of the best ("rel") or as it is ("abs"). For `cooldown`
     epochs after a reduction none are counted. A reduction by `eps` or less is not made. `min_lr` may
-    be a list with a value for each group. NaN is no improvement, as in torch.
+    be a list with a value for each group. NaN does not count as an improvement, as in torch.
 
-    `step(metrics)` takes the epoch's metric; there is no step without one.
+    `step(metrics)` takes the epoch's metric; it is required.
 
-    Raises ValueError for options that make no sense, TypeError for a metric that is no number.
+    Raises ValueError for options that make no sense, TypeError for a metric that is not a number.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.ReduceLROnPlateau.html
     """
 
-    kept = ("last_epoch", "best", "num_bad_epochs", "cooldown_counter")
+    saved_names = ("last_epoch", "best", "num_bad_epochs", "cooldown_counter")
 
     def __init__(
         self,

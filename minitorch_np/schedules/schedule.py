@@ -16,12 +16,14 @@ if TYPE_CHECKING:
 class LRScheduler:
     """Base of all that sets the `lr` of an optimizer's groups.
 
-    `step()` comes after the epoch's last `optimizer.step()`; called before the first one it skips
-    the first rate, without a word. `last_epoch` counts its calls. A run is resumed by making
+    `step()` comes after the epoch's last `optimizer.step()`; called before the first one it silently skips
+    the first rate. `last_epoch` counts its calls. A run is resumed by making
     optimizer and schedule anew and loading both states.
     """
 
-    kept: tuple[str, ...] = ("last_epoch",)  # what `state_dict` is made of: numbers, and lists of them by group
+    saved_names: tuple[str, ...] = (
+        "last_epoch",
+    )  # the attributes in `state_dict`: numbers, and lists of them by group
 
     def __init__(self, optimizer: Optimizer) -> None:
         if not hasattr(optimizer, "param_groups"):
@@ -36,7 +38,7 @@ class LRScheduler:
 
     def state_dict(self) -> dict[str, Any]:
         """All that the next steps depend on, as plain numbers (JSON can hold them)."""
-        values = {name: getattr(self, name) for name in self.kept}
+        values = {name: getattr(self, name) for name in self.saved_names}
         return {name: list(value) if isinstance(value, list) else value for name, value in values.items()} | {
             "lr": self.get_last_lr()
         }
@@ -57,7 +59,7 @@ class LRScheduler:
                 fine = value is None or is_number(value)
             if not fine:
                 raise ValueError(f"{self._name} expects {name} like {now!r}, got {value!r}")
-        for name in self.kept:
+        for name in self.saved_names:
             value = state_dict[name]
             setattr(self, name, list(value) if isinstance(value, list) else value)
         for group, lr in zip(groups, state_dict["lr"], strict=True):
@@ -92,15 +94,15 @@ class LRScheduler:
 class Schedule(LRScheduler, ABC):
     """A learning rate that is a function of the epoch.
 
-    A subclass keeps its options, calls `super().__init__(optimizer)` and writes `rate`. The rate is
+    A subclass stores its options, calls `super().__init__(optimizer)` and writes `rate`. The rate is
     computed afresh from the base rate each time, so that rounding does not add up as it does in
     torch, which multiplies from epoch to epoch.
 
-    Where something else has changed a group's `lr` since the last step (a hand, another schedule),
+    If something else has changed a group's `lr` since the last step (a hand, another schedule),
     its factor is kept: the base rate is scaled by it.
     """
 
-    kept = ("last_epoch", "base_lrs", "last_lrs")
+    saved_names = ("last_epoch", "base_lrs", "last_lrs")
 
     def __init__(self, optimizer: Optimizer) -> None:
         super().__init__(optimizer)

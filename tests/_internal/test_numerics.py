@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from minitorch_np._internal.numerics import choose, erf, maximum, product, sigmoid, softplus, zero_where
+from minitorch_np._internal.numerics import choose, erf, maximum, product, sigmoid, softplus, where, zero_where
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -32,6 +32,19 @@ def test_choose_is_where_for_two_numbers(dtype, data):
     result = choose(mask, a, b, np.dtype(dtype))
     assert result.tobytes() == np.where(mask, np.array(a, dtype), np.array(b, dtype)).tobytes()
     assert choose(np.repeat(mask[None], 4, axis=0).T[..., ::2], a, b, np.dtype(dtype)).dtype == dtype
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@given(data=st.data())
+def test_where_is_that_of_numpy_to_the_bit(dtype, data):
+    shape = data.draw(st.sampled_from([(0,), (7,), (3, 4), (2, 0, 3)]))
+    mask, a, b = (
+        data.draw(arrays(bool, shape)),
+        data.draw(arrays(dtype, shape)),
+        data.draw(arrays(dtype, shape)),
+    )
+    assert where(mask, a, b).tobytes() == np.where(mask, a, b).tobytes()
+    assert where(mask[::2], a[::2], b[::2]).tobytes() == np.where(mask, a, b)[::2].tobytes()
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])

@@ -303,3 +303,10 @@ def test_the_base_needs_both_methods():
 
     with pytest.raises(TypeError, match="derivative"):
         Half()
+
+
+@pytest.mark.parametrize("slope", [0.01, 0, -0.5, 1, 3])
+def test_leaky_relu_has_the_bits_of_what_one_would_write(slope):
+    x = np.array([-np.inf, -2.0, -0.0, 0.0, 3.0, np.inf, np.nan])
+    expected = np.where(x > 0, x, slope * x) if slope else np.maximum(x, 0)
+    assert mt.LeakyReLU(slope)(x).tobytes() == expected.tobytes()
