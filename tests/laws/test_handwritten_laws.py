@@ -52,10 +52,22 @@ FAMILIES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_program_alone_computes_the_same_bits(family, dtype, tmp_path):
-    make, names = FAMILIES[family]
+    check(family, dtype, tmp_path, list(FAMILIES[family][1]))
+
+
+@pytest.mark.parametrize(
+    ("family", "dtype"), [("layers", "float64"), ("losses", "float32"), ("optimizers", "float64")]
+)
+def test_the_program_of_every_fourth_computes_the_same_bits(family, dtype, tmp_path):
+    check(family, dtype, tmp_path, list(FAMILIES[family][1])[::4])
+
+
+def check(family, dtype, tmp_path, names):
+    make = FAMILIES[family][0]
     programs, expected = [], []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of losses, about what they are given

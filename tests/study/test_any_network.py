@@ -116,9 +116,21 @@ def networks(draw):
     return model, make_loss(), made, x, y
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 @given(networks())
 def test_200_random_networks(tmp_path_factory, network):
+    check(tmp_path_factory, network)
+
+
+@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@given(networks())
+def test_a_few_random_networks(tmp_path_factory, network):
+    check(tmp_path_factory, network)
+
+
+def check(tmp_path_factory, network):
+    """The program alone computes the bits of the layers."""
     model, loss, optimizer, x, y = network
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of losses, about what they are given

@@ -220,6 +220,7 @@ def test_byte_order_and_memory_order_are_kept(tmp_path):
     assert printed == expected
 
 
+@pytest.mark.slow
 def test_a_wide_program_is_written_in_a_moment():
     """300 statements, each folded against the others: a quadratic pass took minutes."""
 
