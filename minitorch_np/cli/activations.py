@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from minitorch_np import tutorial
 from minitorch_np.cli.arguments import learning_rate, positive_integer, whole_number
 from minitorch_np.layers.activation import Activation
-from minitorch_np.serialization.parse_call import load
+from minitorch_np.serialization.parse import load
 
 COMMON = "ReLU, LeakyReLU, ELU, GELU, SiLU, Softplus, Tanh, Sigmoid"
 MORE = "SELU, CELU, Mish, ReLU6, Hardtanh, Hardswish, Hardsigmoid, LogSigmoid, Softsign, Tanhshrink, "

@@ -12,7 +12,7 @@ import numpy as np
 from minitorch_np.cli.arguments import positive_number, shape, whole_number
 from minitorch_np.layer import Layer
 from minitorch_np.losses.loss import Loss
-from minitorch_np.serialization.parse_call import load, place
+from minitorch_np.serialization.parse import load, place
 from minitorch_np.study.gradcheck import diagnose
 
 if TYPE_CHECKING:

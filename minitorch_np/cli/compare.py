@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from minitorch_np.cli.arguments import learning_rate, positive_integer
 from minitorch_np.layer import Layer
 from minitorch_np.serialization import parse as networks
-from minitorch_np.serialization.parse_call import load
+from minitorch_np.serialization.parse import load
 from minitorch_np.study.byhand.reading import Reading, rate_of, read, read_into
 from minitorch_np.study.byhand.recording import Recording, record
 from minitorch_np.study.byhand.source import Source, parsed

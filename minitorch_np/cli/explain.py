@@ -13,7 +13,7 @@ import numpy as np
 from minitorch_np import tutorial
 from minitorch_np.cli.arguments import positive_integer, shape, whole_number
 from minitorch_np.serialization import parse as networks
-from minitorch_np.serialization.parse_call import place
+from minitorch_np.serialization.parse import place
 from minitorch_np.study.explain import explain
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def subject(options: argparse.Namespace) -> tuple[Layer, Array, list[Array]]:
     if options.network is None and options.shape is None:
         start = tutorial.problem(options.batch or 64, seed=options.seed)
         return tutorial.network(start.w1, start.w2), start.x, [start.y]
-    model = networks.network(options.network or networks.TUTORIAL, seed=options.seed)
+    model = networks.network(options.network or networks.TUTORIAL, rng=options.seed)
     asked = (layer.in_features for _, layer in model.named_modules() if hasattr(layer, "in_features"))
     size = options.shape or (options.batch or 5, next(asked, 4))
     return model, np.random.default_rng(options.seed).standard_normal(size), []

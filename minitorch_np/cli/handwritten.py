@@ -63,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
         check_writable(options.output)
     elif options.data == "npz":
         raise ValueError("--data npz needs --output FILE.py: the arrays go beside it")
-    model = networks.network(options.network or networks.TUTORIAL, seed=options.seed).astype(options.dtype)
+    model = networks.network(options.network or networks.TUTORIAL, rng=options.seed).astype(options.dtype)
     loss = networks.loss(options.loss)
     rate = options.lr if options.lr is not None or options.network else 1e-6
     optimizer = networks.optimizer(
