@@ -50,7 +50,7 @@ def draw_spiral() -> Figure:
         optimizer,
         (x, y),
         epochs=150,
-        validation=(x_test, y_test),
+        validation_data=(x_test, y_test),
         metrics=mt.accuracy,
         schedule=mt.CosineAnnealingLR(optimizer, T_max=150),
         rng=0,
@@ -105,7 +105,7 @@ def draw_regression() -> Figure:
         optimizer,
         (x, y),
         epochs=300,
-        validation=(x_test, y_test),
+        validation_data=(x_test, y_test),
         metrics=mt.r2_score,
         schedule=mt.CosineAnnealingLR(optimizer, T_max=300),
         rng=0,
@@ -143,7 +143,7 @@ def _curves(panels: Any, history: mt.History, *names: str) -> None:
         axes.plot(epochs, history[name], color=COLORS[1], linewidth=1.8, label="training")
         axes.plot(
             epochs,
-            history[f"validation_{name}"],
+            history[f"val_{name}"],
             color=COLORS[0],
             linewidth=1.8,
             linestyle=(0, (5, 1.5)),

@@ -149,7 +149,7 @@ def named_metrics(metrics: Any) -> dict[str, Any]:
                 "metrics are functions of prediction and target, such as accuracy, or a dict of them, "
                 f"got {metric!r}"
             )
-        if not isinstance(name, str) or name in ("loss", "lr", "seconds") or name.startswith("validation_"):
+        if not isinstance(name, str) or name in ("loss", "lr", "seconds") or name.startswith("val_"):
             raise ValueError(f"{name!r} cannot be the name of a metric: the history has its own of that name")
     return metrics
 

@@ -28,7 +28,7 @@ ELSEWHERE = {  # torch's and Keras' words for what a layer does here
     "register_module": "append or insert of a Sequential, or an attribute",
     "add": "append",
     "fit": "a function, minitorch_np.fit(model, loss, optimizer, x, y)",
-    "evaluate": "a function, minitorch_np.evaluate(model, loss, data)",
+    "evaluate": "a function, minitorch_np.evaluate(model, loss, x, y)",
     "predict": "a function, minitorch_np.predict(model, x)",
     "summary": "a function, minitorch_np.summary(model, x)",
     "save": "a function, minitorch_np.save(path, model)",

@@ -88,15 +88,17 @@ def _seed(rng: Any) -> int:
     return int(np.random.default_rng(rng).integers(2**63))
 
 
-def pairs(data: Any, batch_size: int, rng: Any, shuffle: bool, owner: str) -> DataLoader:
-    """What `fit` and `evaluate` take as data: (x, y), a data set of such pairs, or a DataLoader."""
+def pairs(data: Any, y: Any, batch_size: int, rng: Any, shuffle: bool, owner: str) -> DataLoader:
+    """What `fit` and `evaluate` take as data: x and y, (x, y), a data set of such pairs, or a DataLoader."""
+    if y is not None:
+        data = (data, y)
     if isinstance(data, DataLoader):
         return data
     if is_array(data) and not isinstance(data, np.ndarray) and len(data) == 2:
         data = TensorDataset(*data)
     elif is_array(data):
         raise TypeError(
-            f"{owner} expects data as (x, y), a data set of such pairs or a DataLoader, got "
+            f"{owner} expects x and y, one tuple (x, y), a data set of such pairs or a DataLoader, got "
             f"{type(data).__name__} of {len(data)}"
         )
     return DataLoader(data, batch_size, shuffle, rng=rng)

@@ -44,7 +44,7 @@ class EarlyStopping(Callback):
 
     def __init__(
         self,
-        monitor: str = "validation_loss",
+        monitor: str = "val_loss",
         *,
         patience: int = 10,
         min_delta: float = 0.0,
@@ -76,7 +76,7 @@ class EarlyStopping(Callback):
 
     def on_epoch_end(self, state: TrainingState) -> None:
         if self.monitor not in state.history:
-            fix = ": fit(..., validation=(x, y)) measures it" if self.monitor.startswith("validation_") else ""
+            fix = ": fit(..., validation_data=(x, y)) measures it" if self.monitor.startswith("val_") else ""
             raise ValueError(
                 f"EarlyStopping watches {self.monitor!r}, and the history has "
                 f"{', '.join(state.history.names)}{fix}"

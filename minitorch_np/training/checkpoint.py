@@ -89,7 +89,7 @@ class Checkpoint(Callback):
 
     def _is_best(self, state: TrainingState) -> bool:
         """Whether this epoch is better than all before it, which the history knows, also after a restart."""
-        monitor = self.monitor or ("validation_loss" if "validation_loss" in state.history else "loss")
+        monitor = self.monitor or ("val_loss" if "val_loss" in state.history else "loss")
         if monitor not in state.history:
             raise ValueError(
                 f"Checkpoint watches {monitor!r}, and the history has {', '.join(state.history.names)}"

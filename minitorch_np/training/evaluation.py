@@ -45,12 +45,12 @@ def predict(model: Layer, x: Any, *, batch_size: int = 256) -> Array:
 
 
 def evaluate(
-    model: Layer, loss: Loss, data: Any, *, metrics: Any = (), batch_size: int = 256
+    model: Layer, loss: Loss, x: Any, y: Any = None, *, metrics: Any = (), batch_size: int = 256
 ) -> dict[str, float]:
     """The loss and the metrics over all of the data, by name, with `eval()` set and put back.
 
-    `data` is (x, y), a data set of such pairs, or a DataLoader (its epoch 0). The loss is that of all
-    samples as one batch: the mean over all of them, also where the last batch is short and where
+    The data are x and y, one tuple (x, y), a data set of such pairs, or a DataLoader (its epoch 0).
+    The loss is that of all samples as one batch: the mean over all of them, also where the last batch is short and where
     weights or `ignore_index` count some less; and the sum where the loss sums.
 
     `metrics` are functions of prediction and target, such as accuracy, or a dict of names and
@@ -58,7 +58,7 @@ def evaluate(
     """
     if not isinstance(model, Layer):
         raise TypeError(f"evaluate expects a layer or a network, got {model!r}")
-    loader = pairs(data, batch_size, None, False, "evaluate")
+    loader = pairs(x, y, batch_size, None, False, "evaluate")
     return evaluated(model, loss, named_metrics(metrics), loader.epoch(0))
 
 

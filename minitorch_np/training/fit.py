@@ -36,23 +36,24 @@ def fit(
     model: Layer,
     loss: Loss,
     optimizer: Optimizer,
-    data: Any,
+    x: Any,
+    y: Any = None,
     *,
     epochs: int,
     batch_size: int = 32,
     rng: np.random.Generator | int | None = None,
-    validation: Any = None,
+    validation_data: Any = None,
     metrics: Any = (),
     schedule: LRScheduler | None = None,
     schedule_every: str | None = None,
     callbacks: Any = (),
-    accumulate: int = 1,
+    accumulate_grad_batches: int = 1,
     clip_norm: float | None = None,
     clip_value: float | None = None,
     start_epoch: int = 0,
     history: History | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
-    every: int = 1,
+    checkpoint_every: int = 1,
     check: bool = True,
     verbose: int = 1,
 ) -> History:
@@ -67,21 +68,21 @@ def fit(
                 model.backward(loss.backward())
                 optimizer.step()
 
-    `data` is (x, y), a data set of such pairs, shuffled in batches of `batch_size` in an order that `rng`
-    and the epoch fix; or a DataLoader, which has its own. `validation` is the same, in order; it is
+    The data are x and y, one tuple (x, y) or a data set of such pairs, shuffled in batches of
+    `batch_size` in an order that `rng` and the epoch fix; or a DataLoader, which has its own. `validation_data` is the same, in order; it is
     evaluated after each epoch, with `eval()` set and put back. `metrics` are functions of prediction
     and target, or a dict of them; those of the training data take the predictions from before each
     step.
 
     `schedule` is stepped after each epoch, OneCycleLR after each step (`schedule_every` "epoch" or
     "step" says otherwise); ReduceLROnPlateau is given the validation loss, without validation that of
-    the epoch. `clip_norm` and `clip_value` clip gradients before each step. With `accumulate`, so
+    the epoch. `clip_norm` and `clip_value` clip gradients before each step. With `accumulate_grad_batches`, so
     many batches make one step: their gradients add up to that of one large batch, so those of a
     mean count as their part of its samples, and those of a sum in full.
 
     `callbacks` are called after each epoch (see `Callback`, `EarlyStopping`). Training goes on from
     `start_epoch`, adding to `history`, up to epoch `epochs`. `checkpoint` is the path of a file that
-    keeps the newest state, after `every` so many epochs and at the end, and the best beside it (see
+    keeps the newest state, after `checkpoint_every` so many epochs and at the end, and the best beside it (see
     `Checkpoint`). `verbose` prints every so many epochs, 0
     nothing; on a terminal tqdm, if it is installed, shows the epoch that runs.
 
@@ -96,17 +97,21 @@ def fit(
     if checkpoint is not None:
         from minitorch_np.training.checkpoint import Checkpoint  # whoever saves nothing does not wait for it
 
-        listeners = [*listeners, Checkpoint(checkpoint, every)]
-    loader = pairs(data, batch_size, rng, True, "fit")
-    held_out = None if validation is None else pairs(validation, max(batch_size, 256), None, False, "fit")
+        listeners = [*listeners, Checkpoint(checkpoint, checkpoint_every)]
+    loader = pairs(x, y, batch_size, rng, True, "fit")
+    held_out = (
+        None
+        if validation_data is None
+        else pairs(validation_data, None, max(batch_size, 256), None, False, "fit")
+    )
     history = History() if history is None else history
     setup.check_epochs(start_epoch, epochs, history)
-    per_epoch = -(-len(loader) // whole("fit", "accumulate", accumulate, 1))
+    per_epoch = -(-len(loader) // whole("fit", "accumulate_grad_batches", accumulate_grad_batches, 1))
     unit = setup.schedule_unit(schedule, schedule_every, per_epoch, epochs - start_epoch)
     state = TrainingState(model, loss, optimizer, schedule, loader, history, start_epoch, epochs)
     steps = Steps(
         state,
-        accumulate=accumulate,
+        accumulate=accumulate_grad_batches,
         clip_norm=setup.limit("clip_norm", clip_norm),
         clip_value=setup.limit("clip_value", clip_value),
         by_step=unit == "step",
@@ -126,7 +131,7 @@ def fit(
                 speed = per_epoch / (perf_counter() - begin)
                 if row and held_out is not None:
                     values = evaluated(model, loss, functions, _until(interrupt, held_out.epoch(0)))
-                    row |= {f"validation_{name}": value for name, value in values.items()}
+                    row |= {f"val_{name}": value for name, value in values.items()}
             if row is None or (held_out is not None and interrupt.asked):
                 break  # in the middle of an epoch
             row["lr"] = optimizer.param_groups[0]["lr"]
@@ -151,7 +156,7 @@ def fit(
 def _step(schedule: Any, row: dict[str, float]) -> None:
     """The step of a schedule after an epoch."""
     if isinstance(schedule, ReduceLROnPlateau):
-        schedule.step(row.get("validation_loss", row["loss"]))
+        schedule.step(row.get("val_loss", row["loss"]))
     elif schedule is not None:
         schedule.step()
 

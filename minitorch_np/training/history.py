@@ -19,7 +19,7 @@ class History:
     """`history["loss"]` is a list with a number for each whole epoch; `step_losses` has one for each step.
 
     The names of what was measured are in `names`: `loss`, the metrics, the same of the validation data
-    as `validation_loss` and so on, `lr` and `seconds`. The loss of an epoch is that of its samples,
+    as `val_loss` and so on, `lr` and `seconds`. The loss of an epoch is that of its samples,
     each before its step: their mean, or the sum where the loss sums. `epochs`, as `len`, is the number
     of epochs that are whole; `step_losses` has the steps of one that was broken off, too. `stopped`
     says why training ended before its last epoch, None where it did not. `str` is a short table.

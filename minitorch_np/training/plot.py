@@ -29,7 +29,7 @@ def draw_history(history: History, figure: Figure | None = None) -> Figure:
     """
     if not history.epochs and not history.step_losses:
         raise ValueError("there is nothing to draw: this history has no epoch")
-    measured = [name.removeprefix("validation_") for name in history.names if name not in ("lr", "seconds")]
+    measured = [name.removeprefix("val_") for name in history.names if name not in ("lr", "seconds")]
     names = list(dict.fromkeys(measured))
     steps = len(history.step_losses) > history.epochs
     figure = figure or Figure(figsize=(7, 2.4 * (len(names) + steps) + 0.8), layout="constrained")
@@ -39,7 +39,7 @@ def draw_history(history: History, figure: Figure | None = None) -> Figure:
             _curve(axes, np.arange(1, history.epochs + 1), history[key], label, color)
             for key, label, color in (
                 (name, "training", TRAINING),
-                (f"validation_{name}", "validation", VALIDATION),
+                (f"val_{name}", "validation", VALIDATION),
             )
             if key in history
         ]

@@ -1,10 +1,8 @@
 import numpy as np
 import pytest
 
-import minitorch_np.data.batches as module
-from minitorch_np.data.datasets import Subset, TensorDataset
+from minitorch_np.data import Subset, TensorDataset, split
 
-split = module.split
 X, Y = np.arange(40.0).reshape(20, 2), np.arange(20)
 
 

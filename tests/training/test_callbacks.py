@@ -139,13 +139,11 @@ def test_it_goes_on_where_training_does():
 
 
 def test_it_watches_the_validation_loss_by_default():
-    _, history = train(EarlyStopping(patience=6), validation=(X, CLASSES))
-    assert "validation_loss" in history.names
-    with pytest.raises(
-        ValueError, match=r"watches 'validation_loss', and the history has loss, lr, seconds: fit"
-    ):
+    _, history = train(EarlyStopping(patience=6), validation_data=(X, CLASSES))
+    assert "val_loss" in history.names
+    with pytest.raises(ValueError, match=r"watches 'val_loss', and the history has loss, lr, seconds: fit"):
         train(EarlyStopping())
-    train(EarlyStopping("validation_accuracy", mode="max"), validation=(X, CLASSES), metrics=[accuracy])
+    train(EarlyStopping("val_accuracy", mode="max"), validation_data=(X, CLASSES), metrics=[accuracy])
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ def parts():
 
 
 def train(model, loss, optimizer, schedule, epochs=8, rng=3, **options):
-    options = {"validation": VALIDATION, "batch_size": 16, "verbose": 0} | options
+    options = {"validation_data": VALIDATION, "batch_size": 16, "verbose": 0} | options
     return fit(model, loss, optimizer, DATA, schedule=schedule, epochs=epochs, rng=rng, **options)
 
 
@@ -72,7 +72,7 @@ def test_a_training_that_was_killed_goes_on_to_the_same_bits(tmp_path, every, ki
     assert last.epoch == 7
     assert same_bits(last.model.state_dict(), in_one_go[0].state_dict())
     best = load(tmp_path / "run.best.npz", custom={"Dropout": Dropout})
-    assert best.epoch == int(np.argmin(history["validation_loss"]))
+    assert best.epoch == int(np.argmin(history["val_loss"]))
 
 
 def after(losses, path, every=1, epochs=None, name="loss", **options):
@@ -110,7 +110,7 @@ def test_the_newest_and_the_best(tmp_path, losses, every, epochs, found):
 
 def test_what_is_watched(tmp_path):
     assert after([1, 3, 2], tmp_path / "a.npz", name="accuracy", monitor="accuracy", mode="max") == [2, 1]
-    assert after([3, 1, 2], tmp_path / "b.npz", name="validation_loss") == [2, 1]
+    assert after([3, 1, 2], tmp_path / "b.npz", name="val_loss") == [2, 1]
     with pytest.raises(ValueError, match="Checkpoint watches 'accuracy', and the history has loss"):
         after([1], tmp_path / "c.npz", monitor="accuracy", mode="max")
     with pytest.raises(ValueError, match=r"Checkpoint\(monitor='accuracy'\) expects mode, 'min' where"):
@@ -158,8 +158,8 @@ def test_a_network_that_cannot_be_described_is_saved_without(tmp_path):
 
 def test_fit_makes_a_checkpoint_of_a_path(tmp_path):
     stop = mt.EarlyStopping(patience=1, min_delta=1e9)  # ends after the second epoch
-    train(*parts(), checkpoint=tmp_path / "run.npz", every=5, callbacks=stop)
+    train(*parts(), checkpoint=tmp_path / "run.npz", checkpoint_every=5, callbacks=stop)
     assert load(tmp_path / "run.npz", custom={"Dropout": Dropout}).epoch == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run.best.npz", "run.npz"]
     with pytest.raises(ValueError, match="Checkpoint expects every to be a whole number, 1 or more, got 0"):
-        train(*parts(), checkpoint=tmp_path / "run.npz", every=0)
+        train(*parts(), checkpoint=tmp_path / "run.npz", checkpoint_every=0)

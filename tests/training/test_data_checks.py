@@ -25,7 +25,7 @@ def spoilt(array, place, value):
     return array
 
 
-def train(data, loss=None, *, validation=None, classes=3, **options):
+def train(data, loss=None, *, validation_data=None, classes=3, **options):
     model = mt.Linear(4, classes, rng=0)
     before = model.state_dict()
     try:
@@ -37,7 +37,7 @@ def train(data, loss=None, *, validation=None, classes=3, **options):
             epochs=1,
             batch_size=4,
             rng=0,
-            validation=validation,
+            validation_data=validation_data,
             verbose=0,
             **options,
         )
@@ -66,7 +66,7 @@ def test_nan_in_y_and_in_validation_data():
     ):
         train((X, spoilt(y, (39, 1), np.nan)), mt.MSELoss())
     with pytest.raises(ValueError, match="x of the validation data holds NaN"):
-        train((X, y), mt.MSELoss(), validation=(spoilt(X, (3, 3), np.nan), y))
+        train((X, y), mt.MSELoss(), validation_data=(spoilt(X, (3, 3), np.nan), y))
 
 
 def test_of_a_subset_its_own_samples_count():
@@ -82,7 +82,7 @@ def test_labels_out_of_range(label, block):
         train((X, spoilt(CLASSES, 33, label)))
     assert "in the targets of the training data, counted from sample" in caught.value.__notes__[0]
     with pytest.raises(ValueError, match=f"got {label}") as caught:
-        train((X, CLASSES), validation=(X, spoilt(CLASSES, 33, label)))
+        train((X, CLASSES), validation_data=(X, spoilt(CLASSES, 33, label)))
     assert "of the validation data" in caught.value.__notes__[0]
 
 
@@ -136,5 +136,5 @@ def test_a_loss_with_a_forward_of_its_own_is_not_asked():
 def test_each_data_set_is_looked_through_once(monkeypatch):
     asked = []
     monkeypatch.setattr(checks, "check_targets", lambda loss, prediction, dataset, whose: asked.append(whose))
-    train((X, CLASSES), validation=(X, CLASSES))
+    train((X, CLASSES), validation_data=(X, CLASSES))
     assert asked == ["training", "validation"]

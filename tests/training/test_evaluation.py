@@ -122,7 +122,7 @@ def test_what_a_training_step_has_kept_in_the_loss_stays():
         (lambda: evaluate(mt.Linear, mt.MSELoss(), (X, X)), TypeError, "evaluate expects a layer"),
         (lambda: evaluate(network(), mt.MSELoss, (X, X)), TypeError, r"expects a loss.*: write MSELoss\(\)"),
         (lambda: evaluate(network(), mt.MSELoss("none"), (X, X)), ValueError, "a loss with one value"),
-        (lambda: evaluate(network(), mt.MSELoss(), X), TypeError, r"data as \(x, y\).*got ndarray of 50"),
+        (lambda: evaluate(network(), mt.MSELoss(), X), TypeError, r"tuple \(x, y\).*got ndarray of 50"),
         (lambda: evaluate(network(), mt.MSELoss(), (X, X, X)), TypeError, "got tuple of 3"),
         (lambda: evaluate(network(), mt.MSELoss(), (X, X[:9])), ValueError, "got 50 and 9"),
     ],

@@ -85,11 +85,11 @@ def test_batches(optimizer, dtype):
 
 def test_validation_and_metrics_change_no_bit():
     ours, theirs = parts(), parts()
-    history = train(*ours, validation=VALIDATION, metrics=[accuracy])
+    history = train(*ours, validation_data=VALIDATION, metrics=[accuracy])
     same(ours, theirs, history, loop(*theirs))
     found = evaluate(ours[0], ours[1], VALIDATION, metrics=[accuracy])
-    assert {f"validation_{name}": [value] for name, value in found.items()} == {
-        name: history[name][-1:] for name in history.names if name.startswith("validation")
+    assert {f"val_{name}": [value] for name, value in found.items()} == {
+        name: history[name][-1:] for name in history.names if name.startswith("val_")
     }
 
 
@@ -148,7 +148,7 @@ def test_another_schedule_can_be_stepped_each_step():
 def test_plateau_takes_the_validation_loss(with_validation):
     ours, theirs = parts(lr=0.5), parts(lr=0.5)
     options = {"factor": 0.1, "patience": 0, "threshold": 0.05}
-    given = {"validation": VALIDATION} if with_validation else {}
+    given = {"validation_data": VALIDATION} if with_validation else {}
     history = train(*ours, epochs=8, schedule=mt.ReduceLROnPlateau(ours[2], **options), **given)
     schedule = mt.ReduceLROnPlateau(theirs[2], **options)
 
@@ -180,7 +180,7 @@ def accumulated(model, loss, optimizer, count):
 @pytest.mark.parametrize("count", [2, 3, 7, 99])
 def test_accumulation(count, reduction):
     ours, theirs = (parts(mt.SGD, loss=lambda: mt.CrossEntropyLoss(reduction=reduction)) for _ in range(2))
-    history = train(*ours, accumulate=count)
+    history = train(*ours, accumulate_grad_batches=count)
     same(ours, theirs, history, accumulated(*theirs, count))
     assert len(history.step_losses) == EPOCHS * -(-7 // count)
 
@@ -192,7 +192,7 @@ def test_accumulated_batches_are_as_one_large_batch(reduction):
         return model, mt.CrossEntropyLoss(reduction=reduction), mt.SGD(model.parameters(), lr=0.01)
 
     small, large = made(), made()
-    one = train(*small, accumulate=3, batch_size=8)
+    one = train(*small, accumulate_grad_batches=3, batch_size=8)
     other = train(*large, batch_size=24)
     assert np.allclose(one.step_losses, other.step_losses, rtol=1e-12)
     assert np.allclose(one["loss"], other["loss"], rtol=1e-12)
@@ -272,13 +272,17 @@ def other():
         (lambda m, f, o: {"schedule_every": "batch"}, ValueError, "'step' or 'epoch', got 'batch'"),
         (lambda m, f, o: {"epochs": 0}, ValueError, "epochs to be a whole number, 1 or more"),
         (lambda m, f, o: {"start_epoch": 4}, ValueError, "start_epoch, 4, to be below epochs, 4"),
-        (lambda m, f, o: {"accumulate": 0}, ValueError, "accumulate to be a whole number, 1 or more"),
+        (
+            lambda m, f, o: {"accumulate_grad_batches": 0},
+            ValueError,
+            "accumulate_grad_batches to be a whole",
+        ),
         (lambda m, f, o: {"clip_norm": -1}, ValueError, "clip_norm to be a number, 0 or more"),
         (lambda m, f, o: {"verbose": True}, ValueError, "verbose to be a whole number"),
         (lambda m, f, o: {"check": 1}, TypeError, "check to be True or False"),
         (lambda m, f, o: {"callbacks": [3]}, TypeError, "callbacks, or functions of the state, got 3"),
         (lambda m, f, o: {"metrics": [3]}, TypeError, "metrics are functions"),
-        (lambda m, f, o: {"data": X}, TypeError, r"data as \(x, y\)"),
+        (lambda m, f, o: {"data": X}, TypeError, r"tuple \(x, y\)"),
         (lambda m, f, o: {"data": (X, CLASSES[:9])}, ValueError, "as many samples each, got 50 and 9"),
         (
             lambda m, f, o: {"data": DataLoader(X, 5)},
@@ -286,7 +290,7 @@ def other():
             "pairs of x and y as training data, got one array",
         ),
         (
-            lambda m, f, o: {"validation": TensorDataset(X, X, X)},
+            lambda m, f, o: {"validation_data": TensorDataset(X, X, X)},
             TypeError,
             "pairs of x and y as validation data, got 3 parts",
         ),

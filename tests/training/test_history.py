@@ -11,7 +11,7 @@ from minitorch_np.training.history import History
 def history(epochs=3, **more):
     made = History()
     for epoch in range(epochs):
-        made.append({"loss": 1 / (epoch + 1), "validation_loss": 2.0 / (epoch + 1)} | more)
+        made.append({"loss": 1 / (epoch + 1), "val_loss": 2.0 / (epoch + 1)} | more)
         made.step_losses += [1.0 / (epoch + 1)] * 2
     return made
 
@@ -20,10 +20,10 @@ def test_epochs_by_name():
     made = history()
     assert made["loss"] == [1, 1 / 2, 1 / 3]
     assert len(made) == made.epochs == 3
-    assert made.names == ["loss", "validation_loss"]
+    assert made.names == ["loss", "val_loss"]
     assert "loss" in made
     assert "accuracy" not in made
-    with pytest.raises(KeyError, match="'accuracy' is not in this history; it has loss, validation_loss"):
+    with pytest.raises(KeyError, match="'accuracy' is not in this history; it has loss, val_loss"):
         made["accuracy"]
     with pytest.raises(KeyError, match="no epochs"):
         History()["loss"]
@@ -32,16 +32,16 @@ def test_epochs_by_name():
 def test_what_an_epoch_lacks_is_nan():
     made = history(2)
     made.append({"loss": 0.5, "accuracy": 1})
-    assert np.isnan(made["validation_loss"]).tolist() == [False, False, True]
+    assert np.isnan(made["val_loss"]).tolist() == [False, False, True]
     assert np.isnan(made["accuracy"]).tolist() == [True, True, False]
 
 
 def test_the_table_is_short():
     assert str(history(3)).splitlines() == [
-        "epoch    loss  validation loss",
-        "    1       1                2",
-        "    2     0.5                1",
-        "    3  0.3333           0.6667",
+        "epoch    loss  val loss",
+        "    1       1         2",
+        "    2     0.5         1",
+        "    3  0.3333    0.6667",
     ]
     made = history(100)
     made.stopped = "enough"
@@ -53,7 +53,7 @@ def test_the_table_is_short():
 
 
 def test_repr_has_the_last_epoch():
-    assert repr(history()) == "History(3 epochs, 6 steps, loss 0.3333, validation_loss 0.6667)"
+    assert repr(history()) == "History(3 epochs, 6 steps, loss 0.3333, val_loss 0.6667)"
     assert repr(History()) == "History(0 epochs, 0 steps)"
 
 
@@ -65,7 +65,7 @@ def test_json_is_read_by_everyone(tmp_path):
     assert values == {
         "epochs": {
             "loss": [1, 1 / 2, 1 / 3],
-            "validation_loss": [2, 1, 2 / 3],
+            "val_loss": [2, 1, 2 / 3],
             "accuracy": [0.5] * 3,
             "bad": [None] * 3,
         },
@@ -90,7 +90,7 @@ def test_csv_has_a_line_for_each_epoch(tmp_path):
     made.to_csv(tmp_path / "h.csv")
     with (tmp_path / "h.csv").open(newline="") as file:
         lines = list(csv.reader(file))
-    assert lines[0] == ["epoch", "loss", "validation_loss", 'top "3", of all']
+    assert lines[0] == ["epoch", "loss", "val_loss", 'top "3", of all']
     assert [line[0] for line in lines[1:]] == ["1", "2", "3"]
     assert [float(line[3]) for line in lines[1:]] == [0.1 + 0.2] * 3  # every digit
     assert float(lines[3][1]) == 1 / 3
@@ -103,7 +103,7 @@ def test_a_folder_that_is_not_there_is_named(tmp_path):
 
 
 def test_plot_has_a_panel_for_each_measure():
-    made = history(accuracy=0.5, validation_accuracy=0.4, lr=0.1, seconds=1)
+    made = history(accuracy=0.5, val_accuracy=0.4, lr=0.1, seconds=1)
     figure = made.plot()
     panels = figure.axes
     assert [p.get_ylabel() for p in panels] == ["loss", "accuracy", "loss of a step"]
@@ -134,7 +134,7 @@ def test_plot_of_odd_histories(tmp_path):
     broken_off = History({"step_losses": [3.0, 2.0]})
     assert [p.get_ylabel() for p in broken_off.plot(tmp_path / "a.png").axes] == ["loss of a step"]
     wild = history()
-    wild.append({"loss": np.inf, "validation_loss": -1e300})
+    wild.append({"loss": np.inf, "val_loss": -1e300})
     assert wild.plot(tmp_path / "b.png").axes[0].get_yscale() == "log"
     below = history()
     below.append({"loss": -0.5})

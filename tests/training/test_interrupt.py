@@ -57,8 +57,8 @@ notes = Notes()
 model = mt.Sequential(mt.Linear(4, 2, rng=0), Slow())
 optimizer = mt.SGD(model.parameters(), lr=0.1)
 validation = DataLoader(TensorDataset(x, y), 10) if where == "validation" else None
-history = fit(model, mt.MSELoss(), optimizer, (x, y), epochs=1000, batch_size=10, rng=0, validation=validation,
-    callbacks=[notes], **options)
+history = fit(model, mt.MSELoss(), optimizer, (x, y), epochs=1000, batch_size=10, rng=0,
+    validation_data=validation, callbacks=[notes], **options)
 import signal
 assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 print("ENDED", json.dumps([history.as_dict(), notes.ended, [p.data.tolist() for p in model.parameters()],
@@ -125,7 +125,7 @@ def test_the_running_step_is_done_and_the_history_is_there():
 
 
 def test_a_step_of_several_batches_is_done_to_its_end():
-    (history, _, weights, fresh, _), _ = interrupted("step", accumulate=4, verbose=0)
+    (history, _, weights, fresh, _), _ = interrupted("step", accumulate_grad_batches=4, verbose=0)
     assert (history["step_losses"], weights) == trained(2, accumulate=4)
     assert fresh == [False, False]
 

@@ -216,4 +216,4 @@ def test_history_has_what_went_before():
 
 
 def test_accumulated_parts_are_watched_too():
-    assert "the loss is nan in step 2, after" in str(failure(network(Spoils(5)), accumulate=3))
+    assert "the loss is nan in step 2, after" in str(failure(network(Spoils(5)), accumulate_grad_batches=3))

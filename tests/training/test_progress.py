@@ -22,7 +22,8 @@ rng = np.random.default_rng(0)
 x, y = rng.standard_normal((40, 4)), rng.integers(0, 3, 40)
 model = mt.Linear(4, 3, rng=0)
 optimizer = mt.SGD(model.parameters(), lr=0.1)
-options = dict(epochs=3, batch_size=10, rng=0, validation=(x, y), metrics=[accuracy], verbose=int(sys.argv[1]))
+options = dict(epochs=3, batch_size=10, rng=0, validation_data=(x, y),
+    metrics=[accuracy], verbose=int(sys.argv[1]))
 fit(model, mt.CrossEntropyLoss(), optimizer, (x, y), **options)
 """
 TQDM = '''
@@ -41,9 +42,7 @@ class tqdm:
         self.file.write("\\r[closed]")
 '''
 VALUE = r"\d(\.\d+)?"
-NUMBERS = (
-    rf"loss {VALUE}  accuracy {VALUE}  validation loss {VALUE}  validation accuracy {VALUE}  [\d.,]+ steps/s"
-)
+NUMBERS = rf"loss {VALUE}  accuracy {VALUE}  val loss {VALUE}  val accuracy {VALUE}  [\d.,]+ steps/s"
 LINES = [rf"epoch 1/3  {NUMBERS}  0:00 left", rf"epoch 2/3  {NUMBERS}  0:00 left", rf"epoch 3/3  {NUMBERS}"]
 
 
