@@ -1,18 +1,19 @@
-"""Writing files so that there is the old one or the new one, and never half of one."""
+"""Atomic writing of files: there is the old file or the new one, never half of one."""
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 
 def check_writable(path: Path) -> None:
-    """Raise ValueError where no file can be written to `path`."""
+    """Raise ValueError if no file can be written to `path`."""
     if path.is_dir():
         raise ValueError(f"{path} is a directory")
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path} is not a regular file: writing would put a file in its place")
     if not path.parent.is_dir():
         raise ValueError(f"there is no directory {path.parent}")
     if not os.access(path.parent, os.W_OK):
@@ -21,16 +22,21 @@ def check_writable(path: Path) -> None:
 
 @contextmanager
 def replaced(path: Path) -> Iterator[Path]:
-    """An empty file beside `path` to write to; when all went well, it takes the place of `path`.
+    """Yield an empty file beside `path` to write to; after the block it takes the place of `path`.
 
-    It is on the disk before it does, so that a loss of power leaves the old file or the new one.
-    Where writing fails, the old file stays and the new one is removed. Where the process is killed,
-    the new one lies about as `.name.….part` until the next writing removes it.
+    It is on the disk before it does, so that a loss of power leaves the old file or the new one. If
+    writing fails, the old file stays and the new one is removed. If the process is killed, the new one
+    stays as `.name.….part`, which may be deleted. A link is followed, the permissions of the old file
+    are kept.
     """
-    path = path.resolve()  # through a link
-    _remove_leftovers(path)
-    part, lock = _new_part(path)
     try:
+        path = path.resolve()
+    except RuntimeError:  # links in a circle, on Python 3.11 and 3.12
+        raise ValueError(f"{path} is a link that leads back to itself") from None
+    check_writable(path)
+    part = path.with_name(f".{path.name}.{os.urandom(4).hex()}.part")
+    try:
+        os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
         if path.exists():
             part.chmod(path.stat().st_mode & 0o777)
         yield part
@@ -41,48 +47,8 @@ def replaced(path: Path) -> Iterator[Path]:
         raise
     finally:
         part.unlink(missing_ok=True)
-        if lock is not None:
-            os.close(lock)
     if os.name == "posix":
         _to_disk(path.parent)  # the renaming
-
-
-def _new_part(path: Path) -> tuple[Path, int | None]:
-    """A new file that no other writer has, and what locks it, where the system has locks.
-
-    The lock says that its writer lives; the system takes it away when the writer dies.
-    """
-    while True:
-        part = path.with_name(f".{path.name}.{os.urandom(4).hex()}.part")
-        file = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
-        try:
-            _lock(file)
-        except (ImportError, OSError):  # Windows, or a file system that cannot: leftovers stay there
-            os.close(file)
-            return part, None
-        if part.exists():  # not taken for a leftover between its opening and its locking
-            return part, file
-        os.close(file)
-
-
-def _remove_leftovers(path: Path) -> None:
-    """Remove what writers of `path` that were killed have left."""
-    leftover = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{8}}\.part")
-    for entry in os.scandir(path.parent):
-        if leftover.fullmatch(entry.name):
-            with suppress(ImportError, OSError):  # its writer lives, or nobody can tell
-                file = os.open(entry.path, os.O_RDONLY)
-                try:
-                    _lock(file, wait=False)
-                    os.unlink(entry.path)
-                finally:
-                    os.close(file)
-
-
-def _lock(file: int, wait: bool = True) -> None:
-    import fcntl
-
-    fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _to_disk(path: Path) -> None:

@@ -1,13 +1,14 @@
 """From plain data back to a network: the classes that are known, called with literal arguments.
 
-What a file says is not believed: a class that is not known is an error and never imported, and
-no layer is made that is larger than the arrays of the file.
+A file is not trusted: a class that is not known is an error and never imported, and no layer is made
+that is larger than the arrays of the file.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -20,7 +21,51 @@ from minitorch_np.optimizers.optimizer import Optimizer
 from minitorch_np.parameter import Parameter
 from minitorch_np.serialization.codec import decode
 from minitorch_np.serialization.describe import WAY_OUT, Described, Describer
-from minitorch_np.serialization.room import Room
+
+SMALL = 4096  # a number among a layer's arguments that need not be a size
+
+
+class SizeBudget:
+    """The numbers of the file that no layer has yet: what is to be made must fit, before it takes memory.
+
+    A class of the user's makes what it makes, and what it has made is counted.
+    """
+
+    def __init__(self, numbers: int) -> None:
+        self.left = numbers
+
+    def check(self, cls: Any, arguments: Mapping[str, Any], where: str) -> None:
+        """Refuse whole numbers, to a layer of this package, that can be no sizes of what the file holds."""
+        if not cls.__module__.startswith("minitorch_np."):
+            return
+        annotations = getattr(cls.__init__, "__annotations__", {})
+        for name, value in arguments.items():
+            if re.search(r"\bint\b", str(annotations.get(name, ""))):
+                for size in value if isinstance(value, tuple | list) else [value]:
+                    if isinstance(size, int) and abs(size) > max(SMALL, self.left):
+                        raise ValueError(f"{cls.__name__} at {where!r} has {name}={value}, {self._left()}")
+
+    def initializer(self) -> Callable[..., Any]:
+        """Instead of the first weights, which are overwritten: zeros that take no memory."""
+
+        def zeros(shape: tuple[int, ...], rng: Any = None, dtype: Any = np.float64) -> Any:
+            if math.prod(shape) > self.left:
+                raise ValueError(f"it has a weight of shape {shape}, {self._left()}")
+            return np.broadcast_to(np.zeros((), dtype), shape)
+
+        return zeros
+
+    def take(self, layer: Layer, where: str) -> None:
+        """Count the layer's own arrays, and refuse what goes beyond the file."""
+        arrays = {name: v for name, v in vars(layer).items() if isinstance(v, Parameter)}
+        arrays |= {name: vars(layer)[name] for name in layer.buffer_names if vars(layer).get(name) is not None}
+        size = sum(array.size for array in arrays.values())
+        if size > self.left:
+            raise ValueError(f"{type(layer).__name__} at {where!r} has {size} numbers, {self._left()}")
+        self.left -= size
+
+    def _left(self) -> str:
+        return f"and the file {self.left} that no other layer has"
 
 
 class Builder:
@@ -28,7 +73,7 @@ class Builder:
 
     def __init__(self, classes: Mapping[str, type], numbers: int) -> None:
         self.classes = classes
-        self.room = Room(numbers)
+        self.budget = SizeBudget(numbers)
         self.optimizer: Optimizer | None = None  # for schedules
 
     def build(self, description: Any, base: type, where: str = "") -> Any:
@@ -95,10 +140,10 @@ class Builder:
                 f"{cls.__name__} at {where!r} takes no {', '.join(unknown)}; it takes {list(takes)}"
             )
         if issubclass(cls, Layer):
-            self.room.check(cls, given, where)
+            self.budget.check(cls, given, where)
         init = given.get("init", takes.get("init"))
         if isinstance(init, str):
-            more = {**more, "init": self.room.initializer()}
+            more = {**more, "init": self.budget.initializer()}
         try:
             made = cls(**given | more)
         except Exception as error:  # of a class of the user's, whatever it raises
@@ -106,7 +151,7 @@ class Builder:
         if isinstance(init, str):
             vars(made)["init"] = init
         if isinstance(made, Layer):
-            self.room.take(made, where)
+            self.budget.take(made, where)
         return made
 
     def _other(self, where: str, name: str) -> Any:
@@ -124,17 +169,17 @@ class Builder:
 
 def check_rebuilds(
     description: dict[str, Any], classes: Mapping[str, type], shapes: Mapping[str, tuple[int, ...]]
-) -> None:
-    """Raise ValueError where another network is built than the one described, with arrays of these shapes."""
+) -> Layer:
+    """Return the network built from the description; raise ValueError if its arrays have other shapes."""
     import json
 
-    _build_once(json.dumps(description), tuple(classes.items()), tuple(shapes.items()))
+    return _build_once(json.dumps(description), tuple(classes.items()), tuple(shapes.items()))
 
 
 @lru_cache(maxsize=4)  # a network that is saved after every epoch is built once
 def _build_once(
     text: str, classes: tuple[tuple[str, type], ...], shapes: tuple[tuple[str, tuple[int, ...]], ...]
-) -> None:
+) -> Layer:
     import json
 
     numbers = sum(math.prod(shape) for _, shape in shapes)
@@ -145,6 +190,7 @@ def _build_once(
             f"{model!r} has arrays {dict(built)} when it is built, and {dict(shapes)} now. Keep its arguments "
             f"as they are, in attributes of their names, {WAY_OUT}"
         )
+    return model
 
 
 def _put(made: Any, child: str, layer: Any, in_list: Any) -> None:

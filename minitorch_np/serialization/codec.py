@@ -1,15 +1,23 @@
-"""Values of Python as JSON can hold them, and back: tuples, NaN and arrays say what they are."""
+"""JSON codec of a checkpoint: values of Python, the arrays in them, and the metadata around them."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, NamedTuple
+import sys
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from minitorch_np.serialization.npz import can_be_named
+
+if TYPE_CHECKING:
+    from minitorch_np._internal.arrays import Array
+
 AS_THEY_ARE = (type(None), bool, int, str)  # in JSON and in Python
+
 NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+
 DTYPES = {
     name: np.dtype(name)
     for name in (
@@ -108,3 +116,130 @@ KINDS = {
 def _short(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 100 else text[:97] + "..."
+
+
+LONG = 32  # floats in a list; as text, each takes twice the bytes or more
+
+
+class Attached:
+    """Stands for an array of the file in plain data."""
+
+    def __init__(self, name: str, is_list: bool) -> None:
+        self.name = name
+        self.is_list = is_list
+
+
+def attach(name: str, value: Any) -> tuple[Any, dict[str, Array]]:
+    """`value` as data for JSON, and the arrays that it speaks of: `extra["table"]` is `extra.table`.
+
+    Raises TypeError for what is no number, text, array, or list, tuple or dict of them.
+    """
+    arrays: dict[str, Array] = {}
+    try:
+        data = encode(
+            _without_arrays(name, value, arrays),
+            lambda part: {"attached": [part.name, part.is_list]} if type(part) is Attached else encode(part),
+        )
+    except TypeError as error:
+        raise TypeError(f"save cannot write {name}: {error}") from None
+    return data, arrays
+
+
+def attached(data: Any, arrays: Mapping[str, Array]) -> Any:
+    """The value again."""
+
+    def other(kind: str, content: Any) -> Any:
+        if kind != "attached":
+            raise ValueError(f"{kind!r} is no kind of value")
+        name, is_list = content
+        if name not in arrays:
+            raise ValueError(f"there is no array {name!r}")
+        return arrays[name].tolist() if is_list else arrays[name]
+
+    return decode(data, other)
+
+
+def _without_arrays(name: str, value: Any, arrays: dict[str, Array]) -> Any:
+    if type(value) is dict:
+        return {key: _without_arrays(f"{name}.{key}", part, arrays) for key, part in value.items()}
+    if type(value) is tuple:
+        return tuple([_without_arrays(f"{name}.{i}", part, arrays) for i, part in enumerate(value)])
+    is_list = type(value) is list
+    if is_list and not (len(value) >= LONG and all(type(part) is float for part in value)):
+        return [_without_arrays(f"{name}.{i}", part, arrays) for i, part in enumerate(value)]
+    if (is_list or type(value) is np.ndarray) and can_be_named(name) and name not in arrays:
+        arrays[name] = np.asarray(value)
+        return Attached(name, is_list)
+    return value
+
+
+FORMAT = "minitorch_np checkpoint"
+
+VERSION = 1  # of the format
+
+LARGEST = 1024 * 1024  # bytes; read, they take up to 45 times the memory
+
+FIELDS: dict[str, tuple[type, ...]] = {
+    "model": (dict, type(None)),
+    "loss": (dict, type(None)),
+    "optimizer": (dict, type(None)),
+    "schedule": (dict, type(None)),
+    "epoch": (int, type(None)),
+    "generators": (list,),
+    "history": (object,),
+    "extra": (object,),
+}
+
+
+def pack(metadata: Mapping[str, Any]) -> Array:
+    """The metadata, with the format and what it was written by, as bytes."""
+    import json
+    import platform
+
+    written_by = {
+        "minitorch_np": sys.modules["minitorch_np"].__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }
+    data = {"format": FORMAT, "version": VERSION, "written_by": written_by, **metadata}
+    text = json.dumps(data, allow_nan=False).encode("ascii")
+    if len(text) > LARGEST:
+        raise ValueError(
+            f"history, extra and the description of the network take {len(text)} bytes as text, of at most "
+            f"{LARGEST}: put what is long into extra, as arrays"
+        )
+    return np.frombuffer(text, np.uint8)
+
+
+def unpack(arrays: Mapping[str, Array]) -> dict[str, Any]:
+    """The metadata, each of FIELDS there and of its type; raises ValueError for what is none."""
+    import json
+
+    packed = arrays.get("metadata")
+    if packed is None or packed.dtype != np.uint8 or packed.ndim != 1:
+        raise ValueError("it has no metadata, and so is no file that minitorch_np's save has made")
+    if packed.size > LARGEST:
+        raise ValueError(f"its metadata has {packed.size} bytes, of at most {LARGEST}")
+    try:
+        data = json.loads(packed.tobytes().decode("ascii"), parse_constant=_refuse)
+    except (RecursionError, ValueError) as error:
+        raise ValueError(f"its metadata is no JSON: {error}") from error
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        raise ValueError(f"its metadata does not say that it is a {FORMAT}")
+    version, written_by = data.get("version"), data.get("written_by")
+    if type(version) is not int or not isinstance(written_by, dict):
+        raise ValueError("its metadata does not say what has written it")
+    if version > VERSION:
+        raise ValueError(
+            f"minitorch_np {written_by.get('minitorch_np')} has written it in version {version} of the format; "
+            f"this one reads up to {VERSION}: update minitorch_np"
+        )
+    for name, types in FIELDS.items():
+        value = data.setdefault(name, None)
+        if not isinstance(value, types) or (isinstance(value, bool) and object not in types):
+            raise ValueError(f"its metadata has no {name}")
+    return data
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no number in JSON")

@@ -20,25 +20,26 @@ def run(how, folder, count, *before):
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def test_killed_at_200_random_moments(tmp_path):
-    runs = run("killed_at_random", tmp_path, 200)
-    assert len(runs) == 200
+@pytest.mark.parametrize("kills", [12, pytest.param(200, marks=pytest.mark.slow)])
+def test_killed_at_random_moments(tmp_path, kills):
+    runs = run("killed_at_random", tmp_path, kills)
+    assert len(runs) == kills
     for one in runs:
         assert one["status"] == signal.SIGKILL
         assert one["finished"] <= one["found"] <= one["finished"] + 1
-        assert one["parts"] <= 1  # that of the killed process; those before it are gone
-    assert sum(one["parts"] for one in runs) > 50  # as often it was killed while it wrote
+    assert runs[-1]["parts"] > kills / 8  # so often it was killed while it wrote
 
 
+@pytest.mark.slow
 def test_killed_at_a_byte(tmp_path):
     runs = run("killed_at_a_byte", tmp_path, 40)
     assert len(runs) > 40
     for one in runs:
         whole = one["limit"] == one["size"]
         assert (one["status"], one["found"]) == ((0, 1) if whole else (signal.SIGXFSZ, 0))
-        assert one["parts"] == (0 if whole else 1)
 
 
+@pytest.mark.slow
 def test_no_room_at_any_byte(tmp_path):
     *runs, last = run("failing_at_a_byte", tmp_path, 40)
     assert len(runs) > 40

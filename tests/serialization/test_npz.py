@@ -224,7 +224,8 @@ def refused_without_memory(path, message, most=1_000_000):
         tracemalloc.stop()
 
 
-def test_ten_thousand_mutated_files(tmp_path):
+@pytest.mark.parametrize("count", [400, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_mutated_files(tmp_path, count):
     """Each is refused with a ValueError or loads what was saved; no code runs, no memory is missing."""
     processes = []
     for seed in (0, 1):
@@ -236,7 +237,7 @@ def test_ten_thousand_mutated_files(tmp_path):
             "error",
             mutations.__file__,
             str(tmp_path / f"files{seed}"),
-            "5000",
+            str(count // 2),
             str(seed),
         ]
         environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
@@ -253,9 +254,9 @@ def test_ten_thousand_mutated_files(tmp_path):
         report = json.loads(out)
         assert report["wrong"] == []
         assert report["files"] == []  # nothing that a pickle or a header could have made
-        for name, count in report["counts"].items():
-            counts[name] = counts.get(name, 0) + count
-    assert sum(counts.values()) == 10000
+        for name, times in report["counts"].items():
+            counts[name] = counts.get(name, 0) + times
+    assert sum(counts.values()) == count
     for mutation in mutations.BLIND + mutations.KNOWING:
-        assert counts[f"{mutation.__name__} refused"] > 600
-    assert counts["other_metadata loaded"] > 50  # the mutations reach what is behind the checks
+        assert counts[f"{mutation.__name__} refused"] > 0.06 * count - 12
+    assert counts["other_metadata loaded"] > 0.005 * count - 2  # the mutations reach what is behind the checks
