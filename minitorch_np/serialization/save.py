@@ -109,12 +109,13 @@ def _check_all_is_saved(model: Layer, rebuilt: Layer) -> None:
         built = vars(again[place]) if place in again else {}
         for name, value in vars(layer).items():
             new = built.get(name)
-            arrays = isinstance(value, np.ndarray) and isinstance(new, np.ndarray) and value.dtype.kind == "f"
-            if arrays and name not in layer.buffer_names and new.tobytes() != value.tobytes():
+            if name in layer.buffer_names or not isinstance(value, np.ndarray) or value.dtype.kind != "f":
+                continue
+            if isinstance(new, np.ndarray) and new.tobytes() != value.tobytes():
                 at = f"layer {place!r}, " if place else ""
                 raise ValueError(
-                    f"{name} of {at}{layer!r} has changed since it was built and would not be saved: declare it "
-                    f"in its class, buffer_names = ({name!r},), or make it a Parameter if it is learned"
+                    f"{name} of {at}{layer!r} has changed since it was built and would not be saved: declare "
+                    f"it in its class, buffer_names = ({name!r},), or make it a Parameter if it is learned"
                 )
 
 
