@@ -1,0 +1,1 @@
+"""Bridges to other libraries, each an extra: `minitorch_np.interop.sklearn` has estimators for tables."""
