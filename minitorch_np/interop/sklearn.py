@@ -81,7 +81,7 @@ class _NetworkEstimator(BaseEstimator):
         else:
             stopping = EarlyStopping(patience=self.patience)
             rows = [(x[part], y[part], None if weight is None else weight[part]) for part in held_out]
-            options = {"validation": self._data(*rows[1]), "callbacks": stopping}
+            options = {"validation_data": self._data(*rows[1]), "callbacks": stopping}
             self.history_ = self._train(*rows[0], epochs=self.epochs, **options)
             self.n_iter_ = stopping.best_epoch + 1
             if self.refit and not _interrupted(self.history_):
