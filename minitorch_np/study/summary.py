@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from minitorch_np._internal.watching import watched
 from minitorch_np.layer import Layer
 from minitorch_np.parameter import Parameter
 from minitorch_np.study.snapshot import LEAVES, Snapshot
@@ -26,16 +26,16 @@ class Row(NamedTuple):
     y_shape: tuple[int, ...] | None
     parameters: int  # one that several layers share counts in the first
     multiply_adds: int | None  # None: the layer does not say
-    kept_bytes: int  # memory held for backward; what was kept before counts there
+    saved_bytes: int  # memory held for backward; what was saved before counts there
     is_container: bool
 
     def cells(self) -> tuple[str, ...]:
         indent = "  " * (self.name.count(".") + 1) if self.name else ""
         label = f"{self.name}: {self.layer}" if self.name else self.layer
         shape = "not used" if self.y_shape is None else str(self.y_shape)
-        own = (self.parameters, self.multiply_adds, self.kept_bytes)
+        own = (self.parameters, self.multiply_adds, self.saved_bytes)
         multiply_adds = "?" if self.multiply_adds is None else f"{self.multiply_adds:,}"
-        numbers = [f"{self.parameters:,}", multiply_adds, bytes_text(self.kept_bytes)]
+        numbers = [f"{self.parameters:,}", multiply_adds, bytes_text(self.saved_bytes)]
         if self.is_container:  # most have nothing of their own
             numbers = ["" if number == 0 else text for number, text in zip(own, numbers, strict=True)]
         return indent + " ".join(label.split()), shape, *numbers
@@ -51,10 +51,10 @@ class Summary(NamedTuple):
     parameter_bytes: int
     multiply_adds: int  # of the layers that say
     unknown: list[str]  # the names of those that do not
-    kept_bytes: int
+    saved_bytes: int
 
     def __str__(self) -> str:
-        header = ("layer", "output shape", "parameters", "multiply-adds", "kept for backward")
+        header = ("layer", "output shape", "parameters", "multiply-adds", "saved for backward")
         table = text_table(header, [row.cells() for row in self.rows])
         both = f": {bytes_text(self.parameter_bytes)}, and as much again for their gradients"
         return "\n".join(
@@ -64,7 +64,7 @@ class Summary(NamedTuple):
                 f"{self.parameters:,} parameters" + both * (self.parameters > 0),
                 f"{self.multiply_adds:,} multiply-adds in forward"
                 + ", and those marked ?" * bool(self.unknown),
-                f"{bytes_text(self.kept_bytes)} kept for backward",
+                f"{bytes_text(self.saved_bytes)} saved for backward",
             ]
         )
 
@@ -73,15 +73,15 @@ def summary(model: Layer, x: Array | tuple[int, ...]) -> Summary:
     """Each layer's output shape, parameters, multiply-adds, and memory kept for the backward pass.
 
     `x` is a batch, or its shape: `summary(model, (64, 1000))` sends zeros of the model's dtype through
-    it. Whatever forward changes is put back: random generators, running statistics, what was kept.
+    it. Whatever forward changes is put back: random generators, running statistics, what was saved.
 
     A multiply-add is one term of a sum of products, as in x W; elementwise work counts as none. A
     layer says its own with `multiply_adds(x_shape, y_shape)`; where it does not, the table has a `?`,
     and the total says that it is short of something.
 
     Memory for backward is that of the arrays a layer holds after forward and did not hold before. An
-    array that two layers keep (the output of one and the input of the next, as it is or as a view) is
-    counted once, in the layer that first kept it. Parameters are not counted there.
+    array that two layers save (the output of one and the input of the next, as it is or as a view) is
+    counted once, in the layer that first saved it. Parameters are not counted there.
 
     Raises TypeError for what is neither an array nor a shape; what a layer raises says which it was.
     """
@@ -91,11 +91,11 @@ def summary(model: Layer, x: Array | tuple[int, ...]) -> Summary:
     snapshot = Snapshot(model)
     try:
         watch = _Watch(model)
-        with np.errstate(all="ignore"):  # zeros are no data
+        with np.errstate(all="ignore"), watched(model, forward=watch.forward):  # zeros are not like data
             model(x.copy())  # an array that nobody held before
         rows = list(watch.rows())
     finally:
-        snapshot.restore()  # takes the watch away, too
+        snapshot.restore()
         snapshot.restore_parameters()
     distinct = {id(parameter): parameter for parameter in model.parameters()}.values()
     return Summary(
@@ -106,7 +106,7 @@ def summary(model: Layer, x: Array | tuple[int, ...]) -> Summary:
         parameter_bytes=sum(parameter.data.nbytes for parameter in distinct),
         multiply_adds=sum(row.multiply_adds or 0 for row in rows),
         unknown=[row.name for row in rows if row.multiply_adds is None],
-        kept_bytes=sum(row.kept_bytes for row in rows),
+        saved_bytes=sum(row.saved_bytes for row in rows),
     )
 
 
@@ -125,7 +125,7 @@ def _is_size(n: Any) -> bool:
 
 
 class _Watch:
-    """Stands before each layer's forward and writes down what passes; a Snapshot takes it away again."""
+    """The shapes that come by in the forward of each layer, and the memory that it holds then."""
 
     def __init__(self, model: Layer) -> None:
         self.layers: dict[str, Any] = dict(model.named_modules())
@@ -135,12 +135,10 @@ class _Watch:
         self.failed = False
         held = [_memory(array) for layer in self.layers.values() for array in _arrays(layer)]
         self.held = {id(memory): memory for memory in held}  # holding them keeps their ids theirs
-        for name, layer in self.layers.items():
-            vars(layer)["forward"] = partial(self.forward, name, layer, layer.forward)
 
-    def forward(self, name: str, layer: Layer, run: Callable[..., Any], x: Any) -> Any:
+    def forward(self, name: str, layer: Layer, run: Callable[[], Any], x: Any) -> Any:
         try:
-            y = run(x)
+            y = run()
         except Exception as error:
             if not self.failed:  # the innermost layer
                 place = f"layer {name!r}, {layer!r}" if name else repr(layer)
@@ -153,7 +151,7 @@ class _Watch:
         self.multiply_adds[name] = None if before is None or now is None else before + now
         return y
 
-    def kept_bytes(self) -> dict[str, int]:
+    def saved_bytes(self) -> dict[str, int]:
         """Of each layer that forward came by, in that order: the memory it holds now and nobody held before."""
         counted, sizes = dict(self.held), {}
         for name in self.y_shapes:
@@ -164,7 +162,7 @@ class _Watch:
 
     def rows(self) -> Iterator[Row]:
         seen: set[int] = set()
-        kept_bytes = self.kept_bytes()
+        saved_bytes = self.saved_bytes()
         for name, layer in self.layers.items():
             own = [p for p in vars(layer).values() if isinstance(p, Parameter) and id(p) not in seen]
             seen.update(map(id, own))
@@ -176,7 +174,7 @@ class _Watch:
                 y_shape=self.y_shapes.get(name),
                 parameters=sum(parameter.size for parameter in own),
                 multiply_adds=self.multiply_adds.get(name, 0),
-                kept_bytes=kept_bytes.get(name, 0),
+                saved_bytes=saved_bytes.get(name, 0),
                 is_container=is_container,
             )
 

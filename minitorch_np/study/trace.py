@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minitorch_np._internal.watching import watched
 from minitorch_np.layer import Layer
 from minitorch_np.layers.sequential import input_gradient
 from minitorch_np.losses.loss import Loss
@@ -85,7 +85,8 @@ def trace(model: Layer, x: Any, *, dy: Any = None, loss: Loss | None = None, tar
     snapshot = Snapshot((model, loss))
     try:
         recorder = _Recorder(model)
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        quiet = np.errstate(over="ignore", invalid="ignore", divide="ignore")
+        with quiet, watched(model, forward=recorder.forward, backward=recorder.backward):
             y = model(x.copy() if isinstance(x, np.ndarray) else x)
             if loss is not None:
                 recorder.put("loss", loss(y, target))
@@ -95,22 +96,19 @@ def trace(model: Layer, x: Any, *, dy: Any = None, loss: Loss | None = None, tar
             if dy is not None:
                 recorder.run_backward(dy)
     finally:
-        snapshot.restore()  # takes the recorder away, too
+        snapshot.restore()
         snapshot.restore_parameters()
     return Trace(recorder.arrays)
 
 
 class _Recorder:
-    """Stands before forward and backward of each layer; a Snapshot takes it away again."""
+    """The arrays that come by in the forward and backward of each layer."""
 
     def __init__(self, model: Layer) -> None:
         self.model: Any = model
         self.arrays: dict[str, Array] = {}
         self.named: dict[int, object] = {}  # the arrays of forward that have a name; holding keeps the id
         self.returned: tuple[str, Any] = "", None  # the last dx, and the name it has so far
-        for name, layer in model.named_modules():
-            for method, see in (("forward", self.forward), ("backward", self.backward)):
-                vars(layer)[method] = partial(see, name, layer, getattr(layer, method))
 
     def put(self, name: str, array: Any) -> str:
         """Record a copy; returns the name that was free."""
@@ -121,20 +119,20 @@ class _Recorder:
         self.arrays[free] = np.array(array)
         return free
 
-    def forward(self, name: str, layer: Module, run: Callable[..., Any], x: Any) -> Any:
+    def forward(self, name: str, layer: Module, run: Callable[[], Any], x: Any) -> Any:
         if id(x) not in self.named:
             self.put(_inside(name, "x"), x)
             self.named[id(x)] = x
         for attribute, parameter in _own_parameters(layer):
             self.arrays[_inside(name, attribute)] = parameter.data.copy()
-        y = run(x)
+        y = run()
         self.put(name or "y", y)
         self.named[id(y)] = y
         return y
 
-    def backward(self, name: str, layer: Module, run: Callable[..., Any], dy: Any, *options: Any) -> Any:
+    def backward(self, name: str, layer: Module, run: Callable[[], Any], dy: Any) -> Any:
         self.put_gradient(name or "y", dy)
-        dx = run(dy, *options)
+        dx = run()
         for attribute, parameter in _own_parameters(layer):
             if parameter.has_grad:
                 self.arrays[f"grad {_inside(name, attribute)}"] = parameter.grad  # a place; copied at the end

@@ -1,13 +1,13 @@
-"""A loss that is NaN or infinite: which array of which layer was the first, and why."""
+"""NaN and infinity: the first array of a network that holds one, and the likely cause."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minitorch_np._internal.watching import watched
 from minitorch_np.parameter import Parameter
 
 if TYPE_CHECKING:
@@ -40,14 +40,14 @@ def broken_parameters(model: Layer, losses: Sequence[float]) -> str | None:
     if not broken:
         return None
     where, parameter = broken[0]
-    said = f"{where} {_count(parameter.data)}"
+    said = f"{where} {held_text(parameter.data)}"
     if not losses:
         return f"{said}\n    before the first step: look at its initial or loaded value"
     gradients = [(where, p) for where, p in parameters if not np.isfinite(p.grad).all()]
     if gradients:
         where, parameter = gradients[-1]
         return (
-            f"the gradient of {where} {_count(parameter.grad)}\n"
+            f"the gradient of {where} {held_text(parameter.grad)}\n"
             f"    in the step before, whose loss was still finite: {SMALLER}"
         )
     return f"{said}\n    the last update made it so, from a finite gradient: {SMALLER}"
@@ -59,12 +59,30 @@ def broken_pass(model: Layer, loss: Loss, x: Any, y: Any, losses: Sequence[float
     The pass is run once more, and each layer's input, buffers and output are looked through.
     """
     if not _finite(x):
-        return f"x of this batch {_count(x)}\n    it came with the data: a missing value, or a division by 0?"
+        cause = "it came with the data: a missing value, or a division by 0?"
+        return f"x of this batch {held_text(x)}\n    {cause}"
     found: list[str] = []
-    with _watched(model, found):
+    places = {name: location_text(name, layer) for name, layer in model.named_modules()}
+
+    def look(name: str, layer: Any, run: Callable[[], Any], x: Any) -> Any:
+        place = places[name]
+        for buffer in layer.buffer_names:
+            if not found and not _finite(getattr(layer, buffer)):
+                found.append(f"buffer {buffer} of {place} {held_text(getattr(layer, buffer))}")
+        y = run()
+        if not found and not _finite(y):
+            sources = {"x": x} | {n: p.data for n, p in vars(layer).items() if isinstance(p, Parameter)}
+            sizes = ", ".join(f"{name} up to {_largest(array)}" for name, array in sources.items())
+            found.append(f"the output of {place} {held_text(y)}, from {sizes}")
+            if all(np.abs(np.asarray(array)).max(initial=0) < MODERATE for array in sources.values()):
+                found.append("0/0, or a root or logarithm of a negative number in that layer?")
+        return y
+
+    with watched(model, forward=look):
         y_pred = model(x)
+    model.clear_saved()
     if not found and not _finite(y):
-        return f"y, the targets of this batch, {_count(y)}\n    look at the data: a missing value?"
+        return f"y, the targets of this batch, {held_text(y)}\n    look at the data: a missing value?"
     if not found:
         value = loss(y_pred, y)
         if np.isfinite(value):
@@ -86,50 +104,15 @@ def _cause(losses: Sequence[float], x: Any, model: Layer) -> str:
     return f"a step that was too large, or a batch with extreme numbers (up to {_largest(x)})? {SMALLER}"
 
 
-@contextmanager
-def _watched(model: Layer, found: list[str]) -> Iterator[None]:
-    """Inside, each layer has a forward that looks through what goes in and out, before that of its class."""
-    layers = list(model.named_modules())
-    before = [vars(layer).get("forward") for _, layer in layers]
-    for name, layer in layers:
-        vars(layer)["forward"] = _looking(layer, _place(name, layer), found)
-    try:
-        yield
-    finally:
-        for (_, layer), forward in zip(layers, before, strict=True):
-            vars(layer).pop("forward")
-            if forward is not None:
-                vars(layer)["forward"] = forward
-            vars(layer).pop("_saved", None)
-
-
-def _looking(layer: Any, place: str, found: list[str]) -> Callable[[Any], Any]:
-    run = layer.forward
-
-    def forward(x: Any) -> Any:
-        for name in layer.buffer_names:
-            if not found and not _finite(getattr(layer, name)):
-                found.append(f"buffer {name} of {place} {_count(getattr(layer, name))}")
-        y = run(x)
-        if not found and not _finite(y):
-            sources = {"x": x} | {n: p.data for n, p in vars(layer).items() if isinstance(p, Parameter)}
-            sizes = ", ".join(f"{name} up to {_largest(array)}" for name, array in sources.items())
-            found.append(f"the output of {place} {_count(y)}, from {sizes}")
-            if all(np.abs(np.asarray(array)).max(initial=0) < MODERATE for array in sources.values()):
-                found.append("0/0, or a root or logarithm of a negative number in that layer?")
-        return y
-
-    return forward
-
-
 def _arrays(model: Layer, kind: type) -> Iterator[tuple[str, Any]]:
     for name, layer in model.named_modules():
         for attribute, value in vars(layer).items():
             if isinstance(value, kind):
-                yield f"{attribute} of {_place(name, layer)}", value
+                yield f"{attribute} of {location_text(name, layer)}", value
 
 
-def _place(name: str, layer: Module) -> str:
+def location_text(name: str, layer: Module) -> str:
+    """Return a layer by its place and its text, of a container the class alone: `layer '0', Linear(4, 3),`."""
     text = type(layer).__name__ if any(True for _ in layer.children()) else repr(layer)
     return f"layer {name!r}, {text}," if name else text
 
@@ -139,11 +122,14 @@ def _finite(array: Any) -> bool:
     return array.dtype.kind != "f" or bool(np.isfinite(array).all())
 
 
-def _count(array: Array) -> str:
-    """`holds 3 NaN and 1 inf in 640 elements`."""
-    nan, infinite = int(np.isnan(array).sum()), int(np.isinf(array).sum())
-    counts = " and ".join([f"{nan} NaN"] * (nan > 0) + [f"{infinite} inf"] * (infinite > 0))
-    return f"holds {counts} in {array.size} element{'s' * (array.size != 1)}"
+def held_text(array: Array, nan_only: bool = False) -> str:
+    """Return what an array holds, `holds 3 NaN and 1 inf in 640 elements, the first at [0, 2]`."""
+    nan = np.isnan(array)
+    wrong = nan if nan_only else ~np.isfinite(array)
+    counts = [f"{count} {what}" for what, count in (("NaN", nan.sum()), ("inf", (wrong & ~nan).sum())) if count]
+    at = np.argwhere(wrong)[0].tolist()
+    where = f", the first at {at}" * bool(at)
+    return f"holds {' and '.join(counts)} in {array.size} element{'s' * (array.size != 1)}{where}"
 
 
 def _largest(array: Any) -> str:

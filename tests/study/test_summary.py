@@ -55,7 +55,7 @@ def tutorial(dtype="float64"):
 
 
 def numbers(rows):
-    return [(r.name, r.x_shape, r.y_shape, r.parameters, r.multiply_adds, r.kept_bytes) for r in rows]
+    return [(r.name, r.x_shape, r.y_shape, r.parameters, r.multiply_adds, r.saved_bytes) for r in rows]
 
 
 def test_the_tutorials_network_counted_by_hand():
@@ -68,36 +68,36 @@ def test_the_tutorials_network_counted_by_hand():
     ]
     assert (found.x_shape, found.dtype) == ((64, 1000), np.float64)
     assert (found.parameters, found.parameter_bytes) == (101_010, 808_080)
-    assert (found.multiply_adds, found.unknown, found.kept_bytes) == (6_464_000, [], 614_400)
+    assert (found.multiply_adds, found.unknown, found.saved_bytes) == (6_464_000, [], 614_400)
 
 
 def test_as_text(monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
     assert str(summary(tutorial(), (64, 1000))).splitlines() == [
-        "layer                               output shape  parameters  multiply-adds  kept for backward",
+        "layer                               output shape  parameters  multiply-adds  saved for backward",
         "Sequential                              (64, 10)",
-        "  0: Linear(1000, 100, bias=False)     (64, 100)     100,000      6,400,000           512.0 kB",
-        "  1: ReLU()                            (64, 100)           0              0           102.4 kB",
-        "  2: Linear(100, 10)                    (64, 10)       1,010         64,000                0 B",
+        "  0: Linear(1000, 100, bias=False)     (64, 100)     100,000      6,400,000            512.0 kB",
+        "  1: ReLU()                            (64, 100)           0              0            102.4 kB",
+        "  2: Linear(100, 10)                    (64, 10)       1,010         64,000                 0 B",
         "x (64, 1000), float64",
         "101,010 parameters: 808.1 kB, and as much again for their gradients",
         "6,464,000 multiply-adds in forward",
-        "614.4 kB kept for backward",
+        "614.4 kB saved for backward",
     ]
 
 
 def test_float32_takes_half_the_bytes():
     found = summary(tutorial("float32"), (64, 1000))
     assert found.dtype == np.float32
-    assert (found.parameter_bytes, found.kept_bytes) == (404_040, 307_200)
-    assert summary(mt.ReLU(), np.ones((2, 3), np.float32)).kept_bytes == 2 * 6 * 4
+    assert (found.parameter_bytes, found.saved_bytes) == (404_040, 307_200)
+    assert summary(mt.ReLU(), np.ones((2, 3), np.float32)).saved_bytes == 2 * 6 * 4
 
 
 @pytest.mark.parametrize("batch", [0, 1])
 def test_an_empty_batch_and_a_batch_of_one(batch):
     found = summary(tutorial(), (batch, 1000))
     assert found.rows[0].y_shape == (batch, 10)
-    assert (found.multiply_adds, found.kept_bytes) == (batch * 101_000, batch * 9600)
+    assert (found.multiply_adds, found.saved_bytes) == (batch * 101_000, batch * 9600)
     assert found.parameters == 101_010
 
 
@@ -136,7 +136,7 @@ def test_a_layer_without_layers_without_parameters_and_of_no_layers():
 
 
 def test_what_a_layer_keeps_in_its_own_way_is_found_and_what_it_always_held_is_not():
-    assert summary(Noise(), (5, 4)).kept_bytes == 20  # the mask, of bytes; not mean, 32 bytes
+    assert summary(Noise(), (5, 4)).saved_bytes == 20  # the mask, of bytes; not mean, 32 bytes
 
 
 def test_parameters_that_two_layers_share_count_once():
@@ -162,7 +162,7 @@ def test_a_kept_parameter_is_no_memory_for_backward():
 
     layer = Tied()
     mt.SGD(layer.parameters(), lr=0.1)  # moves the weight to a flat array
-    assert summary(layer, (5, 4)).kept_bytes == 0
+    assert summary(layer, (5, 4)).saved_bytes == 0
 
 
 def test_a_layer_used_twice_in_one_forward_and_one_never_used():
@@ -178,7 +178,7 @@ def test_a_layer_used_twice_in_one_forward_and_one_never_used():
 
     found = summary(Twice(), (5, 4))
     assert [row.multiply_adds for row in found.rows] == [None, 2 * 80, 0]
-    assert [row.kept_bytes for row in found.rows] == [0, 160, 0]
+    assert [row.saved_bytes for row in found.rows] == [0, 160, 0]
     assert found.rows[2].y_shape is None
     assert "unused: Linear(7, 7)      not used          56" in str(found)
     assert found.parameters == 20 + 56
@@ -191,10 +191,10 @@ def test_the_model_is_as_before():
     y = model(x)
     twin = copy.deepcopy(model)
     attributes = [set(vars(layer)) for _, layer in model.named_modules()]
-    kept = [id(vars(layer).get("_kept")) for _, layer in model.named_modules()]
+    kept = [id(vars(layer).get("_saved")) for _, layer in model.named_modules()]
     summary(model, (2, 4))
     assert [set(vars(layer)) for _, layer in model.named_modules()] == attributes
-    assert [id(vars(layer).get("_kept")) for _, layer in model.named_modules()] == kept
+    assert [id(vars(layer).get("_saved")) for _, layer in model.named_modules()] == kept
     assert (model[0].calls, model[0].training) == (1, False)
     assert model[0].mean.tolist() == twin[0].mean.tolist()
     assert model[0].weight.data.tolist() == [2] * 4

@@ -173,9 +173,9 @@ def test_the_model_and_the_loss_are_as_before():
     target = np.zeros((1, 50))
     twin = copy.deepcopy(model)
     loss(model(X), target)
-    kept = model[1]._kept
+    kept = model[1]._saved
     found = trace(model, X, loss=loss, target=target)
-    assert model[1]._kept is kept
+    assert model[1]._saved is kept
     assert model[1].calls == 1
     assert not any({"forward", "backward"} & set(vars(layer)) for _, layer in model.named_modules())
     model.backward(loss.backward())  # of the forward before

@@ -74,7 +74,7 @@ def test_the_first_layer_and_array_are_named():
     text = str(failure(network(Spoils(3))))
     assert "the loss is nan in step 4, after" in text
     assert (
-        "it began here: the output of layer '2', Spoils(...), holds 4 NaN in 32 elements, from x up to" in text
+        "it began here: the output of layer '2', Spoils(...), holds 4 NaN in 32 elements, the first at" in text
     )
     assert "0/0, or a root or logarithm of a negative number in that layer?" in text
 
@@ -86,7 +86,7 @@ def test_of_an_overflow_the_sizes_are_told():
     text = str(failure(model))
     assert "step 1, epoch 1 of 3" in text
     assert "the output of layer '2', Linear(8, 2), holds" in text
-    assert "inf in 8 elements, from x up to" in text
+    assert "inf in 8 elements, the first at [0, 0], from x up to" in text
     assert "this is the first step: look at the scale of the data, up to" in text
     assert "the weights are those it started with" in text
 
@@ -131,7 +131,7 @@ def test_a_buffer_and_the_data():
     assert "buffer mean of layer '0', Standardize(4), holds 1 inf in 4 elements" in str(failure(model))
     x, y = X.copy(), Y.copy()
     x[:, 0] = np.nan
-    assert "x of this batch holds 4 NaN in 16 elements\n    it came with the data" in str(
+    assert "x of this batch holds 4 NaN in 16 elements, the first at [0, 0]\n    it came with the data" in str(
         failure(network(), x, check=False)
     )
     y[:, 0] = np.inf

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minitorch_np._internal.watching import watched
 from minitorch_np.layer import Layer
 from minitorch_np.layers.sequential import Sequential
 
@@ -26,28 +27,16 @@ class Passage:
         self.dy: Any = None
         self.dx: Any = None
         self.kept: list[Array] = []
-        before = _own_arrays(layer)
-        forward, backward, without_dx = layer.forward, layer.backward, layer.backward_parameters
+        self.before = _own_arrays(layer)
 
-        def recording_forward(x: Array) -> Array:
-            self.x, self.y = x, forward(x)
-            self.kept = _kept(layer, before)
-            return self.y
+    def forward(self, run: Callable[[], Any], x: Array) -> Any:
+        self.x, self.y = x, run()
+        self.kept = _kept(self.layer, self.before)
+        return self.y
 
-        def recording_backward(dy: Array) -> Array:
-            self.dy, self.dx = dy, backward(dy)
-            return self.dx
-
-        def recording_backward_parameters(dy: Array) -> None:
-            self.dy = dy
-            without_dx(dy)
-            self.dx = None
-
-        vars(layer).update(
-            forward=recording_forward,
-            backward=recording_backward,
-            backward_parameters=recording_backward_parameters,
-        )
+    def backward(self, run: Callable[[], Any], dy: Array) -> Any:
+        self.dy, self.dx = dy, run()
+        return self.dx
 
 
 class Run:
@@ -61,6 +50,21 @@ class Run:
         self.model.zero_grad()
         self.passages = [Passage(path, layer) for path, layer in chain(self.model)]
         self.target = y
+        with watched(self.model, forward=self._forward, backward=self._backward):
+            self._run(x, y)
+
+    def _forward(self, name: str, layer: Any, run: Callable[[], Any], x: Any) -> Any:
+        passage = self._of(layer)
+        return run() if passage is None else passage.forward(run, x)
+
+    def _backward(self, name: str, layer: Any, run: Callable[[], Any], dy: Any) -> Any:
+        passage = self._of(layer)
+        return run() if passage is None else passage.backward(run, dy)
+
+    def _of(self, layer: Any) -> Passage | None:
+        return next((passage for passage in self.passages if passage.layer is layer), None)
+
+    def _run(self, x: Any, y: Any) -> None:
         self.prediction = self.model.forward(np.array(x))
         self.value: Any = None
         self.loss_kept: list[Array] = []
