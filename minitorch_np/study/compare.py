@@ -61,7 +61,7 @@ def compare(
     given = Training(model, loss, optimizer)
     _check(given)
     whole("compare", "steps", steps, 1)
-    return _Examination(given, np.asarray(x), np.asarray(y), steps, against).comparison()
+    return _Check(given, np.asarray(x), np.asarray(y), steps, against).comparison()
 
 
 def _check(given: Training) -> None:
@@ -70,7 +70,7 @@ def _check(given: Training) -> None:
             raise TypeError(f"compare expects a {kind.__name__}, got {value!r}")
 
 
-class _Examination:
+class _Check:
     """One comparison, with all that is made on the way."""
 
     def __init__(self, given: Training, x: Array, y: Array, steps: int, against: Any) -> None:

@@ -1,23 +1,116 @@
-"""The gradient doctor: is a gradient right, and if not, what is probably wrong with it?"""
+"""Gradient check: gradients against difference quotients, and the mistake that explains a wrong one."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from minitorch_np._internal.reprs import constructor_arguments
 from minitorch_np.layer import Layer
 from minitorch_np.layers.activation import Activation
 from minitorch_np.layers.sequential import input_gradient
 from minitorch_np.losses.loss import Loss
-from minitorch_np.study.diagnosis import Diagnosis
-from minitorch_np.study.differences import central, compare
-from minitorch_np.study.evidence import Evidence, alike
-from minitorch_np.study.mistakes import suspect
+from minitorch_np.study.mistakes import Evidence, alike, likely_mistake
 from minitorch_np.study.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
+
+
+class Finding(NamedTuple):
+    """Something wrong: with which gradient, what was measured, and what probably causes it."""
+
+    name: str
+    what: str
+    mistake: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.what}" + (f"\n    {self.mistake}" if self.mistake else "")
+
+
+class Diagnosis:
+    """The result of a gradient check, true if there are no `findings`.
+
+    `errors` has the worst error of each gradient, `notes` what else is worth knowing.
+    """
+
+    def __init__(self, subject: str) -> None:
+        self.subject = subject
+        self.findings: list[Finding] = []
+        self.errors: dict[str, float] = {}
+        self.kinks: dict[str, int] = {}
+        self.notes: list[str] = []
+
+    def __bool__(self) -> bool:
+        return not self.findings
+
+    def add(self, name: str, what: str, mistake: str = "") -> None:
+        self.findings.append(Finding(name, what, mistake))
+
+    def __str__(self) -> str:
+        lines = [f"{self.subject} has a wrong gradient:" if self.findings else f"{self.subject} is right"]
+        lines += [f"  {finding}" for finding in self.findings]
+        lines += [f"  {name}: {count} elements stand on a kink" for name, count in self.kinks.items() if count]
+        return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
+
+
+FINER = 8  # how much shorter the second step is: a bend becomes straighter by that much, a kink does not
+
+
+class Slopes(NamedTuple):
+    """∂f/∂v by differences, `low` and `high` apart only at a kink, and where a gradient is none of them."""
+
+    numeric: Array
+    low: Array
+    high: Array
+    wrong: Array
+
+
+def central(f: Callable[[], float], v: Array, eps: float) -> Array:
+    """(f(v + eps) − f(v − eps)) / 2 eps for each element of v, which f depends on."""
+    slope = np.empty_like(v)
+    for index in np.ndindex(v.shape):
+        below, above = _around(f, v, index, eps)
+        slope[index] = (above - below) / (2 * eps)
+    return slope
+
+
+def compare(
+    gradient: Array, f: Callable[[], float], v: Array, *, eps: float, atol: float, rtol: float
+) -> Slopes:
+    """The slopes of f, and where `gradient` differs from them by more than atol + rtol · |slope|."""
+    numeric = central(f, v, eps)
+    low, high = numeric.copy(), numeric.copy()
+    allowed = atol + rtol * np.abs(numeric)
+    for index in map(tuple, np.argwhere(~(np.abs(gradient - numeric) <= allowed))):
+        left, right = _one_sided(f, v, index, eps)
+        finer = _one_sided(f, v, index, eps / FINER)
+        gap = abs(right - left)
+        if gap > 2 * allowed[index] and abs(finer[1] - finer[0]) > gap / 2:
+            low[index], high[index] = min(left, right), max(left, right)
+    wrong = ~((gradient >= low - allowed) & (gradient <= high + allowed))
+    return Slopes(numeric, low, high, wrong)
+
+
+def _one_sided(f: Callable[[], float], v: Array, index: tuple[int, ...], eps: float) -> tuple[float, float]:
+    (below, above), here = _around(f, v, index, eps), f()
+    return (here - below) / eps, (above - here) / eps
+
+
+def _around(f: Callable[[], float], v: Array, index: tuple[int, ...], eps: float) -> tuple[float, float]:
+    """f at v − eps and at v + eps in one element, which is put back."""
+    kept = v[index]
+    try:
+        v[index] = kept - eps
+        below = f()
+        v[index] = kept + eps
+        above = f()
+    finally:
+        v[index] = kept
+    return below, above
 
 
 def gradcheck(
@@ -39,11 +132,14 @@ def gradcheck(
     Raises ValueError that names the gradient, the worst element and both values where they differ
     by more than atol + rtol · |numeric|, and the usual mistake that explains it; returns False instead
     with `raise_exception=False`. `diagnose` returns all that was found.
-    Names and defaults as in torch.autograd.gradcheck.
+    An array that the output depends on and that is neither a Parameter nor a buffer is pointed out by
+    a warning. Names and defaults as in torch.autograd.gradcheck.
     """
     found = diagnose(subject, *inputs, eps=eps, atol=atol, rtol=rtol, rng=rng)
     if raise_exception and not found:
         raise ValueError(str(found))
+    for note in found.notes:
+        warnings.warn(f"{subject!r}: {note}", UserWarning, stacklevel=2)
     return bool(found)
 
 
@@ -56,17 +152,17 @@ def diagnose(
     rng: np.random.Generator | int | None = None,
 ) -> Diagnosis:
     """`gradcheck`, with all that it found."""
-    examination = _Examination(subject, inputs)
+    check = _Check(subject, inputs)
     try:
         if isinstance(rng, int):
             rng = np.random.default_rng((rng, 1))  # x is often drawn with the same seed, and dy not to be x
-        return examination.diagnose(np.random.default_rng(rng), eps=eps, atol=atol, rtol=rtol)
+        return check.diagnose(np.random.default_rng(rng), eps=eps, atol=atol, rtol=rtol)
     finally:
-        examination.put_back()
+        check.put_back()
 
 
-class _Examination:
-    """A layer or a loss on a table: y as a function of x and of the parameters, and its gradients."""
+class _Check:
+    """A layer or a loss, its y as a function of x and of the parameters, and its gradients."""
 
     def __init__(self, subject: Layer | Loss, inputs: tuple[Any, ...]) -> None:
         self.is_loss = isinstance(subject, Loss)
@@ -132,7 +228,34 @@ class _Examination:
             self._judge(found, variable, v, gradient, y, dy, eps=eps, atol=atol, rtol=rtol)
         if found:
             self._repeat(found, name, returned, dx, gradients, dy, rng)
+            self._note_plain_weights(found, y)
         return found
+
+    def _note_plain_weights(self, found: Diagnosis, y: Array) -> None:
+        """Note the arrays of floats that y depends on and that no gradient exists for.
+
+        Arguments of the constructor are taken for constants.
+        """
+        for place, layer in [] if self.is_loss else self.subject.named_modules():
+            known = {*layer.buffer_names, *constructor_arguments(type(layer))}
+            for name, value in list(vars(layer).items()):
+                plain = isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.flags.writeable
+                if not plain or name in known:
+                    continue
+                self.snapshot.restore()
+                value *= 1.01
+                value += 1e-3
+                try:
+                    changed = not np.array_equal(self.subject(self.x.copy()), y, equal_nan=True)
+                except (ArithmeticError, LookupError, TypeError, ValueError):
+                    changed = False
+                if changed:
+                    found.notes.append(
+                        f"{place}.{name}".lstrip(".")
+                        + " is an array that the output depends on, and no gradient of it "
+                        "was checked: make it a Parameter if it is learned, or name it in buffer_names"
+                    )
+        self.snapshot.restore()
 
     def _judge(
         self, found: Diagnosis, name: str, v: Array, gradient: Any, y: Array, dy: Array, **how: float
@@ -152,7 +275,7 @@ class _Examination:
         if gradient.shape != v.shape:
             evidence = Evidence(name, gradient, right_for(dy), *known)
             what = f"the gradient should be an array of shape {v.shape}, got {gradient.shape}"
-            found.add(name, what, suspect(evidence))
+            found.add(name, what, likely_mistake(evidence))
             return
         slopes = compare(gradient, lambda: float((self.y() * dy).sum()), v, **how)
         kinks = slopes.low < slopes.high
@@ -167,7 +290,7 @@ class _Examination:
                 f"wrong in {int(slopes.wrong.sum())} of {v.size} elements"
             )
             evidence = Evidence(name, gradient, slopes.numeric, *known)
-            found.add(name, what, suspect(evidence))
+            found.add(name, what, likely_mistake(evidence))
         elif v.size and kinks.all():
             found.add(name, "every element stands on a kink, so nothing was checked: choose another x")
 

@@ -1,14 +1,39 @@
 """The usual mistakes in a backward pass, each with what its wrong gradient looks like.
 
-A suspect is named only where it explains every element: it makes the wrong gradient out of the right
-one, or the right one out of the wrong.
+A mistake is named only if it explains every element: it makes the wrong gradient out of the right one,
+or the right one out of the wrong.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
 import numpy as np
 
-from minitorch_np.study.evidence import Evidence, alike
+if TYPE_CHECKING:
+    from minitorch_np._internal.arrays import Array
+
+
+class Evidence(NamedTuple):
+    """A gradient that is wrong, the right one, and what may tell how the one became the other."""
+
+    name: str
+    got: Array
+    right: Array
+    x: Array
+    y: Array
+    dy: Array
+    right_for: Callable[[Array], Array]  # the right gradient for another dy
+    derivative: Callable[[Array, Array], Array] | None = None  # of an activation
+    weights: tuple[Array, ...] = ()  # the layer's own parameters
+
+
+def alike(a: Any, b: Array) -> bool:
+    """Equal but for the error of difference quotients, and not only because nearly all is 0."""
+    scale = float(np.abs(b).max(initial=0))
+    return np.shape(a) == b.shape and scale > 0 and np.allclose(a, b, rtol=1e-4, atol=1e-5 * scale)
+
 
 LARGEST = 400  # elements; the Jacobian of more takes too long
 
@@ -181,8 +206,8 @@ SUSPECTS = (
 )
 
 
-def suspect(e: Evidence) -> str:
-    """The first suspect that fits, or where the wrong elements are."""
+def likely_mistake(e: Evidence) -> str:
+    """Return the first mistake that explains the gradient, or which elements are wrong."""
     for fits in SUSPECTS:
         if (text := fits(e)) is not None:
             return text
@@ -191,7 +216,7 @@ def suspect(e: Evidence) -> str:
 
 def _place(e: Evidence) -> str:
     if e.got.shape != e.right.shape:
-        return "no usual suspect fits"
+        return "no usual mistake explains it"
     wrong = ~np.isclose(e.got, e.right, rtol=1e-3, atol=1e-5)
     for axis, what in enumerate(("row", "column")[: wrong.ndim] if wrong.ndim == 2 else ()):
         lines = np.flatnonzero(wrong.any(axis=1 - axis))
@@ -201,4 +226,4 @@ def _place(e: Evidence) -> str:
         for what, where in (("x < 0", e.x < 0), ("x > 0", e.x > 0)):
             if where[wrong].all() and np.count_nonzero(wrong) > 1 and not where.all():
                 return f"it is wrong only where {what}"
-    return "no usual suspect fits"
+    return "no usual mistake explains it"

@@ -99,7 +99,7 @@ def test_right_ones(capsys, file, layer, said):
         ("Doubled", "it is twice the right one"),
         ("Averaged", "it is 1/N of the right one, N = 5: averaged over the batch where the sum belongs"),
         ("Broken", "Broken() fails: student_layers.py line 28: AttributeError"),
-        ("Coarse", "also: backward without a forward is no error"),
+        ("Coarse", "also: backward without a forward is not an error"),
     ],
 )
 def test_wrong_ones(capsys, file, layer, said):
@@ -112,7 +112,7 @@ def test_wrong_ones(capsys, file, layer, said):
     ("layer", "said"),
     [
         ("Nothing", "has no Nothing; it has Swish, Doubled, Dense"),
-        ("number", "is no Layer, Activation or Loss but 3"),
+        ("number", "is not a Layer, Activation or Loss but 3"),
         ("Needs", "Needs cannot be made: TypeError: give its arguments, Needs(slope)"),
         ("Dense(1)", "Dense(1) cannot be made: TypeError"),
         ("Dense(__import__('os'))", "expected a name, or a call with literal arguments"),

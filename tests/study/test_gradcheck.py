@@ -130,3 +130,38 @@ def test_an_error_on_the_way_loses_nothing():
         ValueError, match=r"gradcheck expects \(layer, x\) or \(loss, prediction, target\), got 1 inputs"
     ):
         gradcheck(mt.SquaredLoss(), X)
+
+
+class Hidden(mt.Layer):
+    """A dense layer whose weight is a plain array, its gradient doubled."""
+
+    def __init__(self, size, scale=None):
+        self.size = size
+        self.weight = np.linspace(-1, 1, size * size).reshape(size, size)
+        self.scale = np.ones(size) if scale is None else scale
+        self.grad_weight = np.zeros((size, size))
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.weight * self.scale
+
+    def backward(self, dy):
+        self.grad_weight = 2 * self.x.T @ (dy * self.scale)
+        return dy * self.scale @ self.weight.T
+
+
+class Buffered(Hidden):
+    buffer_names = ("weight",)
+
+
+def test_a_weight_in_a_plain_array_is_pointed_out_and_constants_are_not():
+    x = np.random.default_rng(0).standard_normal((4, 3))
+    with pytest.warns(UserWarning, match="1.weight is an array that the output depends on") as seen:
+        assert gradcheck(mt.Sequential(mt.Tanh(), Hidden(3)), x)
+    assert len(seen) == 1
+    assert gradcheck(Buffered(3), x)
+    before = Hidden(3)
+    weight = before.weight.copy()
+    with pytest.warns(UserWarning, match="Parameter"):
+        gradcheck(before, x)
+    assert before.weight.tobytes() == weight.tobytes()

@@ -138,6 +138,6 @@ def test_findings_come_in_the_order_of_the_program():
         model, mt.MSELoss(), mt.SGD(model.parameters(), lr=0.1), x, y, steps=3, against=three_layers
     )
     assert [(f.name, f.place.layer, f.step) for f in found.wrong] == [("db2", "2", 0), ("dh", "1", 0)]
-    assert "1/N of the right one, N = 6" in found.wrong[0].suspect
-    assert "made with h where a (h_tanh) belongs" in found.wrong[1].suspect
+    assert "1/N of the right one, N = 6" in found.wrong[0].mistake
+    assert "made with h where a (h_tanh) belongs" in found.wrong[1].mistake
     assert found.wrong[1].write == ("dh = da * (1 - a * a)",)

@@ -1,4 +1,4 @@
-"""The doctor on patients with one mistake each, and on healthy ones."""
+"""Layers with one mistake each, and right ones."""
 
 import numpy as np
 import pytest
@@ -60,7 +60,7 @@ INVERSE = np.linalg.inv(W.T) @ W  # makes dy Wᵀ dy W
         (lambda dx, dw, db: (None, dw, db), "x", r"should return an array of shape \(5, 4\), got NoneType"),
         (lambda dx, dw, db: (dx * ([1], [1], [1], [2], [1]), dw, db), "x", "only row 3 is wrong"),
         (lambda dx, dw, db: (dx * (1, 1, 3, 1), dw, db), "x", "only column 2 is wrong"),
-        (lambda dx, dw, db: (dx * X, dw, db), "x", "no usual suspect fits"),
+        (lambda dx, dw, db: (dx * X, dw, db), "x", "no usual mistake explains it"),
     ],
 )
 def test_arithmetic_mistakes(spoil, name, said):
@@ -91,8 +91,8 @@ class OneSample(Dense):
 
 def test_a_sum_over_the_batch_that_is_missing():
     weight, bias = diagnose(OneSample(), X, rng=0).findings
-    assert "the last sample alone" in weight.suspect
-    assert "the first sample alone" in bias.suspect
+    assert "the last sample alone" in weight.mistake
+    assert "the first sample alone" in bias.mistake
 
 
 def test_a_broadcast_axis_that_is_not_summed():
@@ -109,8 +109,8 @@ def test_a_broadcast_axis_that_is_not_summed():
             return dy
 
     (finding,) = diagnose(Scale(), X[:1], rng=0).findings
-    assert "its axis 0 has to be summed" in finding.suspect
-    assert ".sum(axis=0, keepdims=True)" in finding.suspect
+    assert "its axis 0 has to be summed" in finding.mistake
+    assert ".sum(axis=0, keepdims=True)" in finding.mistake
 
 
 def activation(derivative, function=np.tanh):

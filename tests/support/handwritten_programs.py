@@ -188,7 +188,7 @@ MISTAKES = {
     ),
     "linear loss": Mistake(
         (("np.square(y_pred - y).sum()", "np.abs(y_pred - y).sum()"),),
-        "losses.append(np.abs(y_pred - y).sum())", "", "loss", "no usual mistake fits",
+        "losses.append(np.abs(y_pred - y).sum())", "", "loss", "no usual mistake explains it",
     ),
 }  # fmt: skip
 
@@ -217,7 +217,7 @@ STUDENT_MISTAKES = {
         (("    d2 = np.where(Z2 < 0, 0, d2)\n", ""),), 'd2 = d3 @ P["W3"].T', "3", "grad_h2", "unchanged",
     ),
     "bias left out": Mistake(
-        ((' + P["b2"]', ""),), 'Z2 = A1 @ P["W2"]', "2", "h2", "no usual mistake fits",
+        ((' + P["b2"]', ""),), 'Z2 = A1 @ P["W2"]', "2", "h2", "no usual mistake explains it",
     ),
     "wrong activation in front": Mistake(
         (("Z3 = A2 @", "Z3 = Z2 @"),),

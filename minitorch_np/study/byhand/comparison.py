@@ -68,7 +68,7 @@ class Comparison:
         """Turn what is wrong into remarks: every step ends with the right weights all the same."""
         for f in self.wrong:
             self.remarks.append(
-                f"line {f.line}: {f.name} is not {described(f.place)}, {f.suspect}; "
+                f"line {f.line}: {f.name} is not {described(f.place)}, {f.mistake}; "
                 "but the weights come out right"
             )
         self.findings = [finding for finding in self.findings if finding.is_rounding]

@@ -1,4 +1,4 @@
-"""Why an array is wrong: a slip of the program's, or else a suspect of the gradient doctor's."""
+"""The mistake that explains a wrong array, of a program or of a layer."""
 
 from __future__ import annotations
 
@@ -8,24 +8,23 @@ import numpy as np
 
 from minitorch_np.study.byhand.reference import Reference
 from minitorch_np.study.byhand.slips import Case, slip_of
-from minitorch_np.study.evidence import Evidence
-from minitorch_np.study.mistakes import suspect
+from minitorch_np.study.mistakes import Evidence, likely_mistake
 
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
 
 
 def explanation(case: Case, reference: Reference, dy: str) -> str:
-    """The first slip that explains the array, or else the doctor's first suspect, given the name of dy."""
+    """Return the mistake that explains the array, of a program or of a layer; dy is a name."""
     if (text := slip_of(case)) is not None:
         return text
     if case.weight_before is not None:
-        return "no usual mistake fits"
-    return suspect(evidence(case, reference, dy)).replace("no usual suspect fits", "no usual mistake fits")
+        return "no usual mistake explains it"
+    return likely_mistake(evidence(case, reference, dy))
 
 
 def evidence(case: Case, reference: Reference, dy: str) -> Evidence:
-    """A wrong array as the doctor wants to see it: with x, y and dy of the layer that makes it."""
+    """A wrong array as the gradient check takes it: with x, y and dy of the layer that makes it."""
     upstream = case.used.get(dy, np.zeros_like(case.right))
     weight = reference.weight_of(case.name)
     plain = [a for n, a in case.used.items() if n not in reference.weights and not reference.is_gradient(n)]

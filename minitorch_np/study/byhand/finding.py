@@ -25,7 +25,7 @@ class Finding(NamedTuple):
 
     `line` and `text` are the program's, `name` is its variable; `array` is the derived program's name
     for it, and `write` what the derived program does there, with the program's own names.
-    `is_rounding` says whether rounding explains the difference, `suspect` which usual mistake does.
+    `is_rounding` says whether rounding explains the difference, `mistake` which usual mistake does.
     """
 
     step: int
@@ -37,7 +37,7 @@ class Finding(NamedTuple):
     difference: Difference | None
     extent: str
     is_rounding: bool
-    suspect: str
+    mistake: str
     write: tuple[str, ...]
     is_conversion: bool = False  # to another precision
 
@@ -64,8 +64,8 @@ class Finding(NamedTuple):
         if self.difference:
             first = f"wrong in {self.extent}, first{self.values()}" if self.extent else f"wrong{self.values()}"
             lines.append(f"    in step {self.step} {first}")
-        if self.suspect:
-            lines.append(f"    {self.suspect}")
+        if self.mistake:
+            lines.append(f"    {self.mistake}")
         if self.write:
             lines.append("    as it should be:")
             lines += [f"        {line}" for line in self.write]

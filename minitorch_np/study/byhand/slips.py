@@ -1,6 +1,6 @@
 """The usual slips in a program written by hand, each with what its wrong array looks like.
 
-As in `suspects`, a slip is named only where it explains every element. Most are found by trying: the
+As in `study.mistakes`, a slip is named only where it explains every element. Most are found by trying: the
 statements of the right program are run once more, with one of the arrays that they use replaced.
 """
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from minitorch_np.study.byhand.closeness import close
-from minitorch_np.study.evidence import alike
+from minitorch_np.study.mistakes import alike
 
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
