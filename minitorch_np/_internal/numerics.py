@@ -110,7 +110,7 @@ def total(a: Array) -> Any:
 
 
 def sigmoid(x: Array) -> Array:
-    """σ(x) = 1 / (1 + e^−x), without a warning if e^−x is too large for a float: there σ is 0."""
+    """σ(x) = 1 / (1 + e^−x), without a warning where e^−x is too large for a float: there σ is 0."""
     with np.errstate(over="ignore"):
         return 1 / (1 + np.exp(-x))
 

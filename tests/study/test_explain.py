@@ -259,11 +259,11 @@ class Untrue(Told):
 def test_a_layer_without_a_docstring_is_not_invented_upon():
     text = flat(explain(mt.Sequential(Bare(), mt.Tanh()), sample((5, 4)), numbers=True))
     assert "h of x; how, no docstring says (N, D_in) -> (N, D_out)" in text
-    assert "learns weight (4, 3): 12 numbers, 96 B" in text
+    assert "learns w (4, 3): 12 numbers, 96 B" in text
     assert "keeps x (160 B)" in text
     assert "multiply-adds not said" in text
-    assert "How it makes grad_weight (4, 3), no paragraph Backward" in text
-    assert "grad_weight = [[" in text
+    assert "How it makes grad_w (4, 3), no paragraph Backward" in text
+    assert "grad_w = [[" in text
     assert "ᵀ" not in text
 
 
@@ -341,7 +341,7 @@ def test_axes_of_a_layer_that_changes_their_number():
     text = flat(explain(mt.Sequential(Flatten(), mt.Linear(6, 3, rng=0)), sample((5, 2, 3))))
     assert "N = 5 samples, d = 2, D_in = 3 inputs, H = 6 hidden, D_out = 3 outputs" in text
     assert "(N, d, D_in) -> (N, H)" in text
-    assert "y_pred = x_flatten w + b (N, H)(H, D_out) -> (N, D_out)" in text
+    assert "y_pred = h w + b (N, H)(H, D_out) -> (N, D_out)" in text
     assert "0 Flatten(...)" in text or "0 Flatten()" in text
     assert "keeps nothing" in text
 
@@ -370,7 +370,7 @@ def test_a_network_that_computes_otherwise_than_a_sequential_is_one_layer():
 
     text = flat(explain(mt.Sequential(Scaled(mt.Linear(4, 3, rng=0)), mt.Tanh()), sample((5, 4))))
     assert "h = 2 f(x)" in text
-    assert "learns 0.weight (4, 3)" in text
+    assert "learns w (4, 3)" in text
     assert "y_pred = f(x) + 1" in flat(explain(Shifted(mt.Linear(4, 3, rng=0)), sample((5, 4))))
 
 
@@ -390,7 +390,7 @@ def test_activations_of_two_functions_and_containers_of_ones_own():
     model = mt.Sequential(Residual(mt.Linear(4, 4, rng=0)), mt.Activation.of(np.sin, np.cos))
     text = flat(explain(model, sample((3, 4))))
     assert "x_residual = x + f(x)" in text
-    assert "learns inner.weight (4, 4): 16 numbers" in text
+    assert "learns w (4, 4): 16 numbers" in text
     assert "keeps x (96 B)" in text
     assert "y_pred = function(x_residual)" in text
 

@@ -5,7 +5,6 @@ One hidden layer is h, its size H and its weight w1, as in the handwritten progr
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,6 +13,7 @@ import numpy as np
 
 from minitorch_np.layer import Layer
 from minitorch_np.layers.activation import Activation
+from minitorch_np.study.array_names import UniqueNames, is_new, output_names, parameter_names, word_of
 from minitorch_np.study.explaining import axes, docstrings
 from minitorch_np.study.explaining.axes import Axes, Named
 from minitorch_np.study.explaining.passage import Passage, Run
@@ -63,7 +63,9 @@ class Chain:
         run = Run(model, x, y, loss)
         self.loss, self.value, self.divisor = run.loss, run.value, run.divisor
         ends, words = _axes(run)
-        outputs = _output_names(run.passages, ends)
+        names = UniqueNames({"x", "y"})
+        called = parameter_names(run.model, names)
+        outputs = _output_names(run.passages, names)
         first = run.passages[0].x if run.passages else run.prediction
         self.x = Named("x", ends[0], first)
         self.prediction = Named(outputs[-1], ends[-1], run.prediction)
@@ -72,15 +74,12 @@ class Chain:
         for end, array in zip(ends, [first, *(p.y for p in run.passages)], strict=True):
             self.sizes |= dict(zip(end, array.shape, strict=True))
         memory = _Memory()
-        numbered = sum(any(p.layer.parameters()) for p in run.passages) > 1
-        numbers = count(1)
         self.steps = []
         for i, passage in enumerate(run.passages):
-            number = str(next(numbers)) if any(passage.layer.parameters()) else ""
             arrays = _ends(passage, outputs[i : i + 2], ends[i : i + 2])
             memory.name(arrays["x"].name, passage.x)
             memory.name(arrays["y"].name, passage.y)
-            symbols = dict(_parameters(passage.layer, words[i], number if numbered else ""))
+            symbols = dict(_parameters(passage.layer, words[i], called))
             arrays |= {symbol: array for symbol, (array, _) in symbols.items()}
             arrays |= {f"d{s}": Named(f"grad_{a.name}", a.axes, p.grad) for s, (a, p) in symbols.items()}
             declared = docstrings.shapes(type(passage.layer))[1]
@@ -146,19 +145,13 @@ def _axes(run: Run) -> tuple[list[Axes], list[dict[str, str]]]:
     return ends, [{w: names.get(axis, axis) for w, axis in meaning.items()} for meaning in words]
 
 
-def _output_names(passages: list[Passage], ends: list[Axes]) -> list[str]:
-    """x, and a name for every output: a layer that keeps the axes, or has no parameters, adds its own."""
-    adds = [
-        end == before or not any(p.layer.parameters())
-        for p, before, end in zip(passages, ends, ends[1:], strict=False)
+def _output_names(passages: list[Passage], names: UniqueNames) -> list[str]:
+    """x, and a name for every output."""
+    outputs: list[tuple[int | str, str]] = [
+        (i - 1 if i else "x", "" if is_new(p.layer, p.x.shape, p.y.shape) else word_of(p.layer))
+        for i, p in enumerate(passages)
     ]
-    hidden = adds[:-1].count(False)
-    numbers = count(1)
-    names = ["x"]
-    for passage, add in zip(passages, adds, strict=True):
-        word = re.sub(r"^_.*", "act", type(passage.layer).__name__.lower())
-        names.append(f"{names[-1]}_{word}" if add else f"h{next(numbers)}" if hidden > 1 else "h")
-    return [*names[:-1], "y_pred"] if passages else names
+    return ["x", *output_names(outputs, len(outputs) - 1, names)]
 
 
 def _ends(passage: Passage, names: list[str], ends: list[Axes]) -> dict[str, Named]:
@@ -180,9 +173,9 @@ def _target(prediction: Named, y: Array) -> Named:
 
 
 def _parameters(
-    layer: Layer, words: Mapping[str, str], number: str
+    layer: Layer, words: Mapping[str, str], names: Mapping[int, str]
 ) -> Iterator[tuple[str, tuple[Named, Parameter]]]:
-    """Symbol, array and parameter: W is w1, where the docstring says `weight W`, otherwise weight1."""
+    """Symbol, array and parameter: W of the docstring's `weight W` is w1."""
     said, symbols = docstrings.shapes(type(layer))
     for name, parameter in layer.named_parameters():
         symbol = symbols.get(name, name)
@@ -190,4 +183,4 @@ def _parameters(
         sizes = tuple(map(str, parameter.shape))
         called = tuple(words.get(w, s) for w, s in zip(says, sizes, strict=False))
         its_axes = called if len(says) == len(sizes) else sizes
-        yield symbol, (Named(symbol.lower() + number, its_axes, parameter.data), parameter)
+        yield symbol, (Named(names[id(parameter)], its_axes, parameter.data), parameter)
