@@ -98,7 +98,7 @@ def test_only_numpy_matplotlib_and_the_standard_library_are_imported(path):
         top = name.split(".")[0]
         allowed = top in sys.stdlib_module_names or top in ("numpy", "minitorch_np")
         if top == "matplotlib":
-            allowed = "plot" in module(path) or module(path) == "study.diagram"
+            allowed = "plot" in module(path) or module(path) == "study.explain.picture"
         if top in OPTIONAL:
             allowed = not at_import or module(path) == f"interop.{top}"
         assert allowed, name

@@ -1,39 +1,174 @@
-"""A network as a picture: forward above, backward below, arrays as boxes with sides in proportion.
-
-Columns of arrays and columns of layers alternate. A layer stands between its input and its output in both
-rows; what it learns stands above, the gradient of that below.
-"""
+"""The picture of a network: forward above, backward below, arrays as boxes with sides in proportion."""
 
 from __future__ import annotations
 
+import math
+import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.patches import FancyBboxPatch, Rectangle
 from matplotlib.textpath import TextPath
 
-from minitorch_np.study.explaining.boxes import (
-    LINE,
-    PAD,
-    SIZE,
-    Box,
-    Column,
-    row_heights,
-    scale_of,
-    sides,
-    stack_height,
-    tallest,
-)
+from minitorch_np.layers.activation import Activation
+from minitorch_np.study.explain import formulas
+from minitorch_np.study.explain.axes import axes_text
+from minitorch_np.study.explain.formulas import backward_formulas, loss_formulas, order_of, split_formula
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from minitorch_np.losses.loss import Loss
+    from minitorch_np.study.explain.axes import Named
+    from minitorch_np.study.explain.chain import Chain, Kept, Step
+
+LARGEST, SMALLEST = 1.5, 0.04  # the longest side, and one that would be too thin to see
+
+PAD = 0.08  # between a box and its label
+
+SIZE = 8.5  # of the text, in points
+
+LINE = SIZE * 1.3 / 72
+
+
+class Box(NamedTuple):
+    """An array: its name, a formula or so below it, its axes in words, its sizes."""
+
+    name: str
+    note: str
+    axes: str
+    shape: tuple[int, ...]
+
+    def lines(self) -> list[str]:
+        sizes = " × ".join(map(str, self.shape)) or "one number"
+        return [line for line in (self.name, self.note, f"{self.axes}  {sizes}".strip()) if line]
+
+
+class Column(NamedTuple):
+    """An array with its gradient, or, with a title, a layer: parameters, what it keeps, their gradients."""
+
+    title: str = ""
+    forward: Box | None = None
+    backward: Box | None = None
+    above: Sequence[Box] = ()
+    kept: Sequence[str] = ()
+    below: Sequence[Box] = ()
+    learns: bool = True  # what stands above is learned, not given
+    goes_back: bool = True  # of a layer: whether a gradient leaves it to the left
+
+
+def scale_of(columns: Sequence[Column]) -> float:
+    boxes = [box for c in columns for box in (c.forward, c.backward, *c.above, *c.below) if box is not None]
+    longest = max(max(box.shape[-1] if box.shape else 1, math.prod(box.shape[:-1])) for box in boxes)
+    return LARGEST / math.sqrt(max(longest, 25))
+
+
+def sides(box: Box, scale: float) -> tuple[float, float]:
+    """Width and height in inches: the last axis, and those before it together."""
+    width, height = box.shape[-1] if box.shape else 1, math.prod(box.shape[:-1])
+    return max(SMALLEST, scale * math.sqrt(width)), max(SMALLEST, scale * math.sqrt(height))
+
+
+def tallest(boxes: Sequence[Box | None], scale: float) -> float:
+    return max((sides(box, scale)[1] for box in boxes if box is not None), default=LINE)
+
+
+def stack_height(boxes: Sequence[Box], scale: float) -> float:
+    return sum(sides(box, scale)[1] + 2 * PAD + LINE * len(box.lines()) for box in boxes)
+
+
+def row_heights(columns: Sequence[Column], scale: float) -> list[float]:
+    forward, backward = [c.forward for c in columns], [c.backward for c in columns]
+    labels = [max((len(box.lines()) for box in row if box), default=0) for row in (forward, backward)]
+    kept = max((LINE * (len(c.kept) + 2.5) for c in columns), default=0)
+    return [
+        max((stack_height(c.above, scale) for c in columns), default=0),
+        max(tallest(forward, scale) + PAD + LINE * labels[0], kept + tallest(forward, scale) / 2),
+        tallest(backward, scale) + PAD + LINE * labels[1],
+        max((stack_height(c.below, scale) for c in columns), default=0),
+    ]
+
+
+LONGEST = 34  # letters of a formula that still fits below a box
+
+
+def columns(chain: Chain) -> list[Column]:
+    """Arrays and layers in turn, from x to the loss, or without one to the prediction."""
+    notes = [*map(_gradient_notes, chain.steps), {"dx": _start(chain)}]
+    first = chain.steps[0].arrays.get("dx") if chain.steps else chain.dy
+    found = [Column(forward=_box(chain.x), backward=first and _box(first, notes[0].get("dx", "")))]
+    for step, here, after in zip(chain.steps, notes, notes[1:], strict=False):
+        y, dy = step.arrays["y"], step.arrays["dy"]
+        forward = _box(y, _note(y.name, split_formula(step)[0]))
+        found += [_layer(step, here), Column(forward=forward, backward=_box(dy, after.get("dx", "")))]
+    return [*found, *(_loss(chain, chain.loss) if chain.loss is not None else [])]
+
+
+def _layer(step: Step, notes: dict[str, str]) -> Column:
+    return Column(
+        title=repr(step.layer).partition("(")[0],
+        above=[_box(step.arrays[symbol]) for symbol in step.parameters],
+        kept=_kept(step.kept),
+        below=[_box(step.arrays[f"d{symbol}"], notes.get(f"d{symbol}", "")) for symbol in step.parameters],
+        goes_back="dx" in step.arrays,
+    )
+
+
+def _loss(chain: Chain, loss: Loss) -> Iterator[Column]:
+    above = [_box(chain.target)] if chain.target is not None else []
+    yield Column(title=type(loss).__name__, above=above, learns=False, kept=_kept(chain.loss_kept))
+    value = np.asarray(chain.value)
+    said = f"= {value:.4g}" if not value.ndim else ""
+    yield Column(forward=Box("loss", said, "", value.shape), backward=Box("grad_loss", "= 1", "", value.shape))
+
+
+def _start(chain: Chain) -> str:
+    """What stands below the gradient that the backward pass starts with."""
+    if chain.loss is None:
+        return "random, without a loss"
+    return _note(chain.dy.name, loss_formulas(chain, chain.loss)[1])
+
+
+def _gradient_notes(step: Step) -> dict[str, str]:
+    """The formulas of a layer's gradients that are short enough for a picture."""
+    text = backward_formulas(step.layer)
+    if isinstance(step.layer, Activation):
+        found = re.search(r"dx = ([^,.;]*)", text)
+        return {"dx": f"= {step.renamed(found[1])}"} if found else {}
+    notes = {}
+    for equation in formulas.equations(text, step.arrays):
+        right = str(order_of(step, equation)) if equation.right else f"Σ_n {step.arrays[equation.left].name}[n]"
+        notes[equation.target] = f"= {right}"
+    return notes
+
+
+def _note(name: str, formula: str) -> str:
+    """`= x w1` of `h = x w1`, where it is short."""
+    left, equals, right = formula.partition(" = ")
+    return f"= {right}" if equals and left == name and len(right) <= LONGEST else ""
+
+
+def _box(array: Named, note: str = "") -> Box:
+    return Box(array.name, note, axes_text(array.axes), array.value.shape)
+
+
+def _kept(kept: Sequence[Kept]) -> list[str]:
+    names = list(dict.fromkeys(one.name for one in kept if one.name))
+    unnamed = sum(not one.name for one in kept)
+    if unnamed:
+        names.append("an array" if unnamed == 1 else f"{unnamed} arrays")
+    return ["keeps", *names] if names else []
+
+
 GAP = 0.34  # inches between columns, and between rows
+
 DATA, LEARNED, INK = "#0072B2", "#D55E00", "#333333"
+
 LEGEND = (
     "Sides are in proportion to the square roots of the sizes. Blue: data on its way; orange: what is "
     "learned; hatched: gradients, each in the shape of its array; dashed: kept by forward for backward."

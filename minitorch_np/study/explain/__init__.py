@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from minitorch_np.layer import Layer
 from minitorch_np.losses.loss import Loss
-from minitorch_np.study.explaining import backward_text, forward_text
-from minitorch_np.study.explaining.chain import Chain
-from minitorch_np.study.explaining.page import Page
+from minitorch_np.study.explain.chain import Chain
+from minitorch_np.study.explain.text import Page, write_backward, write_forward
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -64,16 +63,15 @@ class Explanation:
         if self.chain.loss is not None:
             page.prose(f"with {self.chain.loss!r}", 0)
         page.prose(", ".join(map(self._size, self.chain.sizes)) + f"; {self.chain.prediction.value.dtype}", 0)
-        forward_text.write(page, self.chain, self.numbers)
-        backward_text.write(page, self.chain, self.numbers)
+        write_forward(page, self.chain, self.numbers)
+        write_backward(page, self.chain, self.numbers)
         return str(page)
 
     def draw(self, figure: Figure | None = None) -> Figure:
         """The arrays as boxes, forward above and backward below."""
-        from minitorch_np.study import diagram
-        from minitorch_np.study.explaining.columns import columns
+        from minitorch_np.study.explain.picture import columns, draw
 
-        return diagram.draw(columns(self.chain), figure)
+        return draw(columns(self.chain), figure)
 
     def _size(self, axis: str) -> str:
         meaning = MEANINGS.get(re.sub(r"\d", "", axis), "")

@@ -7,9 +7,9 @@ from table.samples import sample
 
 import minitorch_np as mt
 from minitorch_np import tutorial
-from minitorch_np.study import diagram, plots
-from minitorch_np.study.explain import explain
-from minitorch_np.study.explaining.boxes import Box, Column
+from minitorch_np.study import plots
+from minitorch_np.study.explain import explain, picture
+from minitorch_np.study.explain.picture import Box, Column
 
 
 def tutorials():
@@ -96,7 +96,7 @@ def test_no_text_overlaps_another_text_or_a_box_or_leaves_the_picture(case):
 def test_a_long_list_of_what_is_kept_stands_between_the_layers():
     box = Box("a", "", "", (1, 1))
     array, layer = Column(forward=box, backward=box), Column(title="Layer", kept=["keeps", *"bcdefgh"])
-    figure = diagram.draw([array, layer, array])
+    figure = picture.draw([array, layer, array])
     figure.draw_without_rendering()
     found = [text.get_window_extent() for text in texts(figure)]
     assert not [(a, b) for i, a in enumerate(found) for b in found[:i] if a.overlaps(b)]

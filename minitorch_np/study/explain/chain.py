@@ -5,23 +5,123 @@ One hidden layer is h, its size H and its weight w1, as in the handwritten progr
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import copy
+from collections.abc import Callable, Iterator, Mapping
 from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from minitorch_np._internal.watching import watched
 from minitorch_np.layer import Layer
 from minitorch_np.layers.activation import Activation
+from minitorch_np.layers.sequential import Sequential
 from minitorch_np.study.array_names import UniqueNames, is_new, output_names, parameter_names, word_of
-from minitorch_np.study.explaining import axes, docstrings
-from minitorch_np.study.explaining.axes import Axes, Named
-from minitorch_np.study.explaining.passage import Passage, Run
+from minitorch_np.study.explain import axes, formulas
+from minitorch_np.study.explain.axes import Axes, Named
 
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
     from minitorch_np.losses.loss import Loss
     from minitorch_np.parameter import Parameter
+
+
+class Passage:
+    """A layer, and the arrays that went in and came out of it in both directions."""
+
+    def __init__(self, path: str, layer: Layer) -> None:
+        self.path, self.layer = path, layer
+        self.x: Any = None
+        self.y: Any = None
+        self.dy: Any = None
+        self.dx: Any = None
+        self.kept: list[Array] = []
+        self.before = _own_arrays(layer)
+
+    def forward(self, run: Callable[[], Any], x: Array) -> Any:
+        self.x, self.y = x, run()
+        self.kept = _kept(self.layer, self.before)
+        return self.y
+
+    def backward(self, run: Callable[[], Any], dy: Array) -> Any:
+        self.dy, self.dx = dy, run()
+        return self.dx
+
+
+class Run:
+    """One forward and one backward of copies of a model and a loss; the originals are left as they are.
+
+    Without a loss the backward pass starts from a random dy, with a loss of reduction "none" from ones.
+    """
+
+    def __init__(self, model: Layer, x: Any, y: Any = None, loss: Loss | None = None) -> None:
+        self.model, self.loss = copy.deepcopy((model, loss))
+        self.model.zero_grad()
+        self.passages = [Passage(path, layer) for path, layer in chain(self.model)]
+        self.target = y
+        with watched(self.model, forward=self._forward, backward=self._backward):
+            self._run(x, y)
+
+    def _forward(self, name: str, layer: Any, run: Callable[[], Any], x: Any) -> Any:
+        passage = self._of(layer)
+        return run() if passage is None else passage.forward(run, x)
+
+    def _backward(self, name: str, layer: Any, run: Callable[[], Any], dy: Any) -> Any:
+        passage = self._of(layer)
+        return run() if passage is None else passage.backward(run, dy)
+
+    def _of(self, layer: Any) -> Passage | None:
+        return next((passage for passage in self.passages if passage.layer is layer), None)
+
+    def _run(self, x: Any, y: Any) -> None:
+        self.prediction = self.model.forward(np.array(x))
+        self.value: Any = None
+        self.loss_kept: list[Array] = []
+        self.divisor: float | None = None
+        if self.loss is None:
+            dy = np.random.default_rng(0).standard_normal(self.prediction.shape)
+            self.dy = dy.astype(self.prediction.dtype)
+        else:
+            self.value = self.loss(self.prediction, y)
+            arguments, self.divisor, _ = self.loss._saved or ((), None, ())
+            self.loss_kept = _arrays(arguments)
+            ones = [np.ones_like(self.value)] if self.loss.reduction == "none" else []
+            self.dy = self.loss.backward(*ones)
+        self.dx = self.model.backward(self.dy)
+
+
+def chain(layer: Layer, path: str = "") -> Iterator[tuple[str, Layer]]:
+    """The layers one after the other, those of a Sequential in its place, with dotted names."""
+    if type(layer).forward is not Sequential.forward or type(layer).backward is not Sequential.backward:
+        yield path, layer
+        return
+    for name, child in layer.named_children():
+        if isinstance(child, Layer):
+            yield from chain(child, f"{path}.{name}" if path else name)
+
+
+def _kept(layer: Layer, before: list[Array]) -> list[Array]:
+    """The arrays kept for backward, by `keep` or else as attributes that were not there before."""
+    found: list[Array] = []
+    for _, inner in layer.named_modules():
+        values = getattr(inner, "_saved", None)
+        if values is not None:
+            found += _arrays(values[2])
+    known = {id(array) for array in before}
+    found = found or [array for array in _own_arrays(layer) if id(array) not in known]
+    return list({id(array): array for array in found}.values())
+
+
+def _own_arrays(layer: Layer) -> list[Array]:
+    return [a for _, inner in layer.named_modules() for a in _arrays(list(vars(inner).values()))]
+
+
+def _arrays(value: Any) -> list[Array]:
+    if isinstance(value, np.ndarray):
+        return [value]
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return [array for part in inside for array in _arrays(part)]
+
 
 ELEMENTWISE: tuple[Axes, Axes] = (("...",), ("...",))
 
@@ -52,8 +152,8 @@ class Step(NamedTuple):
     def renamed(self, text: str) -> str:
         """A text of the docstring with the names of this network."""
         for symbol in self.missing:
-            text = docstrings.without(text, symbol)
-        return docstrings.renamed(text, {symbol: array.name for symbol, array in self.arrays.items()})
+            text = formulas.without(text, symbol)
+        return formulas.renamed(text, {symbol: array.name for symbol, array in self.arrays.items()})
 
 
 class Chain:
@@ -82,7 +182,7 @@ class Chain:
             symbols = dict(_parameters(passage.layer, words[i], called))
             arrays |= {symbol: array for symbol, (array, _) in symbols.items()}
             arrays |= {f"d{s}": Named(f"grad_{a.name}", a.axes, p.grad) for s, (a, p) in symbols.items()}
-            declared = docstrings.shapes(type(passage.layer))[1]
+            declared = formulas.shapes(type(passage.layer))[1]
             missing = [s for name, s in declared.items() if getattr(passage.layer, name, 0) is None]
             kept = memory.kept(passage.kept)
             self.steps.append(Step(passage.path, passage.layer, arrays, list(symbols), missing, kept))
@@ -130,7 +230,7 @@ def _axes(run: Run) -> tuple[list[Axes], list[dict[str, str]]]:
     ends, words = [axes.of_input(first.ndim)], []
     fresh = (f"?{i}" for i in count())
     for passage in run.passages:
-        said = docstrings.shapes(type(passage.layer))[0]
+        said = formulas.shapes(type(passage.layer))[0]
         says = (said.get("x", ()), said.get("y", ()))
         if isinstance(passage.layer, Activation):
             says = ELEMENTWISE
@@ -176,7 +276,7 @@ def _parameters(
     layer: Layer, words: Mapping[str, str], names: Mapping[int, str]
 ) -> Iterator[tuple[str, tuple[Named, Parameter]]]:
     """Symbol, array and parameter: W of the docstring's `weight W` is w1."""
-    said, symbols = docstrings.shapes(type(layer))
+    said, symbols = formulas.shapes(type(layer))
     for name, parameter in layer.named_parameters():
         symbol = symbols.get(name, name)
         says = said.get(symbol, ())
