@@ -10,7 +10,7 @@ from io import StringIO, TextIOWrapper
 
 import minitorch_np
 from minitorch_np.cli import activations, check, compare, explain, handwritten, tutorial
-from minitorch_np.cli.arguments import Parser
+from minitorch_np.cli.shared import Parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from minitorch_np import tutorial
-from minitorch_np.cli.arguments import learning_rate, positive_integer, whole_number
+from minitorch_np.cli.shared import learning_rate, positive_integer, whole_number
 from minitorch_np.layers.activation import Activation
 from minitorch_np.serialization.parse import load
 
@@ -18,7 +18,7 @@ MORE += "Softshrink, Hardshrink, Identity"
 
 
 if TYPE_CHECKING:
-    from minitorch_np.cli.arguments import Commands
+    from minitorch_np.cli.shared import Commands
 
 
 def add(commands: Commands) -> None:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minitorch_np.cli.arguments import positive_number, shape, whole_number
+from minitorch_np.cli.shared import positive_number, shape, whole_number
 from minitorch_np.layer import Layer
 from minitorch_np.losses.loss import Loss
 from minitorch_np.serialization.parse import load, place
 from minitorch_np.study.gradcheck import diagnose
 
 if TYPE_CHECKING:
-    from minitorch_np.cli.arguments import Commands
+    from minitorch_np.cli.shared import Commands
 
 
 def add(commands: Commands) -> None:

@@ -6,18 +6,17 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minitorch_np.cli.arguments import learning_rate, positive_integer
+from minitorch_np.cli.shared import learning_rate, positive_integer
 from minitorch_np.layer import Layer
 from minitorch_np.serialization import parse as networks
 from minitorch_np.serialization.parse import load
 from minitorch_np.study.byhand.reading import Reading, rate_of, read, read_into
-from minitorch_np.study.byhand.recording import Recording, record
-from minitorch_np.study.byhand.source import Source, parsed
+from minitorch_np.study.byhand.recording import Recording, Source, parsed, record
 from minitorch_np.study.compare import compare
 from minitorch_np.study.handwritten import write
 
 if TYPE_CHECKING:
-    from minitorch_np.cli.arguments import Commands
+    from minitorch_np.cli.shared import Commands
 
 LOOK = 2  # steps that are recorded to read the network off
 FORM = """\

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minitorch_np import tutorial
-from minitorch_np.cli.arguments import positive_integer, shape, whole_number
+from minitorch_np.cli.shared import positive_integer, shape, whole_number
 from minitorch_np.serialization import parse as networks
 from minitorch_np.serialization.parse import place
 from minitorch_np.study.explain import explain
 
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
-    from minitorch_np.cli.arguments import Commands
+    from minitorch_np.cli.shared import Commands
     from minitorch_np.layer import Layer
     from minitorch_np.losses.loss import Loss
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from minitorch_np._internal.atomic_write import check_writable, replaced
-from minitorch_np.cli.arguments import learning_rate, positive_integer, whole_number
+from minitorch_np.cli.shared import learning_rate, positive_integer, whole_number
 from minitorch_np.serialization import parse as networks
 from minitorch_np.study.handwritten import handwritten, write
 
 if TYPE_CHECKING:
-    from minitorch_np.cli.arguments import Commands
+    from minitorch_np.cli.shared import Commands
 
 
 def add(commands: Commands) -> None:

@@ -9,7 +9,7 @@ from statistics import median
 import numpy as np
 
 from minitorch_np import tutorial
-from minitorch_np.cli.arguments import Parser, learning_rate, positive_integer, whole_number
+from minitorch_np.cli.shared import Parser, learning_rate, positive_integer, whole_number
 from minitorch_np.study import machine
 from minitorch_np.study.bits import equal_bits, first_difference
 

@@ -2,8 +2,7 @@
 
 from minitorch_np.layers.activation import Activation
 from minitorch_np.layers.elu import CELU, ELU, SELU
-from minitorch_np.layers.gated import GELU, Mish, SiLU
-from minitorch_np.layers.glu import GLU
+from minitorch_np.layers.gated import GELU, GLU, Mish, SiLU
 from minitorch_np.layers.linear import Linear
 from minitorch_np.layers.piecewise import (
     Hardshrink,

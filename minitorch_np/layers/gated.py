@@ -1,6 +1,6 @@
-"""Self-gated activations: y = x g(x) with a gate g between 0 and 1, so dy/dx = g + x g′.
+"""Gated activations: y = x g(x) with a gate g between 0 and 1, and GLU, whose gate is other features.
 
-If the gate is expensive, the derivative gets it back from the output as y/x.
+If the gate of x is expensive, the derivative gets it back from the output as y/x.
 """
 
 from __future__ import annotations
@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minitorch_np._internal.numerics import erf, maximum, sigmoid, softplus
+from minitorch_np._internal.validation import axis
+from minitorch_np.layer import Layer
 from minitorch_np.layers.activation import Activation
 
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
 
 FAR = 1000  # beyond it every gate is 0 or 1 in every precision, and x may stand in for ∞: ∞ · 0 is NaN
+
 TINY = 1e-30  # added to x and, half of it, to y: makes y/x the gate's 1/2 at 0, and changes no other
 
 
@@ -90,3 +93,36 @@ class GELU(Activation):
 
     def _inner(self, x: Array) -> Array:
         return math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)
+
+
+class GLU(Layer):
+    """y = a σ(b), where a and b are the two halves of x along `dim`.
+
+    Shapes: x (..., 2 M, ...) -> y (..., M, ...), the axis being `dim`.
+    Backward: da = dy σ(b), db = dy a σ(b) (1 − σ(b)) = da a (1 − σ(b)).
+    Raises ValueError if x has an odd size along `dim`, or no such axis.
+    Source: Dauphin et al. (2016), https://arxiv.org/abs/1612.08083;
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.GLU.html
+    """
+
+    def __init__(self, dim: int = -1) -> None:
+        self.dim = axis("GLU", "dim", dim)
+
+    def forward(self, x: Array) -> Array:
+        x = self.check_input_axis(x, self.dim)
+        if x.shape[self.dim] % 2:
+            raise ValueError(f"{self!r} expects an even size along axis {self.dim}, got x of shape {x.shape}")
+        a, b = np.split(x, 2, axis=self.dim)
+        s = sigmoid(b)
+        y = a * s
+        self.save_for_backward(a, s, output=y)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        dy, a, s = self.saved(dy)
+        da = dy * s
+        db = da * a * (1 - s)
+        return np.concatenate([da, db], axis=self.dim)
+
+    def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
+        return 0

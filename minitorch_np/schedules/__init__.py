@@ -1,11 +1,18 @@
 """Schedules of the learning rate."""
 
 from minitorch_np.schedules.chains import ChainedScheduler, SequentialLR
-from minitorch_np.schedules.decay import CosineAnnealingLR, ExponentialLR, LambdaLR, MultiStepLR, StepLR
+from minitorch_np.schedules.decay import (
+    ConstantLR,
+    CosineAnnealingLR,
+    ExponentialLR,
+    LambdaLR,
+    LinearLR,
+    MultiStepLR,
+    StepLR,
+)
 from minitorch_np.schedules.one_cycle import OneCycleLR
 from minitorch_np.schedules.plateau import ReduceLROnPlateau
 from minitorch_np.schedules.schedule import LRScheduler, Schedule
-from minitorch_np.schedules.warmup import ConstantLR, LinearLR
 
 __all__ = [
     "ChainedScheduler",

@@ -14,15 +14,12 @@ from minitorch_np.study import handwritten
 from minitorch_np.study.byhand.closeness import fitted
 from minitorch_np.study.byhand.comparison import Comparison
 from minitorch_np.study.byhand.judgement import Judge
-from minitorch_np.study.byhand.layered import Stopwatch, Training
+from minitorch_np.study.byhand.layered import Stopwatch, Tally, Training
 from minitorch_np.study.byhand.matching import match
-from minitorch_np.study.byhand.mishaps import failure
-from minitorch_np.study.byhand.moments import Account
-from minitorch_np.study.byhand.recording import record, time_steps
+from minitorch_np.study.byhand.moments import Account, failure
+from minitorch_np.study.byhand.recording import Source, parsed, record, time_steps
 from minitorch_np.study.byhand.reference import LOSS, Reference
 from minitorch_np.study.byhand.roles import bound, data_of, weights_of
-from minitorch_np.study.byhand.source import Source, parsed
-from minitorch_np.study.byhand.tally import Tally
 from minitorch_np.study.locations import Location
 
 if TYPE_CHECKING:

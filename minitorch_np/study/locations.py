@@ -1,4 +1,4 @@
-"""Where an array of a written-out program belongs in the network."""
+"""Location of an array of a written-out program in the network: its layer and its role there."""
 
 from __future__ import annotations
 
@@ -14,3 +14,15 @@ class Location(NamedTuple):
     layer: str
     repr: str
     what: str
+
+
+def described(place: Location) -> str:
+    """`the gradient of the input of layer 1, ReLU()`."""
+    if place.what.startswith("on the way"):
+        return f"{place.what} of {f'layer {place.layer}' if place.layer else place.repr}"
+    if not place.layer:
+        return (
+            f"the loss, {place.repr}" if place.what == "loss" else f"the gradient that {place.repr} starts with"
+        )
+    what = place.what.replace("gradient of ", "gradient of the ")
+    return f"the {what} of layer {place.layer}, {place.repr}"

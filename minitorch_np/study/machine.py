@@ -1,4 +1,4 @@
-"""What a statement on bits or times holds for: NumPy, its BLAS, the number of BLAS threads."""
+"""The machine that a statement on bits or times holds for: NumPy, its BLAS, the BLAS threads."""
 
 from __future__ import annotations
 

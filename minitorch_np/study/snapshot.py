@@ -1,4 +1,4 @@
-"""What hangs on a layer, as it was: put back before every evaluation, so that each sees the same state."""
+"""Snapshots of the state of a layer, restored before every evaluation so that each sees the same."""
 
 from __future__ import annotations
 

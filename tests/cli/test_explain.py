@@ -2,7 +2,7 @@ import matplotlib.image
 import pytest
 
 from minitorch_np.cli import explain
-from minitorch_np.cli.arguments import Parser
+from minitorch_np.cli.shared import Parser
 
 FILE = """
 from minitorch_np import Activation

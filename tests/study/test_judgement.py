@@ -5,7 +5,7 @@ import pytest
 
 import minitorch_np as mt
 from minitorch_np.study.bits import Difference
-from minitorch_np.study.byhand.finding import Finding, described
+from minitorch_np.study.byhand.comparison import Finding, described
 from minitorch_np.study.byhand.slips import SLIPS, Case, slip_of
 from minitorch_np.study.compare import compare
 from minitorch_np.study.locations import Location

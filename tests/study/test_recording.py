@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 from minitorch_np import tutorial
-from minitorch_np.study.byhand.recording import record, time_steps
-from minitorch_np.study.byhand.source import Source
+from minitorch_np.study.byhand.recording import Source, record, time_steps
 
 START = """\
 import numpy as np

@@ -1,12 +1,4 @@
-"""Where a program first differs from the right one, and whether that is rounding or another formula.
-
-Every array is judged by what it should be *given the program's own arrays before it*: the derived
-program runs statement by statement, and goes on with what the other program has computed. So a wrong
-line is found where it stands, however far its error spreads, and rounding cannot grow from step to
-step into something that looks like a mistake. An array is rounded differently where it is within some
-thousand eps of its largest element, or within what a change of its inputs by one eps does to it;
-beyond that another formula has made it.
-"""
+"""The first difference of a program from the right one: rounding, or another formula."""
 
 from __future__ import annotations
 
@@ -17,11 +9,10 @@ import numpy as np
 
 from minitorch_np.study.bits import first_difference
 from minitorch_np.study.byhand.closeness import ROUNDINGS, close, largest, rounding
-from minitorch_np.study.byhand.explanation import explanation
-from minitorch_np.study.byhand.finding import Finding
+from minitorch_np.study.byhand.comparison import Finding
 from minitorch_np.study.byhand.moments import Account, Moment
 from minitorch_np.study.byhand.reference import LOSS, Segment
-from minitorch_np.study.byhand.slips import Case
+from minitorch_np.study.byhand.slips import Case, explanation
 
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array

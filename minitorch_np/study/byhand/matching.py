@@ -1,11 +1,4 @@
-"""Which array of a program is which array of the network: by what it equals, then by its name and place.
-
-The first step decides. The reference runs statement by statement; an array of the program that equals
-its array, in bits or to within rounding, is that array. Where none does, one that the update of the
-weight mentions, one of the same name, or any other of that shape is tried in its place, and the one
-that makes most of the later arrays equal is taken: a wrong array has right successors, since the
-program went on with it.
-"""
+"""Matching of the arrays of a program with those of the network: by what they equal, then by name."""
 
 from __future__ import annotations
 
@@ -15,10 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from minitorch_np.study.byhand.closeness import close, fitted
+from minitorch_np.study.byhand.closeness import canonical, close, fitted, is_loss
 from minitorch_np.study.byhand.recording import Recording
 from minitorch_np.study.byhand.reference import LOSS, Reference
-from minitorch_np.study.byhand.spelling import canonical, is_loss
 
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array

@@ -1,19 +1,73 @@
-"""A recording beside the reference, step by step: what the program has where the reference has an array."""
+"""A recording beside the reference, step by step, and what to say about an error that ended a program."""
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from minitorch_np.study.byhand.closeness import close, fitted, largest, rounding
+from minitorch_np.study.byhand.closeness import canonical, close, fitted, largest, rounding
+from minitorch_np.study.byhand.loops import names
 from minitorch_np.study.byhand.matching import Match, Site, values
-from minitorch_np.study.byhand.recording import Recording
+from minitorch_np.study.byhand.recording import Mishap, Recording
 from minitorch_np.study.byhand.reference import LOSS, Reference
+from minitorch_np.study.locations import Location, described
 
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
+
+
+class Failure(NamedTuple):
+    """The error, and the array that its line makes, if that is known."""
+
+    mishap: Mishap
+    step: int
+    array: str
+    place: Location | None
+    write: tuple[str, ...]
+
+    def __str__(self) -> str:
+        mishap = self.mishap
+        lines = [f"line {mishap.line}: {mishap.text}"] if mishap.line else []
+        lines.append(f"    {mishap}")
+        if self.place is not None:
+            lines.append(f"    it should make {self.array}, {described(self.place)}:")
+            lines += [f"        {line}" for line in self.write]
+        return "\n".join(lines)
+
+
+def failure(recording: Recording, reference: Reference, found: Match | None) -> Failure | None:
+    """The failure that a recording ended with, or None.
+
+    The array is the one of that name, or else the first of the step that the program has not made.
+    """
+    mishap = recording.mishap
+    if mishap is None:
+        return None
+    if found is None or not mishap.line:
+        return Failure(mishap, recording.steps, "", None, ())
+    made = {event.name for event in recording.events[-1]}
+    at = [i for i, name in enumerate(reference.names) if found.names().get(name) in made]
+    missing = reference.names[max(at, default=-1) + 1 :]
+    stored = _stored(mishap.text)
+    named = [n for n in reference.names if canonical(n) in map(canonical, stored)]
+    array = next(iter([*named, *missing]), "")
+    if not array:
+        return Failure(mishap, recording.steps, "", None, ())
+    own = found.names()
+    return Failure(
+        mishap, recording.steps, own.get(array, array), reference.place(array), reference.written([array], own)
+    )
+
+
+def _stored(text: str) -> tuple[str, ...]:
+    try:
+        return names(ast.parse(text))[0]
+    except SyntaxError:
+        return ()
+
 
 RELATIVE = 1e-6  # of a step, which all roundings in it may add up to
 

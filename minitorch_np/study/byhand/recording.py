@@ -2,22 +2,149 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import inspect
+import io
+import os
+import random
+import sys
+import textwrap
+import warnings
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from time import perf_counter
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from minitorch_np.study.byhand.loops import Program
-from minitorch_np.study.byhand.marks import BEGIN, END, MARK, SCOPE, marked
-from minitorch_np.study.byhand.recorder import Enough, Event, Recorder
-from minitorch_np.study.byhand.sandbox import sandbox
-from minitorch_np.study.byhand.source import Source, parsed
+from minitorch_np.study.byhand.recorder import BEGIN, END, MARK, SCOPE, Enough, Event, Recorder, marked
 
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
+
+
+class Source(NamedTuple):
+    """Where a program comes from: its text, the file, its name in reports, and what a function can see."""
+
+    text: str
+    filename: str
+    name: str
+    first_line: int = 1
+    namespace: Mapping[str, Any] | None = None
+
+    @staticmethod
+    def of(against: Any) -> Source:
+        """The source of a file or a function. Raises ValueError or TypeError that says what it should be."""
+        if isinstance(against, FunctionType):
+            return _of_function(against)
+        if not isinstance(against, Path | str):
+            raise TypeError(f"expected a function or the path of a file, got {against!r}")
+        path = Path(against)
+        if "\n" in str(against) or not path.is_file():
+            name = str(against).partition("\n")[0]
+            raise ValueError(
+                f"there is no file {name}: a program is given as the path of a .py file, or as a function, "
+                "not as text"
+            )
+        try:
+            return Source(path.read_text(encoding="utf-8"), str(path.resolve()), path.name)
+        except UnicodeDecodeError:
+            raise ValueError(f"{path} is no Python source") from None
+
+
+def parsed(source: Source) -> Program:
+    """The program of a source; ValueError that names the line where it is none."""
+    try:
+        return Program(source.text, source.filename, source.first_line)
+    except SyntaxError as error:
+        raise ValueError(
+            f"{source.name} line {error.lineno}: {error.msg}: {(error.text or '').strip()}"
+        ) from None
+    except ValueError as error:
+        raise ValueError(f"{source.name}: {error}") from None
+
+
+def _of_function(function: FunctionType) -> Source:
+    name = function.__name__
+    try:
+        lines, first = inspect.getsourcelines(function)
+        file = inspect.getsourcefile(function) or f"<{name}>"
+    except (OSError, TypeError):
+        raise ValueError(
+            f"the source of {name} cannot be found: define it in a file, or give the path of that file"
+        ) from None
+    text = textwrap.dedent("".join(lines))
+    if not text.lstrip("@").startswith(("def ", "@")) and "def " not in text:
+        raise ValueError(f"expected a function made with def, got {text.strip()!r}")
+    start = next(i for i, line in enumerate(text.splitlines()) if line.startswith("def "))  # past decorators
+    text = "\n".join(text.splitlines()[start:])
+    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+    seen = {**function.__globals__, **{name: cell.cell_contents for name, cell in cells}}
+    return Source(text, file, f"{name} in {Path(file).name}", first + start, seen)
+
+
+@contextmanager
+def sandbox(folder: Path | None, name: str) -> Iterator[io.StringIO]:
+    """Run what is inside as `python FOLDER/NAME` would, and leave this process as it was.
+
+    `folder` is where it imports from first. What it prints is in the yielded buffer. There is no
+    keyboard, windows are not shown, and NumPy's warnings, global random states, sys.argv, the import
+    path and matplotlib's backend are put back. The working directory is that of the caller.
+    """
+    kept = list(sys.path), list(sys.argv), sys.stdin, random.getstate(), np.random.get_state()  # noqa: NPY002
+    printed = io.StringIO()
+    with ExitStack() as stack:
+        stack.enter_context(redirect_stdout(printed))
+        stack.enter_context(redirect_stderr(io.StringIO()))
+        stack.enter_context(warnings.catch_warnings(action="ignore"))
+        stack.enter_context(np.errstate(all="ignore"))
+        stack.enter_context(_no_windows())
+        if folder is not None:
+            sys.path.insert(0, str(folder))
+        sys.argv = [name]
+        sys.stdin = io.StringIO()
+        try:
+            yield printed
+        finally:
+            sys.path[:], sys.argv, sys.stdin = kept[:3]
+            random.setstate(kept[3])
+            np.random.set_state(kept[4])  # noqa: NPY002
+
+
+@contextmanager
+def _no_windows() -> Iterator[None]:
+    """Let pyplot show nothing, and draw into memory where it is imported only now; drop its new figures."""
+    matplotlib, pyplot = (sys.modules.get(name) for name in ("matplotlib", "matplotlib.pyplot"))
+    figures = set(pyplot.get_fignums()) if pyplot else set()
+    with ExitStack() as stack:
+        if pyplot:
+            for name in ("show", "pause"):
+                stack.enter_context(_replaced(vars(pyplot), name, lambda *_, **__: None))
+        else:
+            stack.enter_context(_replaced(os.environ, "MPLBACKEND", "agg"))
+            if matplotlib:  # which has read the environment
+                stack.enter_context(_replaced(matplotlib.rcParams, "backend", "agg"))
+        yield
+        drawn: Any = sys.modules.get("matplotlib.pyplot")
+        for number in set(drawn.get_fignums()) - figures if drawn else ():
+            drawn.close(number)
+
+
+@contextmanager
+def _replaced(mapping: MutableMapping[str, Any], key: str, value: Any) -> Iterator[None]:
+    """Another value for a key. As plain dicts: asked for "backend", matplotlib would choose one."""
+    plain: Any = dict if isinstance(mapping, dict) else type(mapping)
+    before = plain.get(mapping, key)
+    plain.__setitem__(mapping, key, value)
+    try:
+        yield
+    finally:
+        if before is None:
+            plain.__delitem__(mapping, key)
+        else:
+            plain.__setitem__(mapping, key, before)
 
 
 class Mishap(NamedTuple):

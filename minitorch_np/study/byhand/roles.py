@@ -1,4 +1,4 @@
-"""Which variables of a program are the weights and which are x and y: what both start from."""
+"""Roles of the variables of a program: the weights, x and y, and what they start from."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minitorch_np.study.byhand.closeness import fitted
+from minitorch_np.study.byhand.closeness import RATES, STEPS, canonical, fitted
 from minitorch_np.study.byhand.matching import Site, values
 from minitorch_np.study.byhand.recording import Recording
-from minitorch_np.study.byhand.spelling import RATES, STEPS, canonical
 
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array

@@ -17,7 +17,7 @@ from minitorch_np.study.locations import Location
 from minitorch_np.study.unroll.access import OURS
 from minitorch_np.study.unroll.executor import UNSET
 from minitorch_np.study.unroll.helpers import Helpers
-from minitorch_np.study.unroll.roles import Roles
+from minitorch_np.study.unroll.naming import Roles
 from minitorch_np.study.unroll.values import Expression, Variable, example
 
 # Of the contract of layers and losses; no numbers depend on them.

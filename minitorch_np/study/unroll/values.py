@@ -1,4 +1,4 @@
-"""What a traced program computes with: expressions of the program to be, each with the value it has now.
+"""Values of a traced program: expressions of the program to be, each with the number it has now.
 
 The layers' source is run once on real arrays. What depends on them becomes an `Expression`: the piece
 of program that computes it, and what it came to. Everything else (sizes, options, layers, functions) is

@@ -1,10 +1,14 @@
-"""What the commands share: a parser whose errors are one line, and converters that say what they want."""
+"""Parts that the commands share: the parser, converters of arguments, and checks of output files."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
-from typing import TYPE_CHECKING, NoReturn
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn, TextIO
+
+from minitorch_np._internal.atomic_write import check_writable
 
 
 class Parser(argparse.ArgumentParser):
@@ -34,8 +38,11 @@ def number(
 
 
 positive_integer = number(int, lambda value: value >= 1, "a whole number, 1 or more")
+
 whole_number = number(int, lambda value: value >= 0, "a whole number, 0 or more")
+
 learning_rate = number(float, lambda value: 0 <= value < float("inf"), "a number, 0 or more")
+
 positive_number = number(float, lambda value: 0 < value < float("inf"), "a number above 0")
 
 
@@ -48,3 +55,21 @@ def shape(text: str) -> tuple[int, ...]:
     if min(sizes) < 0:
         raise argparse.ArgumentTypeError(f"expected sizes such as 5,4, got {text!r}")
     return sizes
+
+
+def check_output(path: Path, read: Iterable[Path]) -> None:
+    """Raise ValueError where `path` cannot be written, or is one of the files that are read."""
+    check_writable(path)
+    for given in read:
+        if given.exists() and path.exists() and given.samefile(path):
+            raise ValueError(f"{path} is read: write to another file, -o PATH")
+
+
+def speaker(quiet: bool, file: TextIO | None = None) -> Callable[[str], None]:
+    """A function that prints a line at once, to the standard output unless told otherwise; or does nothing."""
+
+    def say(text: str) -> None:
+        if not quiet:
+            print(text, file=file or sys.stdout, flush=True)
+
+    return say
