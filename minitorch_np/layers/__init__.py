@@ -11,12 +11,12 @@ from minitorch_np.layers.piecewise import (
     Hardtanh,
     Identity,
     LeakyReLU,
+    PReLU,
     ReLU,
     ReLU6,
     Softshrink,
     Threshold,
 )
-from minitorch_np.layers.prelu import PReLU
 from minitorch_np.layers.sequential import Sequential
 from minitorch_np.layers.sigmoids import LogSigmoid, Sigmoid, Softplus, Softsign, Tanh, Tanhshrink
 from minitorch_np.layers.softmax import LogSoftmax, Softmax

@@ -2,10 +2,8 @@
 
 from minitorch_np.optimizers.adadelta import Adadelta
 from minitorch_np.optimizers.adagrad import Adagrad
-from minitorch_np.optimizers.adam import Adam, AdamW
-from minitorch_np.optimizers.nadam import NAdam
+from minitorch_np.optimizers.adam import Adam, AdamW, NAdam, RAdam
 from minitorch_np.optimizers.optimizer import Optimizer
-from minitorch_np.optimizers.radam import RAdam
 from minitorch_np.optimizers.rmsprop import RMSprop
 from minitorch_np.optimizers.sgd import SGD
 

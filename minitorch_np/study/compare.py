@@ -17,9 +17,9 @@ from minitorch_np.study.byhand.judgement import Judge
 from minitorch_np.study.byhand.layered import Stopwatch, Tally, Training
 from minitorch_np.study.byhand.matching import match
 from minitorch_np.study.byhand.moments import Account, failure
+from minitorch_np.study.byhand.reading import bound, data_of, weights_of
 from minitorch_np.study.byhand.recording import Source, parsed, record, time_steps
 from minitorch_np.study.byhand.reference import LOSS, Reference
-from minitorch_np.study.byhand.roles import bound, data_of, weights_of
 from minitorch_np.study.locations import Location
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from minitorch_np._internal.reprs import bytes_text, text_table
 from minitorch_np._internal.watching import watched
 from minitorch_np.layer import Layer
 from minitorch_np.parameter import Parameter
 from minitorch_np.study.snapshot import LEAVES, Snapshot
-from minitorch_np.study.table import bytes_text, text_table
 
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minitorch_np._internal.reprs import text_table
 from minitorch_np._internal.watching import watched
 from minitorch_np.layer import Layer
 from minitorch_np.layers.sequential import input_gradient
 from minitorch_np.losses.loss import Loss
 from minitorch_np.parameter import Parameter
 from minitorch_np.study.snapshot import Snapshot
-from minitorch_np.study.table import text_table
 
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array

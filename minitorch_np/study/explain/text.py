@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from minitorch_np._internal.reprs import bytes_text
 from minitorch_np.layers.activation import Activation
 from minitorch_np.study.explain import axes, formulas
 from minitorch_np.study.explain.axes import Named, Order, axes_text
@@ -20,7 +21,6 @@ from minitorch_np.study.explain.formulas import (
     order_of,
     split_formula,
 )
-from minitorch_np.study.table import bytes_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

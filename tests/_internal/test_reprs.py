@@ -2,7 +2,7 @@
 
 import pytest
 
-from minitorch_np.study.table import bytes_text, text_table
+from minitorch_np._internal.reprs import bytes_text, text_table
 
 
 @pytest.mark.parametrize(
