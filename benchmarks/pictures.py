@@ -106,7 +106,7 @@ def draw_regression() -> Figure:
         (x, y),
         epochs=300,
         validation_data=(x_test, y_test),
-        metrics=mt.r2_score,
+        metrics=mt.r_squared,
         schedule=mt.CosineAnnealingLR(optimizer, T_max=300),
         rng=0,
         verbose=0,
@@ -120,7 +120,7 @@ def draw_regression() -> Figure:
     plane.set_ylabel("y")
     plane.spines[["top", "right"]].set_visible(False)
     plane.legend(frameon=False, fontsize=9, loc="upper left")
-    _curves(panels, history, "loss", "r2_score")
+    _curves(panels, history, "loss", "r_squared")
     panels[0].axhline(NOISE**2, color="0.35", linewidth=1, linestyle=(0, (1.5, 1.5)))
     panels[0].text(2, NOISE**2 * 0.93, "variance of the noise", color="0.35", fontsize=9, va="top")
     panels[0].set_ylim(bottom=NOISE**2 / 2)

@@ -1,12 +1,15 @@
-"""Metrics: numbers that say how good predictions are, metric(prediction, target).
+"""Metrics: numbers that say how good predictions are, all of them metric(prediction, target).
 
-Unlike a loss, none has a gradient; like a loss, each takes the prediction first.
+The prediction comes first, as in a loss and in torch. scikit-learn has it second: its names that mean
+another value with reversed arguments, r2_score and confusion_matrix, are r_squared and confusion_table
+here. Unlike a loss, a metric has no gradient.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
@@ -15,96 +18,159 @@ from minitorch_np._internal.validation import is_number, plain, whole
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
 
+__all__ = ["accuracy", "confusion_table", "mean_absolute_error", "r_squared", "top_k_accuracy"]
+
 
 def accuracy(
     prediction: Any, target: Any, *, threshold: float | None = None, ignore_index: int = -100
 ) -> float:
-    """The part of the samples whose class is right.
+    """Return the part of the samples whose class is right.
 
     Shapes: prediction (N, C) and class indices (N,), or (N, C, d1, ...) and (N, d1, ...). The class of
     a prediction is the one with the largest number, logit or probability; of two, the first. Targets
     of the prediction's shape are one-hot or probabilities, and their largest counts. What has the
     target `ignore_index` is left out.
 
-    With `threshold`, prediction and target have one shape (...), each number a question of its own: yes
-    where it is above the threshold. 0 is that of logits (BCEWithLogitsLoss), 0.5 that of
-    probabilities (BCELoss): `metrics={"accuracy": lambda p, t: accuracy(p, t, threshold=0)}`.
+    With `threshold`, prediction and target have one shape (...), each number a question of its own, as
+    with several labels (N, K) for a sample: yes if it is above the threshold, and the part of all
+    answers that are right is returned, as in torchmetrics. 0 is the threshold of logits
+    (BCEWithLogitsLoss), 0.5 that of probabilities (BCELoss): `partial(accuracy, threshold=0)`. For the
+    part of the samples with all K labels right: `((p > 0) == (t > 0.5)).all(axis=1).mean()`.
 
-    Raises ValueError for shapes that do not fit, and where nothing is left to count.
+    Raises ValueError for shapes that do not fit, for several labels without a threshold, and if nothing
+    is left to count.
     """
+    return _mean([_accuracy(prediction, target, threshold=threshold, ignore_index=ignore_index)])
+
+
+def top_k_accuracy(prediction: Any, target: Any, k: int = 5, *, ignore_index: int = -100) -> float:
+    """Return the part of the samples whose class is among the `k` with the largest numbers.
+
+    Shapes as in `accuracy`, and with k = 1 the same value: of equal numbers the first comes first, so
+    that a prediction that cannot tell the classes apart is not right every time.
+    """
+    return _mean([_top_k_accuracy(prediction, target, k, ignore_index=ignore_index)])
+
+
+def confusion_table(prediction: Any, target: Any, *, ignore_index: int = -100) -> Array:
+    """Return how often each class was taken for each: at [i, j] the samples of class i predicted as j.
+
+    Shapes as in `accuracy` -> (C, C), whole numbers; the right ones are on the diagonal. It is
+    scikit-learn's confusion_matrix(target, predicted class).
+    """
+    prediction, target = np.asarray(prediction), np.asarray(target)
+    classes, target, counts = _classes("confusion_table", prediction, target, ignore_index)
+    if not counts.any():
+        raise ValueError(f"confusion_table has nothing to count in {target.size} targets")
+    size = prediction.shape[1]
+    pairs = target[counts] * size + classes[counts]
+    return np.bincount(pairs, minlength=size * size).reshape(size, size)
+
+
+def r_squared(prediction: Any, target: Any) -> float:
+    """R² = 1 − Σ (prediction − target)² / Σ (target − mean)²: 1 at best, 0 for the mean of the targets.
+
+    Shapes: prediction and target (N,) or (N, outputs), the same; the mean over outputs. A target that is
+    always the same has R² 1 if all predictions are right, and 0 otherwise. It is scikit-learn's
+    r2_score(target, prediction).
+    """
+    return _combined_r_squared([_r_squared(prediction, target)])
+
+
+def mean_absolute_error(prediction: Any, target: Any) -> float:
+    """Return the mean of |prediction − target|, in the unit of the target.
+
+    Shapes: prediction and target (...), the same.
+    """
+    return _mean([_mean_absolute_error(prediction, target)])
+
+
+def r2_score(*arguments: Any, **options: Any) -> NoReturn:
+    """Refuse scikit-learn's name, whose arguments come in the other order."""
+    raise TypeError("r2_score(target, prediction) of scikit-learn is r_squared(prediction, target) here")
+
+
+def confusion_matrix(*arguments: Any, **options: Any) -> NoReturn:
+    """Refuse scikit-learn's name, whose arguments come in the other order."""
+    raise TypeError(
+        "confusion_matrix(target, predicted class) of scikit-learn is confusion_table(prediction, target) here"
+    )
+
+
+# The metrics of a batch, as sums that the next batch can be added to, and the value of all of them.
+
+
+def _accuracy(
+    prediction: Any, target: Any, *, threshold: float | None = None, ignore_index: int = -100
+) -> tuple[float, int]:
     prediction, target = np.asarray(prediction), np.asarray(target)
     if threshold is not None:
         if not is_number(plain(threshold)):
             raise ValueError(f"accuracy expects threshold to be a number, got {threshold!r}")
         _same_shape("accuracy", prediction, target)
-        return float(np.mean((prediction > plain(threshold)) == (target > 0.5)))
+        right = (prediction > plain(threshold)) == (target > 0.5)
+        return right.sum(), right.size
     if prediction.ndim < 2 or prediction.shape[1] == 1:
         raise ValueError(
             f"accuracy expects a number for each class, prediction of shape (N, C), got {prediction.shape}: "
             "for yes or no give the threshold, 0 for logits and 0.5 for probabilities"
         )
     classes, target, counts = _classes("accuracy", prediction, target, ignore_index)
-    return float((classes == target)[counts].mean())
+    return (classes == target)[counts].sum(), counts.sum()
 
 
-def top_k_accuracy(prediction: Any, target: Any, k: int = 5, *, ignore_index: int = -100) -> float:
-    """The part of the samples whose class is among the `k` with the largest numbers.
-
-    Shapes as in `accuracy`, and with k = 1 the same value: of equal numbers the first comes first, so
-    that a prediction that cannot tell the classes apart is not right every time.
-    """
+def _top_k_accuracy(prediction: Any, target: Any, k: int = 5, *, ignore_index: int = -100) -> tuple[float, int]:
     prediction, target = np.asarray(prediction), np.asarray(target)
     k = whole("top_k_accuracy", "k", k, 1)
     _, target, counts = _classes("top_k_accuracy", prediction, target, ignore_index)
-    place = np.expand_dims(np.where(counts, target, 0), 1)  # (N, ...) -> (N, 1, ...)
-    its = np.take_along_axis(prediction, place, axis=1)
-    numbers = np.arange(prediction.shape[1]).reshape(-1, *(1,) * (prediction.ndim - 2))
-    before = (prediction > its) | ((prediction == its) & (numbers < place))
-    return float((before.sum(axis=1) < k)[counts].mean())
+    index = np.expand_dims(np.where(counts, target, 0), 1)  # (N, ...) -> (N, 1, ...)
+    its = np.take_along_axis(prediction, index, axis=1)
+    classes = np.arange(prediction.shape[1]).reshape(-1, *(1,) * (prediction.ndim - 2))
+    before = (prediction > its) | ((prediction == its) & (classes < index))
+    return (before.sum(axis=1) < k)[counts].sum(), counts.sum()
 
 
-def confusion_matrix(prediction: Any, target: Any, *, ignore_index: int = -100) -> Array:
-    """How often each class was taken for each: row i, column j counts the samples of class i predicted as j.
-
-    Shapes as in `accuracy` -> (C, C), whole numbers; the right ones are on the diagonal. (Rows are the
-    true classes, as in scikit-learn, whose arguments come in the other order.)
-    """
-    prediction, target = np.asarray(prediction), np.asarray(target)
-    classes, target, counts = _classes("confusion_matrix", prediction, target, ignore_index)
-    size = prediction.shape[1]
-    pairs = target[counts] * size + classes[counts]
-    return np.bincount(pairs, minlength=size * size).reshape(size, size)
-
-
-def r2_score(prediction: Any, target: Any) -> float:
-    """R² = 1 − Σ (prediction − target)² / Σ (target − mean)²: 1 at best, 0 for the mean of the targets.
-
-    Shapes: prediction and target (N,) or (N, outputs), the same; the mean over outputs. A target that is
-    always the same has R² 1 if all predictions are right, and 0 otherwise, as in scikit-learn.
-    """
+def _mean_absolute_error(prediction: Any, target: Any) -> tuple[float, int]:
     prediction, target = np.asarray(prediction, np.float64), np.asarray(target, np.float64)
-    _same_shape("r2_score", prediction, target)
-    error = np.square(prediction - target).sum(axis=0)
-    spread = np.square(target - target.mean(axis=0)).sum(axis=0)
-    constant = (target == target[:1]).all(axis=0)
+    _same_shape("mean_absolute_error", prediction, target)
+    return np.abs(prediction - target).sum(), prediction.size
+
+
+def _mean(batches: list[tuple[float, int]]) -> float:
+    sums, counts = zip(*batches, strict=True)
+    if not sum(counts):
+        raise ValueError("a metric has nothing to count: every target is ignored")
+    return float(sum(sums) / sum(counts))
+
+
+def _r_squared(prediction: Any, target: Any) -> tuple[Array, ...]:
+    prediction, target = np.asarray(prediction, np.float64), np.asarray(target, np.float64)
+    _same_shape("r_squared", prediction, target)
+    mean = target.mean(axis=0)
+    error, spread = np.square(prediction - target).sum(axis=0), np.square(target - mean).sum(axis=0)
+    return np.array(len(target)), mean, error, spread, target.min(axis=0), target.max(axis=0)
+
+
+def _combined_r_squared(batches: list[tuple[Array, ...]]) -> float:
+    counts, means, errors, spreads, least, most = (np.stack(parts) for parts in zip(*batches, strict=True))
+    n = counts.reshape(-1, *(1,) * (means.ndim - 1))
+    between = n * np.square(means - (n * means).sum(axis=0) / n.sum()) if len(n) > 1 else 0
+    error, spread = errors.sum(axis=0), (spreads + between).sum(axis=0)
+    constant = least.min(axis=0) == most.max(axis=0)
     right = np.where(error == 0, 1.0, 0.0)
     return float(np.where(constant, right, 1 - error / np.where(constant, 1, spread)).mean())
 
 
-def mean_absolute_error(prediction: Any, target: Any) -> float:
-    """The mean of |prediction − target|, in the unit of the target.
-
-    Shapes: prediction and target (...), the same.
-    """
-    prediction, target = np.asarray(prediction, np.float64), np.asarray(target, np.float64)
-    _same_shape("mean_absolute_error", prediction, target)
-    return float(np.abs(prediction - target).mean())
-
-
 def _classes(owner: str, prediction: Array, target: Array, ignore_index: int) -> tuple[Array, Array, Array]:
-    """The predicted and the right classes, and which of the samples count."""
+    """Return the predicted and the right classes, and which of the samples count."""
     expected = prediction.shape[:1] + prediction.shape[2:]
     if prediction.ndim >= 2 and target.shape == prediction.shape:
+        if _is_multi_label(target):
+            raise ValueError(
+                f"{owner} expects one class for each sample, got targets {target.shape} of zeros and ones that "
+                "do not sum to 1, several labels for a sample: accuracy(..., threshold=0) counts each label, "
+                "with logits (0.5 with probabilities)"
+            )
         target = target.argmax(axis=1)
     elif prediction.ndim < 2 or target.shape != expected or target.dtype.kind not in "iu":
         raise ValueError(
@@ -112,14 +178,16 @@ def _classes(owner: str, prediction: Array, target: Array, ignore_index: int) ->
             f"got {prediction.shape} and {target.dtype} {target.shape}"
         )
     counts = target != ignore_index
-    if not counts.any():
-        raise ValueError(f"{owner} has nothing to count in {target.size} targets")
     wrong = counts & ((target < 0) | (target >= prediction.shape[1]))
     if wrong.any():
         raise ValueError(
             f"{owner} expects class indices from 0 to {prediction.shape[1] - 1}, got {target[wrong][0]}"
         )
     return prediction.argmax(axis=1), target, counts
+
+
+def _is_multi_label(target: Array) -> bool:
+    return bool((target.sum(axis=1) != 1).any() and ((target == 0) | (target == 1)).all())
 
 
 def _same_shape(owner: str, prediction: Array, target: Array) -> None:
@@ -132,7 +200,7 @@ def _same_shape(owner: str, prediction: Array, target: Array) -> None:
 
 
 def named_metrics(metrics: Any) -> dict[str, Any]:
-    """Metrics by name: from a dict, or from functions that have names."""
+    """Return metrics by name: from a dict, from functions that have names, or from names."""
     if callable(metrics) or isinstance(metrics, str):
         metrics = [metrics]
     if not isinstance(metrics, dict):
@@ -143,26 +211,74 @@ def named_metrics(metrics: Any) -> dict[str, Any]:
                     f"two metrics are called {name!r}: give them names, metrics={{'a': ..., 'b': ...}}"
                 )
         metrics = dict(zip(names, metrics, strict=True))
+    known = {metric.__name__: metric for metric in BATCHED}
+    metrics = {
+        name: known.get(metric, metric) if isinstance(metric, str) else metric
+        for name, metric in metrics.items()
+    }
     for name, metric in metrics.items():
         if not callable(metric):
             raise TypeError(
-                "metrics are functions of prediction and target, such as accuracy, or a dict of them, "
-                f"got {metric!r}"
+                "metrics are functions of prediction and target, such as accuracy, a dict of them, or of "
+                f"the names {', '.join(known)}, got {metric!r}"
             )
         if not isinstance(name, str) or name in ("loss", "lr", "seconds") or name.startswith("val_"):
             raise ValueError(f"{name!r} cannot be the name of a metric: the history has its own of that name")
     return metrics
 
 
-def measured(metrics: Mapping[str, Any], prediction: Array, target: Array) -> dict[str, float]:
-    """The value of each metric, a Python number."""
-    values = {}
-    for name, metric in metrics.items():
-        value = plain(metric(prediction, target))
-        if not isinstance(value, int | float):
-            raise TypeError(
-                f"the metric {name} gave {type(value).__name__} and not a number: compute it of "
-                "predict(model, x) after training"
-            )
-        values[name] = float(value)
-    return values
+BATCHED: dict[
+    Any, tuple[Any, Any]
+] = {  # a metric: its sums of a batch, and its value from those of all batches
+    accuracy: (_accuracy, _mean),
+    top_k_accuracy: (_top_k_accuracy, _mean),
+    mean_absolute_error: (_mean_absolute_error, _mean),
+    r_squared: (_r_squared, _combined_r_squared),
+}
+
+
+class Measurement:
+    """The values of metrics over several batches as over one.
+
+    Those of this module, also as `functools.partial`, add up from batch to batch; for other functions
+    all predictions and targets are saved, and they get them at once.
+    """
+
+    def __init__(self, metrics: Mapping[str, Any]) -> None:
+        self.metrics = metrics
+        self._batched = {name: batched for name, metric in metrics.items() if (batched := _batched(metric))}
+        self._sums: dict[str, list[Any]] = {name: [] for name in self._batched}
+        self._save_all = len(self._batched) < len(metrics)
+        self._saved: tuple[list[Array], list[Array]] = [], []
+
+    def add(self, prediction: Array, target: Array) -> None:
+        for name, (batch, _) in self._batched.items():
+            self._sums[name].append(batch(prediction, target))
+        if self._save_all:
+            self._saved[0].append(prediction)
+            self._saved[1].append(target)
+
+    def values(self) -> dict[str, float]:
+        arrays = [np.concatenate(parts) for parts in self._saved] if self._save_all else []
+        values = {}
+        for name, metric in self.metrics.items():
+            batched = self._batched.get(name)
+            value = plain(metric(*arrays) if batched is None else batched[1](self._sums[name]))
+            if not isinstance(value, int | float):
+                raise TypeError(
+                    f"the metric {name} gave {type(value).__name__} and not a number: compute it of "
+                    "predict(model, x) after training"
+                )
+            values[name] = float(value)
+        return values
+
+
+def _batched(metric: Any) -> tuple[Any, Any] | None:
+    """Return the functions of a metric that adds up from batch to batch, None for another one."""
+    if isinstance(metric, partial):
+        batch, combine = _batched(metric.func) or (None, None)
+        return batch and (partial(batch, *metric.args, **metric.keywords), combine)
+    try:
+        return BATCHED.get(metric)
+    except TypeError:  # it has no hash
+        return None

@@ -62,7 +62,7 @@ class Module:
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """Yield the layers directly inside this one, by name."""
-        for name, value in vars(self).items():
+        for name, value in list(vars(self).items()):  # another thread may add what it saves meanwhile
             if isinstance(value, Module):
                 yield name, value
 
@@ -93,7 +93,7 @@ class Module:
     def _named_arrays(self, prefix: str = "") -> Iterator[tuple[str, Module, str]]:
         """Yield the dotted name, layer and attribute of every parameter and buffer, in torch's order."""
         for layer_name, layer in self.named_modules(prefix):
-            own = [name for name, value in vars(layer).items() if isinstance(value, Parameter)]
+            own = [name for name, value in list(vars(layer).items()) if isinstance(value, Parameter)]
             for name in (*own, *layer.buffer_names):
                 if getattr(layer, name, None) is not None:
                     yield f"{layer_name}.{name}" if layer_name else name, layer, name

@@ -1,4 +1,4 @@
-"""Data sets: samples by number, of which a batch takes several rows at once."""
+"""Data sets: samples by number, and the rows of a batch read at once."""
 
 from __future__ import annotations
 
@@ -74,6 +74,23 @@ class Subset:
         return f"Subset({self.dataset!r}, {len(self)} of {len(self.dataset)} samples)"
 
 
+class WeightedSamples:
+    """The samples of a data set of pairs, each with a weight: x, y, weight."""
+
+    def __init__(self, dataset: Any, weights: Array) -> None:
+        self.dataset = dataset
+        self.weights = weights
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: Any) -> tuple[Any, ...]:
+        return *self.dataset[index], self.weights[index]
+
+    def __repr__(self) -> str:
+        return f"{self.dataset!r} with weights"
+
+
 def as_samples(owner: str, values: Any) -> Array:
     """`values` as a plain array of samples; what is memory-mapped stays on the disk."""
     if isinstance(values, np.ma.MaskedArray):
@@ -114,6 +131,8 @@ def stored(dataset: Any) -> tuple[Sequence[Array], Array | None] | None:
         return [dataset], None
     if isinstance(dataset, TensorDataset) and type(dataset).__getitem__ is TensorDataset.__getitem__:
         return dataset.arrays, None
+    if type(dataset) is WeightedSamples:
+        return stored(dataset.dataset)  # the weights apart
     if type(dataset) is Subset:
         inner = stored(dataset.dataset)
         if inner is not None:
@@ -124,6 +143,9 @@ def stored(dataset: Any) -> tuple[Sequence[Array], Array | None] | None:
 
 def reader(dataset: Any) -> Callable[[Rows], Any]:
     """A function that gives the batch of some rows: an array, or a tuple of them."""
+    if type(dataset) is WeightedSamples:
+        read, weights = reader(dataset.dataset), dataset.weights
+        return lambda rows: (*read(rows), weights[rows])
     found = stored(dataset)
     if found is None:
         return lambda rows: collate([dataset[i] for i in _numbers(rows)])

@@ -1,4 +1,4 @@
-"""A data loader: the batches of an epoch, in an order that the seed and the epoch fix."""
+"""DataLoader: the batches of an epoch, in an order that the seed and the epoch fix."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ class DataLoader:
 
     `dataset` is a TensorDataset, an array, or any object with `__len__` and `__getitem__` whose samples
     are numbers, arrays or tuples of them. `len` is the number of batches in an epoch; the last one is
-    shorter where the numbers do not divide, and left out with `drop_last`.
+    shorter if the numbers do not divide, and left out with `drop_last`.
 
         for epoch in range(10):
             for x, y in loader.epoch(epoch):
 
     With `shuffle`, epoch k has the order np.random.default_rng([seed, k]).permutation(n): whatever went
-    before it, so that training can go on from any epoch. `seed` is `rng` where that is an integer, and
+    before it, so that training can go on from any epoch. `seed` is `rng` if that is an integer, and
     otherwise one number drawn from it at the beginning. Iterating over the loader itself gives epoch
     `next_epoch` and counts that up; an epoch that is not iterated to its end counts too.
 
     Batches of shuffled arrays are copies, others views that are read-only. Raises ValueError for
-    a data set without samples and where no batch is full with `drop_last`.
+    a data set without samples and if no batch is full with `drop_last`.
     Source: https://docs.pytorch.org/docs/stable/data.html#torch.utils.data.DataLoader
     """
 
@@ -54,6 +54,10 @@ class DataLoader:
         if self.samples == 0:
             raise ValueError(f"DataLoader drops its only batch: batch_size {batch_size} of {n} samples")
         self._read = reader(self.dataset)
+
+    def over(self, dataset: Any) -> DataLoader:
+        """Return a loader of other samples, with the same options and seed."""
+        return DataLoader(dataset, self.batch_size, self.shuffle, drop_last=self.drop_last, rng=self.seed)
 
     def epoch(self, epoch: int) -> Iterator[Any]:
         """The batches of epoch `epoch`, counted from 0."""
@@ -83,22 +87,54 @@ class DataLoader:
 
 
 def _seed(rng: Any) -> int:
+    """Return the seed of the order: `rng` if it is an integer, otherwise a number drawn from it."""
     if isinstance(rng, int | np.integer) and not isinstance(rng, bool):
         return whole("DataLoader", "rng", rng)
     return int(np.random.default_rng(rng).integers(2**63))
 
 
-def pairs(data: Any, y: Any, batch_size: int, rng: Any, shuffle: bool, owner: str) -> DataLoader:
-    """What `fit` and `evaluate` take as data: x and y, (x, y), a data set of such pairs, or a DataLoader."""
+def batches(
+    x: Any,
+    y: Any = None,
+    *,
+    batch_size: int = 32,
+    shuffle: bool = True,
+    drop_last: bool = False,
+    rng: np.random.Generator | int | None = None,
+) -> DataLoader:
+    """x and y in batches of `batch_size` rows, every row once an epoch; without y, x alone.
+
+        data = batches(x, y, batch_size=64, rng=0)
+        for epoch in range(10):
+            for x_batch, y_batch in data.epoch(epoch):
+
+    Each epoch has an order of its own, fixed by `rng` and its number. x and y are arrays or lists, may
+    be memory-mapped files larger than memory, and have as many rows. x alone may be any object with
+    `__len__` and `__getitem__` that gives the samples, such as tuples of x and y. Make it once, before
+    the loop; what it is, is a DataLoader.
+
+    Raises ValueError for different lengths and for no rows.
+    """
     if y is not None:
-        data = (data, y)
-    if isinstance(data, DataLoader):
+        dataset: Any = TensorDataset(x, y)
+    else:
+        dataset = as_samples("batches", x) if is_array(x) else x
+    return DataLoader(dataset, batch_size, shuffle, drop_last=drop_last, rng=rng)
+
+
+def pairs(x: Any, y: Any, owner: str) -> Any:
+    """Return the data that `fit` and `evaluate` are given: x and y as a data set; a data set; a DataLoader."""
+    data = x if y is None else (x, y)
+    if not is_array(data):
         return data
-    if is_array(data) and not isinstance(data, np.ndarray) and len(data) == 2:
-        data = TensorDataset(*data)
-    elif is_array(data):
+    if isinstance(data, np.ndarray) or len(data) != 2:
         raise TypeError(
             f"{owner} expects x and y, one tuple (x, y), a data set of such pairs or a DataLoader, got "
             f"{type(data).__name__} of {len(data)}"
         )
-    return DataLoader(data, batch_size, shuffle, rng=rng)
+    return TensorDataset(*data)
+
+
+def in_order(data: Any, batch_size: int) -> DataLoader:
+    """Return `pairs` to evaluate: a DataLoader as it is, a data set without shuffling."""
+    return data if isinstance(data, DataLoader) else DataLoader(data, batch_size)

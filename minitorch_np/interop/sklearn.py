@@ -98,7 +98,7 @@ class _NetworkEstimator(BaseEstimator):
             self._begin(y, weight)
             self.history_ = History()
         done = self.history_.epochs
-        self._train(x, y, weight, epochs=done + 1, start_epoch=done, history=self.history_)
+        self._train(x, y, weight, epochs=done + 1, resume=self.history_)
         self.n_iter_ = self.history_.epochs
         return self
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
+from minitorch_np._internal.best import improves
 from minitorch_np._internal.validation import choice, number, whole
 from minitorch_np.schedules.schedule import LRScheduler
 
@@ -64,7 +64,7 @@ class ReduceLROnPlateau(LRScheduler):
         except (TypeError, ValueError):
             raise TypeError(f"{self._name}.step expects a number, got {metrics!r}") from None
         self.last_epoch += 1
-        if self._is_better(metric):
+        if improves(metric, self.best, self.mode, self.threshold, self.threshold_mode == "rel"):
             self.best = metric
             self.num_bad_epochs = 0
         else:
@@ -79,11 +79,3 @@ class ReduceLROnPlateau(LRScheduler):
                     group["lr"] = lr
             self.cooldown_counter = self.cooldown
             self.num_bad_epochs = 0
-
-    def _is_better(self, metric: float) -> bool:
-        sign = 1 if self.mode == "max" else -1
-        if self.best is None:
-            return sign * metric > -math.inf
-        if self.threshold_mode == "rel":
-            return sign * metric > sign * self.best * (1 + sign * self.threshold)
-        return sign * metric > sign * self.best + self.threshold

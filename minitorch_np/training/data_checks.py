@@ -1,4 +1,4 @@
-"""What is wrong with data, said before training starts: NaN, infinity, labels and shapes that do not fit."""
+"""Checks of data before training starts: NaN, infinity, labels and shapes that do not fit."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minitorch_np.data.datasets import stored, taker
+from minitorch_np.data.datasets import WeightedSamples, stored, taker
 from minitorch_np.losses.loss import Loss
 
 if TYPE_CHECKING:
@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 BLOCK = 2**20  # numbers; rows of about so many are looked through at once
 
 
-def of_data(loss: Loss, training: DataLoader, validation: DataLoader | None) -> Callable[[Array], None]:
-    """Look through the data for NaN and infinity; returns what checks the targets, given a first prediction."""
+def check_data(loss: Loss, training: DataLoader, validation: DataLoader | None) -> Callable[[Array], None]:
+    """Look through the data for NaN and infinity; return what checks the targets, given a first prediction."""
     loaders = {"training": training} | ({} if validation is None else {"validation": validation})
     for whose, loader in loaders.items():
-        check_pair(next(loader.epoch(0)), whose)
+        batch = next(loader.epoch(0))
+        check_pair(batch[:2] if type(loader.dataset) is WeightedSamples else batch, whose)
         check_finite(loader.dataset, whose)
 
     def check(prediction: Array) -> None:
@@ -32,14 +33,14 @@ def of_data(loss: Loss, training: DataLoader, validation: DataLoader | None) -> 
 
 
 def check_pair(batch: Any, whose: str) -> None:
-    """Raise TypeError where a batch is no pair of x and y."""
+    """Raise TypeError unless a batch is a pair of x and y."""
     if not isinstance(batch, tuple) or len(batch) != 2:
         got = f"{len(batch)} parts" if isinstance(batch, tuple) else "one array"
         raise TypeError(f"fit expects pairs of x and y as {whose} data, got {got} a batch")
 
 
 def check_finite(dataset: Any, whose: str) -> None:
-    """Raise ValueError where the arrays of a data set hold NaN or infinity, naming the first sample.
+    """Raise ValueError if the arrays of a data set hold NaN or infinity, naming the first sample.
 
     Each array is read once from its beginning to its end, memory-mapped ones too. Samples that an
     object makes on demand are not looked at: they may differ each time.
@@ -88,7 +89,7 @@ def check_targets(loss: Loss, prediction: Array, dataset: Any, whose: str) -> No
 
 
 def _blocks(array: Array, indices: Array | None, least: int = 1) -> Iterator[tuple[int, Array]]:
-    """Blocks of samples, each with the number of its first; `least` is what a sample counts as at least."""
+    """Yield blocks of samples with the number of the first; a sample counts as `least` or more numbers."""
     take, count = taker(array), len(array) if indices is None else len(indices)
     rows = max(1, BLOCK // max(least, array[:1].size))
     for start in range(0, count, rows):

@@ -2,29 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from minitorch_np._internal.numerics import total
 from minitorch_np.data.datasets import TensorDataset, as_samples, is_array, stored
-from minitorch_np.data.loader import DataLoader, pairs
+from minitorch_np.data.loader import DataLoader, in_order, pairs
 from minitorch_np.layer import Layer
 from minitorch_np.losses.loss import Loss
-from minitorch_np.metrics import measured, named_metrics
-from minitorch_np.training.modes import evaluating
+from minitorch_np.metrics import Measurement, named_metrics
 
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
 
 
+_HELD: dict[int, tuple[int, bool]] = {}  # id of a layer: how many evaluations hold it, its mode before them
+_LOCK = Lock()
+
+
+@contextmanager
+def evaluating(model: Layer) -> Iterator[None]:
+    """Hold the whole model in evaluation mode; afterwards each layer is in the mode that it had.
+
+    Several threads may do so at once: the last one puts the modes back, and drops what the layers have
+    saved, since no backward pass fits it.
+    """
+    with _LOCK:
+        layers = [layer for _, layer in model.named_modules()]
+        for layer in layers:
+            holders, mode = _HELD.get(id(layer), (0, layer.training))
+            _HELD[id(layer)] = holders + 1, mode
+            layer.training = False
+    try:
+        yield
+    finally:
+        with _LOCK:
+            for layer in layers:
+                holders, mode = _HELD.pop(id(layer))
+                if holders > 1:
+                    _HELD[id(layer)] = holders - 1, mode
+                else:
+                    layer.training = mode
+                    vars(layer).pop("_saved", None)
+
+
 def predict(model: Layer, x: Any, *, batch_size: int = 256) -> Array:
-    """model(x) for all samples, computed `batch_size` at a time, with `eval()` set and put back.
+    """Return model(x) for all samples, computed `batch_size` at a time in evaluation mode.
 
     x is an array, a list, a memory-mapped file, or a data set of samples or of pairs (x, y), whose x
     counts. The numbers are those of model(x) within rounding: a matrix product over other rows may
-    round differently.
+    round differently. Several threads may predict with one model at once.
     """
     if not isinstance(model, Layer):
         raise TypeError(f"predict expects a layer or a network, got {model!r}")
@@ -47,18 +78,19 @@ def predict(model: Layer, x: Any, *, batch_size: int = 256) -> Array:
 def evaluate(
     model: Layer, loss: Loss, x: Any, y: Any = None, *, metrics: Any = (), batch_size: int = 256
 ) -> dict[str, float]:
-    """The loss and the metrics over all of the data, by name, with `eval()` set and put back.
+    """Return the loss and the metrics over all of the data, by name, in evaluation mode.
 
-    The data are x and y, one tuple (x, y), a data set of such pairs, or a DataLoader (its epoch 0).
-    The loss is that of all samples as one batch: the mean over all of them, also where the last batch is short and where
-    weights or `ignore_index` count some less; and the sum where the loss sums.
+    The data are x and y, one tuple (x, y), a data set of such pairs, or a DataLoader (its epoch 0). The
+    loss is that of all samples as one batch: the mean over all of them, also if the last batch is short
+    or weights and `ignore_index` count some less; and the sum for a loss that sums.
 
-    `metrics` are functions of prediction and target, such as accuracy, or a dict of names and
-    functions. They get the predictions for all samples at once.
+    `metrics` are functions of prediction and target, such as accuracy, names of `minitorch_np.metrics`,
+    or a dict of names and functions. Functions of your own get the predictions for all samples at
+    once; those of `minitorch_np.metrics` are added up from batch to batch.
     """
     if not isinstance(model, Layer):
         raise TypeError(f"evaluate expects a layer or a network, got {model!r}")
-    loader = pairs(x, y, batch_size, None, False, "evaluate")
+    loader = in_order(pairs(x, y, "evaluate"), batch_size)
     return evaluated(model, loss, named_metrics(metrics), loader.epoch(0))
 
 
@@ -66,20 +98,13 @@ def evaluated(
     model: Layer, loss: Loss, metrics: Mapping[str, Any], batches: Iterable[tuple[Array, Array]]
 ) -> dict[str, float]:
     """`evaluate` over given batches."""
-    whole = WholeLoss(loss)
-    predictions: list[Array] = []
-    targets: list[Array] = []
+    whole, measurement = WholeLoss(loss), Measurement(metrics)
     with evaluating(model):
         for x, y in batches:
             y_pred = model(x)
             whole.add(y_pred, y)
-            if metrics:
-                predictions.append(y_pred)
-                targets.append(y)
-    found = {"loss": whole.value()}
-    if metrics:
-        found |= measured(metrics, np.concatenate(predictions), np.concatenate(targets))
-    return found
+            measurement.add(y_pred, y)
+    return {"loss": whole.value()} | measurement.values()
 
 
 class WholeLoss:
@@ -104,7 +129,7 @@ class WholeLoss:
 
 
 def check_loss(owner: str, loss: Any) -> None:
-    """Raise TypeError or ValueError for what is no loss with one value."""
+    """Raise TypeError or ValueError unless `loss` is a loss with one value."""
     if not isinstance(loss, Loss):
         fix = f": write {loss.__name__}()" if isinstance(loss, type) else ""
         raise TypeError(f"{owner} expects a loss, got {loss!r}{fix}")

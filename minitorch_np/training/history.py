@@ -1,18 +1,24 @@
-"""The history of a training: what each epoch and each step came to."""
+"""History of a training: the numbers of each epoch and each step, their table, files and picture."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
     import os
+    from pathlib import Path
 
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-SHOWN = 12  # epochs that the table has room for
+    from minitorch_np._internal.arrays import Array
+
+SHOWN = 12  # epochs in the table
+TRAINING, VALIDATION = "#0072B2", "#E69F00"  # of Okabe and Ito's colours, which the colour-blind tell apart
+LARGEST = 1e200  # matplotlib cannot label a log scale that ends near the largest float
 
 
 class History:
@@ -82,7 +88,7 @@ class History:
         values = self.as_dict()
         values["epochs"] = {name: _nulls(column) for name, column in values["epochs"].items()}
         values["step_losses"] = _nulls(values["step_losses"])
-        _write(path, json.dumps(values, indent=1, allow_nan=False) + "\n")
+        _write_text(path, json.dumps(values, indent=1, allow_nan=False) + "\n")
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write a line for each epoch, counted from 1, under a line of names."""
@@ -91,7 +97,7 @@ class History:
             ",".join([str(i + 1), *(repr(column[i]) for column in self._columns.values())])
             for i in range(self.epochs)
         ]
-        _write(path, "\n".join(lines) + "\n")
+        _write_text(path, "\n".join(lines) + "\n")
 
     def plot(self, path: str | os.PathLike[str] | None = None, figure: Figure | None = None) -> Figure:
         """Draw losses and metrics against the epoch; returns matplotlib's Figure, which a notebook shows.
@@ -99,11 +105,12 @@ class History:
         With `path` it is written there, as .png, .svg or .pdf; with `figure` drawn into that one, so in
         a program `history.plot(figure=plt.figure()); plt.show()` opens a window.
         """
-        from minitorch_np.training import plot
-
-        drawn = plot.draw_history(self, figure)
+        drawn = _draw(self, figure)
         if path is not None:
-            plot.write(drawn, path)
+            from pathlib import Path  # which takes longer to import than all of this
+
+            suffix = Path(path).suffix[1:].lower() or "png"
+            _write(path, lambda part: drawn.savefig(part, format=suffix, dpi=150))
         return drawn
 
     def __repr__(self) -> str:
@@ -135,12 +142,70 @@ def _quoted(name: str) -> str:
     return f'"{name.replace(chr(34), chr(34) * 2)}"' if set(name) & set(',"\r\n') else name
 
 
-def _write(path: str | os.PathLike[str], text: str) -> None:
-    from pathlib import Path  # which takes longer to import than all of this
+def _write(path: str | os.PathLike[str], writer: Callable[[Path], Any]) -> None:
+    """Write a file whole or not at all."""
+    from pathlib import Path
 
     from minitorch_np._internal.atomic_write import check_writable, replaced
 
-    where = Path(path)
-    check_writable(where)
-    with replaced(where) as part:
-        part.write_text(text, encoding="utf-8", newline="")
+    check_writable(Path(path))
+    with replaced(Path(path)) as part:
+        writer(part)
+
+
+def _write_text(path: str | os.PathLike[str], text: str) -> None:
+    _write(path, lambda part: part.write_text(text, encoding="utf-8", newline=""))
+
+
+def _draw(history: History, figure: Figure | None = None) -> Figure:
+    """Draw a panel for the loss of the epochs and one for each metric; below them the loss of every step.
+
+    A loss is on a log scale if all of it is above 0.
+    """
+    from matplotlib.figure import Figure
+
+    if not history.epochs and not history.step_losses:
+        raise ValueError("there is nothing to draw: this history has no epoch")
+    measured = [name.removeprefix("val_") for name in history.names if name not in ("lr", "seconds")]
+    names = list(dict.fromkeys(measured))
+    steps = len(history.step_losses) > history.epochs
+    figure = figure or Figure(figsize=(7, 2.4 * (len(names) + steps) + 0.8), layout="constrained")
+    panels = list(figure.subplots(len(names) + steps, 1, squeeze=False)[:, 0])
+    for name, axes in zip(names, panels, strict=False):
+        shown = [
+            _curve(axes, np.arange(1, history.epochs + 1), history[key], label, color)
+            for key, label, color in (
+                (name, "training", TRAINING),
+                (f"val_{name}", "validation", VALIDATION),
+            )
+            if key in history
+        ]
+        _finish(axes, "epoch", name.replace("_", " "), name == "loss" and all((v > 0).all() for v in shown))
+        if len(shown) > 1:
+            axes.legend(frameon=False)
+    if steps:
+        losses = history.step_losses
+        values = _curve(panels[-1], np.arange(1, len(losses) + 1), losses, "training", TRAINING, width=0.8)
+        _finish(panels[-1], "step", "loss of a step", bool((values > 0).all()))
+    return figure
+
+
+def _curve(axes: Axes, at: Any, values: Any, label: str, color: str, width: float = 1.8) -> Array:
+    """Draw a curve; return the numbers that are in it."""
+    values = np.array(values, dtype=np.float64)
+    values[~(np.abs(values) < LARGEST)] = np.nan
+    marker = "o" if len(values) == 1 else ""  # a line needs two
+    axes.plot(at, values, color=color, label=label, linewidth=width, marker=marker)
+    return values[np.isfinite(values)]
+
+
+def _finish(axes: Axes, x: str, y: str, log: bool) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    if log:
+        axes.set_yscale("log", nonpositive="mask")
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", alpha=0.3)

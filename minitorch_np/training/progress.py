@@ -1,4 +1,4 @@
-"""What is seen of a training while it runs: a line for each epoch, with tqdm on a terminal a bar too."""
+"""Progress of a training on the screen: a line for each epoch, with tqdm on a terminal a bar too."""
 
 from __future__ import annotations
 

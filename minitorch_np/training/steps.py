@@ -1,33 +1,39 @@
-"""The steps of an epoch: forward, loss, backward, update, as one writes them by hand."""
+"""The steps of an epoch: forward, loss, backward, update, and the watch over NaN and Ctrl-C."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from math import isfinite
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minitorch_np._internal.validation import number
 from minitorch_np.clipping import clip_grad_norm_, clip_grad_value_
-from minitorch_np.metrics import measured
-from minitorch_np.training.watch import KEEP, Watch
+from minitorch_np.data.datasets import WeightedSamples
+from minitorch_np.metrics import Measurement
+from minitorch_np.training.non_finite import NotFiniteError, broken_parameters, broken_pass
+from minitorch_np.training.weights import WeightedLoss
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from minitorch_np._internal.arrays import Array
-    from minitorch_np.training.interrupt import Interrupt
-    from minitorch_np.training.state import TrainingState
+    from minitorch_np.layer import Layer
+    from minitorch_np.training.callbacks import TrainingState
+
+SNAPSHOT_EVERY = 100  # steps; a snapshot takes less time than a step
 
 
 class Steps:
-    """What is done in every step, and what is known of the steps so far."""
+    """The steps of `fit`, and the losses of those so far."""
 
     def __init__(
         self,
         state: TrainingState,
         *,
-        accumulate: int,
         clip_norm: float | None,
         clip_value: float | None,
         by_step: bool,  # whether the schedule is stepped here
@@ -35,42 +41,44 @@ class Steps:
         check: Callable[[Array], None] | None,
     ) -> None:
         self.state = state
-        self.accumulate, self.clip_norm, self.clip_value = accumulate, clip_norm, clip_value
+        weighted = type(state.loader.dataset) is WeightedSamples  # batches of x, y and weights
+        self.loss: Any = WeightedLoss(state.loss) if weighted else state.loss
+        self.accumulate = state.accumulate
+        self.clip_norm = None if clip_norm is None else number("fit", "clip_norm", clip_norm)
+        self.clip_value = None if clip_value is None else number("fit", "clip_value", clip_value)
         self.schedule: Any = state.schedule if by_step else None
         self.metrics, self.check = metrics, check
         self.parameters = list(state.model.parameters())
-        self.watch = Watch(state)
+        self.watchdog = Watchdog(state)
         self.sums = state.loss.reduction == "sum"
         self.losses: list[float] = []  # of all steps
-        self.predictions: list[Array] = []  # of this epoch, each from before its step
-        self.targets: list[Array] = []
+        self.speed = 0.0  # steps a second, in the last epoch
 
     def epoch(self, batches: Iterable[Any], interrupt: Interrupt) -> dict[str, float] | None:
-        """Train on the batches; returns loss and metrics of the epoch, None where Ctrl-C breaks it off."""
-        model, loss, optimizer, losses = self.state.model, self.state.loss, self.state.optimizer, self.losses
+        """Train on the batches; return loss and metrics of the epoch, None if Ctrl-C breaks it off."""
+        model, loss, optimizer, losses = self.state.model, self.loss, self.state.optimizer, self.losses
         accumulate, last, first = self.accumulate, len(self.state.loader), len(losses)
-        self.predictions, self.targets = [], []
+        measurement, begin = Measurement(self.metrics), perf_counter()
         so_far = 0.0  # the loss of the parts of a step
-        for number, (x, y) in enumerate(batches, 1):
+        for count, (x, *targets) in enumerate(batches, 1):
             y_pred = model(x)
             if self.check is not None:
                 self.check(y_pred)
                 self.check = None
-            value = loss(y_pred, y)
+            value = loss(y_pred, *targets)
             if not isfinite(value):
                 self._record(first)
-                raise self.watch.of_loss(float(value), x, y, losses)
-            if not len(losses) % KEEP:
-                self.watch.keep(len(losses))
+                raise self.watchdog.loss_error(float(value), x, targets[0], losses)
+            if not len(losses) % SNAPSHOT_EVERY:
+                self.watchdog.take_snapshot(len(losses))
             dy = loss.backward()
             if accumulate > 1:
-                value, dy = self._share(number, len(x), value, dy)
+                value, dy = self._share(count, len(x), value, dy)
                 so_far += value
             model.backward(dy)
             if self.metrics:
-                self.predictions.append(y_pred)
-                self.targets.append(y)
-            if number % accumulate and number < last:
+                measurement.add(y_pred, targets[0])
+            if count % accumulate and count < last:
                 continue
             if self.clip_norm is not None:
                 clip_grad_norm_(self.parameters, self.clip_norm)
@@ -81,32 +89,30 @@ class Steps:
                 self.schedule.step()
             losses.append(so_far if accumulate > 1 else float(value))
             so_far = 0.0
-            if interrupt.asked and number < last:
+            if interrupt.asked and count < last:
                 self._record(first)
                 return None
         self._record(first)
-        row = {"loss": self._loss(losses[first:])}
-        if self.metrics:
-            row |= measured(self.metrics, np.concatenate(self.predictions), np.concatenate(self.targets))
-        return row
+        self.speed = (len(losses) - first) / (perf_counter() - begin)
+        return {"loss": self._loss(losses[first:])} | measurement.values()
 
     def check_end(self) -> None:
-        """Raise where the last update, which no loss has followed, has broken the weights."""
+        """Raise if the last update, which no loss has followed, has broken the weights."""
         with np.errstate(all="ignore"):
-            error = self.watch.of_parameters(self.losses)
+            error = self.watchdog.parameter_error(self.losses)
         if error is not None:
             raise error
 
-    def _share(self, number: int, samples: int, value: Any, dy: Array) -> tuple[float, Array]:
-        """What a part of a step adds to it: of a mean over all of its samples, as many as it has of them."""
+    def _share(self, count: int, samples: int, value: Any, dy: Array) -> tuple[float, Array]:
+        """Return what a part of a step adds to it: of a mean over all of its samples, its share of them."""
         if self.sums:
             return float(value), dy
-        begin = (number - 1) // self.accumulate * self.accumulate * self.state.loader.batch_size
+        begin = (count - 1) // self.accumulate * self.accumulate * self.state.loader.batch_size
         share = samples / min(self.accumulate * self.state.loader.batch_size, self.state.loader.samples - begin)
         return float(value) * share, dy * share
 
     def _loss(self, values: list[float]) -> float:
-        """The mean over the samples of an epoch, of which the last step may have fewer; or the sum."""
+        """Return the mean over the samples of an epoch, of which the last step may have fewer; or the sum."""
         if self.sums:
             return sum(values)
         size = self.state.loader.batch_size * self.accumulate
@@ -115,3 +121,102 @@ class Steps:
 
     def _record(self, first: int) -> None:
         self.state.history.step_losses += self.losses[first:]
+
+
+class Watchdog:
+    """A snapshot of weights with which the loss was finite, and the error when it no longer is."""
+
+    def __init__(self, state: TrainingState) -> None:
+        self.state = state
+        self._snapshot: WeightSnapshot | None = None
+        self._steps = 0
+
+    def take_snapshot(self, steps: int) -> None:
+        """Take one after so many steps: the loss was finite, and the next step changes the weights."""
+        if self._snapshot is None:
+            self._snapshot = WeightSnapshot(self.state.model)
+        else:
+            self._snapshot.take()
+        self._steps = steps
+
+    def loss_error(self, value: float, x: Any, y: Any, losses: Sequence[float]) -> NotFiniteError:
+        """Return the error for the loss of a batch, after those of the steps before in this run of `fit`."""
+        with np.errstate(all="ignore"):
+            began = broken_parameters(self.state.model, losses)
+            began = began or broken_pass(self.state.model, self.state.loss, x, y, losses)
+        before = f", after {', '.join(f'{v:.4g}' for v in losses[-3:])}" if len(losses) else ""
+        return self._error(f"the loss is {value} in step {len(losses) + 1}{before}", began)
+
+    def parameter_error(self, losses: Sequence[float]) -> NotFiniteError | None:
+        """Return the error for parameters that the last update has made NaN or infinite, if it has."""
+        began = broken_parameters(self.state.model, losses)
+        if began is None:
+            return None
+        return self._error(f"the last step, {len(losses)}, has broken the weights", began)
+
+    def _error(self, what: str, began: str) -> NotFiniteError:
+        if self._snapshot is None:
+            now = "the weights are those it started with"
+        else:
+            self._snapshot.restore()
+            now = f"the model has the weights from before step {self._steps + 1} again; make a new optimizer"
+        self.state.history.stopped = what
+        return NotFiniteError(
+            f"{what}, epoch {self.state.epoch + 1} of {self.state.epochs}\n  it began here: {began}\n  {now}",
+            self.state.history,
+        )
+
+
+class WeightSnapshot:
+    """Copies of a model's parameters and buffers, to go back to."""
+
+    def __init__(self, model: Layer) -> None:
+        self.model = model
+        self._parameters = list(model.named_parameters())
+        self._arrays = model.state_dict()
+
+    def take(self) -> None:
+        """Copy the numbers of now; nothing the size of a parameter is allocated."""
+        for name, parameter in self._parameters:
+            np.copyto(self._arrays[name], parameter.data)
+        for name, buffer in self.model.named_buffers():
+            np.copyto(self._arrays[name], buffer)
+
+    def restore(self) -> None:
+        """Give the model the numbers of the last `take`."""
+        self.model.load_state_dict(self._arrays)
+
+
+class Interrupt:
+    """Whether Ctrl-C was pressed."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+
+@contextmanager
+def deferred_interrupt() -> Iterator[Interrupt]:
+    """Note the first Ctrl-C, so that the running step is done; a second one is KeyboardInterrupt as always.
+
+    If something else handles Ctrl-C already, and in another thread than the main one, which gets no
+    signals, nothing is changed.
+    """
+    import signal
+    from threading import current_thread, main_thread
+
+    interrupt = Interrupt()
+    usual = signal.default_int_handler
+    if current_thread() is not main_thread() or signal.getsignal(signal.SIGINT) is not usual:
+        yield interrupt
+        return
+
+    def note(number: int, frame: Any) -> None:
+        if interrupt.asked:
+            usual(number, frame)
+        interrupt.asked = True
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield interrupt
+    finally:
+        signal.signal(signal.SIGINT, usual)

@@ -3,8 +3,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from minitorch_np.data.datasets import Subset, TensorDataset, collate, reader
-from minitorch_np.data.loader import DataLoader
+from minitorch_np.data import DataLoader, Subset, TensorDataset
+from minitorch_np.data.datasets import collate, reader
 
 X, Y = np.arange(12.0).reshape(6, 2), np.arange(6)
 

@@ -1,9 +1,7 @@
 import numpy as np
 import pytest
 
-from minitorch_np.data.batches import batches
-from minitorch_np.data.datasets import TensorDataset
-from minitorch_np.data.loader import DataLoader
+from minitorch_np.data import DataLoader, TensorDataset, batches
 
 X = np.arange(10)
 

@@ -424,7 +424,7 @@ def test_gradients_that_wait_come_back_only_with_the_optimizer(tmp_path):
 
 def test_only_what_is_needed_is_imported_when_it_is_needed():
     code = (
-        "import sys, numpy; before = set(sys.modules); import minitorch_np.training.checkpoint; "
+        "import sys, numpy; before = set(sys.modules); import minitorch_np.serialization; "
         "print(*set(sys.modules) - before)"
     )
     out = subprocess.run(

@@ -133,7 +133,7 @@ def test_it_starts_afresh_with_each_training():
 def test_it_goes_on_where_training_does():
     stopping = EarlyStopping("loss", patience=3)
     _, history = train([Script([2, 5]), stopping], epochs=2)
-    _, history = train([Script([2, 5, 5, 5, 5]), stopping], epochs=5, start_epoch=2, history=history)
+    _, history = train([Script([2, 5, 5, 5, 5]), stopping], epochs=5, resume=history)
     assert history.epochs == 4
     assert stopping.best_epoch == 0
 
@@ -161,7 +161,7 @@ def test_what_is_no_callback_is_named(given, error, match):
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        ({"monitor": "accuracy"}, "expects mode: 'min' where smaller is better"),
+        ({"monitor": "accuracy"}, r"expects mode: 'min' if smaller is better"),
         ({"mode": "up"}, "'min' or 'max', got 'up'"),
         ({"patience": 0}, "patience to be a whole number, 1 or more"),
         ({"min_delta": -1}, "min_delta to be a number, 0 or more"),
@@ -174,5 +174,20 @@ def test_options_that_make_no_sense(options, match):
 
 def test_a_history_goes_on_in_place():
     given = History()
-    _, history = train([], history=given)
+    _, history = train([], resume=given)
     assert history is given
+
+
+def test_a_method_that_is_never_called_is_named():
+    class Keras(Callback):
+        def on_train_end(self, logs):
+            pass
+
+    with pytest.raises(TypeError, match=r"on_train_end, which fit never calls.*on_fit_end"):
+        train(Keras())
+
+
+def test_mode_is_asked_for_where_it_cannot_be_known():
+    assert EarlyStopping("mean_absolute_error").mode == "min"
+    with pytest.raises(ValueError, match=r"EarlyStopping\(monitor='accuracy'\) expects mode"):
+        EarlyStopping("accuracy")

@@ -5,7 +5,7 @@ import pytest
 from table.samples import same_bits
 
 import minitorch_np as mt
-from minitorch_np.data.datasets import Subset, TensorDataset
+from minitorch_np.data import Subset, TensorDataset
 from minitorch_np.training import data_checks as checks
 from minitorch_np.training.fit import fit
 

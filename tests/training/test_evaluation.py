@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 
 import minitorch_np as mt
-from minitorch_np.data.batches import batches
-from minitorch_np.data.datasets import Subset, TensorDataset
+from minitorch_np.data import Subset, TensorDataset, batches
 from minitorch_np.metrics import accuracy
 from minitorch_np.training.evaluation import evaluate, predict
 

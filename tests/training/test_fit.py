@@ -7,9 +7,7 @@ import pytest
 from table.samples import same_bits
 
 import minitorch_np as mt
-from minitorch_np.data.batches import batches
-from minitorch_np.data.datasets import TensorDataset
-from minitorch_np.data.loader import DataLoader
+from minitorch_np.data import DataLoader, TensorDataset, batches
 from minitorch_np.layers.standardize import Standardize
 from minitorch_np.metrics import accuracy
 from minitorch_np.training.evaluation import evaluate, predict
@@ -202,7 +200,7 @@ def test_accumulated_batches_are_as_one_large_batch(reduction):
 def test_going_on_from_an_epoch_is_going_through():
     ours, theirs = parts(), parts()
     first = train(*ours, epochs=2, metrics=[accuracy])
-    history = train(*ours, start_epoch=2, history=History(first.as_dict()), metrics=[accuracy])
+    history = train(*ours, resume=History(first.as_dict()), metrics=[accuracy])
     whole = train(*theirs, metrics=[accuracy])
     same(ours, theirs, history, whole.step_losses)
     assert history["loss"] == whole["loss"]
@@ -271,7 +269,11 @@ def other():
         ),
         (lambda m, f, o: {"schedule_every": "batch"}, ValueError, "'step' or 'epoch', got 'batch'"),
         (lambda m, f, o: {"epochs": 0}, ValueError, "epochs to be a whole number, 1 or more"),
-        (lambda m, f, o: {"start_epoch": 4}, ValueError, "start_epoch, 4, to be below epochs, 4"),
+        (
+            lambda m, f, o: {"resume": History({"epochs": {"loss": [1.0] * 5}})},
+            ValueError,
+            "epochs=4 is where training ends.* 5 are done: epochs=9 trains 4 more",
+        ),
         (
             lambda m, f, o: {"accumulate_grad_batches": 0},
             ValueError,
@@ -294,11 +296,26 @@ def other():
             TypeError,
             "pairs of x and y as validation data, got 3 parts",
         ),
+        (lambda m, f, o: {"validation": (X, CLASSES)}, TypeError, "did you mean validation_data"),
+        (lambda m, f, o: {"validaton_data": (X, CLASSES)}, TypeError, "did you mean validation_data"),
+        (lambda m, f, o: {"start_epoch": 1}, TypeError, "did you mean resume"),
+        (lambda m, f, o: {"zzz": 1}, TypeError, "no argument 'zzz': it has model, loss"),
+        (lambda m, f, o: {"validation_split": 1.5}, ValueError, r"validation_split to be a number in \[0, 1\]"),
+        (lambda m, f, o: {"validation_split": 0.001}, ValueError, "of 50 samples leaves a part empty"),
         (
-            lambda m, f, o: {"history": History({"epochs": {"loss": [1.0]}})},
+            lambda m, f, o: {"validation_split": 0.1, "validation_data": VALIDATION},
             ValueError,
-            "start_epoch=1 to go on",
+            "validation_data or validation_split, got both",
         ),
+        (lambda m, f, o: {"sample_weight": np.ones(9)}, ValueError, r"sample_weight of shape \(50,\)"),
+        (lambda m, f, o: {"sample_weight": -np.ones(50)}, ValueError, "sample_weight of finite numbers"),
+        (
+            lambda m, f, o: {"class_weight": {7: 2.0}},
+            ValueError,
+            r"classes \[7\], and .*have \[0, 1, 2\]",
+        ),
+        (lambda m, f, o: {"class_weight": "even"}, TypeError, "a dict of class and weight.*'balanced'"),
+        (lambda m, f, o: {"class_weight": {0: np.nan}}, ValueError, "class_weight of finite numbers"),
     ],
 )
 def test_what_does_not_fit_is_named_before_the_first_step(change, error, match):

@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 
 import minitorch_np as mt
-from minitorch_np.data.batches import batches
-from minitorch_np.training.interrupt import held_back
+from minitorch_np.data import batches
+from minitorch_np.training.steps import deferred_interrupt
 
 PROGRAM = """
 import json, sys, time
 import numpy as np
 import minitorch_np as mt
 from minitorch_np.training.callbacks import Callback
-from minitorch_np.data.datasets import TensorDataset
+from minitorch_np.data import TensorDataset
 from minitorch_np.training.fit import fit
-from minitorch_np.data.loader import DataLoader
+from minitorch_np.data import DataLoader
 
 where, options = sys.argv[1], json.loads(sys.argv[2])
 rng = np.random.default_rng(0)
@@ -139,7 +139,7 @@ def test_validation_is_cut_short():
 
 
 def test_a_second_one_ends_at_once():
-    with held_back() as interrupt:
+    with deferred_interrupt() as interrupt:
         signal.raise_signal(signal.SIGINT)
         assert interrupt.asked
         with pytest.raises(KeyboardInterrupt):
@@ -154,7 +154,7 @@ def test_another_handler_stays():
     pressed = []
     signal.signal(signal.SIGINT, other)
     try:
-        with held_back() as interrupt:
+        with deferred_interrupt() as interrupt:
             signal.raise_signal(signal.SIGINT)
         assert pressed == [1]
         assert not interrupt.asked
@@ -166,7 +166,7 @@ def test_in_another_thread_nothing_is_changed():
     found = []
 
     def run():
-        with held_back() as interrupt:
+        with deferred_interrupt() as interrupt:
             found.append((interrupt.asked, signal.getsignal(signal.SIGINT)))
 
     thread = threading.Thread(target=run)

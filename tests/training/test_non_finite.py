@@ -5,9 +5,9 @@ import pytest
 from table.samples import same_bits
 
 import minitorch_np as mt
-from minitorch_np.data.batches import batches
+from minitorch_np.data import batches
 from minitorch_np.layers.standardize import Standardize
-from minitorch_np.training import watch
+from minitorch_np.training import steps
 from minitorch_np.training.fit import fit
 from minitorch_np.training.non_finite import NotFiniteError
 
@@ -161,7 +161,7 @@ def test_something_random():
 @pytest.mark.parametrize("every", [1, 3, 100])
 def test_the_model_gets_back_weights_whose_loss_was_finite(every, monkeypatch):
     """Those from before step 1, 1 + every, 1 + 2 every, ...: the loop up to there has the same bits."""
-    monkeypatch.setattr("minitorch_np.training.steps.KEEP", every)
+    monkeypatch.setattr("minitorch_np.training.steps.SNAPSHOT_EVERY", every)
     model, expected = network(Spoils(17)), network(mt.Identity())
     text = str(failure(model))
     kept = 16 // every * every
@@ -179,7 +179,7 @@ def test_the_model_gets_back_weights_whose_loss_was_finite(every, monkeypatch):
 
 
 def test_buffers_come_back_with_the_weights(monkeypatch):
-    monkeypatch.setattr("minitorch_np.training.steps.KEEP", 3)
+    monkeypatch.setattr("minitorch_np.training.steps.SNAPSHOT_EVERY", 3)
 
     class Counts(Spoils):
         buffer_names = ("calls",)
@@ -198,7 +198,7 @@ def test_buffers_come_back_with_the_weights(monkeypatch):
 
 
 def test_the_copies_cost_little():
-    assert watch.KEEP == 100
+    assert steps.SNAPSHOT_EVERY == 100
 
 
 def test_layers_are_themselves_again():

@@ -1,4 +1,4 @@
-"""Arrays in batches, and in two parts: one to train on and one to test with."""
+"""A split of samples into two parts, one to train on and one to test with."""
 
 from __future__ import annotations
 
@@ -7,37 +7,7 @@ from typing import Any
 import numpy as np
 
 from minitorch_np._internal.validation import flag, is_number, plain
-from minitorch_np.data.datasets import Subset, TensorDataset, as_samples, is_array, length, taker
-from minitorch_np.data.loader import DataLoader
-
-
-def batches(
-    x: Any,
-    y: Any = None,
-    *,
-    batch_size: int = 32,
-    shuffle: bool = True,
-    drop_last: bool = False,
-    rng: np.random.Generator | int | None = None,
-) -> DataLoader:
-    """x and y in batches of `batch_size` rows, every row once an epoch; without y, x alone.
-
-        data = batches(x, y, batch_size=64, rng=0)
-        for epoch in range(10):
-            for x_batch, y_batch in data.epoch(epoch):
-
-    Each epoch has an order of its own, fixed by `rng` and its number. x and y are arrays or lists, may
-    be memory-mapped files larger than memory, and have as many rows. x alone may be any object with
-    `__len__` and `__getitem__` that gives the samples, such as tuples of x and y. Make it once, before
-    the loop; what it is, is a DataLoader.
-
-    Raises ValueError for different lengths and for no rows.
-    """
-    if y is not None:
-        dataset: Any = TensorDataset(x, y)
-    else:
-        dataset = as_samples("batches", x) if is_array(x) else x
-    return DataLoader(dataset, batch_size, shuffle, drop_last=drop_last, rng=rng)
+from minitorch_np.data.datasets import Subset, TensorDataset, length, taker
 
 
 def split(
@@ -46,7 +16,7 @@ def split(
     shuffle: bool = True,
     rng: np.random.Generator | int | None = None,
 ) -> tuple[Any, Any]:
-    """The samples in two parts, to train and to test; each sample in one of them.
+    """Return the samples in two parts, to train and to test; each sample in one of them.
 
         (x_train, y_train), (x_test, y_test) = split(x, y, test_size=0.2, rng=0)
         train, test = split(x, y)  # as fit and evaluate take them
@@ -56,7 +26,7 @@ def split(
     arrays. A data set, as TensorDataset(x, y) of memory-mapped files, gives two Subsets that copy
     nothing.
 
-    Raises ValueError for arrays of different lengths, and where a part would be empty. Unlike
+    Raises ValueError for arrays of different lengths, and if a part would be empty. Unlike
     scikit-learn's train_test_split it keeps x and y of a part together.
     """
     if not data:
