@@ -14,6 +14,7 @@ from minitorch_np.layer import Layer
 from minitorch_np.losses.loss import Loss
 from minitorch_np.serialization.parse import load, place
 from minitorch_np.study.gradcheck import diagnose
+from minitorch_np.study.targets import accepted_target, drawn_targets
 
 if TYPE_CHECKING:
     from minitorch_np.cli.shared import Commands
@@ -73,39 +74,27 @@ def run(options: argparse.Namespace) -> int:
     return 0 if found else 1
 
 
-def normal(rng: np.random.Generator, size: tuple[int, ...]) -> Any:
-    return rng.standard_normal(size)
-
-
-def probabilities(rng: np.random.Generator, size: tuple[int, ...]) -> Any:
-    p = rng.uniform(0.1, 0.9, size)
-    return p / p.sum(axis=-1, keepdims=True)
-
-
-def classes(rng: np.random.Generator, size: tuple[int, ...]) -> Any:
-    return rng.integers(0, size[-1], size[:-1])
-
-
-TARGETS = {"normal": normal, "classes": classes, "probabilities": probabilities}
+TARGETS = ("normal", "classes", "probabilities")
 
 
 def example(subject: Any, options: argparse.Namespace) -> tuple[tuple[Any, ...], str]:
-    """Inputs that the subject accepts, and a text that says what they are."""
+    """Return inputs that the subject accepts, and a text that says what they are."""
     rng = np.random.default_rng(options.seed)
     size = options.shape or (5, getattr(subject, "in_features", 4))
+    x = rng.standard_normal(size)
     if not isinstance(subject, Loss):
-        return (normal(rng, size),), f"x of shape {size}, normal"
-    tried = []
-    for of_prediction, make in (("normal", normal), ("probabilities", probabilities)):
-        for target in [options.target] if options.target else TARGETS:
-            inputs = make(rng, size), TARGETS[target](rng, size)
-            try:
-                copy.deepcopy(subject)(*inputs)
-            except (TypeError, ValueError, IndexError) as error:
-                tried.append(error)
-            else:
-                return inputs, f"prediction of shape {size}, {of_prediction}; target: {target}"
-    raise tried[0]
+        return (x,), f"x of shape {size}, normal"
+    refused: Exception | None = None
+    for kind, prediction in (("normal", x), ("probabilities", drawn_targets(x, rng)["probabilities"])):
+        drawn = drawn_targets(x, rng)
+        wanted = {options.target: drawn[options.target]} if options.target else drawn
+        try:
+            found = accepted_target(subject, prediction, wanted)
+        except (TypeError, ValueError, IndexError) as error:
+            refused = refused or error
+        else:
+            return (prediction, drawn[found]), f"prediction of shape {size}, {kind}; target: {found}"
+    raise refused or ValueError(f"{subject!r} accepts no target")
 
 
 def remarks(layer: Layer, x: Any) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from minitorch_np.cli.shared import positive_integer, shape, whole_number
 from minitorch_np.serialization import parse as networks
 from minitorch_np.serialization.parse import place
 from minitorch_np.study.explain import explain
+from minitorch_np.study.targets import accepted_target, drawn_targets
 
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
     loss = None if options.loss == "none" else networks.loss(options.loss or "SquaredLoss")
     try:
         model, x, targets = subject(options)
-        y = None if loss is None else accepted(loss, copy.deepcopy(model)(x), targets, options.seed)
+        y = None if loss is None else target(loss, copy.deepcopy(model)(x), targets, options.seed)
         explanation = explain(model, x, y, loss, numbers=options.numbers)
     except ValueError:
         raise
@@ -89,20 +89,11 @@ def subject(options: argparse.Namespace) -> tuple[Layer, Array, list[Array]]:
     return model, np.random.default_rng(options.seed).standard_normal(size), []
 
 
-def accepted(loss: Loss, prediction: Array, targets: list[Array], seed: int) -> Any:
-    """The first target that the loss takes: those given, normal numbers, classes, probabilities."""
-    rng = np.random.default_rng((seed, 1))  # x is drawn with the seed itself
-    targets = [*targets, rng.standard_normal(prediction.shape)]
-    if prediction.ndim:
-        targets.append(rng.integers(0, max(1, prediction.shape[-1]), prediction.shape[:-1]))
-        p = rng.uniform(0.1, 0.9, prediction.shape)
-        targets.append(p / p.sum(axis=-1, keepdims=True))
-    for target in targets:
-        try:
-            with warnings.catch_warnings(action="ignore"):  # explain says it again
-                copy.deepcopy(loss)(prediction, target)
-        except (TypeError, ValueError, IndexError) as error:
-            refused = error
-        else:
-            return target
-    raise ValueError(f"{loss!r} takes no target that could be drawn for it: {refused}")
+def target(loss: Loss, prediction: Array, given: list[Array], seed: int) -> Any:
+    """Return the first target that the loss accepts, of those given and some that are drawn."""
+    targets = {f"given {i}": array for i, array in enumerate(given)}
+    targets |= drawn_targets(prediction, np.random.default_rng((seed, 1)))  # x is drawn with the seed itself
+    try:
+        return targets[accepted_target(loss, prediction, targets)]
+    except (TypeError, ValueError, IndexError) as error:
+        raise ValueError(f"{loss!r} accepts no target that could be drawn for it: {error}") from None

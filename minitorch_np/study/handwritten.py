@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ast
 import copy
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from minitorch_np.losses.loss import Loss
 from minitorch_np.optimizers.optimizer import Optimizer
 from minitorch_np.parameter import Parameter
 from minitorch_np.study.bits import equal_bits
+from minitorch_np.study.targets import accepted_target
 from minitorch_np.study.unroll.program import Program, written
 from minitorch_np.study.unroll.rules import Rules
 from minitorch_np.study.unroll.values import literal
@@ -244,21 +244,13 @@ def _target_line(model: Layer, loss: Loss, scope: dict[str, Any], cast: str) -> 
     shape = prediction.shape
     classes = shape[min(len(shape), 2) - 1] if shape else 1
     rest = shape[:1] + shape[2:] if len(shape) > 1 else ()
-    tried = []
-    for right in (
+    lines = (
         f"rng.standard_normal({shape}){cast}",
         f"rng.integers(0, {classes}, {rest})",
         f"rng.uniform(size={shape}){cast}",
-    ):
-        target = eval(right, {**scope, "rng": copy.deepcopy(scope["rng"])})
-        try:
-            with warnings.catch_warnings(action="ignore"):
-                copy.deepcopy(loss)(prediction, target)
-        except (TypeError, ValueError, IndexError) as error:
-            tried.append(error)
-        else:
-            return f"y = {right}"
-    raise tried[-1]
+    )
+    targets = {line: eval(line, {**scope, "rng": copy.deepcopy(scope["rng"])}) for line in lines}
+    return f"y = {accepted_target(loss, prediction, targets)}"
 
 
 def embedded(arrays: dict[str, Any]) -> list[str]:

@@ -80,7 +80,7 @@ def test_without_a_loss_and_other_shapes(capsys):
         (["relu", "--loss", "relu"], "expected a loss such as SquaredLoss"),
         (["relu", "--plot", "explain.docx"], "should end in one of"),
         (["relu", "--shape", "2,3", "--batch", "2"], "give it or --batch"),
-        (["Linear(4, 3)", "--loss", "BCELoss"], r"BCELoss\(\) takes no target that could be drawn for it"),
+        (["Linear(4, 3)", "--loss", "BCELoss"], r"BCELoss\(\) accepts no target that could be drawn for it"),
         (["layers.py:Broken"], "the network fails: layers.py line 6: AttributeError"),
     ],
 )

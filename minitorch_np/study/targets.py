@@ -1,0 +1,41 @@
+"""Targets that a loss accepts, drawn at random."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minitorch_np.losses.checks import class_axis
+
+if TYPE_CHECKING:
+    from minitorch_np._internal.arrays import Array
+    from minitorch_np.losses.loss import Loss
+
+
+def drawn_targets(prediction: Array, rng: np.random.Generator) -> dict[str, Array]:
+    """Return targets for a prediction by their kind: normal numbers, class indices, probabilities."""
+    shape, axis = prediction.shape, class_axis(prediction)
+    drawn = {"normal": rng.standard_normal(shape).astype(prediction.dtype)}
+    if shape:
+        drawn["classes"] = rng.integers(0, max(1, shape[axis]), shape[:axis] + shape[axis + 1 :])
+        p = rng.uniform(0.1, 0.9, shape)
+        drawn["probabilities"] = (p / p.sum(axis=axis, keepdims=True)).astype(prediction.dtype)
+    return drawn
+
+
+def accepted_target(loss: Loss, prediction: Array, targets: Mapping[str, Any]) -> str:
+    """Return the name of the first target that the loss accepts; raise the error of the last if none is."""
+    refused: Exception | None = None
+    for name, target in targets.items():
+        try:
+            with warnings.catch_warnings(action="ignore"):
+                copy.deepcopy(loss)(prediction, target)
+        except (TypeError, ValueError, IndexError) as error:
+            refused = error
+        else:
+            return name
+    raise refused or ValueError(f"there is no target to try for {loss!r}")
