@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 
 class KLDivLoss(Loss):
-    """Kullback-Leibler divergence Σ q (log q − log p), for log-probabilities log p and a target q.
+    """value = mean of q (log q − log p), for log-probabilities log p and a target q.
+
+    The Kullback-Leibler divergence of two distributions.
 
     Shapes: prediction log p and target (...), the same -> value (). The target holds probabilities q,
     with `log_target=True` their logarithms. If q = 0 the value is 0, the limit of q log q, also

@@ -29,6 +29,9 @@ class Loss(ABC):
     Σ w · values, for one. Prediction and target are saved, not copied: leave them as they are until
     then.
 
+    `explain` takes the first line of the docstring as `value = …, gradient = ….`; the gradient may also
+    begin the paragraph `Backward:`.
+
     Three methods are for losses that are not elementwise, such as those over classes:
     `prepare` checks prediction and target and returns the arguments of `function`, `derivative` and
     `divisor`: these two, or what is made of them once for all three;

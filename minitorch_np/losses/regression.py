@@ -62,7 +62,7 @@ class L1Loss(Loss):
 
 
 class HuberLoss(Loss):
-    """d² / 2 where |d| ≤ delta, delta (|d| − delta / 2) beyond; the mean of it over all elements.
+    """value = mean of d² / 2 where |d| ≤ delta, and of delta (|d| − delta / 2) beyond; d = prediction − target.
 
     Shapes: prediction and target (...), the same -> value ().
 
@@ -90,7 +90,7 @@ class HuberLoss(Loss):
 
 
 class SmoothL1Loss(Loss):
-    """d² / (2 beta) where |d| < beta, |d| − beta / 2 beyond; the mean of it over all elements.
+    """value = mean of d² / (2 beta) where |d| < beta, and of |d| − beta / 2 beyond; d = prediction − target.
 
     Shapes: prediction and target (...), the same -> value (). HuberLoss with delta = beta, divided by
     beta: the slope of the straight part is always 1, and beta = 0 is L1Loss.
