@@ -10,10 +10,10 @@ import numpy as np
 from minitorch_np._internal.numerics import total
 from minitorch_np._internal.validation import is_number, plain
 from minitorch_np.data.datasets import stored, taker
+from minitorch_np.losses.loss import Loss
 
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
-    from minitorch_np.losses.loss import Loss
 
 
 class WeightedLoss:
@@ -23,6 +23,8 @@ class WeightedLoss:
     """
 
     def __init__(self, loss: Loss) -> None:
+        if type(loss).forward is not Loss.forward:
+            raise TypeError(f"{loss!r} has a forward of its own: no sample_weight or class_weight reaches it")
         self.loss = loss
 
     def __call__(self, prediction: Array, target: Array, weight: Array) -> Any:

@@ -1,3 +1,6 @@
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -62,6 +65,35 @@ def test_modes_are_put_back_layer_by_layer_also_after_an_error():
         predict(model, X[:, :3])
     assert [layer.training for layer in model] == [True, True, False]
     assert model.training
+
+
+class Slow(mt.Layer):
+    """Has the modes in which it was called; other threads run meanwhile, and see it change."""
+
+    def __init__(self):
+        self.modes = []
+
+    def forward(self, x):
+        time.sleep(0.001)
+        vars(self)[f"note {len(self.modes)}"] = None
+        self.modes.append(self.training)
+        self.save_for_backward(output=x)
+        return x
+
+    def backward(self, dy):
+        return self.saved(dy)[0]
+
+
+def test_threads_predict_at_once():
+    model, x = mt.Sequential(Slow(), mt.Linear(4, 3, rng=0), Slow()), np.arange(40).reshape(10, 4)
+    expected = model(x)
+    model[0].modes.clear()
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: predict(model, x, batch_size=1), range(24)))
+    assert all(np.allclose(y, expected) for y in found)
+    assert not any(model[0].modes)
+    assert len(model[0].modes) == 240
+    assert [layer.training for layer in model] == [True] * 3
 
 
 def test_what_was_kept_for_a_backward_is_gone():

@@ -243,6 +243,36 @@ def test_a_single_layer_is_a_model():
     assert history["loss"][-1] < history["loss"][0]
 
 
+def test_a_part_is_held_out_for_validation():
+    ours, again = parts(), parts()
+    history = train(*ours, validation_split=0.2)
+    assert len(history.step_losses) == EPOCHS * 5  # 40 of 50 samples
+    assert history["val_loss"] == train(*again, validation_split=0.2)["val_loss"]
+    held = set()
+    train(*parts(), epochs=1, validation_split=0.2, callbacks=lambda s: held.update(s.loader.dataset.indices))
+    assert len(held) == 40
+    assert held != set(range(40))  # drawn, not the first
+
+
+def test_a_layer_that_came_after_the_optimizer_is_named():
+    model, loss, optimizer = parts()
+    model.append(mt.Linear(3, 3, rng=0))
+    with pytest.warns(
+        UserWarning, match=r"^4\.weight, 4\.bias will not learn.*Adam\(model\.parameters\(\)\)"
+    ) as caught:
+        train(model, loss, optimizer, epochs=1)
+    assert caught[0].filename == __file__
+
+
+def test_x_and_y_are_two_arguments_or_one():
+    ours, theirs = parts(), parts()
+    model, loss, optimizer = ours
+    fit(model, loss, optimizer, X, CLASSES, epochs=EPOCHS, batch_size=SIZE, rng=7, verbose=0)
+    train(*theirs)
+    assert same_bits(model.state_dict(), theirs[0].state_dict())
+    assert evaluate(model, loss, X, CLASSES) == evaluate(model, loss, (X, CLASSES))
+
+
 def other():
     return mt.SGD(mt.Linear(4, 3).parameters())
 
