@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from minitorch_np._internal.atomic_write import check_writable
 from minitorch_np._internal.best import improves, monitor_mode
 from minitorch_np._internal.validation import flag, number, whole
+from minitorch_np.serialization.save import contents, write
 
 if TYPE_CHECKING:
     import os
@@ -192,8 +195,6 @@ class Checkpoint(Callback):
         mode: str | None = None,
         describe: bool = True,
     ) -> None:
-        from pathlib import Path
-
         self.path = Path(path)
         self.best_path = self.path.with_name(f"{self.path.stem}.best{self.path.suffix}")
         self.every = whole("Checkpoint", "every", every, 1)
@@ -203,15 +204,11 @@ class Checkpoint(Callback):
         self._unwritten: Any = None  # the newest whole epoch, if the file has an older one
 
     def on_fit_begin(self, state: TrainingState) -> None:
-        from minitorch_np._internal.atomic_write import check_writable
-
         check_writable(self.path)
         self._contents(state)
         self._unwritten = None
 
     def on_epoch_end(self, state: TrainingState) -> None:
-        from minitorch_np.serialization.save import write
-
         done = state.epoch + 1
         saved = self._contents(state)
         if self._is_best(state):
@@ -223,14 +220,10 @@ class Checkpoint(Callback):
 
     def on_fit_end(self, state: TrainingState) -> None:
         if self._unwritten is not None:
-            from minitorch_np.serialization.save import write
-
             write(self.path, *self._unwritten)
             self._unwritten = None
 
     def _contents(self, state: TrainingState) -> Any:
-        from minitorch_np.serialization.save import contents  # whoever saves nothing does not wait for it
-
         extra = {
             "seed": state.seed,
             "dtype": str(state.model.dtype),

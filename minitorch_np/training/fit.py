@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import wraps
+from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -20,6 +21,7 @@ from minitorch_np.optimizers.optimizer import Optimizer
 from minitorch_np.schedules.one_cycle import OneCycleLR
 from minitorch_np.schedules.plateau import ReduceLROnPlateau
 from minitorch_np.schedules.schedule import LRScheduler
+from minitorch_np.serialization.load import load, restored_on_error
 from minitorch_np.training.callbacks import Checkpoint, TrainingState, as_callbacks
 from minitorch_np.training.data_checks import check_data
 from minitorch_np.training.evaluation import check_loss, evaluated
@@ -272,11 +274,7 @@ def _so_far(
     """
     if resume is None or isinstance(resume, History):
         return History() if resume is None else resume, {}
-    from os import path as paths
-
-    from minitorch_np.serialization.load import load, restored_on_error
-
-    if not paths.exists(resume):
+    if not Path(resume).exists():
         raise FileNotFoundError(
             f"there is no file {resume} to resume: fit(..., checkpoint={str(resume)!r}) writes it, the first "
             "run goes without resume"
