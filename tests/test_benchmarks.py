@@ -14,6 +14,7 @@ SPEED = Path(__file__).parent.parent / "benchmarks" / "speed.py"
 DIGITS = SPEED.with_name("digits.py")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workload", ["tutorial", "tiny"])
 def test_a_table_has_a_row_for_every_peer(workload):
     command = [sys.executable, SPEED, workload, "--turns", "1", "--burst", "0.001"]
@@ -57,6 +58,7 @@ def test_the_peers_compute_the_same(monkeypatch):
     assert [a.tobytes() for a in ours] == [a.tobytes() for a in theirs]
 
 
+@pytest.mark.slow
 def test_digits_has_a_row_for_every_peer():
     command = [sys.executable, DIGITS, "--seeds", "1", "--epochs", "1"]
     run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
@@ -92,6 +94,7 @@ def test_on_digits_the_handwritten_loop_and_the_layers_have_the_same_bits(digits
         np.testing.assert_allclose(digits.torch_eager()(x, y, 3, 2)(x), by_hand, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_whole_process_is_timed_for_every_program():
     command = [sys.executable, SPEED, "process", "--turns", "1"]
     run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
@@ -100,6 +103,7 @@ def test_a_whole_process_is_timed_for_every_program():
     assert rows == ["minitorch_np", "handwritten", *torch]
 
 
+@pytest.mark.slow
 def test_the_programs_of_whole_processes_compute_the_same():
     """The tutorial's network by hand and in layers: the same last loss, to the bit."""
     one_thread = os.environ | dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), "1")
@@ -112,6 +116,7 @@ def test_the_programs_of_whole_processes_compute_the_same():
     assert by_hand == layers
 
 
+@pytest.mark.slow
 def test_the_pictures_are_drawn(tmp_path):
     command = [sys.executable, SPEED.with_name("pictures.py"), tmp_path]
     run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)

@@ -12,7 +12,8 @@ import pytest
 
 from minitorch_np.cli import main
 
-README = (Path(__file__).parent.parent / "README.md").read_text()
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 
 
@@ -22,24 +23,31 @@ def test_the_blocks_are_of_known_kinds():
     assert BLOCKS[1][1] == "pip install '.[test]' && python -m pytest\n"
 
 
-def test_python_blocks(monkeypatch, tmp_path):
+@pytest.mark.parametrize(
+    "number", [i for i, (kind, code) in enumerate(BLOCKS) if kind == "python" and "import" in code]
+)
+def test_a_python_block_runs_alone(number, monkeypatch, tmp_path):
     """A line `# text` after a print says what it prints."""
     monkeypatch.chdir(tmp_path)
-    namespace = {"__name__": "__main__"}
-    for kind, code in BLOCKS:
-        if kind == "python":
-            printed = io.StringIO()
-            with contextlib.redirect_stdout(printed):
-                exec(compile(code, "README.md", "exec"), namespace)
-            promised = re.findall(r"print\(.*\)  # (.*)$", code, re.MULTILINE)
-            assert printed.getvalue().splitlines() == promised
+    code, printed = BLOCKS[number][1], io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(code, "README.md", "exec"), {"__name__": "__main__"})
+    promised = re.findall(r"print\(.*\)  # (.*)$", code, re.MULTILINE)
+    assert promised
+    assert printed.getvalue().splitlines() == promised
+
+
+def test_it_is_short_and_its_links_lead_somewhere():
+    assert len(README.splitlines()) <= 250
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target
 
 
 def test_the_program_that_is_shown_is_the_one_that_is_written(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     command = next(code for kind, code in BLOCKS if kind == "sh" and "-o network.py" in code)
     assert main(shlex.split(command)[3:]) == 0
-    shown = next(code for kind, code in BLOCKS if kind == "python" and code.startswith("def train"))
+    shown = next(code for kind, code in BLOCKS if kind == "python" and code.lstrip().startswith("# forward"))
     assert shown in (tmp_path / "network.py").read_text()
 
 
@@ -51,7 +59,7 @@ def test_the_wrong_line_is_found_as_shown(tmp_path, monkeypatch, capsys):
     capsys.readouterr()
     assert main(["compare", "my_network.py"]) == 1
     said = capsys.readouterr().out
-    shown = re.search(r"^    first difference: .*?\n\n", README, re.MULTILINE | re.DOTALL)[0].split("\n")
+    shown = re.search(r"^    line 25: .*?\n\n", README, re.MULTILINE | re.DOTALL)[0].split("\n")
     numbers = re.compile(r"-?\d+\.\d+")  # whose last digits another BLAS may round otherwise
     for line in filter(None, map(str.strip, shown)):
         assert numbers.sub("#", line) in numbers.sub("#", said)
