@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 
 from minitorch_np._internal.arrays import float_dtype
 from minitorch_np._internal.numerics import sigmoid, softmax
-from minitorch_np._internal.validation import whole
+from minitorch_np._internal.validation import plain, whole
 from minitorch_np.layer import Layer
 from minitorch_np.losses.binary import BCELoss, BCEWithLogitsLoss
 from minitorch_np.losses.classification import CrossEntropyLoss, NLLLoss
@@ -52,6 +52,7 @@ class _NetworkEstimator(BaseEstimator):
         early_stopping: bool | str = "auto",
         validation_fraction: float = 0.1,
         patience: int = 10,
+        tol: float = 0.0,
         refit: bool = True,
         dtype: str = "float64",
         random_state: Any = None,
@@ -66,6 +67,7 @@ class _NetworkEstimator(BaseEstimator):
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.patience = patience
+        self.tol = tol
         self.refit = refit
         self.dtype = dtype
         self.random_state = random_state
@@ -79,7 +81,7 @@ class _NetworkEstimator(BaseEstimator):
             self.history_ = self._train(x, y, weight, epochs=self.epochs)
             self.n_iter_ = self.history_.epochs
         else:
-            stopping = EarlyStopping(patience=self.patience)
+            stopping = EarlyStopping(patience=self.patience, min_delta=self.tol)
             rows = [(x[part], y[part], None if weight is None else weight[part]) for part in held_out]
             options = {"validation_data": self._data(*rows[1]), "callbacks": stopping}
             self.history_ = self._train(*rows[0], epochs=self.epochs, **options)
@@ -300,6 +302,7 @@ class NetworkClassifier(ClassifierMixin, _NetworkEstimator):
         early_stopping: bool | str = "auto",
         validation_fraction: float = 0.1,
         patience: int = 10,
+        tol: float = 0.0,
         refit: bool = True,
         class_weight: Any = None,
         dtype: str = "float64",
@@ -316,6 +319,7 @@ class NetworkClassifier(ClassifierMixin, _NetworkEstimator):
             early_stopping=early_stopping,
             validation_fraction=validation_fraction,
             patience=patience,
+            tol=tol,
             refit=refit,
             dtype=dtype,
             random_state=random_state,
@@ -340,7 +344,7 @@ class NetworkClassifier(ClassifierMixin, _NetworkEstimator):
         if classes is not None and first:
             self.classes_ = np.unique(classes)
         elif classes is not None and not np.array_equal(np.unique(classes), self.classes_):
-            raise ValueError(f"classes {classes!r} are not those of the first call, {self.classes_!r}")
+            raise ValueError(f"classes {classes!r} are not those of the first call, {self.classes_.tolist()}")
         return self._partial_fit(X, y, sample_weight, first)
 
     def predict_proba(self, X: Any) -> Array:
@@ -367,7 +371,7 @@ class NetworkClassifier(ClassifierMixin, _NetworkEstimator):
         unknown = np.setdiff1d(y, self.classes_)
         if len(unknown):
             raise ValueError(
-                f"y has the label {unknown[0]!r}, which is not among the classes {self.classes_!r}"
+                f"y has the label {plain(unknown[0])!r}, which is not among the classes {self.classes_.tolist()}"
             )
         if self.class_weight is not None:
             of_classes = compute_sample_weight(self.class_weight, y)
@@ -394,7 +398,7 @@ class NetworkClassifier(ClassifierMixin, _NetworkEstimator):
             if self.class_weight is not None:
                 fix = "more epochs, a higher lr or other columns may tell it from the others"
             warnings.warn(
-                f"NetworkClassifier predicts {self.classes_[index]!r} for none of the {len(y)} rows it was "
+                f"NetworkClassifier predicts {plain(self.classes_[index])!r} for none of the {len(y)} rows it was "
                 f"trained on, and {np.sum(y == index)} of them have it: {fix}",
                 stacklevel=4,
             )
@@ -441,6 +445,7 @@ class NetworkRegressor(RegressorMixin, _NetworkEstimator):
         early_stopping: bool | str = "auto",
         validation_fraction: float = 0.1,
         patience: int = 10,
+        tol: float = 0.0,
         refit: bool = True,
         standardize_target: bool = True,
         dtype: str = "float64",
@@ -457,6 +462,7 @@ class NetworkRegressor(RegressorMixin, _NetworkEstimator):
             early_stopping=early_stopping,
             validation_fraction=validation_fraction,
             patience=patience,
+            tol=tol,
             refit=refit,
             dtype=dtype,
             random_state=random_state,
