@@ -34,7 +34,8 @@ from minitorch_np.training.non_finite import NotFiniteError
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
 
-SMALLEST = 100  # rows from which early_stopping="auto" holds some of them out
+SMALLEST = 30  # rows from which early_stopping="auto" holds some of them out
+REFIT = 10  # one epoch on all rows for so many on those that were not held out
 
 
 class _NetworkEstimator(BaseEstimator):
@@ -87,8 +88,7 @@ class _NetworkEstimator(BaseEstimator):
             self.history_ = self._train(*rows[0], epochs=self.epochs, **options)
             self.n_iter_ = stopping.best_epoch + 1
             if self.refit and not _interrupted(self.history_):
-                self._make_network()
-                self._train(x, y, weight, epochs=self.n_iter_)
+                self._train(x, y, weight, epochs=-(-self.n_iter_ // REFIT))
         if _interrupted(self.history_):
             warnings.warn(f"{self._name}: {self.history_.stopped}, training is not complete", stacklevel=3)
         self._finish(x, y)
@@ -215,8 +215,8 @@ class _NetworkEstimator(BaseEstimator):
 
     def _train(self, x: Any, y: Array, weight: Array | None, **options: Any) -> History:
         size = self.batch_size
-        if size == "auto":
-            size = min(200, x.shape[0])
+        if size == "auto":  # several steps an epoch, but not many small ones
+            size = min(max(64, x.shape[0] // 20), 200)
         loss = self._loss if weight is None else _WeightedLoss(self._loss)
         try:
             return fit(
@@ -270,11 +270,11 @@ class NetworkClassifier(ClassifierMixin, _NetworkEstimator):
     loss; `optimizer` text, "SGD(momentum=0.9)", a class, or a function of the parameters; `lr` the
     learning rate, None the optimizer's own.
 
-    With `early_stopping`, a `validation_fraction` of the rows is held out, and training ends after
-    `patience` epochs without a lower validation loss; with `refit` the network is then trained anew on
-    all rows for the best number of epochs, without it the best weights are taken. "auto" does so from
-    100 rows on. `sample_weight` counts a row so many times. `partial_fit` trains one epoch on the given
-    rows, and never stops early.
+    With `early_stopping`, a `validation_fraction` of the rows is held out, training ends after `patience`
+    epochs in which the validation loss has not fallen by more than `tol`, and the best weights are
+    taken; with `refit` they are then trained on all rows for a tenth as many epochs more. "auto" does so
+    from 30 rows on. `batch_size` "auto" is a twentieth of the rows, from 64 to 200. `sample_weight`
+    counts a row so many times. `partial_fit` trains one epoch on the given rows, and never stops early.
 
     Columns should be numbers, complete and scaled: scalers, imputers and encoders go before it in a
     pipeline. Raises ValueError and TypeError for arguments and rows that do not fit.
@@ -284,8 +284,8 @@ class NetworkClassifier(ClassifierMixin, _NetworkEstimator):
     BCEWithLogitsLoss, or BCELoss for a network that ends in Sigmoid, both of one output. Labels may be of
     any type. A class that is predicted for none of the rows trained on is named by a warning.
 
-    Afterwards `classes_`, `network_`, `history_`, `loss_curve_`, and `n_iter_`, the epochs that the
-    network was trained for, can be read.
+    Afterwards `classes_`, `network_`, `history_`, `loss_curve_`, and `n_iter_`, the best epoch,
+    can be read.
     """
 
     _default_loss = "CrossEntropyLoss"
@@ -302,7 +302,7 @@ class NetworkClassifier(ClassifierMixin, _NetworkEstimator):
         early_stopping: bool | str = "auto",
         validation_fraction: float = 0.1,
         patience: int = 10,
-        tol: float = 0.0,
+        tol: float = 1e-3,
         refit: bool = True,
         class_weight: Any = None,
         dtype: str = "float64",
@@ -413,11 +413,11 @@ class NetworkRegressor(RegressorMixin, _NetworkEstimator):
     loss; `optimizer` text, "SGD(momentum=0.9)", a class, or a function of the parameters; `lr` the
     learning rate, None the optimizer's own.
 
-    With `early_stopping`, a `validation_fraction` of the rows is held out, and training ends after
-    `patience` epochs without a lower validation loss; with `refit` the network is then trained anew on
-    all rows for the best number of epochs, without it the best weights are taken. "auto" does so from
-    100 rows on. `sample_weight` counts a row so many times. `partial_fit` trains one epoch on the given
-    rows, and never stops early.
+    With `early_stopping`, a `validation_fraction` of the rows is held out, training ends after `patience`
+    epochs in which the validation loss has not fallen by more than `tol`, and the best weights are
+    taken; with `refit` they are then trained on all rows for a tenth as many epochs more. "auto" does so
+    from 30 rows on. `batch_size` "auto" is a twentieth of the rows, from 64 to 200. `sample_weight`
+    counts a row so many times. `partial_fit` trains one epoch on the given rows, and never stops early.
 
     Columns should be numbers, complete and scaled: scalers, imputers and encoders go before it in a
     pipeline. Raises ValueError and TypeError for arguments and rows that do not fit.
@@ -428,7 +428,7 @@ class NetworkRegressor(RegressorMixin, _NetworkEstimator):
     output, such as softplus. The loss is MSELoss if none is given.
 
     Afterwards `network_`, `history_`, `loss_curve_`, `target_mean_`, `target_scale_`, and `n_iter_`, the
-    epochs that the network was trained for, can be read.
+    best epoch, can be read.
     """
 
     _default_loss = "MSELoss"
@@ -445,7 +445,7 @@ class NetworkRegressor(RegressorMixin, _NetworkEstimator):
         early_stopping: bool | str = "auto",
         validation_fraction: float = 0.1,
         patience: int = 10,
-        tol: float = 0.0,
+        tol: float = 1e-4,
         refit: bool = True,
         standardize_target: bool = True,
         dtype: str = "float64",
