@@ -99,8 +99,7 @@ class _NetworkEstimator(BaseEstimator):
         if first:
             self._begin(y, weight)
             self.history_ = History()
-        done = self.history_.epochs
-        self._train(x, y, weight, epochs=done + 1, resume=self.history_)
+        self._train(x, y, weight, epochs=self.history_.epochs + 1, resume=self.history_)
         self.n_iter_ = self.history_.epochs
         return self
 
@@ -371,7 +370,7 @@ class NetworkClassifier(ClassifierMixin, _NetworkEstimator):
         unknown = np.setdiff1d(y, self.classes_)
         if len(unknown):
             raise ValueError(
-                f"y has the label {plain(unknown[0])!r}, which is not among the classes {self.classes_.tolist()}"
+                f"y has the label {plain(unknown[0])!r}, which is not one of the classes {self.classes_.tolist()}"
             )
         if self.class_weight is not None:
             of_classes = compute_sample_weight(self.class_weight, y)
@@ -398,8 +397,8 @@ class NetworkClassifier(ClassifierMixin, _NetworkEstimator):
             if self.class_weight is not None:
                 fix = "more epochs, a higher lr or other columns may tell it from the others"
             warnings.warn(
-                f"NetworkClassifier predicts {plain(self.classes_[index])!r} for none of the {len(y)} rows it was "
-                f"trained on, and {np.sum(y == index)} of them have it: {fix}",
+                f"NetworkClassifier predicts {plain(self.classes_[index])!r} for none of the {len(y)} rows "
+                f"it was trained on, and {np.sum(y == index)} of them have it: {fix}",
                 stacklevel=4,
             )
 
