@@ -92,7 +92,7 @@ class WeightedSamples:
 
 
 def as_samples(owner: str, values: Any) -> Array:
-    """`values` as a plain array of samples; what is memory-mapped stays on the disk."""
+    """Return `values` as a plain array of samples; what is memory-mapped stays on the disk."""
     if isinstance(values, np.ma.MaskedArray):
         raise TypeError(f"{owner} expects arrays without a mask: fill it, .filled(0)")
     try:
@@ -109,12 +109,12 @@ def as_samples(owner: str, values: Any) -> Array:
 
 
 def is_array(data: Any) -> bool:
-    """Whether data are an array or its rows, and not a list of samples that are tuples."""
+    """Return whether data are an array or its rows, and not a list of samples that are tuples."""
     return isinstance(data, np.ndarray | list | tuple) and not (len(data) and isinstance(data[0], tuple))
 
 
 def length(dataset: Any) -> int:
-    """The number of samples; raises TypeError for what is no data set."""
+    """Return the number of samples; raise TypeError for what is not a data set."""
     if isinstance(dataset, type) or not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")):
         raise TypeError(
             "expected arrays, or a data set with __len__ and __getitem__ that gives sample i for "
@@ -126,7 +126,7 @@ def length(dataset: Any) -> int:
 
 
 def stored(dataset: Any) -> tuple[Sequence[Array], Array | None] | None:
-    """The arrays that hold a data set, and which of their rows (None: all); None where it makes its samples."""
+    """Return the arrays of a data set, and which of their rows (None: all); None if it makes its samples."""
     if type(dataset) is np.ndarray:
         return [dataset], None
     if isinstance(dataset, TensorDataset) and type(dataset).__getitem__ is TensorDataset.__getitem__:
@@ -142,7 +142,7 @@ def stored(dataset: Any) -> tuple[Sequence[Array], Array | None] | None:
 
 
 def reader(dataset: Any) -> Callable[[Rows], Any]:
-    """A function that gives the batch of some rows: an array, or a tuple of them."""
+    """Return a function that gives the batch of some rows: an array, or a tuple of them."""
     if type(dataset) is WeightedSamples:
         read, weights = reader(dataset.dataset), dataset.weights
         return lambda rows: (*read(rows), weights[rows])
@@ -162,7 +162,7 @@ def reader(dataset: Any) -> Callable[[Rows], Any]:
 
 
 def taker(array: Array) -> Callable[[Rows], Array]:
-    """A function that gives some rows of an array: a copy, or for a slice a view that is read-only.
+    """Return a function that gives some rows of an array: a copy, or for a slice a view that is read-only.
 
     `take` is up to four times as fast as `array[rows]`, but would first copy the whole of an array that
     is not contiguous, even one on the disk.
@@ -180,7 +180,7 @@ def taker(array: Array) -> Callable[[Rows], Array]:
 
 
 def collate(items: list[Any]) -> Any:
-    """Samples as a batch: numbers and arrays under one another; tuples of them part by part."""
+    """Return samples as a batch: numbers and arrays under one another; tuples of them part by part."""
     if isinstance(items[0], tuple | list):
         if any(len(item) != len(items[0]) for item in items):
             raise ValueError(f"expected samples with {len(items[0])} parts each, got {sorted(map(len, items))}")

@@ -60,14 +60,14 @@ class DataLoader:
         return DataLoader(dataset, self.batch_size, self.shuffle, drop_last=self.drop_last, rng=self.seed)
 
     def epoch(self, epoch: int) -> Iterator[Any]:
-        """The batches of epoch `epoch`, counted from 0."""
+        """Yield the batches of epoch `epoch`, counted from 0."""
         read, size, order = self._read, self.batch_size, self.order(epoch)
         for start in range(0, self.samples, size):
             end = min(start + size, self.samples)
             yield read(slice(start, end) if order is None else order[start:end])
 
     def order(self, epoch: int) -> Array | None:
-        """The numbers of the samples in the order of an epoch; None without shuffling."""
+        """Return the numbers of the samples in the order of an epoch; None without shuffling."""
         epoch = whole("DataLoader", "epoch", epoch)
         if not self.shuffle:
             return None
@@ -102,7 +102,7 @@ def batches(
     drop_last: bool = False,
     rng: np.random.Generator | int | None = None,
 ) -> DataLoader:
-    """x and y in batches of `batch_size` rows, every row once an epoch; without y, x alone.
+    """Return x and y in batches of `batch_size` rows, every row once an epoch; without y, x alone.
 
         data = batches(x, y, batch_size=64, rng=0)
         for epoch in range(10):

@@ -177,7 +177,7 @@ class Checkpoint(Callback):
     `monitor`, a name in the history, after whichever epoch: by default the validation loss, or the
     loss if nothing is validated. `mode` says whether smaller ("min") or larger ("max") is better;
     for losses and errors it need not. NaN is never the best. After Ctrl-C the newest is that of the
-    last whole epoch.
+    last whole epoch. A run that is not resumed overwrites both files.
 
     `fit(..., resume=path)` goes on from it; `load(path)` makes the network anew, `epoch` is the one
     that has ended, `history` what `History` is made of.

@@ -117,7 +117,8 @@ def fit(
     "accuracy", or a dict; those of the training data take the predictions from before each step.
 
     `sample_weight` (N,) and `class_weight`, a dict of class and weight or "balanced", multiply the loss
-    of each sample, as in Keras: a mean still divides by the number of samples. Validation is without.
+    of each sample, as in Keras: a mean still divides by the number of samples. The validation loss has
+    no weights.
 
     `schedule` is stepped after each epoch, OneCycleLR after each step (`schedule_every` "epoch" or
     "step" says otherwise); ReduceLROnPlateau is given the validation loss, without validation that of
@@ -150,7 +151,7 @@ def fit(
         loader = DataLoader(loader, whole("fit", "batch_size", batch_size, 1), True, rng=rng)
     order = loader.seed if loader.shuffle and (loader is x or rng is not None) else None
     history, saved = _so_far(resume, model, optimizer, schedule, order)
-    loader.seed = saved.get("seed", loader.seed)
+    loader.seed = loader.seed if loader is x else saved.get("seed", loader.seed)
     loader, held_out = _held_out(loader, validation_data, validation_split)
     weights = sample_weights(loader.dataset, sample_weight, class_weight, part=bool(validation_split))
     if weights is not None:

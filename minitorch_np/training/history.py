@@ -26,13 +26,13 @@ class History:
 
     The names of what was measured are in `names`: `loss`, the metrics, the same of the validation data
     as `val_loss` and so on, `lr` and `seconds`. The loss of an epoch is that of its samples,
-    each before its step: their mean, or the sum where the loss sums. `epochs`, as `len`, is the number
+    each before its step: their mean, or the sum for a loss that sums. `epochs`, as `len`, is the number
     of epochs that are whole; `step_losses` has the steps of one that was broken off, too. `stopped`
-    says why training ended before its last epoch, None where it did not. `str` is a short table.
+    says why training ended before its last epoch, None if it did not. `str` is a short table.
     """
 
     def __init__(self, values: Mapping[str, Any] | None = None) -> None:
-        """A new history, or the one that gave these values `as_dict`."""
+        """Make a new history, or the one that gave these values `as_dict`."""
         given = dict(values or {})
         self.step_losses: list[float] = [float(v) for v in given.pop("step_losses", [])]
         self.stopped: str | None = given.pop("stopped", None)
@@ -64,7 +64,9 @@ class History:
 
     def __getitem__(self, name: str) -> list[float]:
         if name not in self._columns:
-            raise KeyError(f"{name!r} is not in this history; it has {', '.join(self.names) or 'no epochs'}")
+            fix = "; fit(..., validation_data=(x, y)) measures it" if name.startswith("val") else ""
+            names = ", ".join(self.names) or "no epochs"
+            raise KeyError(f"{name!r} is not in this history; it has {names}{fix}")
         return self._columns[name]
 
     def __contains__(self, name: object) -> bool:
@@ -74,7 +76,7 @@ class History:
         return self.epochs
 
     def as_dict(self) -> dict[str, Any]:
-        """All of it as numbers, lists and texts: `History(history.as_dict())` is equal."""
+        """Return all of it as numbers, lists and texts: `History(history.as_dict())` is equal."""
         return {
             "epochs": {name: list(column) for name, column in self._columns.items()},
             "step_losses": list(self.step_losses),

@@ -19,7 +19,7 @@ class Progress:
         self.bar = _tqdm() if verbose and sys.stdout.isatty() else None
 
     def watch(self, batches: Iterable[Any], count: int, epoch: int) -> Iterable[Any]:
-        """The batches as they are; on a terminal with tqdm a bar goes along, and is wiped away at their end."""
+        """Return the batches; on a terminal with tqdm a bar goes along, and is wiped away at their end."""
         if self.bar is None:
             return batches
         title = f"epoch {epoch + 1}/{self.epochs}"
@@ -50,7 +50,7 @@ class Progress:
 
 
 def _tqdm() -> Any:
-    """tqdm's bar, or None where it is not installed (the extra `progress` brings it)."""
+    """Return tqdm's bar, or None if it is not installed (the extra `progress` brings it)."""
     try:
         from tqdm import tqdm  # type: ignore[import-untyped, unused-ignore]
     except ImportError:

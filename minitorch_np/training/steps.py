@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from minitorch_np._internal.arrays import Array
-    from minitorch_np.layer import Layer
     from minitorch_np.training.callbacks import TrainingState
 
 SNAPSHOT_EVERY = 100  # steps; a snapshot takes less time than a step
@@ -128,15 +127,19 @@ class Watchdog:
 
     def __init__(self, state: TrainingState) -> None:
         self.state = state
-        self._snapshot: WeightSnapshot | None = None
-        self._steps = 0
+        self._snapshot: dict[str, Array] = {}  # parameters and buffers
+        self._steps = 0  # before it
 
     def take_snapshot(self, steps: int) -> None:
         """Take one after so many steps: the loss was finite, and the next step changes the weights."""
-        if self._snapshot is None:
-            self._snapshot = WeightSnapshot(self.state.model)
-        else:
-            self._snapshot.take()
+        model = self.state.model
+        if not self._snapshot:
+            self._snapshot, self._parameters = model.state_dict(), list(model.named_parameters())
+        else:  # nothing the size of a parameter is allocated
+            for name, parameter in self._parameters:
+                np.copyto(self._snapshot[name], parameter.data)
+            for name, buffer in model.named_buffers():
+                np.copyto(self._snapshot[name], buffer)
         self._steps = steps
 
     def loss_error(self, value: float, x: Any, y: Any, losses: Sequence[float]) -> NotFiniteError:
@@ -155,36 +158,16 @@ class Watchdog:
         return self._error(f"the last step, {len(losses)}, has broken the weights", began)
 
     def _error(self, what: str, began: str) -> NotFiniteError:
-        if self._snapshot is None:
+        if not self._snapshot:
             now = "the weights are those it started with"
         else:
-            self._snapshot.restore()
+            self.state.model.load_state_dict(self._snapshot)
             now = f"the model has the weights from before step {self._steps + 1} again; make a new optimizer"
         self.state.history.stopped = what
         return NotFiniteError(
             f"{what}, epoch {self.state.epoch + 1} of {self.state.epochs}\n  it began here: {began}\n  {now}",
             self.state.history,
         )
-
-
-class WeightSnapshot:
-    """Copies of a model's parameters and buffers, to go back to."""
-
-    def __init__(self, model: Layer) -> None:
-        self.model = model
-        self._parameters = list(model.named_parameters())
-        self._arrays = model.state_dict()
-
-    def take(self) -> None:
-        """Copy the numbers of now; nothing the size of a parameter is allocated."""
-        for name, parameter in self._parameters:
-            np.copyto(self._arrays[name], parameter.data)
-        for name, buffer in self.model.named_buffers():
-            np.copyto(self._arrays[name], buffer)
-
-    def restore(self) -> None:
-        """Give the model the numbers of the last `take`."""
-        self.model.load_state_dict(self._arrays)
 
 
 class Interrupt:
