@@ -1,9 +1,12 @@
-"""Names that people guess: the answer to an attribute that does not exist."""
+"""Names that people guess: the answer to an attribute or an argument that does not exist."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import NoReturn
+from collections.abc import Callable, Iterable, Mapping
+from functools import wraps
+from typing import Any, NoReturn, TypeVar
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class NameElsewhere:
@@ -33,3 +36,30 @@ def no_attribute(owner: str, name: str, known: Iterable[str], elsewhere: Mapping
         difflib.get_close_matches(name.lower(), lower, 1, 0.65)
     )
     return AttributeError(f"{text}: did you mean {lower[near[0]]}?" if near else text)
+
+
+def answers_guesses(elsewhere: Mapping[str, str]) -> Callable[[Function], Function]:
+    """Decorate a function: an argument that it does not have is answered with the nearest name.
+
+    `elsewhere` maps other words to the argument here.
+    """
+
+    def decorate(function: Function) -> Function:
+        code = function.__code__
+        names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+
+        @wraps(function)
+        def checked(*args: Any, **options: Any) -> Any:
+            for name in options.keys() - set(names):
+                import difflib
+
+                near = (
+                    [elsewhere[name]] if name in elsewhere else difflib.get_close_matches(name, names, 1, 0.5)
+                )
+                fix = f"did you mean {near[0]}?" if near else f"it has {', '.join(names)}"
+                raise TypeError(f"{function.__name__} has no argument {name!r}: {fix}")
+            return function(*args, **options)
+
+        return checked  # type: ignore[return-value]
+
+    return decorate

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minitorch_np._internal.names import answers_guesses
 from minitorch_np._internal.numerics import total
 from minitorch_np.data.datasets import TensorDataset, as_samples, is_array, stored
 from minitorch_np.data.loader import DataLoader, in_order, pairs
@@ -50,6 +51,7 @@ def evaluating(model: Layer) -> Iterator[None]:
                     vars(layer).pop("_saved", None)
 
 
+@answers_guesses({})
 def predict(model: Layer, x: Any, *, batch_size: int = 256) -> Array:
     """Return model(x) for all samples, computed `batch_size` at a time in evaluation mode.
 
@@ -75,6 +77,7 @@ def predict(model: Layer, x: Any, *, batch_size: int = 256) -> Array:
     return result
 
 
+@answers_guesses({"data": "x and y"})
 def evaluate(
     model: Layer, loss: Loss, x: Any, y: Any = None, *, metrics: Any = (), batch_size: int = 256
 ) -> dict[str, float]:

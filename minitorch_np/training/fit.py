@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import wraps
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minitorch_np._internal.names import answers_guesses
 from minitorch_np._internal.validation import choice, flag, fraction, whole
 from minitorch_np.data.datasets import Subset, WeightedSamples, length
 from minitorch_np.data.loader import DataLoader, in_order, pairs
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
     from minitorch_np.training.steps import Interrupt
 
-Function = TypeVar("Function", bound=Callable[..., Any])
-
 GUESSES = {  # other words for fit's arguments
     "data": "x and y",
     "validation": "validation_data",
@@ -51,25 +49,7 @@ GUESSES = {  # other words for fit's arguments
 }
 
 
-def answering_guesses(function: Function) -> Function:
-    """Decorate a function: an argument that it does not have is answered with the nearest name."""
-    code = function.__code__
-    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-
-    @wraps(function)
-    def checked(*args: Any, **options: Any) -> Any:
-        for name in options.keys() - set(names):
-            from difflib import get_close_matches
-
-            near = [GUESSES[name]] if name in GUESSES else get_close_matches(name, names, 1, 0.5)
-            fix = f"did you mean {near[0]}?" if near else f"it has {', '.join(names)}"
-            raise TypeError(f"{function.__name__} has no argument {name!r}: {fix}")
-        return function(*args, **options)
-
-    return checked  # type: ignore[return-value]
-
-
-@answering_guesses
+@answers_guesses(GUESSES)
 def fit(
     model: Layer,
     loss: Loss,

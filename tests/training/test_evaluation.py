@@ -155,6 +155,12 @@ def test_what_a_training_step_has_kept_in_the_loss_stays():
         (lambda: evaluate(network(), mt.MSELoss("none"), (X, X)), ValueError, "a loss with one value"),
         (lambda: evaluate(network(), mt.MSELoss(), X), TypeError, r"tuple \(x, y\).*got ndarray of 50"),
         (lambda: evaluate(network(), mt.MSELoss(), (X, X, X)), TypeError, "got tuple of 3"),
+        (
+            lambda: evaluate(network(), mt.MSELoss(), data=X),
+            TypeError,
+            "no argument 'data': did you mean x and y",
+        ),
+        (lambda: predict(network(), X, batchsize=3), TypeError, "did you mean batch_size"),
         (lambda: evaluate(network(), mt.MSELoss(), (X, X[:9])), ValueError, "got 50 and 9"),
     ],
 )
