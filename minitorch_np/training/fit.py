@@ -129,7 +129,8 @@ def fit(
     loader = pairs(x, y, "fit")
     if not isinstance(loader, DataLoader):
         loader = DataLoader(loader, whole("fit", "batch_size", batch_size, 1), True, rng=rng)
-    order = loader.seed if loader.shuffle and (loader is x or rng is not None) else None
+    chosen = bool(loader.shuffle or validation_split) if loader is x else rng is not None
+    order = loader.seed if chosen else None
     history, saved = _so_far(resume, model, optimizer, schedule, order)
     loader.seed = loader.seed if loader is x else saved.get("seed", loader.seed)
     loader, held_out = _held_out(loader, validation_data, validation_split)

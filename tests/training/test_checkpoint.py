@@ -164,6 +164,12 @@ def loader(**options):
             lambda model, options: options.update(data=loader(rng=4)),
             "a DataLoader with rng=3",
         ),
+        (
+            lambda model, options: options.update(
+                data=DataLoader(TensorDataset(*DATA), 16, rng=4), validation_split=0.2
+            ),
+            "a DataLoader with rng=3",
+        ),
         (lambda model, options: options.update(schedule=None), "has the schedule StepLR, this run NoneType"),
         (
             lambda model, options: model.astype("float32"),
