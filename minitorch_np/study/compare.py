@@ -11,11 +11,10 @@ from minitorch_np.layer import Layer
 from minitorch_np.losses.loss import Loss
 from minitorch_np.optimizers.optimizer import Optimizer
 from minitorch_np.study import handwritten
-from minitorch_np.study.byhand.closeness import fitted
 from minitorch_np.study.byhand.comparison import Comparison
 from minitorch_np.study.byhand.judgement import Judge
 from minitorch_np.study.byhand.layered import Stopwatch, Tally, Training
-from minitorch_np.study.byhand.matching import match
+from minitorch_np.study.byhand.matching import fitted, match
 from minitorch_np.study.byhand.moments import Account, failure
 from minitorch_np.study.byhand.reading import bound, data_of, weights_of
 from minitorch_np.study.byhand.recording import Source, parsed, record, time_steps

@@ -24,7 +24,7 @@ from minitorch_np.parameter import Parameter
 from minitorch_np.study.bits import equal_bits
 from minitorch_np.study.targets import accepted_target
 from minitorch_np.study.unroll.program import Program, written
-from minitorch_np.study.unroll.rules import Rules
+from minitorch_np.study.unroll.tracer import Tracer
 from minitorch_np.study.unroll.values import literal
 
 CHECKED = 3  # steps
@@ -96,7 +96,7 @@ def write(
     if data not in ("embed", "npz", "seed"):
         raise ValueError(f"handwritten expects data to be 'embed', 'npz' or 'seed', got {data!r}")
     model, loss, optimizer = copy.deepcopy((model, loss, optimizer))
-    rules = Rules(model, loss)
+    rules = Tracer(model, loss)
     lines: list[str] = []
     if data == "seed":
         if y is not None:

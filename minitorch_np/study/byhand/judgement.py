@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minitorch_np.study.bits import first_difference
-from minitorch_np.study.byhand.closeness import ROUNDINGS, close, largest, rounding
 from minitorch_np.study.byhand.comparison import Finding
+from minitorch_np.study.byhand.matching import ROUNDINGS, close, largest, rounding
 from minitorch_np.study.byhand.moments import Account, Moment
 from minitorch_np.study.byhand.reference import LOSS, Segment
 from minitorch_np.study.byhand.slips import Case, explanation

@@ -14,9 +14,8 @@ from minitorch_np.layer import Layer
 from minitorch_np.losses.loss import Loss
 from minitorch_np.optimizers.optimizer import Optimizer
 from minitorch_np.study.bits import equal_bits, first_difference
-from minitorch_np.study.byhand.closeness import fitted
 from minitorch_np.study.byhand.comparison import Comparison, Equal
-from minitorch_np.study.byhand.matching import Match, values
+from minitorch_np.study.byhand.matching import Match, fitted, values
 from minitorch_np.study.byhand.recording import Recording
 from minitorch_np.study.byhand.reference import LOSS, Reference
 

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from minitorch_np.study.byhand.closeness import canonical, close, fitted, largest, rounding
-from minitorch_np.study.byhand.loops import names
-from minitorch_np.study.byhand.matching import Match, Site, values
+from minitorch_np.study.byhand.matching import Match, Site, canonical, close, fitted, largest, rounding, values
+from minitorch_np.study.byhand.recorder import names
 from minitorch_np.study.byhand.recording import Mishap, Recording
 from minitorch_np.study.byhand.reference import LOSS, Reference
 from minitorch_np.study.locations import Location, described

@@ -19,8 +19,17 @@ from minitorch_np.losses.binary import BCELoss, BCEWithLogitsLoss
 from minitorch_np.losses.classification import CrossEntropyLoss
 from minitorch_np.losses.loss import Loss
 from minitorch_np.losses.regression import L1Loss, MSELoss, SquaredLoss
-from minitorch_np.study.byhand.closeness import RATES, STEPS, TARGETS, canonical, close, fitted, is_rate
-from minitorch_np.study.byhand.matching import Site, values
+from minitorch_np.study.byhand.matching import (
+    RATES,
+    STEPS,
+    TARGETS,
+    Site,
+    canonical,
+    close,
+    fitted,
+    is_rate,
+    values,
+)
 from minitorch_np.study.byhand.recording import Recording
 
 if TYPE_CHECKING:

@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from minitorch_np.study.byhand.loops import Program
-from minitorch_np.study.byhand.recorder import BEGIN, END, MARK, SCOPE, Enough, Event, Recorder, marked
+from minitorch_np.study.byhand.recorder import BEGIN, END, MARK, SCOPE, Enough, Event, Program, Recorder, marked
 
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from minitorch_np.study.byhand.loops import LOOPS, Program, names
+from minitorch_np.study.byhand.recorder import LOOPS, Program, names
 from minitorch_np.study.locations import Location
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from minitorch_np.study.byhand.closeness import close
+from minitorch_np.study.byhand.matching import close
 from minitorch_np.study.byhand.reference import Reference
 from minitorch_np.study.mistakes import Evidence, alike, likely_mistake
 

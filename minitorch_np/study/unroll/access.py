@@ -1,12 +1,14 @@
-"""Attributes and elements: of arrays they are written to the program, of other objects they are there."""
+"""Emission of statements, and access to attributes and elements: of arrays they are written to the program."""
 
 from __future__ import annotations
 
 import ast
+import copy
 import operator
 from abc import abstractmethod
+from itertools import count
 from types import FunctionType, MethodType
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -14,23 +16,166 @@ from minitorch_np.layer import Layer
 from minitorch_np.losses.loss import Loss
 from minitorch_np.optimizers.optimizer import Optimizer
 from minitorch_np.parameter import Parameter
-from minitorch_np.study.unroll.emitter import Emitter
-from minitorch_np.study.unroll.values import Expression, example, varies
-
-SIZES = ("shape", "size", "itemsize", "nbytes", "strides", "flags")  # mostly the same in every step
-OURS = (Layer, Loss, Optimizer)
-
-
-class Method:
-    """A method of an array, not called yet."""
-
-    def __init__(self, owner: Expression, name: str) -> None:
-        self.owner = owner
-        self.name = name
+from minitorch_np.study.unroll.values import (
+    Expression,
+    Variable,
+    example,
+    expressions,
+    literal,
+    mapped,
+    name,
+    varies,
+)
 
 
-class Access(Emitter):
-    """What an object holds."""
+class Frame:
+    """A function on its way: its local variables, and the line it is at."""
+
+    def __init__(self, label: str, file: str, globals_: dict[str, Any], cells: dict[str, Any]) -> None:
+        self.label = label
+        self.file = file
+        self.globals = globals_
+        self.cells = cells  # variables of the functions around it
+        self.locals: dict[str, Any] = {}
+        self.bound: dict[str, Variable] = {}  # parameters, and the variables given for them
+        self.comments: dict[int, str] = {}
+        self.line = 0
+        self.end_line = 0
+
+    @property
+    def comment(self) -> str:
+        return self.comments.get(self.end_line, "")
+
+
+class Access:
+    """The program as written so far, and what an object holds."""
+
+    def __init__(self) -> None:
+        self.block: list[ast.stmt] = []
+        self.variables: dict[str, Variable] = {}
+        self.frames: list[Frame] = []
+        self.constants: dict[int, tuple[Any, Expression]] = {}  # by id, with the array so that it keeps it
+        self.starts: dict[str, Any] = {}  # what constants and states are before the first step
+        self.set_attributes: list[tuple[Any, str, Any]] = []  # owner, name, what was there
+        self.complains = False  # an error is being made, whose text may tell all numbers
+        self.effects = 0  # statements that change what others read
+        self.in_branch = 0  # sides of an `if` that stays, one within the other
+        self.in_rule: tuple[int, ...] | None = None  # the shape of a block, in an optimizer's update
+        self._keys = count()
+
+    @property
+    def frame(self) -> Frame:
+        return self.frames[-1]
+
+    def fail(self, message: str) -> NoReturn:
+        """Raise ValueError: what cannot be written out, in which layer, file and line."""
+        label = next((frame.label for frame in reversed(self.frames) if frame.label), "the network")
+        place = f"{self.frame.file} line {self.frame.line}" if self.frames else "outside any layer"
+        raise ValueError(f"{label} cannot be written out: {place}: {message}")
+
+    def emit(self, statement: ast.stmt, comment: str | None = None, *, effect: bool = False) -> None:
+        """Write a statement. One with an effect stays even where nobody needs its result."""
+        self.block.append(ast.fix_missing_locations(statement))
+        said = (self.frame.comment if self.frames else "") if comment is None else comment
+        vars(statement).update(comment=said, effect=effect)
+        self.effects += effect
+
+    def new_variable(self, hint: str, value: Any, **options: Any) -> Variable:
+        variable = Variable(f"${next(self._keys)}", hint, value, **options)
+        self.variables[variable.key] = variable
+        return variable
+
+    def given(self, hint: str, value: Any, *, name_: str = "", varies_: bool = True) -> Expression:
+        """A variable that the program gets from outside."""
+        variable = self.new_variable(hint, value, name=name_, given=True)
+        return Expression(name(variable), value, varies_)
+
+    def named(self, value: Expression, hint: str, *, mine: bool = False) -> Expression:
+        """The value as a variable: itself if it is one, otherwise written to a new one."""
+        if isinstance(value.node, ast.Name | ast.Constant):
+            return value
+        return self.assigned(value, hint, mine=mine)
+
+    def assigned(self, value: Expression, hint: str, *, mine: bool = False) -> Expression:
+        """A new variable with this value."""
+        variable = self.new_variable(hint, value.value)
+        variable.mine = mine
+        if self.frames:
+            variable.base = self.frame.bound.get(hint)
+        store = ast.Name(variable.key, ast.Store())
+        self.emit(ast.Assign([store], value.node), value.comment or None)
+        return Expression(name(variable), value.value, value.varies, loose=value.loose)
+
+    def all_named(self, value: Any, hint: str, *, mine: bool = False) -> Any:
+        """`named` for every expression in a container; a list or a dict stays the same object."""
+        if isinstance(value, list):
+            value[:] = [self.all_named(part, hint, mine=mine) for part in value]
+            return value
+        if isinstance(value, dict):
+            value.update({key: self.all_named(part, hint, mine=mine) for key, part in value.items()})
+            return value
+        if isinstance(value, tuple):
+            parts = [self.all_named(part, hint, mine=mine) for part in value]
+            return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
+        return mapped(value, lambda expression: self.named(expression, hint, mine=mine))
+
+    def variable_of(self, value: Any) -> Variable | None:
+        """The variable that a value is, if it is one."""
+        if isinstance(value, Expression) and isinstance(value.node, ast.Name):
+            return self.variables.get(value.node.id)
+        return None
+
+    def variable(self, value: Expression) -> Variable:
+        """The variable that a value is known to be."""
+        return self.variables[ast.unparse(value.node)]
+
+    def constant(self, thing: Any, hint: str) -> Expression:
+        """An array or a random generator that belongs to a layer, as a variable given from outside."""
+        if id(thing) not in self.constants:
+            self.constants[id(thing)] = thing, self.given(hint, copy.deepcopy(thing))
+        return self.constants[id(thing)][1]
+
+    def node(self, value: Any) -> ast.expr:
+        """Any value as it is written in the program."""
+        if isinstance(value, Expression):
+            return value.node
+        if isinstance(value, tuple | list):
+            parts = [self.node(part) for part in value]
+            return ast.Tuple(parts, ast.Load()) if isinstance(value, tuple) else ast.List(parts, ast.Load())
+        if isinstance(value, dict):
+            return ast.Dict([self.node(key) for key in value], [self.node(part) for part in value.values()])
+        if isinstance(value, np.ndarray | np.random.Generator):
+            return self.constant(value, "constant").node
+        if isinstance(value, slice):
+            return ast.Call(
+                ast.Name("slice", ast.Load()), [self.node(p) for p in (value.start, value.stop, value.step)], []
+            )
+        written = literal(value)
+        if written is None:
+            self.fail(f"{value!r} cannot be written as a constant")
+        return written
+
+    def made(self, node: ast.expr, value: Any, *parts: Any) -> Expression:
+        """An expression made of parts: it varies if one of them does."""
+        found = expressions(parts)
+        if self.in_rule is not None:
+            self._check_elementwise(value, found)
+        loose = isinstance(value, np.ndarray) and value.ndim > 0 and any(part.loose for part in found)
+        comment = self.frame.comment if self.frames else ""
+        return Expression(node, value, varies(found), comment, loose)
+
+    def _check_elementwise(self, value: Any, parts: list[Expression]) -> None:
+        """In an optimizer's rule, whose blocks are pieces of parameters, arrays keep their shape."""
+        if any(np.shape(part.value) == self.in_rule for part in parts) and np.shape(value) != self.in_rule:
+            self.fail("a rule has to be elementwise: its blocks are pieces of several parameters")
+
+    def native(self, function: Any, *args: Any, **kwargs: Any) -> Any:
+        """What a function makes of the arguments' values; its errors name the layer and the line."""
+        try:
+            with np.errstate(all="ignore"):
+                return function(*example(args), **example(kwargs))
+        except Exception as error:
+            self.fail(f"{type(error).__name__}: {error}")
 
     @abstractmethod
     def call(self, function: Any, args: list[Any], kwargs: dict[str, Any]) -> Any: ...
@@ -121,6 +266,19 @@ class Access(Emitter):
             parts = (index.start, index.stop, index.step)
             return ast.Slice(*(None if part is None else self.node(part) for part in parts))
         return self.node(index)
+
+
+SIZES = ("shape", "size", "itemsize", "nbytes", "strides", "flags")  # mostly the same in every step
+
+OURS = (Layer, Loss, Optimizer)
+
+
+class Method:
+    """A method of an array, not called yet."""
+
+    def __init__(self, owner: Expression, name: str) -> None:
+        self.owner = owner
+        self.name = name
 
 
 def _picks(index: Any) -> bool:

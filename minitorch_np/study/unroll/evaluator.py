@@ -12,8 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from minitorch_np.study.unroll.access import Access
-from minitorch_np.study.unroll.emitter import Frame
+from minitorch_np.study.unroll.access import Access, Frame
 from minitorch_np.study.unroll.values import Expression, example, expressions
 
 OPERATORS: dict[type[ast.AST], Any] = {

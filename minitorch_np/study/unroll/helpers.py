@@ -13,10 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from minitorch_np.study.unroll.calls import Calls
+from minitorch_np.study.unroll.calls import Calls, SourceError, source_of
 from minitorch_np.study.unroll.folding import fold, operations
 from minitorch_np.study.unroll.naming import Names
-from minitorch_np.study.unroll.sources import SourceError, source_of
 from minitorch_np.study.unroll.statements import keys_in
 from minitorch_np.study.unroll.values import Expression, example, expressions, identifier, literal, name
 

@@ -15,8 +15,8 @@ from minitorch_np.optimizers.optimizer import Optimizer
 from minitorch_np.study.locations import Location
 from minitorch_np.study.unroll.folding import fold
 from minitorch_np.study.unroll.naming import Names
-from minitorch_np.study.unroll.rules import Rules
 from minitorch_np.study.unroll.statements import blocks_of, every_block, keys_in
+from minitorch_np.study.unroll.tracer import Tracer
 from minitorch_np.study.unroll.values import Variable
 
 WIDTH = 108
@@ -161,7 +161,7 @@ class Written(NamedTuple):
         return Program(text, self.arrays, self.places)
 
 
-def written(rules: Rules, phases: dict[str, list[ast.stmt]], optimizer: Optimizer, steps: int) -> Written:
+def written(rules: Tracer, phases: dict[str, list[ast.stmt]], optimizer: Optimizer, steps: int) -> Written:
     """The program's function `train`, and what stands before it."""
     variables = rules.variables
     root: list[ast.stmt] = [ast.If(ast.Constant(phase), block, []) for phase, block in phases.items()]
@@ -194,7 +194,7 @@ def written(rules: Rules, phases: dict[str, list[ast.stmt]], optimizer: Optimize
 
 
 def _train(
-    rules: Rules,
+    rules: Tracer,
     root: list[ast.stmt],
     arrays: dict[str, Any],
     options: list[Variable],
@@ -221,7 +221,7 @@ def _train(
     return lines
 
 
-def _titles(rules: Rules, optimizer: Optimizer) -> list[str]:
+def _titles(rules: Tracer, optimizer: Optimizer) -> list[str]:
     gradients = rules.gradient_order()
     listed = (
         " and ".join([*(", ".join(gradients[:-1]),), gradients[-1]]) if gradients[1:] else "".join(gradients)
@@ -230,7 +230,7 @@ def _titles(rules: Rules, optimizer: Optimizer) -> list[str]:
     return ["forward: predict y", f"backward: gradients of {listed or 'nothing'}", last]
 
 
-def _states(rules: Rules, used: set[str]) -> tuple[list[str], list[Variable]]:
+def _states(rules: Tracer, used: set[str]) -> tuple[list[str], list[Variable]]:
     """The lines that start an optimizer's arrays, and those arrays that have to be given."""
     starts: dict[str, list[tuple[str, str]]] = {}
     kept = []
@@ -251,7 +251,7 @@ def _states(rules: Rules, used: set[str]) -> tuple[list[str], list[Variable]]:
     return lines, kept
 
 
-def _docstring(rules: Rules, optimizer: Optimizer) -> list[str]:
+def _docstring(rules: Tracer, optimizer: Optimizer) -> list[str]:
     signature = inspect.signature(type(optimizer)).parameters
     options = [
         f"{key}={value!r}"
