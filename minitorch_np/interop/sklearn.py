@@ -215,7 +215,7 @@ class _NetworkEstimator(BaseEstimator):
     def _train(self, x: Any, y: Array, weight: Array | None, **options: Any) -> History:
         size = self.batch_size
         if size == "auto":  # several steps an epoch, but not many small ones
-            size = min(max(64, x.shape[0] // 20), 200)
+            size = min(max(32, x.shape[0] // 20), 200)
         loss = self._loss if weight is None else _WeightedLoss(self._loss)
         try:
             return fit(
@@ -272,7 +272,7 @@ class NetworkClassifier(ClassifierMixin, _NetworkEstimator):
     With `early_stopping`, a `validation_fraction` of the rows is held out, training ends after `patience`
     epochs in which the validation loss has not fallen by more than `tol`, and the best weights are
     taken; with `refit` they are then trained on all rows for a tenth as many epochs more. "auto" does so
-    from 30 rows on. `batch_size` "auto" is a twentieth of the rows, from 64 to 200. `sample_weight`
+    from 30 rows on. `batch_size` "auto" is a twentieth of the rows, from 32 to 200. `sample_weight`
     counts a row so many times. `partial_fit` trains one epoch on the given rows, and never stops early.
 
     Columns should be numbers, complete and scaled: scalers, imputers and encoders go before it in a
@@ -370,7 +370,7 @@ class NetworkClassifier(ClassifierMixin, _NetworkEstimator):
         unknown = np.setdiff1d(y, self.classes_)
         if len(unknown):
             raise ValueError(
-                f"y has the label {plain(unknown[0])!r}, which is not one of the classes {self.classes_.tolist()}"
+                f"y has the label {plain(unknown[0])!r}, not one of the classes {self.classes_.tolist()}"
             )
         if self.class_weight is not None:
             of_classes = compute_sample_weight(self.class_weight, y)
@@ -415,7 +415,7 @@ class NetworkRegressor(RegressorMixin, _NetworkEstimator):
     With `early_stopping`, a `validation_fraction` of the rows is held out, training ends after `patience`
     epochs in which the validation loss has not fallen by more than `tol`, and the best weights are
     taken; with `refit` they are then trained on all rows for a tenth as many epochs more. "auto" does so
-    from 30 rows on. `batch_size` "auto" is a twentieth of the rows, from 64 to 200. `sample_weight`
+    from 30 rows on. `batch_size` "auto" is a twentieth of the rows, from 32 to 200. `sample_weight`
     counts a row so many times. `partial_fit` trains one epoch on the given rows, and never stops early.
 
     Columns should be numbers, complete and scaled: scalers, imputers and encoders go before it in a
@@ -443,7 +443,7 @@ class NetworkRegressor(RegressorMixin, _NetworkEstimator):
         batch_size: int | str = "auto",
         early_stopping: bool | str = "auto",
         validation_fraction: float = 0.1,
-        patience: int = 10,
+        patience: int = 20,
         tol: float = 1e-4,
         refit: bool = True,
         standardize_target: bool = True,
