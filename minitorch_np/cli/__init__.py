@@ -24,7 +24,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not given or (given[0].startswith("-") and given[0] not in ("-h", "--help", "--version")):
         given.insert(0, "tutorial")
     if given[0] not in commands and not given[0].startswith("-"):
-        parser.error(f"there is no command {given[0]!r}; there is {', '.join(commands)}")
+        from difflib import get_close_matches
+
+        near = get_close_matches(given[0], commands, 1, 0.5)
+        fix = f"did you mean {near[0]}?" if near else f"there is {', '.join(commands)}"
+        parser.error(f"there is no command {given[0]!r}: {fix}")
     try:
         options = parser.parse_args(given)
         code: int = options.run(options)

@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
         found = diagnose(
             subject, *inputs, eps=options.eps, atol=options.atol, rtol=options.rtol, rng=options.seed
         )
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         print(f"{subject!r} fails: {place(error)}")
         return 1
     for name, worst in found.errors.items():
@@ -106,7 +106,7 @@ def remarks(layer: Layer, x: Any) -> list[str]:
             with warnings.catch_warnings(action="ignore"):
                 y = made(x)
                 made.backward(y)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             found.append(f"{what}: {place(error)}")
             return None
         return y
@@ -122,6 +122,6 @@ def remarks(layer: Layer, x: Any) -> list[str]:
         found.append(
             "backward without a forward is not an error: save_for_backward(...) and saved(dy) make it one"
         )
-    except Exception:
+    except (Exception, SystemExit):
         pass
     return found

@@ -69,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
         explanation = explain(model, x, y, loss, numbers=options.numbers)
     except ValueError:
         raise
-    except Exception as error:  # of a layer from a file
+    except (Exception, SystemExit) as error:  # of a layer from a file
         raise ValueError(f"the network fails: {place(error)}") from error
     print(explanation)
     if options.plot is not None:

@@ -136,7 +136,7 @@ def load(text: str, *, guesses: Mapping[str, int] = GUESSES, rng: np.random.Gene
         if rng is not None and "rng" in inspect.signature(found).parameters:
             kwargs = {"rng": rng} | kwargs
         return found(*args, **kwargs)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ValueError(f"{call} cannot be made: {type(error).__name__}: {error}") from error
 
 
@@ -172,7 +172,7 @@ def load_module(source: str) -> ModuleType:
         sys.modules[path.stem] = module
         spec.loader.exec_module(module)
         return module
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a file that calls exit() does not decide how we end
         raise ValueError(f"{source} cannot be imported: {place(error)}") from error
     finally:
         del sys.path[0]

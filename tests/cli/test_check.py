@@ -162,3 +162,19 @@ def test_as_a_process(file):
     assert run.returncode == 1
     assert "WRONG  bias" in run.stdout
     assert run.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("class Quits(mt.ReLU):\n    def forward(self, x):\n        exit(0)\n", 1),
+        ("class Quits(mt.ReLU):\n    pass\n\n\nexit()\n", 2),
+        ("class Quits(mt.ReLU):\n    def __init__(self):\n        raise SystemExit\n", 2),
+    ],
+)
+def test_a_file_that_calls_exit_does_not_pass(text, code, tmp_path, capsys):
+    path = tmp_path / "quits.py"
+    path.write_text(f"import minitorch_np as mt\n\n\n{text}")
+    assert main(["check", f"{path}:Quits"]) == code
+    said = capsys.readouterr()
+    assert "SystemExit" in said.out + said.err

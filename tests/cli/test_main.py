@@ -97,7 +97,8 @@ def test_no_plot_writes_nothing(tmp_path):
         (["--plot", "loss.pgf"], "loss.pgf should end in one of .png, .svg, .pdf, .jpg"),
         (["tutorial", "more"], "unrecognized arguments: more"),
         (["--bogus"], "unrecognized arguments: --bogus"),
-        (["teach"], "there is no command 'teach'; there is tutorial"),
+        (["teach"], "there is no command 'teach'"),
+        (["explian"], "did you mean explain"),
     ],
 )
 def test_a_wrong_value_is_one_line_and_exit_code_2(capsys, tmp_path, arguments, message):
