@@ -123,3 +123,12 @@ def test_the_pictures_are_drawn(tmp_path):
     paths = [tmp_path / "spiral.png", tmp_path / "regression.png"]
     assert run.stdout.split() == list(map(str, paths))
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)
+
+
+@pytest.mark.slow
+def test_estimators_has_a_row_for_every_table():
+    arguments = ["wine", "diabetes", "--seeds", "1", "--epochs", "5"]
+    command = [sys.executable, DIGITS.with_name("estimators.py"), *arguments]
+    run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
+    rows = re.findall(r"^\| (\w+)((?: \| -?\d+\.\d+){7}) \| \d+ \|$", run.stdout, re.MULTILINE)
+    assert [table for table, _ in rows] == ["wine", "diabetes"]

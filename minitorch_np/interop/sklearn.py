@@ -41,39 +41,6 @@ REFIT = 10  # one epoch on all rows for so many on those that were not held out
 class _NetworkEstimator(BaseEstimator):
     """Base of both estimators: the network, its training, and the rows that it is given."""
 
-    def __init__(
-        self,
-        layers: Any = "64, relu, 64, relu",
-        *,
-        loss: Any = None,
-        optimizer: Any = "Adam",
-        lr: float | None = None,
-        epochs: int = 200,
-        batch_size: int | str = "auto",
-        early_stopping: bool | str = "auto",
-        validation_fraction: float = 0.1,
-        patience: int = 10,
-        tol: float = 0.0,
-        refit: bool = True,
-        dtype: str = "float64",
-        random_state: Any = None,
-        verbose: int = 0,
-    ) -> None:
-        self.layers = layers
-        self.loss = loss
-        self.optimizer = optimizer
-        self.lr = lr
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.patience = patience
-        self.tol = tol
-        self.refit = refit
-        self.dtype = dtype
-        self.random_state = random_state
-        self.verbose = verbose
-
     def _fit(self, X: Any, y: Any, sample_weight: Any) -> Self:
         x, y, weight = self._rows(X, y, sample_weight)
         self._begin(y, weight)
@@ -265,8 +232,8 @@ class NetworkClassifier(ClassifierMixin, _NetworkEstimator):
 
     `layers` are the hidden layers, "64, relu, 64, relu", as text or a list of its parts; or a whole
     network, "Linear(30, 8), tanh, Linear(8, 2)" or a layer; or a function of the numbers of features and
-    of outputs that returns one, and may take `rng` too. `loss` is text, "HuberLoss(delta=2.0)", or a
-    loss; `optimizer` text, "SGD(momentum=0.9)", a class, or a function of the parameters; `lr` the
+    of outputs that returns one, and may take `rng` too. `loss` is text, "NLLLoss", or a loss;
+    `optimizer` text, "SGD(momentum=0.9)", a class, or a function of the parameters; `lr` the
     learning rate, None the optimizer's own.
 
     With `early_stopping`, a `validation_fraction` of the rows is held out, training ends after `patience`
@@ -308,22 +275,20 @@ class NetworkClassifier(ClassifierMixin, _NetworkEstimator):
         random_state: Any = None,
         verbose: int = 0,
     ) -> None:
-        super().__init__(
-            layers,
-            loss=loss,
-            optimizer=optimizer,
-            lr=lr,
-            epochs=epochs,
-            batch_size=batch_size,
-            early_stopping=early_stopping,
-            validation_fraction=validation_fraction,
-            patience=patience,
-            tol=tol,
-            refit=refit,
-            dtype=dtype,
-            random_state=random_state,
-            verbose=verbose,
-        )
+        self.layers = layers
+        self.loss = loss
+        self.optimizer = optimizer
+        self.lr = lr
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.tol = tol
+        self.refit = refit
+        self.dtype = dtype
+        self.random_state = random_state
+        self.verbose = verbose
         self.class_weight = class_weight
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
@@ -406,20 +371,7 @@ class NetworkClassifier(ClassifierMixin, _NetworkEstimator):
 class NetworkRegressor(RegressorMixin, _NetworkEstimator):
     """A network that predicts numbers for the rows of a table, one or several for each.
 
-    `layers` are the hidden layers, "64, relu, 64, relu", as text or a list of its parts; or a whole
-    network, "Linear(30, 8), tanh, Linear(8, 2)" or a layer; or a function of the numbers of features and
-    of outputs that returns one, and may take `rng` too. `loss` is text, "HuberLoss(delta=2.0)", or a
-    loss; `optimizer` text, "SGD(momentum=0.9)", a class, or a function of the parameters; `lr` the
-    learning rate, None the optimizer's own.
-
-    With `early_stopping`, a `validation_fraction` of the rows is held out, training ends after `patience`
-    epochs in which the validation loss has not fallen by more than `tol`, and the best weights are
-    taken; with `refit` they are then trained on all rows for a tenth as many epochs more. "auto" does so
-    from 30 rows on. `batch_size` "auto" is a twentieth of the rows, from 32 to 200. `sample_weight`
-    counts a row so many times. `partial_fit` trains one epoch on the given rows, and never stops early.
-
-    Columns should be numbers, complete and scaled: scalers, imputers and encoders go before it in a
-    pipeline. Raises ValueError and TypeError for arguments and rows that do not fit.
+    The arguments that NetworkClassifier has too mean the same.
 
     With `standardize_target` the network learns (y − mean) / standard deviation of each output, so that
     the unit of y does not decide how fast it learns, and predictions are in the unit of y again; the
@@ -451,22 +403,20 @@ class NetworkRegressor(RegressorMixin, _NetworkEstimator):
         random_state: Any = None,
         verbose: int = 0,
     ) -> None:
-        super().__init__(
-            layers,
-            loss=loss,
-            optimizer=optimizer,
-            lr=lr,
-            epochs=epochs,
-            batch_size=batch_size,
-            early_stopping=early_stopping,
-            validation_fraction=validation_fraction,
-            patience=patience,
-            tol=tol,
-            refit=refit,
-            dtype=dtype,
-            random_state=random_state,
-            verbose=verbose,
-        )
+        self.layers = layers
+        self.loss = loss
+        self.optimizer = optimizer
+        self.lr = lr
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.tol = tol
+        self.refit = refit
+        self.dtype = dtype
+        self.random_state = random_state
+        self.verbose = verbose
         self.standardize_target = standardize_target
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:

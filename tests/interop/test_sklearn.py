@@ -26,8 +26,9 @@ def name(check):
 
 
 CHECKS = [
-    pytest.param(estimator, check, id=f"{type(estimator).__name__}-{name(check)}")
-    for estimator in (NetworkClassifier(epochs=100), NetworkRegressor(epochs=100))
+    pytest.param(estimator, check, id=f"{estimator}-{name(check)}", marks=marks)
+    for kind in (NetworkClassifier, NetworkRegressor)
+    for estimator, marks in ((kind(epochs=30, lr=0.01), ()), (kind(), pytest.mark.slow))
     for _, check in estimator_checks_generator(estimator)
     if "array_api" not in name(check)  # which skips itself: this is NumPy
 ]
