@@ -1,7 +1,7 @@
 import pytest
 from hypothesis import settings
 
-settings.register_profile("quick", max_examples=25, deadline=None)
+settings.register_profile("quick", max_examples=15, deadline=None)
 settings.register_profile("thorough", max_examples=200, deadline=None)
 settings.load_profile("quick")  # the gate says --hypothesis-profile=thorough
 

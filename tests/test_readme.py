@@ -68,7 +68,13 @@ def test_the_wrong_line_is_found_as_shown(tmp_path, monkeypatch, capsys):
 COMMANDS = [line for kind, code in BLOCKS if kind == "sh" for line in code.splitlines()]
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(line, marks=pytest.mark.slow if line.startswith("pip") or "activations" in line else ())
+        for line in COMMANDS
+    ],
+)
 def test_shell_blocks(command, tmp_path):
     """All but the installation and the tests themselves, which the gate runs."""
     root = Path(__file__).parent.parent

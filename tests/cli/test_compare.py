@@ -115,6 +115,7 @@ def test_a_wrong_line_is_named(compared):
     assert "dZ1 = grad_h_tanh * (1 - A1 * A1)" in text
 
 
+@pytest.mark.slow
 def test_options(compared, tmp_path):
     network = "Linear(6, 7, bias=False), ReLU(), Linear(7, 3, bias=False)"
     assert compared(SCRIPT, network)[0] == 0

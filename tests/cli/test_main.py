@@ -188,6 +188,7 @@ def test_a_full_disk_is_one_line(unbuffered):
     assert run.stderr == "minitorch-np: [Errno 28] No space left on device\n"
 
 
+@pytest.mark.slow
 def test_a_closed_output_and_an_ascii_terminal_change_nothing(tmp_path):
     command = f"{sys.executable} -m minitorch_np {' '.join(SMALL)} --plot"
     environment = os.environ | {"PYTHONIOENCODING": "ascii"}
