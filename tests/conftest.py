@@ -1,3 +1,8 @@
+import os
+
+# Before NumPy is imported: the tests run on all cores, each on one BLAS thread.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import pytest
 from hypothesis import settings
 
