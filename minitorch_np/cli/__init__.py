@@ -14,7 +14,7 @@ from minitorch_np.cli.shared import Parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit code: 0, 1 where a check failed, 2 for a wrong call."""
+    """Run a command; returns the exit code: 0, 1 if a check failed, 2 for a wrong call."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if sys.stdout is None:  # closed by the caller
         sys.stdout = StringIO()

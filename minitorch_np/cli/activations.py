@@ -92,7 +92,7 @@ def chosen(text: str) -> dict[str, Activation]:
         activation = load(part.strip())
         if not isinstance(activation, Activation):
             raise ValueError(
-                f"{part.strip()} is no Activation: it has to be elementwise, a function and its derivative"
+                f"{part.strip()} is not an Activation: it has to be elementwise, a function and its derivative"
             )
         activations[repr(activation).removesuffix("()")] = activation
     return activations

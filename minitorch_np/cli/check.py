@@ -27,8 +27,8 @@ def add(commands: Commands) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description=(
             "Compare every gradient of a layer, an activation or a loss with difference quotients in float64,\n"
-            "and where one is wrong, name the mistake that explains it. The exit code is 1 where anything\n"
-            "is wrong, 2 where the layer cannot be made."
+            "and if one is wrong, name the mistake that explains it. The exit code is 1 if anything\n"
+            "is wrong, 2 if the layer cannot be made."
         ),
         epilog=(
             "examples:\n"

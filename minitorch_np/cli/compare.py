@@ -35,7 +35,7 @@ The form of the program, that of the PyTorch tutorials' NumPy warm-up:
 The file runs as `python FILE` would, and is stopped after the steps; what it prints or shows is
 dropped, and input() finds no keyboard. If it defines a function train(x, y, w1, b1, ..., steps,
 learning_rate) and does not call it, give the network: then it is called with numbers drawn here.
-The exit code is 0 where all bits are the same, 1 where not, 2 where the call or the form is wrong.
+The exit code is 0 if all bits are the same, 1 if not, 2 if the call or the form is wrong.
 
 examples:
   minitorch-np compare my_network.py
@@ -117,8 +117,8 @@ def _read(recording: Recording, options: argparse.Namespace, loss: Any) -> Readi
     if not recording.before:
         line = recording.program.loop.node.lineno
         what = f", line {line}: the training loop was never reached"
-        if mishap := recording.mishap:
-            what = f", line {mishap.line}: `{mishap.text}`: {mishap}"
+        if program_error := recording.program_error:
+            what = f", line {program_error.line}: `{program_error.text}`: {program_error}"
         raise ValueError(f"{recording.source.name}{what}")
     if options.network:
         return read_into(recording, networks.network(options.network), loss)

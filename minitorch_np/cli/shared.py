@@ -58,7 +58,7 @@ def shape(text: str) -> tuple[int, ...]:
 
 
 def check_output(path: Path, read: Iterable[Path]) -> None:
-    """Raise ValueError where `path` cannot be written, or is one of the files that are read."""
+    """Raise ValueError if `path` cannot be written, or is one of the files that are read."""
     check_writable(path)
     for given in read:
         if given.exists() and path.exists() and given.samefile(path):

@@ -24,7 +24,7 @@ def add(commands: argparse._SubParsersAction[Parser]) -> None:
         description=(
             "Train the two-layer network of the PyTorch tutorials twice from the same numbers, layer by layer\n"
             "and by hand, and compare every loss, the last gradients and the final weights bit for bit.\n"
-            "The exit code is 1 where anything differs."
+            "The exit code is 1 if anything differs."
         ),
         epilog=(
             "examples:\n"

@@ -77,10 +77,10 @@ class Builder:
         self.optimizer: Optimizer | None = None  # for schedules
 
     def build(self, description: Any, base: type, where: str = "") -> Any:
-        """The layer, loss or schedule; raises ValueError where that is not what comes of it."""
+        """The layer, loss or schedule; raises ValueError if that is not what comes of it."""
         made: Described = self._made(description, where)
         if not isinstance(made, base):
-            raise ValueError(f"{made!r} is no {base.__name__}")
+            raise ValueError(f"{made!r} is not a {base.__name__}")
         if Describer(self.classes).describe(made) != description:
             raise ValueError(
                 f"{made!r} is not what was saved: does {type(made).__name__} keep its arguments as they are, "
@@ -95,7 +95,7 @@ class Builder:
         params = [{"params": [parameters[name] for name in names]} for names in groups]
         self.optimizer = self._made(description, "", params=params)
         if not isinstance(self.optimizer, Optimizer):
-            raise ValueError(f"{self.optimizer!r} is no Optimizer")
+            raise ValueError(f"{self.optimizer!r} is not an Optimizer")
         return self.optimizer
 
     def _made(self, description: Any, where: str, **more: Any) -> Any:
@@ -126,7 +126,7 @@ class Builder:
 
     def _sequential(self, cls: type, layers: Any, where: str) -> Sequential:
         if not issubclass(cls, Sequential):
-            raise ValueError(f"{cls.__name__} at {where!r} is no Sequential")
+            raise ValueError(f"{cls.__name__} at {where!r} is not a Sequential")
         made = {name: self._made(inner, _inside(where, name)) for name, inner in _mapping(layers).items()}
         numbered = list(made) == [str(i) for i in range(len(made))]
         return cls(list(made.values()) if numbered else made)

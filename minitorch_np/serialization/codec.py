@@ -32,7 +32,7 @@ DTYPES = {
 def encode(value: Any, other: Callable[[Any], dict[str, Any]] | None = None) -> Any:
     """`value` in None, booleans, numbers, strings and lists, and dicts {what it is: what is in it}.
 
-    `other` says how to write what is no such thing; without it that raises TypeError.
+    `other` says how to write anything else; without it that raises TypeError.
     """
     if isinstance(value, np.generic):
         value = value.item()
@@ -44,7 +44,7 @@ def encode(value: Any, other: Callable[[Any], dict[str, Any]] | None = None) -> 
         if type(value) is kind.type:
             return {name: kind.write(value, other)}
     if other is None:
-        raise TypeError(f"{_short(value)} is no number, text, list, tuple, dict or array of them")
+        raise TypeError(f"{_short(value)} is not a number, text, list, tuple, dict or array of them")
     return other(value)
 
 
@@ -58,15 +58,15 @@ def decode(data: Any, other: Callable[[str, Any], Any] | None = None) -> Any:
     if isinstance(data, list):
         return [decode(part, other) for part in data]
     if not isinstance(data, dict) or len(data) != 1:
-        raise ValueError(f"{_short(data)} is no value")
+        raise ValueError(f"{_short(data)} is not a valid value")
     [(name, content)] = data.items()
     if name in KINDS:
         try:
             return KINDS[name].read(content, other)
         except (LookupError, OverflowError, TypeError, ValueError) as error:
-            raise ValueError(f"{_short(data)} is no {name}: {error}") from error
+            raise ValueError(f"{_short(data)} is not a valid {name}: {error}") from error
     if other is None:
-        raise ValueError(f"{_short(data)} is no value")
+        raise ValueError(f"{_short(data)} is not a valid value")
     return other(name, content)
 
 
@@ -132,7 +132,7 @@ class Attached:
 def attach(name: str, value: Any) -> tuple[Any, dict[str, Array]]:
     """`value` as data for JSON, and the arrays that it speaks of: `extra["table"]` is `extra.table`.
 
-    Raises TypeError for what is no number, text, array, or list, tuple or dict of them.
+    Raises TypeError for what is not a number, text, array, or list, tuple or dict of them.
     """
     arrays: dict[str, Array] = {}
     try:
@@ -150,7 +150,7 @@ def attached(data: Any, arrays: Mapping[str, Array]) -> Any:
 
     def other(kind: str, content: Any) -> Any:
         if kind != "attached":
-            raise ValueError(f"{kind!r} is no kind of value")
+            raise ValueError(f"{kind!r} is not a kind of value")
         name, is_list = content
         if name not in arrays:
             raise ValueError(f"there is no array {name!r}")
@@ -217,13 +217,13 @@ def unpack(arrays: Mapping[str, Array]) -> dict[str, Any]:
 
     packed = arrays.get("metadata")
     if packed is None or packed.dtype != np.uint8 or packed.ndim != 1:
-        raise ValueError("it has no metadata, and so is no file that minitorch_np's save has made")
+        raise ValueError("it has no metadata, and so is not a file that minitorch_np's save has made")
     if packed.size > LARGEST:
         raise ValueError(f"its metadata has {packed.size} bytes, of at most {LARGEST}")
     try:
         data = json.loads(packed.tobytes().decode("ascii"), parse_constant=_refuse)
     except (RecursionError, ValueError) as error:
-        raise ValueError(f"its metadata is no JSON: {error}") from error
+        raise ValueError(f"its metadata is not JSON: {error}") from error
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise ValueError(f"its metadata does not say that it is a {FORMAT}")
     version, written_by = data.get("version"), data.get("written_by")
@@ -242,4 +242,4 @@ def unpack(arrays: Mapping[str, Array]) -> dict[str, Any]:
 
 
 def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no number in JSON")
+    raise ValueError(f"{constant} is not a number in JSON")

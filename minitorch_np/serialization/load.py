@@ -239,18 +239,18 @@ def put_generators(
 
 
 def restored_generator(saved: Any) -> np.random.Generator:
-    """A generator of that state; raises ValueError where it is none."""
+    """A generator of that state; raises ValueError if it is none."""
     given = decode(saved)
     kind = given.get("bit_generator") if isinstance(given, dict) else None
     if kind not in GENERATORS:
-        raise ValueError(f"{kind!r} is no random generator of NumPy")
+        raise ValueError(f"{kind!r} is not a random generator of NumPy")
     bit_generator = getattr(np.random, kind)(0)
     if not _alike(given, bit_generator.state):
-        raise ValueError(f"this is no state of a {kind}")
+        raise ValueError(f"this is not a state of a {kind}")
     try:
         bit_generator.state = given
     except (OverflowError, TypeError, ValueError) as error:
-        raise ValueError(f"this is no state of a {kind}: {error}") from error
+        raise ValueError(f"this is not a state of a {kind}: {error}") from error
     return np.random.Generator(bit_generator)
 
 

@@ -34,7 +34,7 @@ def write(path: Path, arrays: Mapping[str, Any]) -> None:
 
     Nothing is compressed, so that a reader can tell from the file's size how much memory it needs.
     The same arrays make the same bytes. Raises ValueError for names that cannot be those of files
-    and for what is not a number, OSError where the disk is full; then the old file is still there.
+    and for what is not a number, OSError if the disk is full; then the old file is still there.
     """
     from zipfile import ZipFile, ZipInfo
 
@@ -66,7 +66,7 @@ def read(path: Path, wanted: Callable[[str], bool] = lambda name: True) -> dict[
                 members = _members(archive, directory)
                 return {name: _array(archive, members[name]) for name in members if wanted(name)}
         except (BadZipFile, EOFError, RuntimeError, OverflowError, ValueError, struct.error) as error:
-            raise ValueError(f"{path} is damaged, or no file of minitorch_np: {error}") from error
+            raise ValueError(f"{path} is damaged, or not a file of minitorch_np: {error}") from error
 
 
 def _plain_array(name: str, array: Any) -> Array:
@@ -112,7 +112,7 @@ def _members(archive: ZipFile, directory: int) -> dict[str, ZipInfo]:
     for info in sorted(archive.infolist(), key=lambda info: info.header_offset):
         name = info.filename.removesuffix(".npy")
         if name == info.filename or info.filename != info.orig_filename or not can_be_named(name):
-            raise ValueError(f"{info.orig_filename!r} is no name of an array")
+            raise ValueError(f"{info.orig_filename!r} is not the name of an array")
         if name in members:
             raise ValueError(f"it holds {name!r} twice")
         if info.compress_type or info.flag_bits & ~0x800 or info.compress_size != info.file_size:
@@ -133,7 +133,7 @@ def _array(archive: ZipFile, info: ZipInfo) -> Array:
         header = member.read(int.from_bytes(start[len(MAGIC) :], "little"))
         said = HEADER.fullmatch(header)
         if start[: len(MAGIC)] != MAGIC or said is None:
-            raise ValueError(f"{info.filename!r} is no array of floats, integers or booleans")
+            raise ValueError(f"{info.filename!r} is not an array of floats, integers or booleans")
         dtype = np.dtype(said[1].decode())
         shape = tuple(int(size) for size in said[3].replace(b" ", b"").split(b",") if size)
         size = 1

@@ -102,7 +102,7 @@ def _check_all_is_saved(model: Layer, rebuilt: Layer) -> None:
     """Raise ValueError for an array of floats that has changed and that `load` would not bring back.
 
     It is neither a Parameter nor a buffer, and a layer that is built anew has other numbers in it. What
-    such a layer does not have at all (the x of the last forward) is no state.
+    such a layer does not have at all (the x of the last forward) is not a state.
     """
     again = dict(rebuilt.named_modules())
     for place, layer in model.named_modules():
@@ -128,7 +128,7 @@ GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")  # in numpy.ra
 
 
 def generator_places(model: Module) -> Iterator[tuple[str, Module, str]]:
-    """Where generators are: a dotted name, the layer and its attribute."""
+    """If generators are: a dotted name, the layer and its attribute."""
     for name, layer in model.named_modules():
         for attribute, value in vars(layer).items():
             if isinstance(value, np.random.Generator):

@@ -29,7 +29,7 @@ def equal_bits(ours: Array, theirs: Array) -> int:
 
 
 def first_difference(ours: Array, theirs: Array) -> Difference | None:
-    """The first element, in C order, whose bits differ; None where there is none."""
+    """The first element, in C order, whose bits differ; None if there is none."""
     if ours.shape != theirs.shape or ours.dtype != theirs.dtype:
         raise ValueError(f"arrays to compare are {ours.dtype} {ours.shape} and {theirs.dtype} {theirs.shape}")
     differing = np.flatnonzero(_bits(ours) != _bits(theirs))

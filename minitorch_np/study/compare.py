@@ -95,7 +95,7 @@ class _Check:
         return Source.of(self.against)
 
     def _arguments(self) -> dict[str, Any] | None:
-        """What the program's function is called with; None where it is run as a script."""
+        """What the program's function is called with; None if it is run as a script."""
         program = parsed(self.source)
         function = program.loop.function
         if function is None or function not in program.tree.body:
@@ -120,7 +120,7 @@ class _Check:
     def comparison(self) -> Comparison:
         recording, result, reference = self.recording, self.result, self.reference
         if not recording.events:
-            if recording.mishap is None:
+            if recording.program_error is None:
                 line = recording.program.loop.node.lineno
                 raise ValueError(
                     f"{self.source.name}: the training loop in line {line} was never reached: call the "
@@ -140,7 +140,7 @@ class _Check:
         tally.train(self.training, [tuple(step[name] for name in self.data_names) for step in data])
         tally.enter(result)
         result.dtype = str(self.training.model.dtype)
-        if recording.mishap is None and recording.steps < self.steps:
+        if recording.program_error is None and recording.steps < self.steps:
             result.remarks.append(f"the program made {recording.steps} of the {self.steps} steps")
         result.failure = failure(recording, reference, found)
         if not result:

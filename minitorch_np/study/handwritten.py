@@ -128,7 +128,7 @@ def write(
 
 
 def _check(model: Any, loss: Any, optimizer: Any) -> None:
-    """Raise TypeError or ValueError where these are no network, loss and optimizer that belong together."""
+    """Raise TypeError or ValueError if these are no network, loss and optimizer that belong together."""
     expected = (("model", model, Layer), ("loss", loss, Loss), ("optimizer", optimizer, Optimizer))
     for name, thing, kind in expected:
         if not isinstance(thing, kind):
@@ -149,7 +149,7 @@ def _features(model: Layer) -> int:
 
 
 def _verify(program: Program, model: Layer, loss: Loss, optimizer: Optimizer, x: Any, y: Any) -> None:
-    """Raise RuntimeError where the program's first steps are not the layers' to the bit."""
+    """Raise RuntimeError if the program's first steps are not the layers' to the bit."""
     model.zero_grad()
     arrays = copy.deepcopy(program.arrays)
     with np.errstate(all="ignore"):
@@ -166,7 +166,7 @@ def _verify(program: Program, model: Layer, loss: Loss, optimizer: Optimizer, x:
 
 
 def _verify_data(program: Program, lines: list[str]) -> None:
-    """Raise RuntimeError where the lines for the arrays do not make them to the bit."""
+    """Raise RuntimeError if the lines for the arrays do not make them to the bit."""
     scope: dict[str, Any] = {"np": np}
     exec("\n".join(lines), scope)
     for name, array in program.arrays.items():

@@ -146,7 +146,7 @@ def draw_comparison(
 
 
 def check_path(path: Path) -> None:
-    """Raise ValueError where a picture cannot be written to `path`."""
+    """Raise ValueError if a picture cannot be written to `path`."""
     if path.suffix[1:].lower() not in FORMATS:
         raise ValueError(f"{path} should end in one of .{', .'.join(FORMATS)}")
     check_writable(path)

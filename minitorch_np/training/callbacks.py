@@ -100,7 +100,7 @@ class EarlyStopping(Callback):
     `monitor` is a name in the history. `mode` says whether smaller ("min") or larger ("max") is better;
     for losses and errors it need not. An improvement goes beyond the best so far by more than
     `min_delta`. With `restore_best` the model has the weights and buffers of the best epoch
-    afterwards, however training ended. NaN is no improvement. `best` and `best_epoch` (from 0) stay
+    afterwards, however training ended. NaN is not an improvement. `best` and `best_epoch` (from 0) stay
     to be read.
 
     It starts afresh with each `fit` that starts at epoch 0. One that is resumed goes on with the best

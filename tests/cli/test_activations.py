@@ -48,7 +48,7 @@ def test_all_and_arguments(capsys):
     ("only", "said"),
     [
         ("relu,nonsense", "there is no nonsense here"),
-        ("softmax", "softmax is no Activation"),
+        ("softmax", "softmax is not an Activation"),
         ("relu,", "expected a name, or a call"),
         ("missing.py:A", "there is no file missing.py"),
     ],

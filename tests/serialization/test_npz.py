@@ -115,19 +115,19 @@ def test_a_directory_and_a_missing_file(tmp_path):
         (header(shape=f"({'9' * 5000},)"), bytes(16), "digits"),
         (header(shape=f"(0, {'9' * 30})"), b"", "."),
         (header(shape="(" + "1, " * 65 + ")"), bytes(8), "."),
-        (header(shape="(nan,)"), bytes(8), "no array of floats, integers or booleans"),
-        (header(shape="(-1,)"), bytes(8), "no array of floats, integers or booleans"),
-        (header(shape="(1.0,)"), bytes(8), "no array of floats, integers or booleans"),
-        (header(descr="|O"), bytes(16), "no array of floats, integers or booleans"),
-        (header(descr="<c16"), bytes(32), "no array of floats, integers or booleans"),
+        (header(shape="(nan,)"), bytes(8), "not an array of floats, integers or booleans"),
+        (header(shape="(-1,)"), bytes(8), "not an array of floats, integers or booleans"),
+        (header(shape="(1.0,)"), bytes(8), "not an array of floats, integers or booleans"),
+        (header(descr="|O"), bytes(16), "not an array of floats, integers or booleans"),
+        (header(descr="<c16"), bytes(32), "not an array of floats, integers or booleans"),
         (header(descr="|b1"), b"\1\2", "booleans that are neither False nor True"),
-        ("__import__('os').mkdir('run')", b"", "no array of floats, integers or booleans"),
-        ("", b"", "no array of floats, integers or booleans"),
+        ("__import__('os').mkdir('run')", b"", "not an array of floats, integers or booleans"),
+        ("", b"", "not an array of floats, integers or booleans"),
     ],
 )
 def test_a_wrong_header_is_refused(tmp_path, said, body, message):
     path = npz(tmp_path, {"a.npy": mutations.npy(said, body)})
-    with pytest.raises(ValueError, match=f"made.npz is damaged, or no file of minitorch_np: .*{message}"):
+    with pytest.raises(ValueError, match=f"made.npz is damaged, or not a file of minitorch_np: .*{message}"):
         archive.read(path)
 
 
@@ -136,7 +136,7 @@ def test_a_wrong_header_is_refused(tmp_path, said, body, message):
 )
 def test_wrong_names_are_refused(tmp_path, name):
     path = npz(tmp_path, {name: mutations.npy(header(), bytes(16))})
-    with pytest.raises(ValueError, match="is no name of an array"):
+    with pytest.raises(ValueError, match="is not the name of an array"):
         archive.read(path)
 
 
@@ -198,7 +198,7 @@ def test_what_comes_before_or_after_is_refused(tmp_path):
     data = (tmp_path / "a.npz").read_bytes()
     for other in (b"#!/bin/sh\n" + data, data + b"x", data + data, data[:-1], b"", data[:10]):
         (tmp_path / "b.npz").write_bytes(other)
-        with pytest.raises(ValueError, match=r"b\.npz is damaged, or no file of minitorch_np: it "):
+        with pytest.raises(ValueError, match=r"b\.npz is damaged, or not a file of minitorch_np: it "):
             archive.read(tmp_path / "b.npz")
 
 

@@ -241,7 +241,7 @@ def test_a_state_that_is_none_is_refused(tmp_path, kind, inside, name, value):
         (state[inside]["dict"] if inside else state)[name] = value
 
     edit(path, change)
-    with pytest.raises(ValueError, match=r"is no state of a|is no random generator of NumPy"):
+    with pytest.raises(ValueError, match=r"is not a state of a|is not a random generator of NumPy"):
         load(path)
 
 
@@ -272,7 +272,7 @@ def test_json_that_save_does_not_write_is_refused(tmp_path, monkeypatch):
     path = tmp_path / "net.npz"
     save(path, network())
     edit(path, lambda data: data.update(history=float("nan")))
-    with pytest.raises(ValueError, match="NaN is no number in JSON"):
+    with pytest.raises(ValueError, match="NaN is not a number in JSON"):
         load(path)
     save(path, network(), extra="x" * 1000)
     monkeypatch.setattr(codec, "LARGEST", 1000)
@@ -305,7 +305,7 @@ def test_foreign_files_are_refused(tmp_path):
     path = tmp_path / "other.npz"
     np.savez(path, a=np.ones(3))
     with pytest.raises(
-        ValueError, match="it has no metadata, and so is no file that minitorch_np's save has made"
+        ValueError, match="it has no metadata, and so is not a file that minitorch_np's save has made"
     ):
         load(path)
     np.savez(path, metadata=np.frombuffer(b'{"format": "x"}', np.uint8))
@@ -316,7 +316,7 @@ def test_foreign_files_are_refused(tmp_path):
         load(path)
     for content in (b"", b"text", pickle.dumps(mutations.Touched()), b"\x93NUMPY" + bytes(200)):
         path.write_bytes(content)
-        with pytest.raises(ValueError, match=r"other\.npz is damaged, or no file of minitorch_np: "):
+        with pytest.raises(ValueError, match=r"other\.npz is damaged, or not a file of minitorch_np: "):
             load(path)
     with pytest.raises(FileNotFoundError):
         load(tmp_path / "none.npz")

@@ -6,7 +6,7 @@ import pytest
 import minitorch_np as mt
 from minitorch_np.study.bits import Difference
 from minitorch_np.study.byhand.comparison import Finding, described
-from minitorch_np.study.byhand.slips import SLIPS, Case, slip_of
+from minitorch_np.study.byhand.program_mistakes import MISTAKES, Case, mistake_of
 from minitorch_np.study.compare import compare
 from minitorch_np.study.locations import Location
 
@@ -54,26 +54,26 @@ def case(got, base=PLAIN, **more):
     ],
 )  # fmt: skip
 def test_slips(wrong, said):
-    assert said in slip_of(wrong)
+    assert said in mistake_of(wrong)
 
 
-@pytest.mark.parametrize("slip", SLIPS)
-def test_nothing_is_said_that_does_not_explain_every_element(slip):
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_nothing_is_said_that_does_not_explain_every_element(mistake):
     around = {"updated": {"b": C}, "earlier": {"c": C, "b": C, "w": C}, "right_before": C, "right_after": C}
     for got in (RNG.standard_normal((4, 4)), np.zeros((4, 4)), A @ B, np.full((4, 4), np.nan)):
-        assert slip(case(got, **around)) is None
+        assert mistake(case(got, **around)) is None
     for got in (RNG.standard_normal((4, 4)), np.full((4, 4), np.nan)):
-        assert slip(case(got, UPDATE | {"updated": {}}, earlier={"w": C})) is None
+        assert mistake(case(got, UPDATE | {"updated": {}}, earlier={"w": C})) is None
     spoilt = {"c": A.copy(), "w": BEFORE - 0.5 * A}
     for got, base in ((spoilt["c"], PLAIN), (spoilt["w"], UPDATE)):
         got[0, 0] += 0.01
-        assert slip(case(got, base)) is None
+        assert mistake(case(got, base)) is None
 
 
 def test_the_name_in_the_line_decides_between_two_explanations():
     same = {"others": {"a": A, "b": B, "d": C, "e": C}, "names": {"d": "d", "e": "e", "a": "a", "b": "b"}}
-    assert "made with e where b belongs" in slip_of(case(A @ C, **same, text="c = a @ e"))
-    assert "made with d where b belongs" in slip_of(case(A @ C, **same, text="c = a @ d"))
+    assert "made with e where b belongs" in mistake_of(case(A @ C, **same, text="c = a @ e"))
+    assert "made with d where b belongs" in mistake_of(case(A @ C, **same, text="c = a @ d"))
 
 
 def test_a_finding_in_words():

@@ -32,7 +32,7 @@ def matched(tmp_path, changes=()):
     given = [array.copy() for array in reference.arrays.values()]
     arguments = dict(zip(("X", "T", "W1", "b1", "W2", "b2", "W3", "b3"), given, strict=True))
     recording = record(Source.of(path), 2, {**arguments, "epochs": 2, "lr": 0.1})
-    assert recording.mishap is None
+    assert recording.program_error is None
     weights = weights_of(recording, {n: reference.arrays[n] for n in WEIGHTS}, {n: n for n in WEIGHTS})
     data = data_of(recording, {n: reference.arrays[n] for n in "xy"}, weights, True)
     found = match(reference, recording, weights, {**reference.arrays, **data[0]})

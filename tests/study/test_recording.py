@@ -51,7 +51,7 @@ def test_every_statement_is_recorded_with_its_line_and_a_copy():
     arguments = {**start._asdict(), "w1": start.w1.copy(), "w2": start.w2.copy(), "steps": 3}
     source = Source.of(tutorial.handwritten)
     recording = record(source, 3, arguments)
-    assert recording.mishap is None
+    assert recording.program_error is None
     assert recording.steps == 3
     lines = "h h_relu y_pred losses[-1] grad_y_pred grad_w2 grad_h_relu grad_h grad_h grad_w1 w1 w2"
     assert names(recording) == names(recording, 2) == lines.split()
@@ -73,7 +73,7 @@ def test_every_statement_is_recorded_with_its_line_and_a_copy():
 @pytest.mark.parametrize("head", ["for step in range(500):", "while True:", "for _ in iter(int, 1):"])
 def test_it_stops_after_the_steps(run, head):
     recording = run(loop(head, after="raise ValueError('never reached')\n"))
-    assert (recording.steps, recording.mishap) == (3, None)
+    assert (recording.steps, recording.program_error) == (3, None)
     assert [names(recording, step) for step in range(3)] == [["d", "g", "w"]] * 3
 
 
@@ -132,7 +132,7 @@ for t in range(9):
     net.w -= 0.1 * x.T @ out
 """
     recording = run(text)
-    assert recording.mishap is None
+    assert recording.program_error is None
     assert [(event.line, event.name) for event in recording.events[0]] == [
         (9, "h"),
         (14, "out"),
@@ -156,7 +156,7 @@ def test_what_the_program_prints_draws_and_changes_stays_there(run, capsys):
     backend = os.environ.get("MPLBACKEND")
     with warnings.catch_warnings(action="error"):
         recording = run(loop("for step in range(9):", BODY, START + noise + draw))
-    assert recording.mishap is None
+    assert recording.program_error is None
     assert capsys.readouterr() == ("", "")
     assert (path, state) == (sys.path, random.getstate())
     assert np.random.get_state()[1].tolist() == numbers  # noqa: NPY002
@@ -169,7 +169,7 @@ def test_it_runs_as_a_script_beside_its_files(run, tmp_path):
     main = "if __name__ == '__main__':\n    import sys\n    from beside_it import RATE\n"
     main += "    assert sys.argv == [__file__]\n"
     recording = run(START + main + textwrap.indent(loop("for step in range(9):", before=""), "    "))
-    assert (recording.steps, recording.mishap) == (3, None)
+    assert (recording.steps, recording.program_error) == (3, None)
 
 
 ENDS = {
@@ -193,9 +193,9 @@ def test_what_ends_a_program_is_said_with_its_line(run, head, body, steps, line,
     text = loop(head, body)
     recording = run(text)
     assert len(recording.before) == steps + 1
-    assert recording.mishap.line == line
-    assert recording.mishap.text == text.splitlines()[line - 1].strip()
-    assert said in str(recording.mishap)
+    assert recording.program_error.line == line
+    assert recording.program_error.text == text.splitlines()[line - 1].strip()
+    assert said in str(recording.program_error)
 
 
 @pytest.mark.parametrize(
@@ -231,7 +231,7 @@ def test_a_function_with_what_it_sees():
 
     x, y, w = np.ones((5, 4)), np.ones((5, 3)), np.ones((4, 3))
     recording = record(Source.of(train), 9, {"x": x, "y": y, "w": w})
-    assert (recording.steps, recording.mishap) == (5, None)
+    assert (recording.steps, recording.program_error) == (5, None)
     assert names(recording) == ["w"]
 
 

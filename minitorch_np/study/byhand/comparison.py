@@ -78,11 +78,11 @@ class Equal(NamedTuple):
 
 
 class Comparison:
-    """True where every loss, gradient and weight has the same bits; `str` is the report.
+    """True if every loss, gradient and weight has the same bits; `str` is the report.
 
     - `first`: the first difference in the order of computation, or None.
     - `findings`: the first difference by rounding, and every array that another formula has made.
-    - `losses`, `handwritten_losses`: of every step; the latter is empty where the program keeps none;
+    - `losses`, `handwritten_losses`: of every step; the latter is empty if the program keeps none;
       `ulps` is how many floats lie between the two.
     - `times`, `handwritten_times`: seconds a step, taken in turns.
     - `failure`: the error that ended the program, or None.

@@ -11,8 +11,8 @@ from minitorch_np.study.bits import first_difference
 from minitorch_np.study.byhand.comparison import Finding
 from minitorch_np.study.byhand.matching import ROUNDINGS, close, largest, rounding
 from minitorch_np.study.byhand.moments import Account, Moment
+from minitorch_np.study.byhand.program_mistakes import Case, explanation
 from minitorch_np.study.byhand.reference import LOSS, Segment
-from minitorch_np.study.byhand.slips import Case, explanation
 
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array

@@ -100,7 +100,7 @@ TRIED = 12  # arrays that are tried in the place of one that none equals
 
 
 class Site(NamedTuple):
-    """A place in a program where an array gets a value: the line, the name, and the how-manieth time in a step.
+    """A place in a program where an array gets a value: the line, the name, and the occurrence index in a step.
 
     Line 0 is before the loop.
     """
@@ -169,7 +169,7 @@ class _Search:
             tried[name] = self._last(self._origin(best))
 
     def _origin(self, site: Site | None) -> Site | None:
-        """Where a function of the file has made these numbers, for a site that holds what it returned."""
+        """If a function of the file has made these numbers, for a site that holds what it returned."""
         program = self.recording.program
         if site is None or not program.is_in_loop(site.line):
             return site

@@ -10,7 +10,7 @@ import numpy as np
 
 from minitorch_np.study.byhand.matching import Match, Site, canonical, close, fitted, largest, rounding, values
 from minitorch_np.study.byhand.recorder import names
-from minitorch_np.study.byhand.recording import Mishap, Recording
+from minitorch_np.study.byhand.recording import ProgramError, Recording
 from minitorch_np.study.byhand.reference import LOSS, Reference
 from minitorch_np.study.locations import Location, described
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 class Failure(NamedTuple):
     """The error, and the array that its line makes, if that is known."""
 
-    mishap: Mishap
+    program_error: ProgramError
     step: int
     array: str
     place: Location | None
     write: tuple[str, ...]
 
     def __str__(self) -> str:
-        mishap = self.mishap
-        lines = [f"line {mishap.line}: {mishap.text}"] if mishap.line else []
-        lines.append(f"    {mishap}")
+        program_error = self.program_error
+        lines = [f"line {program_error.line}: {program_error.text}"] if program_error.line else []
+        lines.append(f"    {program_error}")
         if self.place is not None:
             lines.append(f"    it should make {self.array}, {described(self.place)}:")
             lines += [f"        {line}" for line in self.write]
@@ -42,23 +42,23 @@ def failure(recording: Recording, reference: Reference, found: Match | None) -> 
 
     The array is the one of that name, or else the first of the step that the program has not made.
     """
-    mishap = recording.mishap
-    if mishap is None:
+    program_error = recording.program_error
+    if program_error is None:
         return None
-    if found is None or not mishap.line:
-        return Failure(mishap, recording.steps, "", None, ())
+    if found is None or not program_error.line:
+        return Failure(program_error, recording.steps, "", None, ())
     made = {event.name for event in recording.events[-1]}
     at = [i for i, name in enumerate(reference.names) if found.names().get(name) in made]
     missing = reference.names[max(at, default=-1) + 1 :]
-    stored = _stored(mishap.text)
+    stored = _stored(program_error.text)
     named = [n for n in reference.names if canonical(n) in map(canonical, stored)]
     array = next(iter([*named, *missing]), "")
     if not array:
-        return Failure(mishap, recording.steps, "", None, ())
+        return Failure(program_error, recording.steps, "", None, ())
     own = found.names()
-    return Failure(
-        mishap, recording.steps, own.get(array, array), reference.place(array), reference.written([array], own)
-    )
+    called = own.get(array, array)
+    written = reference.written([array], own)
+    return Failure(program_error, recording.steps, called, reference.place(array), written)
 
 
 def _stored(text: str) -> tuple[str, ...]:

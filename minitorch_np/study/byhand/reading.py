@@ -70,7 +70,7 @@ def data_of(
 
     Of the arrays of the same width, those come first that hold rows of x (or y), and among them the
     batches that are taken from it in the loop. Where the program was `given` x and y, nothing else will do.
-    Raises ValueError where there is none.
+    Raises ValueError if there is none.
     """
     known = values(recording, 0)
     taken = set(weights.values())
@@ -109,7 +109,7 @@ def bound(
 ) -> dict[str, Any]:
     """The arguments for a function of these parameters, of which the first `needed` have no default.
 
-    The `main` arrays go to the parameters of their names where all are there, else to the first ones
+    The `main` arrays go to the parameters of their names if all are there, else to the first ones
     in order; `others` only by name. Raises ValueError that shows the form.
     """
     form = f"({', '.join(main)}, steps, learning_rate)"
@@ -168,11 +168,11 @@ class Chain(NamedTuple):
 
 
 def chain_of(recording: Recording) -> Chain:
-    """The chain of a program. Raises ValueError where there is none, with what there is."""
+    """The chain of a program. Raises ValueError if there is none, with what there is."""
     start, end = recording.before[0], recording.before[-1]
     moved = {event.name for events in recording.events for event in events}
     moved |= {name for name, a in start.items() if not np.array_equal(a, end.get(name, a), equal_nan=True)}
-    is_cut_short = recording.mishap is not None
+    is_cut_short = recording.program_error is not None
     if found := _search(start, moved, is_cut_short):
         return found
     said = f"{recording.source.name}: no arrays make a network, x (N, d0), weights (d0, d1), …, y (N, dk)"
@@ -199,7 +199,7 @@ def _search(start: Mapping[str, Array], moved: set[str], is_cut_short: bool) -> 
 
 
 def _extras(fixed: list[str], is_cut_short: bool) -> Iterator[tuple[str, ...]]:
-    """Weights that nothing has updated: at most one, or any where the program did not get to the updates."""
+    """Weights that nothing has updated: at most one, or any if the program did not get to the updates."""
     counts = range(min(len(fixed), DEEPEST), -1, -1) if is_cut_short else (0, 1)
     for count in counts:
         yield from combinations(fixed, count)
@@ -254,9 +254,9 @@ def read(recording: Recording, activation: Layer | None = None, loss: Loss | Non
     """The network of a program: x (N, d0), weights (d0, d1), (d1, d2), …, biases that fit, y (N, dk).
 
     Between the layers stands `activation`, or else the first of the usual ones that makes an array
-    which the program has, or else ReLU; after the last one of them only where it makes such an array.
+    which the program has, or else ReLU; after the last one of them only if it makes such an array.
     The loss is `loss`, or else the first whose value or gradient the program has, or else SquaredLoss.
-    Raises ValueError where no arrays make such a chain.
+    Raises ValueError if no arrays make such a chain.
     """
     start = recording.before[0]
     chain = chain_of(recording)
@@ -292,7 +292,7 @@ def read(recording: Recording, activation: Layer | None = None, loss: Loss | Non
 def read_into(recording: Recording, model: Sequential, loss: Loss | None = None) -> Reading:
     """The program's weights in a network that is given, and its x and y: what the network and the loss accept.
 
-    Raises ValueError where the program has no array for a weight, or none that can be x and y.
+    Raises ValueError if the program has no array for a weight, or none that can be x and y.
     """
     start = recording.before[0]
     titles = {name: name for name, _ in model.named_parameters()}
@@ -322,7 +322,7 @@ def rate_of(recording: Recording, reading: Reading) -> float | None:
     """The learning rate of the program: the number of a usual name, `learning_rate`, `lr`, ….
 
     Or else the quotient of a weight's first step and its gradient in the network, where that is the same
-    for all elements. None where there is neither.
+    for all elements. None if there is neither.
     """
     named = [value for name, value in recording.scalars().items() if is_rate(name) and value]
     if named or not recording.steps:

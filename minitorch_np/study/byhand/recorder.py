@@ -31,7 +31,7 @@ class Program:
 
     The training loop is the first loop, at module level or in a function, that computes (has a matrix
     product, or calls a function of the file) and updates (`w -= …`, `w = w - …`, a call with `out=w`).
-    A loop inside it is the training loop instead where it does both and nothing was computed before it:
+    A loop inside it is the training loop instead if it does both and nothing was computed before it:
     that is one over batches in one over epochs.
     Raises SyntaxError, and ValueError that says for each loop why it is not the training loop.
     """
@@ -113,7 +113,7 @@ class Program:
         raise ValueError("\n".join(["there is no training loop in it", *(lacks or ["it has no loop at all"])]))
 
     def _over_batches(self, loop: Loop) -> Loop:
-        """The loop inside that does the whole work, where there is one."""
+        """The loop inside that does the whole work, if there is one."""
         for statement in loop.node.body:
             if isinstance(statement, LOOPS) and self._trains(statement):
                 return self._over_batches(Loop(statement, loop.node.body, loop.function))

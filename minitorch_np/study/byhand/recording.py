@@ -50,11 +50,11 @@ class Source(NamedTuple):
         try:
             return Source(path.read_text(encoding="utf-8"), str(path.resolve()), path.name)
         except UnicodeDecodeError:
-            raise ValueError(f"{path} is no Python source") from None
+            raise ValueError(f"{path} is not Python source") from None
 
 
 def parsed(source: Source) -> Program:
-    """The program of a source; ValueError that names the line where it is none."""
+    """The program of a source; ValueError that names the line if it is none."""
     try:
         return Program(source.text, source.filename, source.first_line)
     except SyntaxError as error:
@@ -146,7 +146,7 @@ def _replaced(mapping: MutableMapping[str, Any], key: str, value: Any) -> Iterat
             plain.__setitem__(mapping, key, before)
 
 
-class Mishap(NamedTuple):
+class ProgramError(NamedTuple):
     """What ended the program: the line, its text, the error, and the shapes of the arrays in that line."""
 
     line: int
@@ -166,7 +166,7 @@ class Recording(NamedTuple):
     program: Program
     events: list[list[Event]]
     before: list[dict[str, Array]]
-    mishap: Mishap | None
+    program_error: ProgramError | None
 
     @property
     def steps(self) -> int:
@@ -182,15 +182,15 @@ def record(source: Source, steps: int, arguments: Mapping[str, Any] | None = Non
     """Run a program for some steps and record them.
 
     With `arguments` its function around the training loop is called with them, otherwise it is run as
-    a script. An error in it is a `mishap` of the recording.
-    Raises ValueError where the source cannot be parsed or has no training loop.
+    a script. An error in it is a `program_error` of the recording.
+    Raises ValueError if the source cannot be parsed or has no training loop.
     """
     program = parsed(source)
     tree, statements = marked(program, thorough=True)
     recorder = Recorder(program, statements, steps)
     hooks = {BEGIN: recorder.begin, END: recorder.end, MARK: recorder.mark}
-    mishap = _run(source, program, tree, hooks, arguments, recorder.namespace)
-    return Recording(source, program, recorder.events, recorder.before, mishap)
+    program_error = _run(source, program, tree, hooks, arguments, recorder.namespace)
+    return Recording(source, program, recorder.events, recorder.before, program_error)
 
 
 def time_steps(
@@ -224,7 +224,7 @@ def _run(
     hooks: Mapping[str, Any],
     arguments: Mapping[str, Any] | None,
     namespace: dict[str, Any],
-) -> Mishap | None:
+) -> ProgramError | None:
     """Execute the tree in `namespace`, as a script, or as a module whose function is then called."""
     module = ModuleType("__main__" if arguments is None else Path(source.name).stem)
     namespace |= {**(source.namespace or vars(module)), **hooks, SCOPE: locals}
@@ -239,10 +239,10 @@ def _run(
         except Enough:
             pass
         except SystemExit as error:
-            return _mishap(source, program, error, "the program ended itself with sys.exit")
+            return _program_error(source, program, error, "the program ended itself with sys.exit")
         except Exception as error:
             what = f"{type(error).__name__}: {error}{_hint(error)}".removesuffix(": ")
-            return _mishap(source, program, error, what)
+            return _program_error(source, program, error, what)
     return None
 
 
@@ -252,7 +252,7 @@ def _hint(error: Exception) -> str:
     return ": paths start in the working directory" if isinstance(error, FileNotFoundError) else ""
 
 
-def _mishap(source: Source, program: Program, error: BaseException, what: str) -> Mishap:
+def _program_error(source: Source, program: Program, error: BaseException, what: str) -> ProgramError:
     """The innermost line of the program that the error went through."""
     trace, line, scope = error.__traceback__, 0, {}
     while trace is not None:
@@ -262,4 +262,4 @@ def _mishap(source: Source, program: Program, error: BaseException, what: str) -
     text = program.line(line)
     words = "".join(c if c.isalnum() or c == "_" else " " for c in text).split()
     shapes = {n: scope[n].shape for n in words if isinstance(scope.get(n), np.ndarray)}
-    return Mishap(line, text, what, shapes)
+    return ProgramError(line, text, what, shapes)

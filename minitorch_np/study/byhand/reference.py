@@ -129,7 +129,7 @@ class Reference:
     def made_with(
         self, segments: Sequence[Segment], given: Mapping[str, Any], changed: Mapping[str, Any]
     ) -> dict[str, Array]:
-        """What segments, one after the other, make of other arrays; nothing where they fail."""
+        """What segments, one after the other, make of other arrays; nothing if they fail."""
         scope = self._globals | {name: _copy(value) for name, value in {**given, **changed}.items()}
         try:
             with np.errstate(all="ignore"):

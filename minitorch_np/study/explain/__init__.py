@@ -31,7 +31,7 @@ def explain(
     its target y) backward starts from random numbers. A copy of the model runs: the model, its
     gradients, generators and statistics stay as they are.
 
-    Raises TypeError for what is no layer or loss, ValueError for a loss without y or y without a loss,
+    Raises TypeError for what is not a layer or a loss, ValueError for a loss without y or y without a loss,
     and what model and loss raise for x and y.
     """
     if not isinstance(model, Layer):

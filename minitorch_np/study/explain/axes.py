@@ -51,7 +51,7 @@ def after(
     """The axes of y, and what the words of `Shapes: x (..., in) -> y (..., out)` stand for.
 
     An axis of y that the docstring calls as one of x is that one; others are new, whatever their size,
-    and called as `fresh` says. Where the docstring does not say, or not the truth, an axis of the same
+    and called as `fresh` says. If the docstring does not say, or not the truth, an axis of the same
     place and size is taken for the same one.
     """
     axes, x_shape = x
@@ -71,7 +71,7 @@ def after(
 
 
 def _matched(says: Axes, axes: Axes) -> dict[str, str] | None:
-    """Which axis each word stands for; None where the docstring does not say or says otherwise."""
+    """Which axis each word stands for; None if the docstring does not say or says otherwise."""
     words = _expanded(says, len(axes))
     if words is None:
         return None

@@ -42,7 +42,7 @@ def first_line(cls: type) -> str:
 
 
 def paragraph(cls: type, name: str) -> str:
-    """The paragraph `name: …` on one line, without its name; empty where there is none."""
+    """The paragraph `name: …` on one line, without its name; empty if there is none."""
     for text in _docstrings(cls):
         found = re.search(rf"^{name}: (.*?)(?={END})", text, re.DOTALL | re.MULTILINE)
         if found:

@@ -184,7 +184,7 @@ class Access:
     def parameter(self, parameter: Parameter, attribute: str) -> Any: ...
 
     def decide(self, value: Any) -> bool | None:
-        """Whether a value is true, as far as that is the same in every step; None where it is not."""
+        """Whether a value is true, as far as that is the same in every step; None if it is not."""
         return None if varies(value) else bool(self.native(bool, value))
 
     def settled(self, value: Any, what: str) -> Any:
@@ -223,7 +223,7 @@ class Access:
     def array_attribute(self, owner: Expression, name: str) -> Any:
         value = self.native(getattr, owner, name)
         if isinstance(value, np.random.BitGenerator):
-            self.fail("the state of a generator is nothing that can be written out")
+            self.fail("the state of a generator cannot be written out")
         if callable(value):
             return Method(owner, name)
         if name in SIZES:

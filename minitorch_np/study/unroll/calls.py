@@ -50,7 +50,7 @@ class Source(NamedTuple):
 
 
 def source_of(function: FunctionType) -> Source:
-    """Where a function is written; raises SourceError where that cannot be read."""
+    """If a function is written; raises SourceError if that cannot be read."""
     code = function.__code__
     linecache.checkcache(code.co_filename)
     text = "".join(linecache.getlines(code.co_filename, function.__globals__))

@@ -61,7 +61,7 @@ class Evaluator(Access):
     def evaluate(self, node: ast.expr) -> Any:
         method = getattr(self, f"_{type(node).__name__.lower()}", None)
         if method is None:
-            self.fail(f"`{ast.unparse(node)}` is nothing that can be written out")
+            self.fail(f"`{ast.unparse(node)}` cannot be written out")
         return method(node)
 
     def _constant(self, node: ast.Constant) -> Any:

@@ -57,7 +57,7 @@ class Executor(Evaluator):
         elif isinstance(target, ast.Subscript):
             self.set_item(self.evaluate(target.value), self.evaluate(target.slice), value)
         else:
-            self.fail(f"`{ast.unparse(target)}` is no name to give a value to")
+            self.fail(f"`{ast.unparse(target)}` is not a name that can be assigned to")
 
     def _unpack_array(self, names: list[str], value: Expression) -> None:
         """`a, b = np.split(…)` stays one statement."""
@@ -155,7 +155,7 @@ class Executor(Evaluator):
                 continue
             method = getattr(self, f"_run_{type(statement).__name__.lower()}", None)
             if method is None:
-                self.fail(f"`{ast.unparse(statement).splitlines()[0]}` is nothing that can be written out")
+                self.fail(f"`{ast.unparse(statement).splitlines()[0]}` cannot be written out")
             end = method(statement)
             if end is not None:
                 return end
@@ -180,7 +180,7 @@ class Executor(Evaluator):
                 self.frame.locals.pop(target.id, None)
                 continue
             if not isinstance(target, ast.Subscript | ast.Attribute):
-                self.fail(f"`{ast.unparse(statement)}` is nothing that can be written out")
+                self.fail(f"`{ast.unparse(statement)}` cannot be written out")
             owner = self.evaluate(target.value)
             if isinstance(owner, Expression):
                 self.fail(f"`{ast.unparse(statement)}`: elements of an array cannot be deleted")
@@ -277,7 +277,7 @@ class Executor(Evaluator):
         return self.run(statement.orelse)
 
     def branch(self, statement: ast.If, rest: list[ast.stmt]) -> End:
-        """An `if`: decided, dropped where it only guards, or written with both its sides.
+        """An `if`: decided, dropped if it only guards, or written with both its sides.
 
         Where a side returns, what follows the `if` belongs to the other one.
         """

@@ -31,7 +31,7 @@ class Helpers(Calls):
         self.copies: dict[FunctionType, str] = {}
 
     def of_helper(self, function: FunctionType, args: list[Any], kwargs: dict[str, Any]) -> Any:
-        """A call of a function, as a call of a helper where that is possible; otherwise gone through."""
+        """A call of a function, as a call of a helper if that is possible; otherwise gone through."""
         try:
             node = source_of(function).node
         except SourceError as error:
@@ -157,7 +157,7 @@ class Helpers(Calls):
         return self.copies[function]
 
     def _globals_of(self, function: FunctionType, made: ast.FunctionDef) -> dict[str, ast.expr] | None:
-        """What stands for the names that a function has from outside; None where that cannot be written."""
+        """What stands for the names that a function has from outside; None if that cannot be written."""
         local = {n.id for n in ast.walk(made) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
         local |= {a.arg for a in ast.walk(made) if isinstance(a, ast.arg)}
         local |= {n.name for n in ast.walk(made) if isinstance(n, ast.FunctionDef)} - {made.name}

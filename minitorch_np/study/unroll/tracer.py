@@ -239,7 +239,7 @@ class Tracer(Helpers):
 
     def parameter(self, parameter: Parameter, attribute: str) -> Any:
         if id(parameter) not in self.weights:
-            self.fail("a parameter that is no attribute of a layer in the network")
+            self.fail("a parameter that is not an attribute of a layer in the network")
         if attribute == "data":
             return self.weights[id(parameter)]
         if attribute == "has_grad":

@@ -132,7 +132,7 @@ def identifier(text: str) -> str:
 
 
 def literal(value: Any) -> ast.expr | None:
-    """A constant as it is written in a program; None where it cannot be."""
+    """A constant as it is written in a program; None if it cannot be."""
     if isinstance(value, np.dtype):
         return _parsed(f"np.{value.name}" if value.isnative else f"np.dtype({value.str!r})")
     if isinstance(value, np.bool_ | np.integer | np.floating):

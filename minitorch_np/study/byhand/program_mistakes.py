@@ -179,7 +179,7 @@ def swapped(case: Case) -> str | None:
     return next((swap.text for swap in swaps(case)), None)
 
 
-SLIPS = (
+MISTAKES = (
     not_updated,
     update_scaled,
     momentum,
@@ -192,14 +192,14 @@ SLIPS = (
 )
 
 
-def slip_of(case: Case) -> str | None:
-    """The first slip that explains the array."""
-    return next((text for slip in SLIPS if (text := slip(case)) is not None), None)
+def mistake_of(case: Case) -> str | None:
+    """The first mistake that explains the array."""
+    return next((text for mistake in MISTAKES if (text := mistake(case)) is not None), None)
 
 
 def explanation(case: Case, reference: Reference, dy: str) -> str:
     """Return the mistake that explains the array, of a program or of a layer; dy is a name."""
-    if (text := slip_of(case)) is not None:
+    if (text := mistake_of(case)) is not None:
         return text
     if case.weight_before is not None:
         return "no usual mistake explains it"
