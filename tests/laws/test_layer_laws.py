@@ -12,7 +12,16 @@ import minitorch_np as mt
 from minitorch_np.layers.sequential import input_gradient
 from minitorch_np.study.gradcheck import gradcheck
 
-layers = pytest.mark.parametrize("case", LAYERS.values(), ids=LAYERS)
+
+def those(wanted):
+    """Parametrize a law with the cases that it speaks of."""
+    found = {name: case for name, case in LAYERS.items() if wanted(case)}
+    assert found
+    return pytest.mark.parametrize("case", found.values(), ids=found)
+
+
+layers = those(lambda case: True)
+computing = those(lambda case: repr(case.make("float64")) != "Sequential()")
 
 
 @layers
@@ -96,21 +105,17 @@ def test_other_dtypes_are_refused(case, wrong):
         case.make("float64")(sample(case.shape).astype(wrong))
 
 
-@layers
+@those(lambda case: case.make("float32").dtype is not None)
 def test_the_other_precision_is_refused(case):
     layer = case.make("float32")
-    if layer.dtype is None:
-        return  # takes both
     with pytest.raises(
         TypeError, match=r"float32, got float64.*x\.astype\('float32'\).*model\.astype\('float64'\)"
     ):
         layer(sample(case.shape))
 
 
-@layers
+@those(lambda case: case.wrong_shape is not None)
 def test_a_wrong_shape_is_named(case):
-    if case.wrong_shape is None:
-        return  # takes every shape
     layer = case.make("float64")
     with pytest.raises(ValueError, match=r"^\w+\(.*\) expects .*, got (x of shape )?\(") as caught:
         layer(sample(case.wrong_shape))
@@ -118,12 +123,10 @@ def test_a_wrong_shape_is_named(case):
     assert str(caught.value).split("(")[0] in repr(layer)
 
 
-@layers
+@computing
 def test_a_wrong_dy_is_named_and_can_be_corrected(case):
     layer = case.make("float64")
     y = layer(sample(case.shape))
-    if len(list(layer.named_modules())) == 1 and isinstance(layer, mt.Sequential):
-        return  # an empty Sequential keeps nothing
     with pytest.raises(ValueError, match=r"expects dy of shape"):
         layer.backward(np.ones((7, *y.shape)))
     with pytest.raises(TypeError, match=r"expects dy"):
@@ -133,11 +136,9 @@ def test_a_wrong_dy_is_named_and_can_be_corrected(case):
     layer.backward(y)
 
 
-@layers
-def test_backward_uses_up_its_forward(case):
+@computing
+def test_backward_consumes_its_forward(case):
     layer, x = case.make("float64"), sample(case.shape)
-    if not list(layer.children()) and isinstance(layer, mt.Sequential):
-        return
     with pytest.raises(RuntimeError, match="call forward before each backward"):
         layer.backward(x)
     y = layer(x)

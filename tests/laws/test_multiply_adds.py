@@ -31,12 +31,13 @@ def test_a_weight_matrix_takes_each_x_once_into_each_y_that_depends_on_it(case):
     assert layer.multiply_adds(x.shape, layer(x).shape) == expected
 
 
-@pytest.mark.parametrize("case", LAYERS.values(), ids=LAYERS)
+BATCHES = {name: case for name, case in LAYERS.items() if len(case.shape) > 1}
+
+
+@pytest.mark.parametrize("case", BATCHES.values(), ids=BATCHES)
 @pytest.mark.parametrize("batch", [0, 3])
 def test_they_are_whole_numbers_in_proportion_to_the_batch(case, batch):
     layer = case.make("float64")
-    if len(case.shape) == 1:
-        return  # one sample
     one, many = sample((1, *case.shape[1:])), sample((batch, *case.shape[1:]))
     said = layer.multiply_adds(many.shape, layer(many).shape)
     assert type(said) is int

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -31,8 +31,7 @@ def test_any_finite_array(data):
     x = data.draw(arrays(dtype, shape, elements=st.floats(-1e4, 1e4, width=32)))
     view = data.draw(st.sampled_from([x, x[::-1], np.asfortranarray(x)]))
     dim = data.draw(st.sampled_from([-1, 0, len(shape) - 1]))
-    if view.shape[dim] == 0:
-        return
+    assume(view.shape[dim] > 0)
     softmax, log_softmax = mt.Softmax(dim), mt.LogSoftmax(dim)
     y, log_y = softmax(view), log_softmax(view)
     assert y.dtype == log_y.dtype == dtype
