@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -29,32 +30,37 @@ def module(path):
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+@cache
+def parsed(path):
+    return ast.parse(path.read_text())
+
+
 def level(name):
     return next(i for i, level in enumerate(LEVELS) if name.split(".")[0] in level.split())
 
 
 def imported(tree):
     """(module, names, whether it happens on import) for every import outside TYPE_CHECKING."""
-    hidden = [
-        inner
+    hidden = {
+        id(inner)
         for node in ast.walk(tree)
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"
         for inner in ast.walk(node)
-    ]
-    inside = [
-        inner
+    }
+    inside = {
+        id(inner)
         for node in ast.walk(tree)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         for inner in ast.walk(node)
-    ]
+    }
     for node in ast.walk(tree):
-        if node in hidden:
+        if id(node) in hidden:
             continue
         if isinstance(node, ast.Import):
-            yield from ((alias.name, [], node not in inside) for alias in node.names)
+            yield from ((alias.name, [], id(node) not in inside) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports are absolute"
-            yield node.module, [alias.name for alias in node.names], node not in inside
+            yield node.module, [alias.name for alias in node.names], id(node) not in inside
 
 
 def own_modules(name, names):
@@ -68,7 +74,7 @@ def own_modules(name, names):
 @pytest.mark.parametrize("path", [path for path in FILES if module(path)], ids=module)
 def test_imports_go_one_way(path):
     here = module(path)
-    for name, names, _ in imported(ast.parse(path.read_text())):
+    for name, names, _ in imported(parsed(path)):
         if name.split(".")[0] == "minitorch_np":
             for other in own_modules(name, names):
                 if other == "":  # the top level, which has the names of the core
@@ -81,7 +87,7 @@ def test_imports_go_one_way(path):
 def test_parts_of_one_kind_import_only_their_base(folder):
     bases = {"layers.activation", "losses.loss", "losses.checks", "optimizers.optimizer", "schedules.schedule"}
     for path in sorted((PACKAGE / folder).glob("[a-z]*.py")):
-        for name, names, _ in imported(ast.parse(path.read_text())):
+        for name, names, _ in imported(parsed(path)):
             if name.split(".")[0] == "minitorch_np":
                 inner = {other for other in own_modules(name, names) if other.startswith(f"{folder}.")}
                 assert inner <= bases
@@ -94,7 +100,7 @@ def test_no_two_modules_have_one_name():
 
 @pytest.mark.parametrize("path", FILES, ids=module)
 def test_only_numpy_matplotlib_and_the_standard_library_are_imported(path):
-    for name, _, at_import in imported(ast.parse(path.read_text())):
+    for name, _, at_import in imported(parsed(path)):
         top = name.split(".")[0]
         allowed = top in sys.stdlib_module_names or top in ("numpy", "minitorch_np")
         if top == "matplotlib":
@@ -106,7 +112,7 @@ def test_only_numpy_matplotlib_and_the_standard_library_are_imported(path):
 
 @pytest.mark.parametrize("path", FILES, ids=module)
 def test_a_file_has_one_idea_and_says_it(path):
-    tree = ast.parse(path.read_text())
+    tree = parsed(path)
     if path.read_text():
         doc = ast.get_docstring(tree)
         assert doc
