@@ -72,9 +72,9 @@ def test_costs_and_what_is_kept(handwritten):
     assert "490 multiply-adds forward." in text  # 7·11·5 + 7·5·3
     assert "595 multiply-adds in the products of the backward pass" in text  # 105 + 105 + 385
     assert "learns w1 (D_in, H): 55 numbers, 440 B" in text
-    assert "keeps h (280 B), h_relu (280 B)" in text
-    assert "keeps h_relu (counted above)" in text
-    assert f"{8 * (7 * 11 + 7 * 5 * 2 + 7 * 3 * 2) / 1000:.1f} kB kept for the backward pass" in text
+    assert "saves h (280 B), h_relu (280 B)" in text
+    assert "saves h_relu (counted above)" in text
+    assert f"{8 * (7 * 11 + 7 * 5 * 2 + 7 * 3 * 2) / 1000:.1f} kB saved for the backward pass" in text
 
 
 def test_one_element_worked_out_by_hand():
@@ -260,7 +260,7 @@ def test_a_layer_without_a_docstring_is_not_invented_upon():
     text = flat(explain(mt.Sequential(Bare(), mt.Tanh()), sample((5, 4)), numbers=True))
     assert "h of x; how, no docstring says (N, D_in) -> (N, D_out)" in text
     assert "learns w (4, 3): 12 numbers, 96 B" in text
-    assert "keeps x (160 B)" in text
+    assert "saves x (160 B)" in text
     assert "multiply-adds not said" in text
     assert "How it makes grad_w (4, 3), no paragraph Backward" in text
     assert "grad_w = [[" in text
@@ -343,13 +343,13 @@ def test_axes_of_a_layer_that_changes_their_number():
     assert "(N, d, D_in) -> (N, H)" in text
     assert "y_pred = h w + b (N, H)(H, D_out) -> (N, D_out)" in text
     assert "0 Flatten(...)" in text or "0 Flatten()" in text
-    assert "keeps nothing" in text
+    assert "saves nothing" in text
 
 
 def test_what_is_kept_is_what_forward_put_there():
     noisy = Noisy()
-    assert "keeps nothing" in flat(explain(noisy, sample((5, 4))))  # its numbers were there before
-    assert "keeps a part of x (80 B), an array (5, 2) (80 B)" in flat(explain(mt.GLU(), sample((5, 4))))
+    assert "saves nothing" in flat(explain(noisy, sample((5, 4))))  # its numbers were there before
+    assert "saves a part of x (80 B), an array (5, 2) (80 B)" in flat(explain(mt.GLU(), sample((5, 4))))
 
 
 def test_a_network_that_computes_otherwise_than_a_sequential_is_one_layer():
@@ -391,7 +391,7 @@ def test_activations_of_two_functions_and_containers_of_ones_own():
     text = flat(explain(model, sample((3, 4))))
     assert "x_residual = x + f(x)" in text
     assert "learns w (4, 4): 16 numbers" in text
-    assert "keeps x (96 B)" in text
+    assert "saves x (96 B)" in text
     assert "y_pred = function(x_residual)" in text
 
 
@@ -437,9 +437,9 @@ def test_the_model_is_as_before_to_the_bit():
     before = copy.deepcopy((model, loss)), first._saved, loss._saved
     given = x.copy(), y.copy()
     explain(model, x, y, loss, numbers=True).draw()
-    (as_it_was, _), kept, loss_kept = before
-    assert first._saved is kept
-    assert loss._saved is loss_kept
+    (as_it_was, _), saved, loss_saved = before
+    assert first._saved is saved
+    assert loss._saved is loss_saved
     for ours, theirs in zip(model.parameters(), as_it_was.parameters(), strict=True):
         assert (ours.data.tobytes(), ours.grad.tobytes()) == (theirs.data.tobytes(), theirs.grad.tobytes())
         assert ours.has_grad == theirs.has_grad
@@ -450,7 +450,7 @@ def test_the_model_is_as_before_to_the_bit():
     assert noisy.seen == was.seen
     assert (x.tobytes(), y.tobytes()) == (given[0].tobytes(), given[1].tobytes())
     assert "forward" not in vars(first)
-    model.backward(loss.backward())  # what was kept is still there
+    model.backward(loss.backward())  # what was saved is still there
 
 
 def test_gradients_that_wait_for_a_step_are_not_added_to_the_explained_ones():

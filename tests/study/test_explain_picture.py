@@ -95,7 +95,7 @@ def test_no_text_overlaps_another_text_or_a_box_or_leaves_the_picture(case):
 
 def test_a_long_list_of_what_is_kept_stands_between_the_layers():
     box = Box("a", "", "", (1, 1))
-    array, layer = Column(forward=box, backward=box), Column(title="Layer", kept=["keeps", *"bcdefgh"])
+    array, layer = Column(forward=box, backward=box), Column(title="Layer", saved=["saves", *"bcdefgh"])
     figure = picture.draw([array, layer, array])
     figure.draw_without_rendering()
     found = [text.get_window_extent() for text in texts(figure)]
@@ -103,7 +103,7 @@ def test_a_long_list_of_what_is_kept_stands_between_the_layers():
 
 
 def test_arrays_without_a_name_are_counted():
-    assert "keeps\n12 arrays" in [text.get_text() for text in texts(keeping().draw())]
+    assert "saves\n12 arrays" in [text.get_text() for text in texts(keeping().draw())]
 
 
 def test_sides_are_in_proportion_to_square_roots():
@@ -171,8 +171,8 @@ def test_names_formulas_shapes_and_what_is_kept():
         "grad_h_relu\n= grad_y_pred w2ᵀ\n(N, H)  64 × 100",
         "grad_h\n= grad_h_relu · dh_relu/dh",
         "grad_y_pred\n= 2 (y_pred − y)",
-        "keeps\nh\nh_relu",
-        "keeps\nx\n",
+        "saves\nh\nh_relu",
+        "saves\nx\n",
         "loss\n= 3.152e+07\none number",
         "square roots of the sizes",
     ):
@@ -200,7 +200,7 @@ def test_an_arrow_leads_from_below_the_weights_label_into_the_layer():
     bottom = w1.get_window_extent().y0 / figure.dpi
     x = w1.get_position()[0]
     down = [start[1] for start, end in arrows(figure) if np.isclose(start[0], x) and np.isclose(end[0], x)]
-    assert len(down) == 3  # w1, what is kept, grad_w1
+    assert len(down) == 3  # w1, what is saved, grad_w1
     assert max(down) < bottom
 
 

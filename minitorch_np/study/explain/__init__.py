@@ -20,7 +20,7 @@ MEANINGS = {"N": "samples", "D_in": "inputs", "H": "hidden", "D_out": "outputs"}
 def explain(
     model: Layer, x: Any, y: Any = None, loss: Loss | None = None, *, numbers: bool = False
 ) -> Explanation:
-    """For each layer in forward order and back again: formula, shapes, parameters, what is kept, costs.
+    """For each layer in forward order and back again: formula, shapes, parameters, what is saved, costs.
 
     Backward it says for each gradient why its formula has these transposes and sums: which orders fit
     the shapes, which axis vanishes, and that what the layer computed is that formula. Formulas and

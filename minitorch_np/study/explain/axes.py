@@ -67,7 +67,7 @@ def after(
         same = [x == y for x, y in zip(x_shape, y_shape, strict=True)]
     else:
         same = [i == 0 and x_shape[:1] == y_shape[:1] for i in range(len(y_shape))]
-    return tuple(axes[i] if kept else next(fresh) for i, kept in enumerate(same)), {}
+    return tuple(axes[i] if is_same else next(fresh) for i, is_same in enumerate(same)), {}
 
 
 def _matched(says: Axes, axes: Axes) -> dict[str, str] | None:

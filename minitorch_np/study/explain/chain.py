@@ -35,12 +35,12 @@ class Passage:
         self.y: Any = None
         self.dy: Any = None
         self.dx: Any = None
-        self.kept: list[Array] = []
+        self.saved: list[Array] = []
         self.before = _own_arrays(layer)
 
     def forward(self, run: Callable[[], Any], x: Array) -> Any:
         self.x, self.y = x, run()
-        self.kept = _kept(self.layer, self.before)
+        self.saved = _saved_arrays(self.layer, self.before)
         return self.y
 
     def backward(self, run: Callable[[], Any], dy: Array) -> Any:
@@ -76,7 +76,7 @@ class Run:
     def _run(self, x: Any, y: Any) -> None:
         self.prediction = self.model.forward(np.array(x))
         self.value: Any = None
-        self.loss_kept: list[Array] = []
+        self.loss_saved: list[Array] = []
         self.divisor: float | None = None
         if self.loss is None:
             dy = np.random.default_rng(0).standard_normal(self.prediction.shape)
@@ -84,7 +84,7 @@ class Run:
         else:
             self.value = self.loss(self.prediction, y)
             arguments, self.divisor, _ = self.loss._saved or ((), None, ())
-            self.loss_kept = _arrays(arguments)
+            self.loss_saved = _arrays(arguments)
             ones = [np.ones_like(self.value)] if self.loss.reduction == "none" else []
             self.dy = self.loss.backward(*ones)
         self.dx = self.model.backward(self.dy)
@@ -100,8 +100,8 @@ def chain(layer: Layer, path: str = "") -> Iterator[tuple[str, Layer]]:
             yield from chain(child, f"{path}.{name}" if path else name)
 
 
-def _kept(layer: Layer, before: list[Array]) -> list[Array]:
-    """The arrays kept for backward, by `keep` or else as attributes that were not there before."""
+def _saved_arrays(layer: Layer, before: list[Array]) -> list[Array]:
+    """The arrays saved for backward, by `save_for_backward` or else as attributes that were not there before."""
     found: list[Array] = []
     for _, inner in layer.named_modules():
         values = getattr(inner, "_saved", None)
@@ -126,8 +126,8 @@ def _arrays(value: Any) -> list[Array]:
 ELEMENTWISE: tuple[Axes, Axes] = (("...",), ("...",))
 
 
-class Kept(NamedTuple):
-    """An array kept for backward; `again` where its memory was kept before."""
+class SavedArray(NamedTuple):
+    """An array saved for backward; `again` if its memory was saved before."""
 
     name: str
     shape: tuple[int, ...]
@@ -143,7 +143,7 @@ class Step(NamedTuple):
     arrays: dict[str, Named]
     parameters: list[str]  # of these the ones that are learned
     missing: list[str]  # parameters of the docstring that this layer does not have, as b
-    kept: list[Kept]
+    saved: list[SavedArray]
 
     def gradients(self) -> list[str]:
         """Of `arrays` the ones that backward made: dW, db, dx."""
@@ -184,18 +184,18 @@ class Chain:
             arrays |= {f"d{s}": Named(f"grad_{a.name}", a.axes, p.grad) for s, (a, p) in symbols.items()}
             declared = formulas.shapes(type(passage.layer))[1]
             missing = [s for name, s in declared.items() if getattr(passage.layer, name, 0) is None]
-            kept = memory.kept(passage.kept)
-            self.steps.append(Step(passage.path, passage.layer, arrays, list(symbols), missing, kept))
+            saved = memory.saved(passage.saved)
+            self.steps.append(Step(passage.path, passage.layer, arrays, list(symbols), missing, saved))
         memory.name(self.prediction.name, run.prediction)
         self.target = None if loss is None else _target(self.prediction, np.asarray(run.target))
         if self.target is not None:
             memory.name("y", self.target.value)
-        self.loss_kept = memory.kept(run.loss_kept)
-        self.kept_bytes = memory.total
+        self.loss_saved = memory.saved(run.loss_saved)
+        self.saved_bytes = memory.total
 
 
 class _Memory:
-    """Which memory belongs to which name, and what of it was kept."""
+    """Which memory belongs to which name, and what of it was saved."""
 
     def __init__(self) -> None:
         self.names: dict[int, str] = {}
@@ -205,7 +205,7 @@ class _Memory:
     def name(self, name: str, array: Array) -> None:
         self.names.setdefault(id(_owner(array)), name)
 
-    def kept(self, arrays: list[Array]) -> list[Kept]:
+    def saved(self, arrays: list[Array]) -> list[SavedArray]:
         found = []
         for array in arrays:
             owner = _owner(array)
@@ -214,7 +214,7 @@ class _Memory:
             self.total += 0 if again else owner.nbytes
             name = self.names.get(id(owner), "")
             part = "a part of " if name and array.nbytes < owner.nbytes else ""
-            found.append(Kept(part + name, array.shape, array.nbytes, again))
+            found.append(SavedArray(part + name, array.shape, array.nbytes, again))
         return found
 
 

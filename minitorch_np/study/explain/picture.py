@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from minitorch_np.losses.loss import Loss
     from minitorch_np.study.explain.axes import Named
-    from minitorch_np.study.explain.chain import Chain, Kept, Step
+    from minitorch_np.study.explain.chain import Chain, SavedArray, Step
 
 LARGEST, SMALLEST = 1.5, 0.04  # the longest side, and one that would be too thin to see
 
@@ -50,13 +50,13 @@ class Box(NamedTuple):
 
 
 class Column(NamedTuple):
-    """An array with its gradient, or, with a title, a layer: parameters, what it keeps, their gradients."""
+    """An array with its gradient, or, with a title, a layer: parameters, what it saves, their gradients."""
 
     title: str = ""
     forward: Box | None = None
     backward: Box | None = None
     above: Sequence[Box] = ()
-    kept: Sequence[str] = ()
+    saved: Sequence[str] = ()
     below: Sequence[Box] = ()
     learns: bool = True  # what stands above is learned, not given
     goes_back: bool = True  # of a layer: whether a gradient leaves it to the left
@@ -85,10 +85,10 @@ def stack_height(boxes: Sequence[Box], scale: float) -> float:
 def row_heights(columns: Sequence[Column], scale: float) -> list[float]:
     forward, backward = [c.forward for c in columns], [c.backward for c in columns]
     labels = [max((len(box.lines()) for box in row if box), default=0) for row in (forward, backward)]
-    kept = max((LINE * (len(c.kept) + 2.5) for c in columns), default=0)
+    saved = max((LINE * (len(c.saved) + 2.5) for c in columns), default=0)
     return [
         max((stack_height(c.above, scale) for c in columns), default=0),
-        max(tallest(forward, scale) + PAD + LINE * labels[0], kept + tallest(forward, scale) / 2),
+        max(tallest(forward, scale) + PAD + LINE * labels[0], saved + tallest(forward, scale) / 2),
         tallest(backward, scale) + PAD + LINE * labels[1],
         max((stack_height(c.below, scale) for c in columns), default=0),
     ]
@@ -113,7 +113,7 @@ def _layer(step: Step, notes: dict[str, str]) -> Column:
     return Column(
         title=repr(step.layer).partition("(")[0],
         above=[_box(step.arrays[symbol]) for symbol in step.parameters],
-        kept=_kept(step.kept),
+        saved=_saved_arrays(step.saved),
         below=[_box(step.arrays[f"d{symbol}"], notes.get(f"d{symbol}", "")) for symbol in step.parameters],
         goes_back="dx" in step.arrays,
     )
@@ -121,7 +121,7 @@ def _layer(step: Step, notes: dict[str, str]) -> Column:
 
 def _loss(chain: Chain, loss: Loss) -> Iterator[Column]:
     above = [_box(chain.target)] if chain.target is not None else []
-    yield Column(title=type(loss).__name__, above=above, learns=False, kept=_kept(chain.loss_kept))
+    yield Column(title=type(loss).__name__, above=above, learns=False, saved=_saved_arrays(chain.loss_saved))
     value = np.asarray(chain.value)
     said = f"= {value:.4g}" if not value.ndim else ""
     yield Column(forward=Box("loss", said, "", value.shape), backward=Box("grad_loss", "= 1", "", value.shape))
@@ -157,12 +157,12 @@ def _box(array: Named, note: str = "") -> Box:
     return Box(array.name, note, axes_text(array.axes), array.value.shape)
 
 
-def _kept(kept: Sequence[Kept]) -> list[str]:
-    names = list(dict.fromkeys(one.name for one in kept if one.name))
-    unnamed = sum(not one.name for one in kept)
+def _saved_arrays(saved: Sequence[SavedArray]) -> list[str]:
+    names = list(dict.fromkeys(one.name for one in saved if one.name))
+    unnamed = sum(not one.name for one in saved)
     if unnamed:
         names.append("an array" if unnamed == 1 else f"{unnamed} arrays")
-    return ["keeps", *names] if names else []
+    return ["saves", *names] if names else []
 
 
 GAP = 0.34  # inches between columns, and between rows
@@ -171,7 +171,7 @@ DATA, LEARNED, INK = "#0072B2", "#D55E00", "#333333"
 
 LEGEND = (
     "Sides are in proportion to the square roots of the sizes. Blue: data on its way; orange: what is "
-    "learned; hatched: gradients, each in the shape of its array; dashed: kept by forward for backward."
+    "learned; hatched: gradients, each in the shape of its array; dashed: saved by forward for backward."
 )
 
 
@@ -248,10 +248,10 @@ class _Canvas:
         if column.above:
             self.stack(column.above, x, tops[1] + GAP + above, LEARNED if column.learns else DATA)
             self.arrow((x, tops[1] + GAP), (x, lines[0] + half))
-        if column.kept:
+        if column.saved:
             self.arrow((x, lines[0] - half), (x, lines[1] + half), linestyle=(0, (4, 2)))
             ground = {"facecolor": "white", "edgecolor": "none", "pad": 1}
-            self.text(x, (lines[0] + lines[1]) / 2, "\n".join(column.kept), bbox=ground, zorder=5)
+            self.text(x, (lines[0] + lines[1]) / 2, "\n".join(column.saved), bbox=ground, zorder=5)
         if column.below:
             self.stack(column.below, x, tops[3], LEARNED, "////")
             self.arrow((x, lines[1] - half), (x, tops[3] + PAD / 2))
@@ -300,7 +300,7 @@ def _label_width(box: Box) -> float:
 
 def _column_width(column: Column, scale: float) -> float:
     boxes = [box for box in (column.forward, column.backward, *column.above, *column.below) if box is not None]
-    texts = [column.title, *column.kept]
+    texts = [column.title, *column.saved]
     return max(
         *(max(sides(box, scale)[0], _label_width(box)) for box in boxes),
         *(_text_width(text) + LINE / 2 for text in texts if text),

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from minitorch_np._internal.arrays import Array
     from minitorch_np.losses.loss import Loss
-    from minitorch_np.study.explain.chain import Chain, Kept, Step
+    from minitorch_np.study.explain.chain import Chain, SavedArray, Step
     from minitorch_np.study.explain.formulas import Equation
 
 LABEL = 15  # columns of what stands before a list
@@ -185,7 +185,7 @@ def write_forward(page: Page, chain: Chain, numbers: bool) -> None:
     counts = [s.layer.multiply_adds(s.arrays["x"].value.shape, s.arrays["y"].value.shape) for s in chain.steps]
     rest = ", without those of layers that do not say" * (None in counts)
     page.prose(f"{sum(count or 0 for count in counts):,} multiply-adds forward{rest}.", 0)
-    page.prose(f"{bytes_text(chain.kept_bytes)} kept for the backward pass, each array counted once.", 0)
+    page.prose(f"{bytes_text(chain.saved_bytes)} saved for the backward pass, each array counted once.", 0)
 
 
 def write_step(page: Page, step: Step) -> None:
@@ -201,7 +201,7 @@ def write_step(page: Page, step: Step) -> None:
         array, count = step.arrays[symbol], step.arrays[symbol].value.size
         many = f"{count:,} number{'s' * (count != 1)}"
         page.item("learns", f"{array}: {many}, {bytes_text(array.value.nbytes)}")
-    page.item("keeps", kept_text(step.kept))
+    page.item("saves", saved_text(step.saved))
     cost = step.layer.multiply_adds(x.value.shape, y.value.shape)
     if cost:
         page.item("multiply-adds", f"{f'{orders[0].cost()} = ' if orders else ''}{cost:,}")
@@ -221,12 +221,12 @@ def write_loss(page: Page, chain: Chain, loss: Loss) -> None:
     parameter = inspect.signature(type(loss)).parameters.get("reduction")
     if parameter is not None and parameter.default != loss.reduction:
         page.item("", f"(the formulas are those of the docstring, for {parameter.default!r})")
-    page.item("keeps", kept_text(chain.loss_kept))
+    page.item("saves", saved_text(chain.loss_saved))
 
 
-def kept_text(kept: Sequence[Kept]) -> str:
+def saved_text(saved: Sequence[SavedArray]) -> str:
     parts = []
-    for one in kept:
+    for one in saved:
         name = one.name or f"an array {one.shape}"
         parts.append(f"{name} ({'counted above' if one.again else bytes_text(one.nbytes)})")
     return ", ".join(parts) or "nothing"
@@ -239,7 +239,7 @@ def write_backward(page: Page, chain: Chain, numbers: bool) -> None:
     page.prose(f"BACKWARD, from {start} to {last[0] if last else f'grad_{chain.x.name}'}", 0)
     page.prose(
         "grad_a is the gradient of the loss with respect to a: one number for each number of a, in a's shape. "
-        "These shapes, and what each layer kept, decide the formulas.",
+        "These shapes, and what each layer saved, decide the formulas.",
         0,
     )
     page.gap()
