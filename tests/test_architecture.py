@@ -98,6 +98,12 @@ def test_no_two_modules_have_one_name():
     assert not {name for name in names if names.count(name) > 1}
 
 
+def test_no_two_public_classes_have_one_name():
+    classes = [node for path in FILES for node in parsed(path).body if isinstance(node, ast.ClassDef)]
+    names = [node.name for node in classes if not node.name.startswith("_")]
+    assert not {name for name in names if names.count(name) > 1}
+
+
 @pytest.mark.parametrize("path", FILES, ids=module)
 def test_only_numpy_matplotlib_and_the_standard_library_are_imported(path):
     for name, _, at_import in imported(parsed(path)):

@@ -11,7 +11,7 @@ from minitorch_np.layer import Layer
 from minitorch_np.serialization import parse as networks
 from minitorch_np.serialization.parse import load
 from minitorch_np.study.byhand.reading import Reading, rate_of, read, read_into
-from minitorch_np.study.byhand.recording import Recording, Source, parsed, record
+from minitorch_np.study.byhand.recording import ProgramSource, Recording, parsed, record
 from minitorch_np.study.compare import compare
 from minitorch_np.study.handwritten import write
 
@@ -75,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
         from minitorch_np.study import plots
 
         plots.check_path(options.plot)
-    source = Source.of(options.file)
+    source = ProgramSource.of(options.file)
     loss = None if options.loss is None else networks.loss(options.loss)
     program = parsed(source)
     recording = record(source, LOOK) if program.is_called() else None

@@ -17,7 +17,7 @@ from minitorch_np.study.byhand.layered import Stopwatch, Tally, Training
 from minitorch_np.study.byhand.matching import fitted, match
 from minitorch_np.study.byhand.moments import Account, failure
 from minitorch_np.study.byhand.reading import bound, data_of, weights_of
-from minitorch_np.study.byhand.recording import Source, parsed, record, time_steps
+from minitorch_np.study.byhand.recording import ProgramSource, parsed, record, time_steps
 from minitorch_np.study.byhand.reference import LOSS, Reference
 from minitorch_np.study.locations import Location
 
@@ -89,10 +89,10 @@ class _Check:
         self.reference = Reference(self.program.text, self.program.arrays, places, tuple(self.titles))
         self.data_names = [name for name in self.program.arrays if name not in self.titles][:2]
 
-    def _source(self) -> Source:
+    def _source(self) -> ProgramSource:
         if self.against is None:
-            return Source(self.program.text, "<derived program>", "the derived program")
-        return Source.of(self.against)
+            return ProgramSource(self.program.text, "<derived program>", "the derived program")
+        return ProgramSource.of(self.against)
 
     def _arguments(self) -> dict[str, Any] | None:
         """What the program's function is called with; None if it is run as a script."""

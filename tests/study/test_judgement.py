@@ -5,7 +5,7 @@ import pytest
 
 import minitorch_np as mt
 from minitorch_np.study.bits import Difference
-from minitorch_np.study.byhand.comparison import Finding, described
+from minitorch_np.study.byhand.comparison import WrongArray, described
 from minitorch_np.study.byhand.program_mistakes import MISTAKES, Case, mistake_of
 from minitorch_np.study.compare import compare
 from minitorch_np.study.locations import Location
@@ -77,7 +77,7 @@ def test_the_name_in_the_line_decides_between_two_explanations():
 
 
 def test_a_finding_in_words():
-    finding = Finding(
+    finding = WrongArray(
         3, 24, "dH[Z < 0] = 1", "dH", "grad_h", Location("1", "ReLU()", "gradient of input"),
         Difference((0, 3), 1.5, 0.0, 12), "2 of 8 elements", False, "it is new",
         ("dH = dA.copy()", "dH[Z < 0] = 0"),

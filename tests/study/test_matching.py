@@ -7,7 +7,7 @@ import pytest
 import minitorch_np as mt
 from minitorch_np.study.byhand.matching import canonical, close, fitted, is_loss, match
 from minitorch_np.study.byhand.reading import bound, data_of, weights_of
-from minitorch_np.study.byhand.recording import Source, record
+from minitorch_np.study.byhand.recording import ProgramSource, record
 from minitorch_np.study.byhand.reference import LOSS, Reference
 from minitorch_np.study.handwritten import write
 from minitorch_np.study.locations import Location
@@ -31,7 +31,7 @@ def matched(tmp_path, changes=()):
     reference = network()
     given = [array.copy() for array in reference.arrays.values()]
     arguments = dict(zip(("X", "T", "W1", "b1", "W2", "b2", "W3", "b3"), given, strict=True))
-    recording = record(Source.of(path), 2, {**arguments, "epochs": 2, "lr": 0.1})
+    recording = record(ProgramSource.of(path), 2, {**arguments, "epochs": 2, "lr": 0.1})
     assert recording.program_error is None
     weights = weights_of(recording, {n: reference.arrays[n] for n in WEIGHTS}, {n: n for n in WEIGHTS})
     data = data_of(recording, {n: reference.arrays[n] for n in "xy"}, weights, True)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from minitorch_np import tutorial
-from minitorch_np.study.byhand.recording import Source, record, time_steps
+from minitorch_np.study.byhand.recording import ProgramSource, record, time_steps
 
 START = """\
 import numpy as np
@@ -37,7 +37,7 @@ def run(tmp_path):
     def recorded(text, steps=3, **arguments):
         path = tmp_path / "program.py"
         path.write_text(text)
-        return record(Source.of(path), steps, **arguments)
+        return record(ProgramSource.of(path), steps, **arguments)
 
     return recorded
 
@@ -49,7 +49,7 @@ def names(recording, step=0):
 def test_every_statement_is_recorded_with_its_line_and_a_copy():
     start = tutorial.problem(8, 6, inputs=5, outputs=3)
     arguments = {**start._asdict(), "w1": start.w1.copy(), "w2": start.w2.copy(), "steps": 3}
-    source = Source.of(tutorial.handwritten)
+    source = ProgramSource.of(tutorial.handwritten)
     recording = record(source, 3, arguments)
     assert recording.program_error is None
     assert recording.steps == 3
@@ -230,7 +230,7 @@ def test_a_function_with_what_it_sees():
         return x
 
     x, y, w = np.ones((5, 4)), np.ones((5, 3)), np.ones((4, 3))
-    recording = record(Source.of(train), 9, {"x": x, "y": y, "w": w})
+    recording = record(ProgramSource.of(train), 9, {"x": x, "y": y, "w": w})
     assert (recording.steps, recording.program_error) == (5, None)
     assert names(recording) == ["w"]
 
@@ -250,13 +250,13 @@ def _no_loop(x):
 )
 def test_what_is_no_source(against, said):
     with pytest.raises(ValueError, match=re.escape(said)):
-        record(Source.of(against), 1)
+        record(ProgramSource.of(against), 1)
 
 
 def test_times_are_of_the_steps_alone_and_take_turns(tmp_path):
     path = tmp_path / "program.py"
     path.write_text(loop("while True:", f"{BODY}time.sleep(0.002)\n", f"{START}import time\n"))
     calls = []
-    times = time_steps(Source.of(path), 5, None, lambda: calls.append(1))
+    times = time_steps(ProgramSource.of(path), 5, None, lambda: calls.append(1))
     assert (len(times), len(calls)) == (5, 5)
     assert all(0.002 <= seconds < 1 for seconds in times)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-class Finding(NamedTuple):
+class WrongArray(NamedTuple):
     """Where in the program, which array of the network it is, how it differs, and why.
 
     `line` and `text` are the program's, `name` is its variable; `array` is the derived program's name
@@ -94,8 +94,8 @@ class Comparison:
         self.dtype = ""
         self.counts: list[Equal] = []
         self.first_count = ""  # which of these numbers first differs
-        self.first: Finding | None = None
-        self.findings: list[Finding] = []
+        self.first: WrongArray | None = None
+        self.findings: list[WrongArray] = []
         self.remarks: list[str] = []
         self.failure: Failure | None = None
         self.losses: list[float] = []
@@ -113,7 +113,7 @@ class Comparison:
         return not self and self.failure is None and self.first is not None and not self.wrong
 
     @property
-    def wrong(self) -> list[Finding]:
+    def wrong(self) -> list[WrongArray]:
         """The findings that another formula has made."""
         return [finding for finding in self.findings if not finding.is_rounding]
 

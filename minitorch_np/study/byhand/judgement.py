@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minitorch_np.study.bits import first_difference
-from minitorch_np.study.byhand.comparison import Finding
+from minitorch_np.study.byhand.comparison import WrongArray
 from minitorch_np.study.byhand.matching import ROUNDINGS, close, largest, rounding
 from minitorch_np.study.byhand.moments import Account, Moment
 from minitorch_np.study.byhand.program_mistakes import Case, explanation
@@ -29,7 +29,7 @@ class Judge:
         self._rights: dict[str, Array] = {}  # of the step before
         self._earlier: dict[str, Array] = {}  # what the program had there
 
-    def findings(self) -> Iterator[Finding]:
+    def findings(self) -> Iterator[WrongArray]:
         """The first difference by rounding, and the first of each array that another formula has made."""
         scope = self.account.begin()
         reported: set[str] = set()
@@ -47,7 +47,7 @@ class Judge:
                 reported |= set() if finding.is_rounding else {finding.array}
                 yield finding
 
-    def _step(self, scope: dict[str, Any], moment: Moment) -> Iterator[Finding]:
+    def _step(self, scope: dict[str, Any], moment: Moment) -> Iterator[WrongArray]:
         reference = self.reference
         rights: dict[str, Array] = {}
         segments: list[Segment] = []  # those since the last array that the program has too
@@ -81,7 +81,7 @@ class Judge:
         segments: Sequence[Segment],
         given: Mapping[str, Any],
         moment: Moment,
-    ) -> Finding | None:
+    ) -> WrongArray | None:
         """What is to say about one array."""
         difference = first_difference(np.asarray(got, right.dtype), right)
         if difference is None and got.dtype == right.dtype:
@@ -105,7 +105,7 @@ class Judge:
             )  # fmt: skip
             why = explanation(case, self.reference, dy)
         on_the_way = [made for segment in segments[:-1] for made in segment.finals]
-        return Finding(
+        return WrongArray(
             moment.step, line, self.recording.program.line(line), self.names.get(name, name), name,
             self.reference.place(name), difference,
             f"{np.count_nonzero(got != right)} of {right.size} elements" if right.ndim else "",

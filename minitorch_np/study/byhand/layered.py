@@ -80,7 +80,7 @@ class Tally:
             self.first = self.first or name
 
 
-class Step(NamedTuple):
+class LayeredStep(NamedTuple):
     """The loss of a step, and by torch's names the gradients and the weights after it: views, not copies."""
 
     loss: Any
@@ -108,14 +108,16 @@ class Training(NamedTuple):
         self.optimizer.step()
         return value
 
-    def steps(self, data: Iterable[tuple[Array, ...]]) -> Iterator[Step]:
+    def steps(self, data: Iterable[tuple[Array, ...]]) -> Iterator[LayeredStep]:
         """Train, a step for each x and y."""
         parameters = dict(self.model.named_parameters())
         with np.errstate(all="ignore"):
             for x, y in data:
                 value = self.step(x, y)
                 gradients = {name: parameter.grad for name, parameter in parameters.items()}
-                yield Step(value, gradients, {name: parameter.data for name, parameter in parameters.items()})
+                yield LayeredStep(
+                    value, gradients, {name: parameter.data for name, parameter in parameters.items()}
+                )
 
     def load(self, weights: Mapping[str, Array]) -> None:
         """Take over weights, and their precision."""

@@ -159,7 +159,7 @@ def _shapes(arrays: Mapping[str, Array]) -> str:
 DEEPEST = 12  # weights; more are not tried in all their orders
 
 
-class Chain(NamedTuple):
+class WeightChain(NamedTuple):
     """Names of x, y and the weights between them, in the order in which data goes through them."""
 
     x: str
@@ -167,7 +167,7 @@ class Chain(NamedTuple):
     weights: tuple[str, ...]
 
 
-def chain_of(recording: Recording) -> Chain:
+def chain_of(recording: Recording) -> WeightChain:
     """The chain of a program. Raises ValueError if there is none, with what there is."""
     start, end = recording.before[0], recording.before[-1]
     moved = {event.name for events in recording.events for event in events}
@@ -182,7 +182,7 @@ def chain_of(recording: Recording) -> Chain:
     raise ValueError(f"{said}; it has {shapes}: give the network, as in 'Linear(4, 8), ReLU(), Linear(8, 2)'")
 
 
-def _search(start: Mapping[str, Array], moved: set[str], is_cut_short: bool) -> Chain | None:
+def _search(start: Mapping[str, Array], moved: set[str], is_cut_short: bool) -> WeightChain | None:
     flat = [n for n, a in start.items() if a.ndim == 2 and a.dtype.kind in "fi"]
     weights = [n for n in flat if n in moved and start[n].any() and not canonical(n).startswith("grad:")]
     fixed = [n for n in flat if n not in moved]
@@ -194,7 +194,7 @@ def _search(start: Mapping[str, Array], moved: set[str], is_cut_short: bool) -> 
             for extra in _extras([n for n in fixed if n not in (x, y)], is_cut_short):
                 found = next(_paths(start, [*weights, *extra], start[x].shape[1], width), None)
                 if found and set(weights) <= set(found):
-                    return Chain(x, y, found)
+                    return WeightChain(x, y, found)
     return None
 
 
@@ -220,7 +220,7 @@ def _paths(
                 yield (name, *path)
 
 
-def bias_of(recording: Recording, chain: Chain, layer: int) -> str | None:
+def bias_of(recording: Recording, chain: WeightChain, layer: int) -> str | None:
     """The name of the bias after a weight: of its width, changed in the loop, in the order of mention."""
     start, end = recording.before[0], recording.before[-1]
     widths = [start[name].shape[1] for name in chain.weights]

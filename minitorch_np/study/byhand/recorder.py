@@ -26,7 +26,7 @@ class Loop(NamedTuple):
     function: ast.FunctionDef | None
 
 
-class Program:
+class ParsedProgram:
     """A parsed program and what in it trains.
 
     The training loop is the first loop, at module level or in a function, that computes (has a matrix
@@ -216,7 +216,7 @@ class Statement(NamedTuple):
     loaded: tuple[str, ...]
 
 
-def marked(program: Program, thorough: bool) -> tuple[ast.Module, list[Statement]]:
+def marked(program: ParsedProgram, thorough: bool) -> tuple[ast.Module, list[Statement]]:
     """The program's tree with marks where a step begins, where the loop ends, and after every statement.
 
     The statements of functions of the file that the loop calls are marked too. Without `thorough`
@@ -287,7 +287,7 @@ class Recorder:
     `params['W1']`, `layers[0].weight`; the number that a list of numbers ends with is `losses[-1]`.
     """
 
-    def __init__(self, program: Program, statements: list[Statement], steps: int) -> None:
+    def __init__(self, program: ParsedProgram, statements: list[Statement], steps: int) -> None:
         self.statements, self.steps = statements, steps
         self.function = program.loop.function.name if program.loop.function else ""
         self.mentioned = program.mentioned()

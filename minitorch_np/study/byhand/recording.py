@@ -18,13 +18,23 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from minitorch_np.study.byhand.recorder import BEGIN, END, MARK, SCOPE, Enough, Event, Program, Recorder, marked
+from minitorch_np.study.byhand.recorder import (
+    BEGIN,
+    END,
+    MARK,
+    SCOPE,
+    Enough,
+    Event,
+    ParsedProgram,
+    Recorder,
+    marked,
+)
 
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
 
 
-class Source(NamedTuple):
+class ProgramSource(NamedTuple):
     """Where a program comes from: its text, the file, its name in reports, and what a function can see."""
 
     text: str
@@ -34,7 +44,7 @@ class Source(NamedTuple):
     namespace: Mapping[str, Any] | None = None
 
     @staticmethod
-    def of(against: Any) -> Source:
+    def of(against: Any) -> ProgramSource:
         """The source of a file or a function. Raises ValueError or TypeError that says what it should be."""
         if isinstance(against, FunctionType):
             return _of_function(against)
@@ -48,15 +58,15 @@ class Source(NamedTuple):
                 "not as text"
             )
         try:
-            return Source(path.read_text(encoding="utf-8"), str(path.resolve()), path.name)
+            return ProgramSource(path.read_text(encoding="utf-8"), str(path.resolve()), path.name)
         except UnicodeDecodeError:
             raise ValueError(f"{path} is not Python source") from None
 
 
-def parsed(source: Source) -> Program:
+def parsed(source: ProgramSource) -> ParsedProgram:
     """The program of a source; ValueError that names the line if it is none."""
     try:
-        return Program(source.text, source.filename, source.first_line)
+        return ParsedProgram(source.text, source.filename, source.first_line)
     except SyntaxError as error:
         raise ValueError(
             f"{source.name} line {error.lineno}: {error.msg}: {(error.text or '').strip()}"
@@ -65,7 +75,7 @@ def parsed(source: Source) -> Program:
         raise ValueError(f"{source.name}: {error}") from None
 
 
-def _of_function(function: FunctionType) -> Source:
+def _of_function(function: FunctionType) -> ProgramSource:
     name = function.__name__
     try:
         lines, first = inspect.getsourcelines(function)
@@ -81,7 +91,7 @@ def _of_function(function: FunctionType) -> Source:
     text = "\n".join(text.splitlines()[start:])
     cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
     seen = {**function.__globals__, **{name: cell.cell_contents for name, cell in cells}}
-    return Source(text, file, f"{name} in {Path(file).name}", first + start, seen)
+    return ProgramSource(text, file, f"{name} in {Path(file).name}", first + start, seen)
 
 
 @contextmanager
@@ -162,8 +172,8 @@ class ProgramError(NamedTuple):
 class Recording(NamedTuple):
     """What a program did: the events of each step, the arrays before each and after the last."""
 
-    source: Source
-    program: Program
+    source: ProgramSource
+    program: ParsedProgram
     events: list[list[Event]]
     before: list[dict[str, Array]]
     program_error: ProgramError | None
@@ -178,7 +188,7 @@ class Recording(NamedTuple):
         return {name: float(a) for name, a in (self.before or [{}])[0].items() if a.ndim == 0}
 
 
-def record(source: Source, steps: int, arguments: Mapping[str, Any] | None = None) -> Recording:
+def record(source: ProgramSource, steps: int, arguments: Mapping[str, Any] | None = None) -> Recording:
     """Run a program for some steps and record them.
 
     With `arguments` its function around the training loop is called with them, otherwise it is run as
@@ -194,7 +204,7 @@ def record(source: Source, steps: int, arguments: Mapping[str, Any] | None = Non
 
 
 def time_steps(
-    source: Source, steps: int, arguments: Mapping[str, Any] | None, between: Callable[[], None]
+    source: ProgramSource, steps: int, arguments: Mapping[str, Any] | None, between: Callable[[], None]
 ) -> list[float]:
     """Seconds that each step takes, without recording; `between` is called before every step."""
     program = parsed(source)
@@ -218,8 +228,8 @@ def time_steps(
 
 
 def _run(
-    source: Source,
-    program: Program,
+    source: ProgramSource,
+    program: ParsedProgram,
     tree: Any,
     hooks: Mapping[str, Any],
     arguments: Mapping[str, Any] | None,
@@ -252,7 +262,9 @@ def _hint(error: Exception) -> str:
     return ": paths start in the working directory" if isinstance(error, FileNotFoundError) else ""
 
 
-def _program_error(source: Source, program: Program, error: BaseException, what: str) -> ProgramError:
+def _program_error(
+    source: ProgramSource, program: ParsedProgram, error: BaseException, what: str
+) -> ProgramError:
     """The innermost line of the program that the error went through."""
     trace, line, scope = error.__traceback__, 0, {}
     while trace is not None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from minitorch_np.study.byhand.recorder import LOOPS, Program, names
+from minitorch_np.study.byhand.recorder import LOOPS, ParsedProgram, names
 from minitorch_np.study.locations import Location
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Reference:
     ) -> None:
         self.arrays, self.weights = dict(arrays), weights
         self._places = dict(places)
-        program = Program(text, "<derived program>")
+        program = ParsedProgram(text, "<derived program>")
         loop, siblings, function = program.loop
         if function is None or not isinstance(loop, ast.For):
             raise ValueError("a derived program has its loop, a for, in a function")

@@ -101,7 +101,7 @@ def chain(layer: Layer, path: str = "") -> Iterator[tuple[str, Layer]]:
 
 
 def _saved_arrays(layer: Layer, before: list[Array]) -> list[Array]:
-    """The arrays saved for backward, by `save_for_backward` or else as attributes that were not there before."""
+    """Return the arrays saved for backward: by `save_for_backward`, or else in new attributes."""
     found: list[Array] = []
     for _, inner in layer.named_modules():
         values = getattr(inner, "_saved", None)
