@@ -107,15 +107,15 @@ MISTAKES = {
     ),
     "mask before the weight": Mistake(
         (("        grad_h_relu =", "        grad_y_pred[y_pred < 0] = 0\n        grad_h_relu ="), NO_MASK),
-        "grad_h_relu = grad_y_pred.dot(w2.T)", "2", "grad_h_relu", "made with grad_y_pred of line 14",
+        "grad_h_relu = grad_y_pred.dot(w2.T)", "2", "grad_h_relu", "grad_y_pred of line 12 belongs in it",
     ),
     "no mask": Mistake(
         (NO_MASK,),
-        "grad_h = grad_h_relu.copy()", "1", "grad_h", "it is grad_h_relu unchanged: what comes between",
+        "grad_h = grad_h_relu.copy()", "1", "grad_h", "the factor (h_relu > 0) is missing",
     ),
     "no mask, and no name for it": Mistake(
         (("grad_h_relu = grad", "d = grad"), NO_COPY, NO_MASK, ("x.T.dot(grad_h)", "x.T.dot(d)")),
-        "d = grad_y_pred.dot(w2.T)", "1", "grad_h", "unchanged: what comes between",
+        "d = grad_y_pred.dot(w2.T)", "1", "grad_h", "the factor (h_relu > 0) is missing",
     ),
     "mask turned round": Mistake(
         (("h < 0", "h > 0"),), "grad_h[h > 0] = 0", "1", "grad_h", "mask looks turned round",
@@ -126,7 +126,7 @@ MISTAKES = {
     ),
     "mask from the gradient": Mistake(
         (("grad_h[h < 0]", "grad_h[grad_h < 0]"),),
-        "grad_h[grad_h < 0] = 0", "1", "grad_h", "made with grad_h_relu where h belongs",
+        "grad_h[grad_h < 0] = 0", "1", "grad_h", "made with grad_h where h belongs",
     ),
     "stale h": Mistake(
         (("    for _ in", "    h = x.dot(w1)\n    for _ in"), ("        h = x.dot(w1)\n", "")),
@@ -147,7 +147,7 @@ MISTAKES = {
     ),
     "gradient averaged over the batch": Mistake(
         (("2.0 * (y_pred - y)", "2.0 * (y_pred - y) / len(x)"),),
-        "grad_y_pred = 2.0 * (y_pred - y) / len(x)", "", "grad_y_pred", "1/N of the right one",
+        "grad_y_pred = 2.0 * (y_pred - y) / len(x)", "", "grad_y_pred", "it is 1/N, N = y_pred.shape[0] = 8",
     ),
     "sign of the gradient": Mistake(
         (("2.0 * (y_pred - y)", "2.0 * (y - y_pred)"),),
@@ -184,22 +184,22 @@ MISTAKES = {
         AFTER, "", "loss", "what it becomes by the update",
     ),
     "no activation": Mistake(
-        (("np.maximum(h, 0)", "h"),), "h_relu = h", "1", "h_relu", "it is h unchanged",
+        (("np.maximum(h, 0)", "h"),), "h_relu = h", "1", "h_relu", "activation np.maximum(..., 0) is left out",
     ),
     "linear loss": Mistake(
         (("np.square(y_pred - y).sum()", "np.abs(y_pred - y).sum()"),),
-        "losses.append(np.abs(y_pred - y).sum())", "", "loss", "no usual mistake explains it",
+        "losses.append(np.abs(y_pred - y).sum())", "", "loss", "np.square belongs where np.abs stands",
     ),
 }  # fmt: skip
 
 STUDENT_MISTAKES = {
     "bias gradient of one sample": Mistake(
         (("db2 = np.sum(d2, axis=0)", "db2 = d2[0]"),),
-        "db2 = d2[0]", "2", "grad_b2", "of the first sample alone",
+        "db2 = d2[0]", "2", "grad_b2", "np.sum(d2, axis=0) belongs where d2[0] stands",
     ),
     "bias gradient averaged": Mistake(
         (("db1 = np.sum(d1, axis=0)", "db1 = np.mean(d1, axis=0)"),),
-        "db1 = np.mean(d1, axis=0)", "0", "grad_b1", "1/N of the right one",
+        "db1 = np.mean(d1, axis=0)", "0", "grad_b1", "it is 1/N",
     ),
     "sum for mean in the gradient": Mistake(
         (("2 * (out - T) / out.size", "2 * (out - T)"),), "d3 = 2 * (out - T)", "", "grad_y_pred",
@@ -207,21 +207,22 @@ STUDENT_MISTAKES = {
     ),
     "mean over the batch for a mean over all": Mistake(
         (("2 * (out - T) / out.size", "2 * (out - T) / len(X)"),),
-        "d3 = 2 * (out - T) / len(X)", "", "grad_y_pred", "times the right one",
+        "d3 = 2 * (out - T) / len(X)", "", "grad_y_pred", "the right one: a division is missing",
     ),
     "mask of another layer": Mistake(
         (("np.where(Z1 < 0, 0, d1)", "np.where(Z2 < 0, 0, d1)"),),
-        "d1 = np.where(Z2 < 0, 0, d1)", "1", "grad_h1", "made with Z2 (h2) where Z1 (h1) belongs", True,
+        "d1 = np.where(Z2 < 0, 0, d1)", "1", "grad_h1", "made with Z2 where Z1 belongs", True,
     ),
     "no mask": Mistake(
-        (("    d2 = np.where(Z2 < 0, 0, d2)\n", ""),), 'd2 = d3 @ P["W3"].T', "3", "grad_h2", "unchanged",
+        (("    d2 = np.where(Z2 < 0, 0, d2)\n", ""),), 'd2 = d3 @ P["W3"].T', "3", "grad_h2",
+        "the factor (A2 > 0) is missing",
     ),
     "bias left out": Mistake(
-        ((' + P["b2"]', ""),), 'Z2 = A1 @ P["W2"]', "2", "h2", "no usual mistake explains it",
+        ((' + P["b2"]', ""),), 'Z2 = A1 @ P["W2"]', "2", "h2", "left out",
     ),
     "wrong activation in front": Mistake(
         (("Z3 = A2 @", "Z3 = Z2 @"),),
-        'Z3 = Z2 @ P["W3"] + P["b3"]', "4", "y_pred", "made with Z2 (h2) where A2",
+        'Z3 = Z2 @ P["W3"] + P["b3"]', "4", "y_pred", "made with Z2 where A2 belongs",
     ),
     "the same gradient twice": Mistake(
         (('"b3": db3}\n\n', '"b3": db2}\n\n'),), "P[key] -= lr * grads[key]", "4", "b3", "made with", True,

@@ -165,7 +165,7 @@ class Chain:
         ends, words = _axes(run)
         names = UniqueNames({"x", "y"})
         called = parameter_names(run.model, names)
-        outputs = _output_names(run.passages, names)
+        outputs = passage_names(run.passages, names)
         first = run.passages[0].x if run.passages else run.prediction
         self.x = Named("x", ends[0], first)
         self.prediction = Named(outputs[-1], ends[-1], run.prediction)
@@ -245,7 +245,7 @@ def _axes(run: Run) -> tuple[list[Axes], list[dict[str, str]]]:
     return ends, [{w: names.get(axis, axis) for w, axis in meaning.items()} for meaning in words]
 
 
-def _output_names(passages: list[Passage], names: UniqueNames) -> list[str]:
+def passage_names(passages: list[Passage], names: UniqueNames) -> list[str]:
     """x, and a name for every output."""
     outputs: list[tuple[int | str, str]] = [
         (i - 1 if i else "x", "" if is_new(p.layer, p.x.shape, p.y.shape) else word_of(p.layer))

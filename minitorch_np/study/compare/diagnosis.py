@@ -1,0 +1,573 @@
+"""From a recording to what is said about it: findings that its numbers prove, and remarks."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minitorch_np.study.compare import update_rules
+from minitorch_np.study.compare.derivatives import Reverse
+from minitorch_np.study.compare.findings import Search, crash_finding, made_by
+from minitorch_np.study.compare.instrument import Execution, carried
+from minitorch_np.study.compare.judge import RIGHT as RIGHT_UPDATE
+from minitorch_np.study.compare.judge import STILL, UNKNOWN, UNUSED, Judge, Judgement, Verdict, multiple
+from minitorch_np.study.compare.recorded import LEAF, Node
+from minitorch_np.study.compare.recording import Recording
+from minitorch_np.study.compare.report import NOT_JUDGED, RIGHT, WRONG, Comparison, WrongLine
+
+MOST_UPDATES = 6  # of each parameter that the rule is read off
+
+
+class Gradient(NamedTuple):
+    """An array of the program that is c times the true gradient with respect to `of`."""
+
+    node: Node
+    c: float
+    of: Node
+
+
+class Examination:
+    """One recording with all that is found in it."""
+
+    def __init__(self, recording: Recording) -> None:
+        self.recording, self.tape, self.executions = recording, recording.tape, recording.executions
+        self.judge = Judge(recording.tape, recording.executions)
+        found = self.judge.judge()
+        if (not found or found[0].wrong) and self.judge.has_ties():
+            other = Judge(recording.tape, recording.executions, tie=1.0)
+            again = other.judge()
+            if again and (not found or again[0].score > found[0].score):
+                self.judge, found = other, again
+        self.judgement: Any = found[0] if found else None
+        self.result = Comparison(recording.source.name, recording.source.text)
+        self.rule: update_rules.Rule | None = None
+
+    def comparison(self) -> Comparison:
+        result, recording = self.result, self.recording
+        result.steps = min((len(p.versions) - 1 for p in self.judge.parameters), default=0)
+        result.findings = list(self._findings())
+        if self.judgement is not None:
+            result.loss = self.judgement.loss.described()
+            result.gradients = [v.update.name for v in self.judgement.right]
+        if recording.error is not None:
+            result.failure = recording.error
+            finding = crash_finding(self.judge, self.executions)
+            if finding is not None:
+                result.findings.append(finding)
+        if result.findings:
+            result.judged = WRONG
+        elif recording.error is not None and (self.judgement is None or not self.judgement.right):
+            result.judged, result.reason = (
+                NOT_JUDGED,
+                "it ends with an error before its gradients can be judged",
+            )
+        elif self.judgement is None or not self.judgement.right or self.judgement.wrong:
+            result.judged, result.reason = NOT_JUDGED, self._reason()
+        else:
+            unknown = sorted(
+                {v.update.name for v in self.judgement.verdicts if v.what == UNKNOWN} - set(result.gradients)
+            )
+            if unknown and not self._was_infinite():
+                result.judged = NOT_JUDGED
+                result.reason = (
+                    f"the gradient of {', '.join(unknown)} cannot be derived{self._unknown_operations()}"
+                )
+            else:
+                result.judged = RIGHT
+        if self.judgement is not None and result.judged != NOT_JUDGED:
+            result.remarks += self._remarks(self.judgement)
+        return result
+
+    def _findings(self) -> Iterator[WrongLine]:
+        yield from self._outputs_by_accident()
+        judgement = self.judgement
+        if judgement is None:
+            return
+        if judgement.wrong:
+            found = Search(self.judge, judgement).findings()
+            if self._is_proven(judgement, found):
+                yield from found
+            return
+        odd = list(self._odd(judgement))
+        yield from odd or self._climbing(judgement)
+        yield from self._not_used(judgement)
+        yield from self.stale(judgement)
+        yield from self.not_updated(judgement)
+        yield from self._rule(judgement)
+
+    def _is_proven(self, judgement: Judgement, found: list[WrongLine]) -> bool:
+        """Whether the loss is sure enough to blame a line by it."""
+        if any(r.unknown for v in judgement.wrong for r in v.passes):
+            return False
+        is_written = not judgement.loss.kind and (judgement.loss.name or "loss" in judgement.loss.text.lower())
+        return (
+            bool(judgement.right)
+            or bool(is_written)
+            or (not judgement.loss.kind and any(f.write for f in found))
+        )
+
+    def _outputs_by_accident(self) -> Iterator[WrongLine]:
+        for execution, call, name in self.tape.written_by_position:
+            statement = execution.statement
+            mistake = f"{call} writes its result into {name}: a second array there is `out`"
+            yield WrongLine(statement.line, statement.text, name, mistake)
+
+    def _odd(self, judgement: Judgement) -> Iterator[WrongLine]:
+        """Gradients that are another multiple of the true one than the others'."""
+        odd = judgement.odd(self.judge.bound)
+        if not odd:
+            return
+        searches = []
+        for beside_first in (False, True):
+            others = [verdict for verdict, _ in judgement.odd(self.judge.bound, beside_first=beside_first)]
+            search = Search(self.judge, judgement, others)
+            searches.append((search.findings(), search.cost))
+        found, cost = min(searches, key=lambda pair: pair[1])
+        if cost < float("inf"):
+            yield from found
+            return
+        for verdict, times in odd[:1]:
+            made = next((n for n, _ in verdict.found if n.execution is not None), verdict.update.new)
+            execution = made.execution
+            if execution is None:
+                continue
+            statement = execution.statement
+            name = made_by(execution) or verdict.update.name
+            mistake = f"{name} is {self.times(times, execution)} the right one, beside the other gradients"
+            yield WrongLine(statement.line, statement.text, name, mistake, (), _factors(judgement, verdict))
+
+    def times(self, factor: float, execution: Execution) -> str:
+        """`1/N of`, `2 times`, `half`; N by the program's own name."""
+        if factor < 0:
+            return (
+                "minus " + self.times(-factor, execution).replace("1 times ", "")
+                if abs(factor + 1) > 1e-6
+                else "minus"
+            )
+        for value, word in ((1.0, "1 times"), (2.0, "2 times"), (0.5, "half")):
+            if abs(factor - value) < 1e-6 * value:
+                return word
+        sizes = {n: v for n, v in execution.scope.items() if type(v) is int and v > 1}
+        sizes |= {
+            f"{name}.shape[{axis}]": length
+            for name, node in execution.values.items()
+            for axis, length in enumerate(node.value.shape)
+        }
+        sizes |= {f"{name}.size": node.value.size for name, node in execution.values.items()}
+        for name, value in sizes.items():
+            if value > 1 and abs(factor - value) < 1e-6 * value:
+                return f"N times, N = {name} = {value},"
+            if value > 1 and abs(factor - 1 / value) < 1e-6 / value:
+                return f"1/N, N = {name} = {value}, of"
+        return f"{factor:.6g} times"
+
+    def _climbing(self, judgement: Judgement) -> Iterator[WrongLine]:
+        """Updates that go up the gradient."""
+        signs: dict[str, float] = {}
+        firsts: dict[str, Verdict] = {}
+        for verdict in judgement.right:
+            if verdict.truth is None or verdict.update.name in signs:
+                continue
+            change = (verdict.update.new.value - verdict.update.old.value).reshape(-1)
+            signs[verdict.update.name] = float(np.sign(change @ verdict.truth.reshape(-1)))
+            firsts[verdict.update.name] = verdict
+        climbing = [name for name, sign in signs.items() if sign > 0]
+        values = [
+            float(node.value.reshape(-1)[0])
+            for node, _ in judgement.loss.instances[:4]
+            if not judgement.loss.kind
+        ]
+        if not climbing or (len(climbing) == len(signs) and values and values[0] < 0):
+            return  # a likelihood is maximised
+        if (
+            len(climbing) == len(signs)
+            and len(values) > 1
+            and re.search("lik|reward|return|ll", judgement.loss.name.lower())
+        ):
+            return
+        for name in climbing if len(climbing) < len(signs) else climbing[:1]:
+            verdict = firsts[name]
+            execution = verdict.update.new.execution
+            if execution is None:
+                continue
+            where = execution
+            if len(climbing) == len(signs):
+                signed = self._turned(verdict)
+                where = signed.execution if signed is not None and signed.execution is not None else execution
+            mistake = (
+                "its update has the wrong sign: gradient descent subtracts, w -= learning_rate * gradient"
+                if where is execution else "it has the other sign: the steps go up the loss"
+            )  # fmt: skip
+            rising = f"the loss goes from {values[0]:.6g} to {values[1]:.6g}" if len(values) > 1 else ""
+            yield WrongLine(
+                where.statement.line,
+                where.statement.text,
+                made_by(where) or name,
+                mistake,
+                self.other_sign(where),
+                rising,
+            )
+
+    def _turned(self, verdict: Verdict) -> Node | None:
+        """The first array of another sign than the gradient that it is made of, or of any."""
+        known: dict[int, float] = {}
+        gradients = self.output_gradients(verdict)
+        for node, c, _ in gradients:
+            known[node.index] = c
+            before = [known[n.index] for n in node.inputs if n.index in known]
+            if before and before[0] * c < 0 and node is not verdict.update.new:
+                return node
+        return next((n for n, c, _ in gradients if c < 0), None)
+
+    def output_gradients(self, verdict: Verdict) -> list[Gradient]:
+        """The arrays of the backward pass that are multiples of true gradients, in order."""
+        found = []
+        truths = [(r.nodes[i], g) for r in verdict.passes for i, g in r.gradients.items() if g.size > 1]
+        forward = {n.index for n, _ in truths}
+        for node in self.judge.made_of(verdict.update):
+            if node.index in forward or node.value.size == 1 or node.execution is None:
+                continue
+            for of, truth in truths:
+                c = multiple(node.value, truth) if node.value.size == truth.size else None
+                if c is not None:
+                    found.append(Gradient(node, c, of))
+                    break
+        return found
+
+    def other_sign(self, execution: Execution) -> tuple[str, ...]:
+        tree = execution.statement.tree
+        if isinstance(tree, ast.AugAssign) and isinstance(tree.op, ast.Add | ast.Sub):
+            made = ast.AugAssign(
+                tree.target, ast.Sub() if isinstance(tree.op, ast.Add) else ast.Add(), tree.value
+            )
+            return (ast.unparse(made),)
+        if (
+            isinstance(tree, ast.Assign)
+            and isinstance(tree.value, ast.BinOp)
+            and isinstance(tree.value.op, ast.Add)
+        ):
+            value = tree.value
+            return (
+                ast.unparse(ast.Assign(tree.targets, ast.BinOp(value.left, ast.Sub(), value.right), lineno=0)),
+            )
+        if isinstance(tree, ast.Assign):
+            return (ast.unparse(ast.Assign(tree.targets, ast.UnaryOp(ast.USub(), tree.value), lineno=0)),)
+        return ()
+
+    def _not_used(self, judgement: Judgement) -> Iterator[WrongLine]:
+        """Parameters with a gradient on which the loss does not depend."""
+        truths = [(r.nodes[i], g) for v in judgement.right for r in v.passes for i, g in r.gradients.items()]
+        for verdict in judgement.verdicts:
+            update = verdict.update
+            used = any(
+                n.index in {v.index for p in self.judge.parameters if p.name == update.name for v in p.versions}
+                for v in judgement.right for m in self.judge.made_of(v.update) for n in (m, *m.inputs)
+            )  # fmt: skip
+            if verdict.what != UNUSED or used or update.old.value.size == 1:
+                continue
+            nodes = self.judge.made_of(update)
+            for forward, gradient in truths:
+                if gradient.ndim != 2 or forward.execution is None:
+                    continue
+                sums = [gradient.sum(axis=axis) for axis in (0, 1) if gradient.shape[axis] > 1]
+                if any(
+                    multiple(n.value, total) is not None
+                    for n in nodes
+                    for total in sums
+                    if total.size == n.value.size
+                ):
+                    execution = forward.execution
+                    mistake = (
+                        f"{update.name} is trained, but the loss does not depend on it: it is left out here"
+                    )
+                    yield WrongLine(
+                        execution.statement.line,
+                        execution.statement.text,
+                        made_by(execution),
+                        mistake,
+                        _with(execution, update.name),
+                    )
+                    break
+
+    def stale(self, judgement: Judgement) -> Iterator[WrongLine]:
+        """Parameters of which the loss goes on to use the first values."""
+        counts: dict[str, list[Verdict]] = {}
+        for verdict in judgement.right:
+            counts.setdefault(verdict.update.name, []).append(verdict)
+        most = max((len(v) for v in counts.values()), default=0)
+        for name, verdicts in counts.items():
+            later = [v for vs in counts.values() if len(vs) == most for v in vs[1:]]
+            if len(verdicts) > 1 or most < 2 or not later:
+                continue
+            old = verdicts[0].update.old
+            for reverse in later[0].passes:
+                path = [n for n in reverse.nodes.values() if old in n.inputs and n.execution is not None]
+                if not path:
+                    continue
+                execution = path[0].execution
+                again = [e for e in self.executions if e.statement is execution.statement]
+                if len(again) > 1:
+                    continue
+                made = made_by(execution)
+                mistake = (
+                    f"{made} is that of the step before: it has to be computed in every step, inside the loop"
+                )
+                proof = f"it is computed once, and {name} is updated {len(self._versions(name)) - 1} times"
+                yield WrongLine(execution.statement.line, execution.statement.text, made, mistake, (), proof, 1)
+
+    def _versions(self, name: str) -> list[Node]:
+        return next(p.versions for p in self.judge.parameters if p.name == name)
+
+    def not_updated(self, judgement: Judgement) -> Iterator[WrongLine]:
+        """Arrays whose gradient is computed as for the parameters, but that stay as they are."""
+        names = {re.sub(r"\d", "", p.name) for p in self.judge.parameters}
+        known: dict[int, str] = {}
+        for execution in self.executions[:2000]:
+            known |= {
+                node.index: path for path, node in execution.values.items() if re.sub(r"\d", "", path) in names
+            }
+        versions = self.judge.versions
+        for reverse in [r for v in judgement.right[:1] for r in v.passes]:
+            for index, truth in reverse.gradients.items():
+                node = reverse.nodes[index]
+                is_array = node.value.size > 1 and node.value.dtype.kind == "f" and np.any(truth)
+                if node.operation != LEAF and node.inputs and not all(n.operation == LEAF for n in node.inputs):
+                    continue
+                if index in versions or index not in known or not is_array:
+                    continue
+                new = next((b for a, b in self.tape.replaced.values() if a is node), None)
+                if new is not None and carried(node, new) is None and new.execution is not None:
+                    if (c := multiple(new.value, truth)) is not None:
+                        statement = new.execution.statement
+                        name = made_by(new.execution)
+                        write = (
+                            (f"{name} -= {ast.unparse(statement.tree.value)}",)
+                            if isinstance(statement.tree, ast.Assign)
+                            else ()
+                        )
+                        yield WrongLine(
+                            statement.line,
+                            statement.text,
+                            name,
+                            "it is replaced by its step",
+                            write,
+                            f"it is {c:.6g} times its gradient",
+                        )
+                    continue
+                computed = next(
+                    (
+                        n
+                        for n in self.tape.nodes
+                        if n.index in self.judge.bound
+                        and n.index > index
+                        and n.value.size == truth.size
+                        and multiple(n.value, truth)
+                    ),
+                    None,
+                )
+                if computed is not None and new is None and computed.execution is not None:
+                    line, text = self._loop()
+                    proof = (
+                        f"its gradient is computed in line {computed.execution.statement.line}, and is not zero"
+                    )
+                    name = known[index]
+                    yield WrongLine(
+                        line,
+                        text,
+                        name,
+                        f"{name} is not updated: it stays as it was before the step",
+                        (),
+                        proof,
+                    )
+
+    def _loop(self) -> tuple[int, str]:
+        """The innermost loop around the updates."""
+        lines = [
+            p.versions[1].execution.statement.line for p in self.judge.parameters if p.versions[1].execution
+        ]
+        loops = [
+            n
+            for n in ast.walk(self.recording.source.tree())
+            if isinstance(n, ast.For | ast.While) and n.lineno < lines[0] <= (n.end_lineno or 0)
+        ]
+        line = max((n.lineno for n in loops), default=lines[0])
+        return line, self.recording.source.line(line).strip()
+
+    def _rule(self, judgement: Judgement) -> Iterator[WrongLine]:
+        """Recognise the rule of the updates, and what it lacks."""
+        loss, mode = judgement.loss, judgement.mode
+        verdicts = [v for v in self.judge.by(loss, mode, MOST_UPDATES).verdicts if v.what == RIGHT_UPDATE]
+        steps = update_rules.steps_of(verdicts, 1.0)
+        constants = update_rules.constants_of(self.recording.source.tree())
+        with np.errstate(all="ignore"):
+            rule = update_rules.rule_of(list(steps.values()), constants) if steps else None
+        if rule is None or (rule.name == "SGD" and "momentum" not in rule.options):
+            forgotten = list(self._forgotten(verdicts))
+            yield from forgotten
+            if rule is None and not forgotten:
+                self.result.remarks.append(
+                    "the update is none of the rules known here; the gradients that it uses are right"
+                )
+        elif rule.options.get("momentum", 0) > 0.9999:
+            yield from self.added_up(verdicts)
+        self.rule, self.result.rule = rule, "" if rule is None else str(rule)
+
+    def added_up(self, verdicts: list[Verdict]) -> Iterator[WrongLine]:
+        for verdict in verdicts:
+            for node in self.judge.made_of(verdict.update):
+                if (
+                    node.operation == "add"
+                    and any(n.index < verdict.update.old.index and np.any(n.value) for n in node.inputs)
+                    and node.execution
+                ):
+                    statement = node.execution.statement
+                    mistake = "the one of the step before is still in it: set it to zero in every step"
+                    name = made_by(node.execution)
+                    yield WrongLine(
+                        statement.line, statement.text, name, mistake, (), "", 1, target=verdict.update.old
+                    )
+                    return
+
+    def _forgotten(self, verdicts: list[Verdict]) -> Iterator[WrongLine]:
+        """A momentum buffer that no update uses."""
+        used = {n.index for v in verdicts for n in self.judge.made_of(v.update)}
+        used |= {m.index for v in verdicts for n in self.judge.made_of(v.update) for m in n.inputs}
+        for old, new in self.tape.replaced.values():
+            added = carried(old, new)
+            if (
+                new.index in used
+                or old.index in used
+                or not added
+                or new.operation not in ("add", "subtract")
+                or new.execution is None
+            ):
+                continue
+            if new.inputs[0].operation != "multiply" or new.index in self.judge.versions:
+                continue
+            for verdict in verdicts:
+                if (
+                    verdict.truth is not None
+                    and verdict.truth.size > 1
+                    and any(multiple(a.value, verdict.truth) for a in added if a.value.size > 1)
+                ):
+                    statement, name = new.execution.statement, made_by(new.execution)
+                    update = verdict.update.new.execution
+                    line, text = (
+                        (update.statement.line, update.statement.text)
+                        if update
+                        else (statement.line, statement.text)
+                    )
+                    mistake = f"the momentum {name} of line {statement.line} is not used by it"
+                    yield WrongLine(
+                        line,
+                        text,
+                        verdict.update.name,
+                        mistake,
+                        (),
+                        f"its steps are {verdict.step:.6g} times its gradients",
+                    )
+                    return
+
+    def _remarks(self, judgement: Judgement) -> list[str]:
+        remarks = []
+        factors = {round(v.found[0][1], 9) for v in judgement.right[:1] if v.found}
+        if not judgement.wrong and judgement.loss.kind:
+            remarks.append(
+                f"the program does not compute this loss: it is implied by line {judgement.loss.line}"
+            )
+        elif not judgement.wrong and factors and all(abs(c) != 1 for c in factors):
+            first = judgement.right[0].found[0][0]
+            if first.execution is not None:
+                said = self.times(abs(next(iter(factors))), first.execution)
+                remarks.append(
+                    f"as they are made, the gradients are {said} those of this loss, for all parameters alike"
+                )
+        versions = [p.versions[0] for p in self.judge.parameters]
+        used = {v.update.old.index for v in judgement.right}
+        if not judgement.loss.kind and judgement.right and not used & {v.index for v in versions}:
+            remarks.append(
+                f"the loss of line {judgement.loss.line} is computed after the update, of the next step"
+            )
+        if (node := self._infinite()) is not None and node.execution is not None:
+            remarks.append(
+                f"not finite first in line {node.execution.statement.line}: {node.execution.statement.text}"
+            )
+        still = sorted({v.update.name for v in judgement.verdicts if v.what == STILL})
+        if still:
+            remarks.append(f"the gradient of {', '.join(still)} is zero in some steps, and so is the change")
+        return remarks
+
+    def _infinite(self) -> Node | None:
+        return next(
+            (
+                n
+                for n in self.tape.nodes
+                if n.inputs and n.value.dtype.kind == "f" and not np.isfinite(n.value).all()
+            ),
+            None,
+        )
+
+    def _was_infinite(self) -> bool:
+        return self._infinite() is not None
+
+    def _unknown_operations(self) -> str:
+        unknown: list[Node] = [n for r in self._passes(self.judgement) for n in r.unknown]
+        if not unknown:
+            return ""
+        node = unknown[0]
+        where = f" in line {node.execution.statement.line}" if node.execution else ""
+        return f": the derivative of {node.operation}{where} is not known here"
+
+    def _passes(self, judgement: Judgement) -> list[Reverse]:
+        return [r for v in judgement.verdicts for r in v.passes]
+
+    def _reason(self) -> str:
+        """Why nothing could be judged, and what to give."""
+        if (node := self._infinite()) is not None and node.execution is not None and self.judge.parameters:
+            statement = node.execution.statement
+            return f"its numbers are not finite from line {statement.line} on: {statement.text}"
+        if not self.judge.parameters:
+            called = {e.statement.function for e in self.executions}
+            tree = self.recording.source.tree()
+            idle = [
+                n.name
+                for n in ast.walk(tree)
+                if isinstance(n, ast.FunctionDef) and n.name not in called and not n.name.startswith("_")
+            ]
+            said = "it updates no array by a gradient, as in w -= learning_rate * grad_w"
+            if not self.tape.nodes:
+                said = "no NumPy array is made in it"
+            if idle:
+                said += f"; nothing calls {', '.join(idle[:4])}: call the training at the end of the file"
+            return said
+        names = ", ".join(p.name for p in self.judge.parameters)
+        if self.judgement is not None and self.judgement.wrong:
+            wrong = ", ".join(dict.fromkeys(v.update.name for v in self.judgement.wrong))
+            return (
+                f"the program does not compute its loss, and the gradient of {wrong} is not that of "
+                f"{self.judgement.loss.described()}: compute the loss, as in loss = np.square(y_pred - y).sum()"
+            )
+        return (
+            f"no loss was found that depends on {names}: compute it, as in loss = np.square(y_pred - y).sum()"
+        )
+
+
+def _factors(judgement: Judgement, odd: Verdict) -> str:
+    other = next((v for v in judgement.right if v.update.name != odd.update.name and v.found), None)
+    if other is None or not odd.found:
+        return ""
+    c, usual = odd.found[0][1], other.found[0][1]
+    return f"{c:.6g} times the true gradient for {odd.update.name}, {usual:.6g} times for {other.update.name}"
+
+
+def _with(execution: Execution, name: str) -> tuple[str, ...]:
+    """The statement with a parameter added."""
+    tree = execution.statement.tree
+    if not isinstance(tree, ast.Assign):
+        return ()
+    value = ast.BinOp(tree.value, ast.Add(), ast.parse(name, mode="eval").body)
+    return (ast.unparse(ast.Assign(tree.targets, value, lineno=0)),)

@@ -1,0 +1,513 @@
+"""The first wrong line of a backward pass, and the edit that mends it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from itertools import chain
+from time import perf_counter
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from minitorch_np.study.bits import Difference, first_difference
+from minitorch_np.study.compare.edits import MOST_EDITS, Edit, Trial, Values, edits, scalings
+from minitorch_np.study.compare.instrument import Execution
+from minitorch_np.study.compare.judge import RIGHT, WRONG, Judge, Judgement, Verdict, multiple
+from minitorch_np.study.compare.objective import losses
+from minitorch_np.study.compare.recorded import CONSTANT, LEAF, Node
+from minitorch_np.study.compare.report import WrongLine
+
+if TYPE_CHECKING:
+    from minitorch_np._internal.arrays import Array
+
+
+SECONDS = 1.0  # after which no further statement is searched
+
+
+class Window:
+    """The updates of one step: the wrong and the right ones, and what they are made of."""
+
+    def __init__(self, judge: Judge, verdicts: list[Verdict], odd: list[Verdict]) -> None:
+        self.judge = judge
+        amiss = odd or [v for v in verdicts if v.what == WRONG]
+        first = min(amiss, key=lambda v: v.update.new.index)
+        start, end = first.update.old.index, first.update.new.index
+        by_name: dict[int, Verdict] = {}
+        for v in verdicts:
+            if v.what in (RIGHT, WRONG) and v.update.old.index < end and v.update.new.index > start:
+                by_name.setdefault(judge.parameter_of(v.update), v)
+        self.wrong = [v for v in by_name.values() if any(v is w for w in amiss)]
+        self.right = [v for v in by_name.values() if not any(v is w for w in amiss)]
+        slices = {n.index: n for v in self.wrong for n in judge.made_of(v.update)}
+        self.nodes = [slices[i] for i in sorted(slices)]
+        every = {n.index: n for v in (*self.wrong, *self.right) for n in judge.made_of(v.update)}
+        self.every = [every[i] for i in sorted(every)]
+        passes = {id(r): r for v in (*self.wrong, *self.right) for r in v.passes}
+        self.truths: dict[tuple[int, ...], list[tuple[Node, Array]]] = {}
+        self.forward: set[int] = set()
+        values = set()
+        for reverse in passes.values():
+            for index, gradient in reverse.gradients.items():
+                node = reverse.nodes[index]
+                if node.value.size > 1 and np.ptp(gradient):  # many things are all of one number
+                    self.truths.setdefault(_shape_key(gradient), []).append((node, gradient))
+                self.forward.add(index)
+                if node.value.size > 1:
+                    values.add(node.value.tobytes())
+        self.forward |= {n.index for n in self.nodes if n.value.size > 1 and n.value.tobytes() in values}
+
+    def truth_of(self, value: Array) -> tuple[Node, float] | None:
+        """The array of the forward pass whose gradient `value` is a multiple of, with the multiple."""
+        for node, truth in self.truths.get(_shape_key(value), ()):
+            c = multiple(value, truth)
+            if c is not None:
+                return node, c
+        return None
+
+    def candidates(self, changed: Mapping[int, Array]) -> list[Execution]:
+        """Executed statements, in order, that made something of which nothing right came."""
+        proven = set(self.forward)
+        for node in reversed(self.nodes):
+            value = changed.get(node.index, node.value)
+            if node.index in proven or self.truth_of(value):
+                proven.add(node.index)
+                proven |= {n.index for n in node.inputs}
+        self.proven = proven
+        unproven = [n for n in self.nodes if n.index not in proven and n.index not in changed]
+        found: dict[int, Execution] = {}
+        for node in (*self._unchanged(unproven, changed), *unproven):
+            if node.execution is not None:
+                found.setdefault(node.execution.number, node.execution)
+        return [found[number] for number in sorted(found)]
+
+    def _unchanged(self, unproven: list[Node], changed: Mapping[int, Array]) -> list[Node]:
+        """Steps before the first wrong one that leave a gradient as it is: something may be missing there."""
+        found: list[Node] = []
+        for node in unproven:
+            pending = [n for n in node.inputs if n.index not in self.forward]
+            if found:
+                break
+            while pending:
+                n = pending.pop()
+                truth = self.truth_of(changed.get(n.index, n.value))
+                if (
+                    n.operation in (LEAF, CONSTANT)
+                    or truth is None
+                    or n.value.size == 1
+                    or n.index in self.forward
+                ):
+                    continue
+                found.append(n)
+                before = [m for m in n.inputs if m.index not in self.forward and self.truth_of(m.value)]
+                pending += [m for m in before if self.truth_of(m.value)[0] is truth[0]]  # type: ignore[index]
+        return found
+
+    def scaled(self) -> list[Execution]:
+        """Executed statements that make another multiple of a true gradient than went into them, in order."""
+        self.proven = set()
+        self.ratios: dict[int, float] = {}
+        known: dict[int, float] = {}
+        found: dict[int, Execution] = {}
+        helpers: dict[int, Execution] = {}
+        for node in self.nodes:
+            if node.index in self.forward or node.execution is None:
+                continue
+            execution = node.execution
+            truth = self.truth_of(node.value) if node.value.size > 1 else None
+            if truth is None:
+                helpers.setdefault(execution.number, execution)
+                continue
+            known[node.index] = truth[1]
+            before = [known[n.index] for n in node.inputs if n.index in known]
+            if not before or abs(before[0] - truth[1]) > 1e-6 * abs(truth[1]):
+                found.setdefault(execution.number, execution)
+                self.ratios[execution.number] = self.ratios.get(execution.number, 1.0) * (
+                    truth[1] / before[0] if before else 1.0
+                )
+        everything = {**helpers, **found}
+        return [everything[number] for number in sorted(everything)]
+
+    def replay(self, changed: Mapping[int, Array], start: Mapping[int, Array]) -> dict[int, Array] | None:
+        """All values that follow from changed ones; None if they cannot be computed."""
+        values = {**start, **changed}
+        first = min(changed)
+        try:
+            with np.errstate(all="ignore"):
+                for node in self.every:
+                    if node.index <= first or node.index in changed:
+                        continue
+                    if any(n.index in values for n in node.inputs):
+                        if node.compute is None:
+                            return None
+                        values[node.index] = np.asarray(
+                            node.compute(*(values.get(n.index, n.value) for n in node.inputs))
+                        )
+        except Exception:
+            return None
+        return values
+
+    def multiples(self, verdict: Verdict, values: Mapping[int, Array]) -> Multiples | None:
+        """The multiples of the true gradient that an update is made of, with changed values; or None."""
+        truth, update = verdict.truth, verdict.update
+        nodes = [n for n in self.judge.made_of(update) if n.index not in self.forward]
+        found = [(n, c) for n in nodes if (c := multiple(values.get(n.index, n.value), truth)) is not None]
+        step = self.judge.step_of(values.get(update.new.index, update.new.value), update, truth)
+        named = [c for n, c in found if n.index in self.judge.bound and n is not update.new]
+        if step is None and not found:
+            return None
+        return Multiples(step, named[-1] if named else found[0][1] if found else None)
+
+
+class Multiples(NamedTuple):
+    """Of a step, downwards, and of the last variable that holds the gradient."""
+
+    step: float | None
+    named: float | None
+
+
+def _shape_key(a: Array) -> tuple[int, ...]:
+    return tuple(sorted(n for n in a.shape if n != 1))
+
+
+class Search:
+    """The wrong lines of one judgement."""
+
+    def __init__(self, judge: Judge, judgement: Judgement, odd: list[Verdict] | None = None) -> None:
+        self.judge, self.judgement, self.executions = judge, judgement, judge.executions
+        self.is_odd = bool(odd)  # the gradients are right but for a factor
+        self.cost = float("inf")  # of the edit that was found
+        self.window = Window(judge, judgement.verdicts, odd or [])
+        self.own: dict[int, list[Node]] = {}
+        for node in judge.tape.nodes:
+            if node.execution is not None:
+                self.own.setdefault(node.execution.number, []).append(node)
+
+    def findings(self, most: int = 3) -> list[WrongLine]:
+        found: list[WrongLine] = []
+        values: dict[int, Array] = {}
+        done: set[int] = set()
+        while len(found) < most:
+            pending = [v for v in self.window.wrong if self.is_odd or self.window.multiples(v, values) is None]
+            candidates = self.window.scaled() if self.is_odd else self.window.candidates(values)
+            candidates = [
+                e for e in candidates if e.statement.number not in done and not self._is_of_the_loss(e)
+            ]
+            if not pending or not candidates:
+                break
+            self.factors = self.window.ratios if self.is_odd else {}
+            best = self._best(candidates, pending, values)
+            if best is None:
+                if not found:
+                    found.append(self._unexplained(candidates, pending))
+                break
+            execution, edit, changed = best
+            done.add(execution.statement.number)
+            self.cost = edit.cost
+            found.append(self._finding(execution, edit, changed))
+            values = self.window.replay(changed, values) or values
+            if self.is_odd:
+                break
+        return found
+
+    def _best(
+        self, candidates: list[Execution], pending: list[Verdict], values: dict[int, Array]
+    ) -> tuple[Execution, Edit, dict[int, Array]] | None:
+        """The edit that makes most of what is wrong right, by the likeliest mistake."""
+        found = []
+        deadline = perf_counter() + SECONDS
+        for position, execution in enumerate(candidates[:12]):
+            seen = self._values(execution)
+            trial = Trial(execution, seen, self.own.get(execution.number, []), values)
+            tried: set[str] = set()
+            scores: dict[object, float | None] = {}
+            factor = self.factors.get(execution.number)
+            for count, edit in enumerate(chain(scalings(execution, factor), edits(execution, seen))):
+                text = edit.text()
+                if text in tried:
+                    continue
+                if count > MOST_EDITS or perf_counter() > 2 * SECONDS + deadline:
+                    break
+                tried.add(text)
+                changed = trial.run(edit.tree)
+                if not changed:
+                    continue
+                if self.is_odd and not self._is_rescaled(changed):
+                    continue
+                key = _key(changed)
+                if key not in scores:
+                    scores[key] = self._score(changed, pending, values)
+                score = scores[key]
+                if score is not None:
+                    late = (
+                        -0.12 if edit.is_missing else 0.05
+                    )  # what is missing was left out as late as possible
+                    found.append(((score, edit.cost + late * position, position), execution, edit, changed))
+            if perf_counter() > deadline or (found and position > 2 and min(f[0] for f in found)[0] == 0):
+                break
+        if not found:
+            return None
+        _, execution, edit, changed = min(found, key=lambda f: f[0])
+        return execution, edit, changed
+
+    def _is_of_the_loss(self, execution: Execution) -> bool:
+        """Whether a statement is part of the forward pass up to the difference that implies the loss."""
+        if not self.judgement.loss.kind:
+            return False
+        return any(
+            n.index in self.window.forward
+            for n in self.own.get(execution.number, ())
+            if n.operation not in ("transpose", "getitem")
+        )
+
+    def _is_rescaled(self, changed: dict[int, Array]) -> bool:
+        """Whether an edit only multiplies what it changes by a number."""
+        nodes = self.judge.tape.nodes
+        pairs = [(nodes[i].value, a) for i, a in changed.items() if not np.array_equal(nodes[i].value, a)]
+        return bool(pairs) and all(
+            a.shape == b.shape and multiple(b, a.astype(float)) is not None for b, a in pairs
+        )
+
+    def _score(
+        self, changed: dict[int, Array], pending: list[Verdict], values: dict[int, Array]
+    ) -> float | None:
+        """How little is left after an edit; None if it makes nothing right, or something wrong."""
+        made = self.window.replay(changed, values)
+        if made is None:
+            return None
+        righted = 0
+        factors: list[Multiples] = []
+        for verdict in pending:
+            multiples = self.window.multiples(verdict, made)
+            righted += multiples is not None
+            factors += [] if multiples is None else [multiples]
+        if not righted:
+            return 2.0 if any(self._is_a_truth(i, a) for i, a in changed.items()) else None
+        for verdict in self.window.right:
+            multiples = self.window.multiples(verdict, made)
+            if multiples is None:
+                return None
+            factors.append(multiples)
+        return 1 - righted / len(pending) if is_uniform(factors) else None
+
+    def _is_a_truth(self, index: int, value: Array) -> bool:
+        """Whether a new value is a gradient that the program has nowhere yet."""
+        truth = self.window.truth_of(value)
+        if truth is None or value.size == 1:
+            return False
+        node, _ = truth
+        before = self.window.truth_of(self.judge.tape.nodes[index].value)
+        if before is not None and before[0] is node:
+            return False
+        known = (n for n in self.window.nodes if n.index in self.window.proven and n.index != index)
+        return not any(
+            multiple(n.value, gradient)
+            for n in known
+            for m, gradient in self.window.truths[_shape_key(value)]
+            if m is node
+        )
+
+    def _values(self, execution: Execution) -> Values:
+        here = dict(execution.values)
+        earlier: dict[str, list[tuple[Node, str]]] = {}
+        others = self.executions[max(0, execution.number - 60) : execution.number][::-1]
+        others += self.executions[execution.number + 1 : execution.number + 30]
+        for before in others:
+            if (
+                before.statement.function != execution.statement.function
+                or before.statement is execution.statement
+            ):
+                continue
+            for name, node in before.values.items():
+                now = here.get(name)
+                if now is None or now is node:
+                    continue
+                versions = earlier.setdefault(name, [])
+                if len(versions) < 3 and all(node is not n for n, _ in versions):
+                    versions.append((node, self._earlier(name, node, now, before)))
+        forward = {n: node for n, node in here.items() if node.index in self.window.forward}
+        return Values(here, forward, earlier)
+
+    def _earlier(self, name: str, node: Node, now: Node, before: Execution) -> str:
+        if node.index > now.index:
+            line = node.execution.statement.line if node.execution else before.statement.line
+            return f"{name} is made only after it: line {line} has to come first"
+        if now.index in self.judge.versions:
+            return f"it is made with {name} after its update: compute all gradients first, update then"
+        lines = sorted({e.statement.line for e in self.executions for _, _, new in e.bound if new is node})
+        where = f" of line {lines[0]}" if lines else " as it was before"
+        return f"it is made with {name} after a change: {name}{where} belongs in it"
+
+    def _finding(self, execution: Execution, edit: Edit, changed: dict[int, Array]) -> WrongLine:
+        statement = execution.statement
+        text = edit.text()
+        if "__earlier_" in text:
+            write: tuple[str, ...] = ()
+        else:
+            write = (text,)
+        return WrongLine(
+            statement.line, statement.text, made_by(execution), edit.mistake, write, self._proof(changed),
+            target=self._target(changed), difference=self._difference(changed),
+        )  # fmt: skip
+
+    def _target(self, changed: Mapping[int, Array]) -> Node | None:
+        """The node of the forward pass whose gradient is made right."""
+        values = self.window.replay(changed, {}) or changed
+        for index in sorted(values):
+            for verdict in (*self.window.wrong, *self.window.right):
+                if verdict.truth is not None and index == verdict.update.new.index:
+                    return verdict.update.old
+                if (
+                    verdict.truth is not None
+                    and values[index].size > 1
+                    and multiple(values[index], verdict.truth) is not None
+                ):
+                    return verdict.update.old
+            truth = self.window.truth_of(values[index]) if values[index].size > 1 else None
+            if truth is not None:
+                return truth[0]
+        return None
+
+    def _difference(self, changed: Mapping[int, Array]) -> Difference | None:
+        for index, right in changed.items():
+            got = self.judge.tape.nodes[index].value
+            if got.shape == right.shape and got.dtype == right.dtype and got.dtype.kind == "f":
+                return first_difference(np.ascontiguousarray(got), np.ascontiguousarray(right))
+        return None
+
+    def _proof(self, changed: Mapping[int, Array]) -> str:
+        """Where the value that the program has differs first from the one that belongs there."""
+        for index, right in changed.items():
+            got = self.judge.tape.nodes[index].value
+            if got.shape != right.shape:
+                return f"it has the shape {got.shape} where {right.shape} belongs"
+            differs = np.flatnonzero(~np.isclose(got, right, rtol=1e-6, atol=0))
+            if differs.size:
+                at = tuple(int(i) for i in np.unravel_index(differs[0], got.shape))
+                count = (
+                    f"{differs.size} of {got.size} elements differ, first at {list(at)}: " if got.ndim else ""
+                )
+                return f"{count}{got[at]:.6g} where {right[at]:.6g} belongs"
+        return ""
+
+    def _unexplained(self, candidates: list[Execution], pending: list[Verdict]) -> WrongLine:
+        """The first statement that takes something right and makes something wrong of it."""
+        is_explained = any(
+            n.index in self.window.proven
+            and n.index not in self.window.forward
+            and n.value.size > 1
+            and self.window.truth_of(n.value)
+            for n in self.window.nodes
+        )
+        execution = next((e for e in candidates if is_explained and self._takes_a_gradient(e)), candidates[0])
+        for verdict in pending:
+            for node in reversed(self.judge.made_of(verdict.update)):
+                for other in self.window.right:
+                    if (
+                        other.truth is not None
+                        and node.value.size > 1
+                        and multiple(node.value, other.truth) is not None
+                    ):
+                        last = verdict.update.new.execution or execution
+                        mistake = (
+                            f"it is made with the gradient of {other.update.name}, not of {verdict.update.name}"
+                        )
+                        return WrongLine(
+                            last.statement.line,
+                            last.statement.text,
+                            verdict.update.name,
+                            mistake,
+                            (),
+                            _difference(verdict),
+                        )
+        names = ", ".join(dict.fromkeys(v.update.name for v in pending))
+        mistake = f"from here on the gradient of {names} is wrong; no single change of this line makes it right"
+        return WrongLine(
+            execution.statement.line,
+            execution.statement.text,
+            made_by(execution),
+            mistake,
+            (),
+            _difference(pending[0]),
+        )
+
+    def _takes_a_gradient(self, execution: Execution) -> bool:
+        """Whether a gradient that is right goes into a statement."""
+        inputs = chain.from_iterable(n.inputs for n in self.own.get(execution.number, ()))
+        return any(
+            n.index not in self.window.forward and n.value.size > 1 and self.window.truth_of(n.value)
+            for n in inputs
+        )
+
+
+def _difference(verdict: Verdict) -> str:
+    """The direction of the update against the true gradient."""
+    change = (verdict.update.new.value - verdict.update.old.value).reshape(-1)
+    truth = verdict.truth.reshape(-1)
+    norm = float(np.sqrt((change @ change) * (truth @ truth)))
+    cosine = float(change @ truth) / norm if norm else 0.0
+    return f"the cosine between the change of {verdict.update.name} and its gradient is {cosine:.3f}, not -1"
+
+
+def made_by(execution: Execution) -> str:
+    """What a statement makes, as the program calls it."""
+    tree = execution.statement.tree
+    target = tree.targets[0] if isinstance(tree, ast.Assign) else getattr(tree, "target", None)
+    if isinstance(target, ast.Subscript) and ast.unparse(target.value) in {
+        **execution.values,
+        **execution.loads,
+    }:
+        target = target.value
+    return ast.unparse(target) if target is not None else ""
+
+
+def _key(changed: Mapping[int, Array]) -> tuple[tuple[int, bytes], ...]:
+    return tuple((index, value.tobytes()) for index, value in changed.items())
+
+
+def is_uniform(factors: list[Multiples]) -> bool:
+    """Whether all gradients are one multiple of the true ones: in the steps, or in the variables."""
+    for values in ([f.step for f in factors], [f.named for f in factors]):
+        known = [v for v in values if v is not None]
+        if len(known) == len(values) and max(known) - min(known) <= 1e-4 * max(map(abs, known)):
+            return known[0] > 0 or values[0] is not factors[0].step
+    return False
+
+
+def crash_finding(judge: Judge, executions: list[Execution]) -> WrongLine | None:
+    """What the statement that ended the program should be: the edit that makes a true gradient of it."""
+    if not executions:
+        return None
+    execution = executions[-1]
+    execution.result = {"": Node(-1, "", (), np.zeros(0), {}, None, execution)}
+    leaves = {
+        n.index
+        for n in judge.tape.nodes
+        if n.operation == LEAF and n.value.dtype.kind == "f" and n.value.size > 1
+    }
+    forward = dict(execution.values)
+    trial = Trial(execution, Values(execution.values, forward, {}), [])
+    for loss in losses(judge.tape, leaves, {}):
+        reverse = judge.reverse(loss.instances[-1][1])
+        truths = [(reverse.nodes[i], g) for i, g in reverse.gradients.items() if g.size > 1]
+        for edit in sorted(edits(execution, trial.values), key=lambda e: e.cost):
+            made = trial.run(edit.tree)
+            if not made:
+                continue
+            value = made[-1]
+            node = next((n for n, g in truths if value.size == g.size and multiple(value, g) is not None), None)
+            if node is not None:
+                statement = execution.statement
+                name = next(
+                    (path for path, n in execution.values.items() if n is node), "an array of the forward pass"
+                )
+                return WrongLine(
+                    statement.line,
+                    statement.text,
+                    made_by(execution),
+                    edit.mistake,
+                    (edit.text(),),
+                    f"it should make the gradient of {name}",
+                    target=node,
+                )
+    return None

@@ -1,0 +1,490 @@
+"""Instrumentation of a program: its statements say when they are executed, and its values are recorded."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Callable, Iterator
+from itertools import islice
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from minitorch_np.study.compare import recorded
+from minitorch_np.study.compare.recorded import Node, Tape, TapeIsFull, is_recorded
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+AT, AFTER, CALL, LOAD, VALUE = "__at__", "__after__", "__call__", "__load__", "__value__"
+ARGUMENT, IMPORTED = "__argument__", "__imported__"
+NOT_WRAPPED = frozenset(["super", "locals", "globals", "vars", "eval", "exec", "dir", "print"])
+MANY_NODES = 20_000
+THOROUGH = 4  # steps of which it is recorded what every statement could see
+DEEPEST, MOST = 2, 200  # levels and elements of containers in which arrays are looked for
+
+
+class Statement(NamedTuple):
+    """A statement of the program: its line, its text, its syntax tree and the function that it is in."""
+
+    number: int
+    line: int
+    text: str
+    tree: Any
+    function: str
+
+
+class Execution:
+    """One execution of a statement: what it could see, what it loaded, and what it bound.
+
+    `values` are the recorded values in scope before it, by what the program calls them; `scope` is all
+    of the scope as it is; `bound` are the targets with their old and new values, `result` the recorded
+    values in what it assigned or returned.
+    """
+
+    __slots__ = ("before", "bound", "loads", "namespace", "number", "result", "scope", "statement", "values")
+
+    def __init__(self, number: int, statement: Statement, scope: dict[str, Any], namespace: Any) -> None:
+        self.number, self.statement, self.scope, self.namespace = number, statement, scope, namespace
+        self.values: dict[str, Node] = {}
+        self.loads: dict[str, Node] = {}
+        self.before: list[Any] = []
+        self.bound: list[tuple[str, Node | None, Node]] = []
+        self.result: dict[str, Node] = {}
+
+    def __repr__(self) -> str:
+        return f"<line {self.statement.line}: {self.statement.text}>"
+
+
+def _recorded_in(scope: Mapping[str, Any]) -> Iterator[tuple[str, Node]]:
+    """The recorded values of a scope, with their paths: W1, params['W1'], self.weights[0]."""
+    left = MOST
+    pending = [(name, value, 0) for name, value in scope.items() if not name.startswith("__")]
+    while pending and left:
+        path, value, depth = pending.pop()
+        if is_recorded(value):
+            left -= 1
+            if value.node is not None:
+                yield path, value.node
+        elif depth < DEEPEST:
+            pending += [(f"{path}{step}", v, depth + 1) for step, v in _elements(value)]
+
+
+def _elements(value: Any) -> list[tuple[str, Any]]:
+    kind = type(value)
+    if kind in (list, tuple):
+        return [(f"[{i}]", v) for i, v in enumerate(value)] if len(value) <= MOST else []
+    if kind is dict:
+        return [(f"[{k!r}]", v) for k, v in value.items()] if len(value) <= MOST else []
+    inside = getattr(value, "__dict__", None)
+    if type(inside) is dict and kind.__module__ == "__main__":
+        return [(f".{k}", v) for k, v in inside.items()]
+    return []
+
+
+class Recorder:
+    """Runs an instrumented tree's hooks: writes the executions and the tape, and ends the program in time.
+
+    `replaced` are the old and new nodes of everything that was bound or written to anew, in order.
+    """
+
+    def __init__(self, steps: int, seconds: float = 2.0) -> None:
+        self.tape = Tape()
+        self.statements: list[Statement] = []
+        self.executions: list[Execution] = []
+        self.steps, self.seconds, self.started = steps, seconds, perf_counter()
+        self._chains: dict[int, tuple[dict[int, Node], int, int]] = {}  # by the newest version: see _count
+        self._updates: dict[int, int] = {}
+        self._seen = self._least = 0
+
+    def hooks(self) -> dict[str, Any]:
+        hooks = {AT: self.at, AFTER: self.after, CALL: self.call, LOAD: self.load, VALUE: self.value}
+        return hooks | {ARGUMENT: self.argument, IMPORTED: self.imported}
+
+    def at(self, number: int, *targets: Callable[[], Any]) -> None:
+        if recorded.current() is not self.tape:
+            return
+        if not len(self.executions) % 64:
+            self._stop_in_time()
+        frame = sys._getframe(1)
+        scope = dict(frame.f_locals)
+        execution = Execution(len(self.executions), self.statements[number], scope, frame.f_globals)
+        if self._least < THOROUGH:
+            execution.values = dict(_recorded_in(scope))
+        else:
+            execution.scope = {}
+        self.executions.append(execution)
+        self.tape.execution = execution
+        names = _names_bound(execution.statement.tree)
+        old = [scope.get(name) for name in names] + [_tried(t) for t in targets]
+        execution.before = [self._known(value) for value in old]
+
+    def after(self, number: int, paths: tuple[str, ...], *targets: Callable[[], Any]) -> None:
+        if recorded.current() is not self.tape:
+            return
+        execution = self.tape.execution
+        if execution is None or execution.statement.number != number:
+            return
+        scope = sys._getframe(1).f_locals
+        names = _names_bound(execution.statement.tree)
+        values = [scope.get(name) for name in names] + [_tried(target) for target in targets]
+        for old, path, value in zip(execution.before, (*names, *paths), values, strict=True):
+            self._bind(execution, path, old, value)
+        self._count()
+
+    def _bind(self, execution: Execution, path: str, old: Any, value: Any) -> None:
+        if is_recorded(value) or isinstance(value, np.ndarray):
+            new = self.tape.node(value)
+            before = old if isinstance(old, Node) else None
+            execution.bound.append((path, before, new))
+            if before is not None:
+                self.tape.replace(before, new)
+        elif isinstance(value, list | tuple | dict) and isinstance(old, dict):
+            for step, element in _elements(value):
+                self._bind(execution, f"{path}{step}", old.get(step), element)
+
+    def _known(self, value: Any) -> Any:
+        """The node of a value, or those of its elements."""
+        if is_recorded(value):
+            return value.node
+        if isinstance(value, list | tuple | dict):
+            return {step: self._known(v) for step, v in _elements(value)}
+        return None
+
+    def _count(self) -> None:
+        """End the program after enough steps."""
+        pairs = list(islice(self.tape.replaced.values(), self._seen, None))
+        self._seen += len(pairs)
+        for old, new in pairs:
+            added = carried(old, new)
+            if added is None or new.value.size < old.value.size:
+                continue
+            versions, oldest, first = self._chains.pop(old.index, ({old.index: old}, old.index, old.index))
+            used = used_version(added, versions, oldest)
+            if used is not None:
+                versions, oldest = {i: n for i, n in versions.items() if i > used.index}, used.index + 1
+                self._updates[first] = self._updates.get(first, 0) + 1
+            self._chains[new.index] = ({**versions, new.index: new}, oldest, first)
+        if self._updates:
+            self._least, most = min(self._updates.values()), max(self._updates.values())
+            if self._least >= self.steps or most >= 3 * self.steps:
+                raise TapeIsFull
+
+    def _stop_in_time(self) -> None:
+        """End a program that goes on for long after its first updates, or without any."""
+        seconds = perf_counter() - self.started
+        is_late = seconds > self.seconds or len(self.tape.nodes) > MANY_NODES
+        if (is_late and self._least >= 3) or seconds > 10 * self.seconds:
+            raise TapeIsFull
+
+    def call(self, function: Any, *args: Any, **kwargs: Any) -> Any:
+        execution = self.tape.execution
+        result = recorded.call(function, *args, **kwargs)
+        self.tape.execution = execution
+        return result
+
+    def argument(self, value: Any) -> Any:
+        """An argument of a function: an array from outside is recorded from here on."""
+        return recorded.leaf(value) if type(value) is np.ndarray else value
+
+    def imported(self) -> None:
+        """Record the arrays that an import has brought."""
+        scope = sys._getframe(1).f_globals
+        for name, value in list(scope.items()):
+            if type(value) is np.ndarray:
+                scope[name] = recorded.leaf(value)
+
+    def load(self, text: str, value: Any) -> Any:
+        value = self.argument(value)
+        if is_recorded(value) and self.tape.execution is not None and value.node is not None:
+            self.tape.execution.loads[text] = value.node
+        return value
+
+    def value(self, value: Any, *, integers: bool = False) -> Any:
+        """An assigned or returned value, recorded."""
+        tape = self.tape
+        if recorded.current() is not tape:
+            return value
+        kind = type(value)
+        if (kind is int and integers) or kind in (float, np.ndarray, np.float64, np.float32):
+            value = recorded.leaf(value)
+        elif kind is tuple:
+            value = tuple(self.value(v, integers=integers) for v in value)
+        elif kind is list and len(value) <= MOST:
+            for i, v in enumerate(value):
+                if type(v) in (np.ndarray, np.float64):
+                    value[i] = recorded.leaf(v)
+        if tape.execution is not None:
+            tape.execution.result = dict(_recorded_in({"": value}))
+        return value
+
+
+def _tried(target: Callable[[], Any]) -> Any:
+    """The value of a target, without recording that it was looked at."""
+    with recorded.paused():
+        try:
+            return target()
+        except Exception:
+            return None
+
+
+def used_version(added: list[Node], versions: Mapping[int, Node], oldest: int) -> Node | None:
+    """The newest of the versions of an array that what is added to it depends on."""
+    seen: set[int] = set()
+    pending = list(added)
+    found: Node | None = None
+    while pending:
+        node = pending.pop()
+        if node.index < oldest or node.index in seen:
+            continue
+        seen.add(node.index)
+        if node.index in versions:
+            found = node if found is None or node.index > found.index else found
+        else:
+            pending += node.inputs
+    return found
+
+
+def carried(old: Node, new: Node) -> list[Node] | None:
+    """What is added to or subtracted from `old` to make `new`; None if it is not made in this way."""
+    added: list[Node] = []
+    node = new
+    while node is not old:
+        if node.index <= old.index or not node.inputs:
+            return None
+        first, *rest = node.inputs
+        if node.operation in ("add", "subtract"):
+            if node.operation == "add" and not _reaches(first, old):
+                first, rest = rest[0], [first]
+            added += rest
+        elif node.operation in ("setitem", recorded.PUT):
+            inside = _set(first, rest[0])
+            if inside is None:
+                return None
+            added += inside
+        elif node.operation in ("multiply", "divide"):
+            if rest[0].value.size != 1:
+                if first.value.size != 1:
+                    return None
+                first, rest = rest[0], [first]
+            added += rest
+        elif node.operation not in (
+            "copy",
+            "positive",
+            "reshape",
+            "astype",
+            "asarray",
+            "array",
+            "squeeze",
+            "ravel",
+        ):
+            return None
+        node = first
+    return added
+
+
+def _set(whole: Node, part: Node) -> list[Node] | None:
+    """What was added to a part of an array that is written back; None if it is something else."""
+    added: list[Node] = []
+    while part is not whole and part.operation != "getitem":
+        if part.operation not in ("add", "subtract", "multiply", "setitem", recorded.PUT, "copy", "astype"):
+            return None
+        added += part.inputs[1:]
+        part = part.inputs[0]
+    return added
+
+
+def _reaches(node: Node, old: Node) -> bool:
+    """Whether a chain of first operands leads to `old`."""
+    while node is not old:
+        if node.index <= old.index or not node.inputs or node.operation not in _CARRIES:
+            return False
+        if node.operation in ("add", "multiply") and len(node.inputs) > 1 and _reaches(node.inputs[1], old):
+            return True
+        node = node.inputs[0]
+    return True
+
+
+_CARRIES = frozenset(
+    """
+    add subtract multiply divide setitem put copy positive reshape astype asarray array squeeze
+    ravel
+""".split()
+)
+
+
+def _targets(tree: Any) -> list[Any]:
+    """The single targets of an assignment."""
+    if isinstance(tree, ast.Assign):
+        found = list(tree.targets)
+    elif isinstance(tree, ast.AugAssign) or (isinstance(tree, ast.AnnAssign) and tree.value is not None):
+        found = [tree.target]
+    else:
+        return []
+    singles = []
+    while found:
+        target = found.pop(0)
+        if isinstance(target, ast.Tuple | ast.List):
+            found[:0] = target.elts
+        else:
+            singles.append(target.value if isinstance(target, ast.Starred) else target)
+    return singles
+
+
+def _names_bound(tree: Any) -> list[str]:
+    return [t.id for t in _targets(tree) if isinstance(t, ast.Name)]
+
+
+def _is_pure(node: ast.AST) -> bool:
+    """Whether a target can be evaluated twice."""
+    allowed = (
+        ast.Name, ast.Attribute, ast.Subscript, ast.Constant, ast.BinOp, ast.UnaryOp, ast.operator, ast.unaryop,
+        ast.expr_context, ast.Slice, ast.Tuple, ast.JoinedStr, ast.FormattedValue,
+    )  # fmt: skip
+    for child in ast.walk(node):
+        if isinstance(child, ast.Call):
+            if not (isinstance(child.func, ast.Name) and child.func.id in ("str", "len", "int")):
+                return False
+        elif not isinstance(child, allowed):
+            return False
+    return True
+
+
+class Instrumenter(ast.NodeTransformer):
+    """Puts the hooks into a tree; fills `statements`."""
+
+    def __init__(self, statements: list[Statement], tree: ast.AST, line: Callable[[int], str]) -> None:
+        self.statements, self.line = statements, line
+        self.updated = _updated(tree)
+        self.functions = [""]
+
+    def run(self, tree: Any) -> Any:
+        self._body(tree, "body")
+        return ast.fix_missing_locations(tree)
+
+    def _body(self, node: Any, field: str) -> None:
+        made: list[Any] = []
+        for statement in getattr(node, field):
+            made += self._statement(statement)
+        setattr(node, field, made)
+
+    def _statement(self, st: Any) -> list[Any]:
+        if isinstance(st, ast.FunctionDef | ast.AsyncFunctionDef):
+            self.functions.append(st.name)
+            names = [a.arg for a in (*st.args.posonlyargs, *st.args.args, *st.args.kwonlyargs)]
+            self._body(st, "body")
+            self.functions.pop()
+            wraps = []
+            for name in names:
+                hook = f"{VALUE}({name}, integers=True)" if name in self.updated else f"{ARGUMENT}({name})"
+                wraps += [_parse(f"{name} = {hook}", st)] if name not in ("self", "cls") else []
+            has_text = ast.get_docstring(st, clean=False) is not None
+            st.body[has_text:has_text] = wraps
+            return [st]
+        if isinstance(st, ast.ClassDef):
+            st.body = [s if not isinstance(s, ast.FunctionDef) else self._statement(s)[0] for s in st.body]
+            return [st]
+        if isinstance(st, ast.ImportFrom) and st.module != "__future__" and not self.functions[-1]:
+            return [st, _parse(f"{IMPORTED}()", st)]
+        skipped = (ast.Import, ast.ImportFrom, ast.Global, ast.Nonlocal, ast.Pass, ast.Break, ast.Continue)
+        if isinstance(st, skipped) or (isinstance(st, ast.Expr) and isinstance(st.value, ast.Constant)):
+            return [st]
+        number = len(self.statements)
+        is_short = st.lineno == st.end_lineno or hasattr(st, "body")
+        text = ast.unparse(st).partition("\n")[0]
+        if is_short:  # as it stands there, without a comment
+            end = None if hasattr(st, "body") else st.end_col_offset
+            text = self.line(st.lineno).encode()[st.col_offset : end].decode().strip()
+        self.statements.append(Statement(number, st.lineno, text, _copy(st), self.functions[-1]))
+        others = [t for t in _targets(st) if not isinstance(t, ast.Name)]
+        pure = [ast.unparse(_loaded(t)) for t in others if _is_pure(t)]
+        thunks = "".join(f", lambda: {text}" for text in pure)
+        before = _parse(f"{AT}({number}{thunks})", st)
+        has_targets = bool(_targets(st))
+        for field in ("body", "orelse", "finalbody"):
+            if isinstance(getattr(st, field, None), list):
+                self._body(st, field)
+        for inner in (*getattr(st, "handlers", ()), *getattr(st, "cases", ())):
+            self._body(inner, "body")
+        self._expressions(st)
+        made = [before, st]
+        if has_targets:
+            made.append(_parse(f"{AFTER}({number}, {tuple(pure)!r}{thunks})", st))
+        return made
+
+    def _expressions(self, st: Any) -> None:
+        """Wrap calls and loads in the expressions of a statement itself."""
+        for field, value in ast.iter_fields(st):
+            if field in ("body", "orelse", "finalbody", "handlers", "cases"):
+                continue
+            if isinstance(value, ast.AST):
+                setattr(st, field, self.visit(value))
+            elif isinstance(value, list):
+                setattr(st, field, [self.visit(v) if isinstance(v, ast.AST) else v for v in value])
+        if isinstance(st, ast.Assign | ast.AnnAssign | ast.Return) and st.value is not None:
+            integers = any(ast.unparse(t) in self.updated for t in _targets(st))
+            arguments = [ast.keyword("integers", ast.Constant(True))] if integers else []
+            st.value = ast.copy_location(ast.Call(ast.Name(VALUE, ast.Load()), [st.value], arguments), st)
+
+    def visit_Call(self, node: ast.Call) -> Any:
+        is_name = isinstance(node.func, ast.Name)
+        if is_name and node.func.id in NOT_WRAPPED:  # type: ignore[attr-defined]
+            return self.generic_visit(node)
+        self.generic_visit(node)
+        made = ast.Call(ast.Name(CALL, ast.Load()), [node.func, *node.args], node.keywords)
+        return ast.copy_location(made, node)
+
+    def _load(self, node: Any) -> Any:
+        text = ast.unparse(node) if isinstance(node.ctx, ast.Load) else ""
+        self.generic_visit(node)
+        if not text or text.startswith("np."):
+            return node
+        made = ast.Call(ast.Name(LOAD, ast.Load()), [ast.Constant(text), node], [])
+        return ast.copy_location(made, node)
+
+    visit_Attribute = visit_Subscript = _load  # noqa: N815
+
+    def visit_Lambda(self, node: ast.Lambda) -> Any:
+        node.body = self.visit(node.body)
+        return node
+
+
+def _updated(tree: ast.AST) -> set[str]:
+    """The targets that are assigned from themselves: b -= ..., b = b - ..."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.AugAssign):
+            found.add(ast.unparse(node.target))
+        elif isinstance(node, ast.Assign):
+            inside = {ast.unparse(n) for n in ast.walk(node.value) if isinstance(n, ast.Name | ast.Attribute)}
+            found |= {text for t in _targets(node) if (text := ast.unparse(t)) in inside}
+            for target in node.targets:  # m, b = step(m, b)
+                if isinstance(target, ast.Tuple):
+                    found |= {text for t in target.elts if (text := ast.unparse(t)) in inside}
+    return found
+
+
+def _parse(text: str, at: Any) -> Any:
+    made = ast.parse(text).body[0]
+    for node in ast.walk(made):
+        if hasattr(node, "lineno"):
+            ast.copy_location(node, at)
+    return ast.copy_location(made, at)
+
+
+def _copy(tree: Any) -> Any:
+    """A copy of a simple statement; of a compound one its head alone."""
+    made = (
+        ast.parse(ast.unparse(tree)).body[0]
+        if not hasattr(tree, "body") and not isinstance(tree, ast.Return)
+        else tree
+    )
+    if isinstance(tree, ast.Return):
+        made = ast.parse(f"def f():\n    {ast.unparse(tree)}").body[0].body[0]  # type: ignore[attr-defined]
+    return made
+
+
+def _loaded(target: Any) -> Any:
+    """A target as an expression."""
+    return ast.parse(ast.unparse(target), mode="eval").body

@@ -1,0 +1,333 @@
+"""The verdict on a backward pass: every update against the derivative of the program's own loss."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from minitorch_np.study.compare.derivatives import Reverse, ties
+from minitorch_np.study.compare.instrument import Execution
+from minitorch_np.study.compare.objective import Objective, Seeds, losses
+from minitorch_np.study.compare.recorded import CONSTANT, LEAF, Node, Tape
+from minitorch_np.study.compare.trained import TrainedArray, Update, parameters
+
+if TYPE_CHECKING:
+    from minitorch_np._internal.arrays import Array
+
+TOLERANCE = {"f8": 2e-6, "f4": 1e-3}
+RIGHT, WRONG, STILL, UNUSED, UNKNOWN = "right", "wrong", "still", "unused", "unknown"
+
+
+class Verdict(NamedTuple):
+    """Of an update: whether an array that it is made of is a multiple of the true gradient.
+
+    `found` are these arrays with their multiples, in the order in which they were made; `step` is the
+    change over the true gradient, where that is a multiple as well.
+    """
+
+    update: Update
+    what: str
+    truth: Any
+    found: list[tuple[Node, float]]
+    step: float | None
+    passes: list[Reverse]
+
+    def multiples(self, bound: Collection[int]) -> tuple[set[float], set[float]]:
+        """The multiple of the step, and that of the last variable that holds the gradient."""
+        step = set() if self.step is None else {-self.step}
+        named = [c for n, c in self.found if n.index in bound and n is not self.update.new]
+        if self.truth is not None and self.truth.size == 1:
+            return step, set(named) or {c for _, c in self.found}
+        return step, set(named[-1:] or [c for _, c in self.found[:1]])
+
+
+class Judgement(NamedTuple):
+    """A loss, and what every update is when it is differentiated."""
+
+    loss: Objective
+    mode: str
+    verdicts: list[Verdict]
+
+    @property
+    def wrong(self) -> list[Verdict]:
+        return [v for v in self.verdicts if v.what == WRONG]
+
+    @property
+    def right(self) -> list[Verdict]:
+        return [v for v in self.verdicts if v.what == RIGHT]
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether the gradients are the same multiple of the true ones in all steps."""
+        found: dict[tuple[str, tuple[int, int, str]], list[float]] = {}
+        for v in self.right:
+            for node, c in v.found:
+                found.setdefault((v.update.name, _origin(node)), []).append(c)
+        ranges = [max(cs) - min(cs) <= 1e-4 * max(map(abs, cs)) for cs in found.values() if len(cs) > 1]
+        return any(ranges) or not ranges
+
+    @property
+    def score(self) -> tuple[int, int]:
+        """How many parameters have the right gradient, and how many have one at all."""
+        wrong = {v.update.name for v in self.wrong}
+        right = {v.update.name for v in self.right} - wrong
+        return len(right), len(right | wrong)
+
+    def odd(self, bound: Collection[int], *, beside_first: bool = False) -> list[tuple[Verdict, float]]:
+        """The first updates whose gradient is another multiple of the true one than most, with how many times.
+
+        One multiple for all parameters is a convention: a learning rate, ½, 1/N. It may be the same as
+        the gradients are made, in the variables that hold them, or only in the steps. `beside_first` takes
+        the gradient that is made first for the usual one.
+        """
+        windows: dict[tuple[int, ...], dict[str, Verdict]] = {}
+        for verdict in self.right:
+            key = tuple(id(r) for r in verdict.passes)
+            windows.setdefault(key, {}).setdefault(verdict.update.name, verdict)
+        return min(
+            (
+                self._odd(w, bound, beside_first)
+                for w in windows.values()
+                if len(w) == max(map(len, windows.values()))
+            ),
+            key=len,
+            default=[],
+        )
+
+    def _odd(
+        self, firsts: dict[str, Verdict], bound: Collection[int], beside_first: bool
+    ) -> list[tuple[Verdict, float]]:
+        best: list[tuple[Verdict, float]] | None = None
+        for kind in range(2):
+            sets = [(v, v.multiples(bound)[kind]) for v in firsts.values()]
+            sets.sort(key=lambda pair: pair[0].found[0][0].index if pair[0].found else pair[0].update.new.index)
+            candidates = [c for _, values in sets if 0 < len(values) < 3 for c in values] or list(sets[0][1])[
+                :50
+            ]
+            if not candidates or not all(values for _, values in sets):
+                continue
+            if kind == 0 and any(c > 0 for c in candidates):  # steps that go down are the usual ones
+                candidates = [c for c in candidates if c > 0]
+            usual = max(
+                candidates, key=lambda c: sum(_has(values, c) for _, values in sets)
+            )  # of equals the first made
+            usual = candidates[0] if beside_first else usual
+            odd = [
+                (v, min(values, key=abs, default=0.0) / usual) for v, values in sets if not _has(values, usual)
+            ]
+            if best is None or len(odd) < len(best):
+                best = odd
+        return best or []
+
+
+def _decayed(change: Array, truth: Array, value: Array) -> float | None:
+    """The multiple of the true gradient in a change that is made of it and of weight decay."""
+    if change.size < 3 or not np.any(value):
+        return None
+    columns = np.stack([truth, value.astype(float)], axis=1)
+    solution, *_ = np.linalg.lstsq(columns, change.astype(float), rcond=None)
+    is_fit = np.abs(columns @ solution - change).max() <= TOLERANCE["f8"] * np.abs(change).max()
+    return float(solution[0]) if is_fit and solution[0] and solution[1] < 0 else None
+
+
+def _steady(
+    verdicts: list[Verdict], references: dict[tuple[int, ...], Verdict], bound: Collection[int]
+) -> list[Verdict]:
+    """Of a single number, which is a multiple of any other: only the multiples that are the same in all steps.
+
+    The same is meant beside those of other parameters, the `references`, where there are any.
+    """
+    judged = [v for v in verdicts if v.what == RIGHT and v.truth is not None and v.truth.size == 1]
+    if len(judged) < 2:
+        return verdicts
+    beside = [references.get(tuple(map(id, v.passes))) for v in judged]
+    scales = [1.0 if r is None or not r.found else r.found[0][1] for r in beside]
+    rates = [1.0 if r is None else next(iter(r.multiples(bound)[0]), 1.0) for r in beside]
+    tables = [{_origin(n): c / scale for n, c in v.found} for v, scale in zip(judged, scales, strict=True)]
+    kept = {
+        key
+        for key, c in tables[0].items()
+        if all(key in t and abs(t[key] - c) <= 1e-4 * abs(c) for t in tables)
+    }
+    steps = [v.step / rate for v, rate in zip(judged, rates, strict=True) if v.step is not None]
+    is_steady = len(steps) == len(judged) and max(steps) - min(steps) <= 1e-4 * max(map(abs, steps))
+    made = []
+    for v in verdicts:
+        if any(v is j for j in judged):
+            found = [(n, c) for n, c in v.found if _origin(n) in kept]
+            v = v._replace(
+                found=found, step=v.step if is_steady else None, what=RIGHT if found or is_steady else WRONG
+            )
+        made.append(v)
+    return made
+
+
+def _origin(node: Node) -> tuple[int, int, str]:
+    """Where in the program a node is made: the statement, and the depth within it."""
+    execution = node.execution
+    return (-1 if execution is None else execution.statement.number, len(node.inputs), node.operation)
+
+
+def _has(values: Collection[float], c: float) -> bool:
+    found = np.fromiter(values, float, len(values))
+    return bool((np.abs(found - c) <= 1e-4 * abs(c)).any())
+
+
+def multiple(a: Array, truth: Array) -> float | None:
+    """The c of a = c · truth, also transposed or with other axes of length 1; None if there is none."""
+    if a.size != truth.size:
+        return None
+    tolerance = TOLERANCE["f4" if a.dtype == np.float32 else "f8"]
+    norm = float((truth * truth).sum())
+    if not np.isfinite(norm) or norm == 0:
+        return None
+    shaped = [a.reshape(truth.shape)] if _squeezed(a) == _squeezed(truth) else []
+    if a.ndim == 2 and a.T.shape == truth.shape and min(a.shape) > 1:
+        shaped.append(a.T)
+    for b in shaped:
+        c = float((b * truth).sum()) / norm
+        if c and np.isfinite(c) and np.abs(b - c * truth).max() <= tolerance * np.abs(b).max():
+            return c
+    return None
+
+
+def _squeezed(a: Array) -> tuple[int, ...]:
+    return tuple(n for n in a.shape if n != 1)
+
+
+class Judge:
+    """All that is known of a recording: parameters, possible losses, updates."""
+
+    def __init__(self, tape: Tape, executions: list[Execution], tie: float = 0.0) -> None:
+        self.tape, self.executions, self.tie = tape, executions, tie
+        names = {new.index: path for e in executions for path, _, new in e.bound}
+        self.bound = names.keys() | {n.index for e in executions for n in e.result.values()}
+        self.parameters: list[TrainedArray] = parameters(tape, executions)
+        self.versions = {v.index for p in self.parameters for v in p.versions}
+        self.losses = losses(tape, self.versions, names)
+        self._reverses: dict[int, tuple[Seeds, Reverse]] = {}
+        self._slices: dict[tuple[int, int], list[Node]] = {}
+
+    def has_ties(self) -> bool:
+        """Whether the two sides of a maximum are equal somewhere: ReLU at exactly 0."""
+        return any(
+            n.operation in ("maximum", "minimum", "fmax", "fmin")
+            and bool((n.inputs[0].value == n.inputs[1].value).any())
+            for n in self.tape.nodes
+        )  # fmt: skip
+
+    def parameter_of(self, update: Update) -> int:
+        """The index of the first version of the parameter."""
+        return next(p.versions[0].index for p in self.parameters if update.old in p.versions)
+
+    def reverse(self, seeds: Seeds) -> Reverse:
+        known = self._reverses.get(id(seeds))
+        if known is None or known[0] is not seeds:
+            with ties(self.tie):
+                known = self._reverses[id(seeds)] = (seeds, Reverse(seeds, self.versions))
+        return known[1]
+
+    def made_of(self, update: Update) -> list[Node]:
+        """The nodes that an update is made of, oldest first."""
+        key = (update.old.index, update.new.index)
+        if key not in self._slices:
+            seen: dict[int, Node] = {}
+            pending = [update.new]
+            while pending:
+                node = pending.pop()
+                if node.index > update.old.index and node.index not in seen:
+                    seen[node.index] = node
+                    pending += node.inputs
+            self._slices[key] = [seen[i] for i in sorted(seen) if seen[i].operation not in (LEAF, CONSTANT)]
+        return self._slices[key]
+
+    def judge(self, most_updates: int = 3) -> list[Judgement]:
+        """The judgement by every possible loss, the best first."""
+        found = []
+        for loss in self.losses:
+            for mode in ("last", "all") if not loss.kind else ("all",):
+                judgement = self.by(loss, mode, most_updates)
+                if judgement.right or judgement.wrong:
+                    found.append(judgement)
+                is_right = judgement.right and not judgement.wrong and self._is_complete(judgement)
+                if is_right and not judgement.odd(self.bound) and judgement.is_steady:
+                    return [judgement]
+        found.sort(key=lambda j: (*j.score, -len(j.odd(self.bound)), j.is_steady), reverse=True)
+        return found
+
+    def _is_complete(self, judgement: Judgement) -> bool:
+        judged = {v.update.name for v in judgement.verdicts if v.what in (RIGHT, STILL)}
+        return len(judged) == len({p.name for p in self.parameters})
+
+    def by(self, loss: Objective, mode: str, most_updates: int) -> Judgement:
+        """The judgement by one loss; `mode` says whether its last value before an update counts, or all."""
+        verdicts: list[Verdict] = []
+        for parameter in self.parameters:
+            used = self._used(loss, parameter, most_updates)
+            updates = [Update(parameter.name, a, b) for a in used if (b := parameter.after(a)) is not None]
+            last = parameter.versions[-1]
+            if used and last is not used[-1] and not updates:
+                updates.append(Update(parameter.name, used[-1], last))
+            if not updates:
+                verdicts.append(
+                    Verdict(Update(parameter.name, parameter.versions[0], last), UNUSED, None, [], None, [])
+                )
+            verdicts += [self._verdict(u, loss, mode) for u in updates[:most_updates]]
+        references: dict[tuple[int, ...], Verdict] = {}
+        for v in verdicts:
+            if v.what == RIGHT and v.truth is not None and v.truth.size > 1:
+                references.setdefault(tuple(map(id, v.passes)), v)
+        groups: dict[int, list[Verdict]] = {}
+        for v in verdicts:
+            groups.setdefault(self.parameter_of(v.update), []).append(v)
+        return Judgement(
+            loss, mode, [v for group in groups.values() for v in _steady(group, references, self.bound)]
+        )
+
+    def step_of(self, new: Array, update: Update, truth: Array) -> float | None:
+        """How many times the true gradient an update goes down, beside weight decay; None if it does not."""
+        old = update.old.value
+        if new.size != old.size:
+            return None
+        change = new.reshape(-1) - old.reshape(-1)
+        step = multiple(change.reshape(old.shape), truth)
+        if step is None:
+            step = _decayed(change, truth.reshape(-1), old.reshape(-1))
+        return None if step is None else -step
+
+    def _used(self, loss: Objective, parameter: TrainedArray, most: int) -> list[Node]:
+        """The versions of a parameter that the loss depends on."""
+        wanted = {v.index for v in parameter.versions}
+        found: dict[int, Node] = {}
+        for _, seeds in loss.instances[: most + 12]:
+            reverse = self.reverse(seeds)
+            found |= {i: reverse.nodes[i] for i in wanted & reverse.gradients.keys()}
+        return [found[i] for i in sorted(found)]
+
+    def _verdict(self, update: Update, loss: Objective, mode: str) -> Verdict:
+        before = [s for node, s in loss.instances if node.index < update.new.index]
+        passes = [r for seeds in before if update.old in (r := self.reverse(seeds))]
+        if mode == "last":
+            passes = passes[-1:]
+        if not passes:
+            return Verdict(update, UNKNOWN, None, [], None, [])
+        truth: Array = np.sum([r[update.old] for r in passes], axis=0)
+        is_wide = update.new.value.size != update.old.value.size  # broadcasting has changed its shape
+        change = (
+            update.new.value.reshape(-1)
+            if is_wide
+            else update.new.value.reshape(-1) - update.old.value.reshape(-1)
+        )
+        if not np.any(truth):
+            what = STILL if not np.any(change) else WRONG
+            return Verdict(update, what, truth, [], None, passes)
+        if not np.isfinite(truth).all():
+            return Verdict(update, UNKNOWN, truth, [], None, passes)
+        forward = {i for r in passes for i in r.nodes}
+        nodes = [n for n in self.made_of(update) if n.index not in forward]
+        found = [(n, c) for n in nodes if (c := multiple(n.value, truth)) is not None]
+        down = self.step_of(update.new.value, update, truth)
+        step = None if down is None else -down
+        return Verdict(update, RIGHT if (found or step) and not is_wide else WRONG, truth, found, step, passes)

@@ -1,0 +1,294 @@
+"""The network of layers beside a program: given, or read off its recording, and trained on the same numbers."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Iterable, Iterator, Mapping
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from minitorch_np.layer import Layer
+from minitorch_np.layers.activation import Activation
+from minitorch_np.layers.elu import ELU
+from minitorch_np.layers.gated import GELU, SiLU
+from minitorch_np.layers.linear import Linear
+from minitorch_np.layers.piecewise import LeakyReLU, ReLU
+from minitorch_np.layers.sequential import Sequential
+from minitorch_np.layers.sigmoids import Sigmoid, Softplus, Tanh
+from minitorch_np.losses.binary import BCELoss, BCEWithLogitsLoss
+from minitorch_np.losses.classification import CrossEntropyLoss
+from minitorch_np.losses.loss import Loss
+from minitorch_np.losses.regression import L1Loss, MSELoss, SquaredLoss
+from minitorch_np.optimizers.adam import Adam
+from minitorch_np.optimizers.optimizer import Optimizer
+from minitorch_np.optimizers.sgd import SGD
+from minitorch_np.study.array_names import UniqueNames, parameter_names
+from minitorch_np.study.compare.judge import Judge, Judgement
+from minitorch_np.study.compare.objective import dependent
+from minitorch_np.study.compare.recorded import Node
+from minitorch_np.study.compare.trained import TrainedArray
+from minitorch_np.study.compare.update_rules import Rule
+from minitorch_np.study.explain.chain import Run, passage_names
+from minitorch_np.study.locations import Location
+
+if TYPE_CHECKING:
+    from minitorch_np._internal.arrays import Array
+
+ACTIVATIONS: tuple[type[Activation], ...] = (ReLU, Tanh, Sigmoid, LeakyReLU, ELU, Softplus, SiLU, GELU)
+LOSSES = (SquaredLoss, MSELoss, CrossEntropyLoss, BCELoss, BCEWithLogitsLoss, L1Loss)
+
+
+class LayeredStep(NamedTuple):
+    """The loss of a step, and by torch's names the gradients and the weights after it: views, not copies."""
+
+    loss: Any
+    gradients: dict[str, Array]
+    weights: dict[str, Array]
+
+
+class Training(NamedTuple):
+    """A network, its loss and its optimizer."""
+
+    model: Layer
+    loss: Loss
+    optimizer: Optimizer
+
+    def copied(self) -> Training:
+        """Copies that belong together, without gradients that were not used."""
+        made = Training(*copy.deepcopy((self.model, self.loss, self.optimizer)))
+        made.model.zero_grad()
+        return made
+
+    def step(self, x: Array, y: Array) -> Any:
+        """One step of training; returns the loss."""
+        value = self.loss(self.model(x), y)
+        self.model.backward(self.loss.backward())
+        self.optimizer.step()
+        return value
+
+    def steps(self, data: Iterable[tuple[Array, Array]]) -> Iterator[LayeredStep]:
+        """Train, a step for each x and y."""
+        parameters = dict(self.model.named_parameters())
+        with np.errstate(all="ignore"):
+            for x, y in data:
+                value = self.step(x, y)
+                gradients = {name: parameter.grad for name, parameter in parameters.items()}
+                yield LayeredStep(value, gradients, {name: p.data for name, p in parameters.items()})
+
+    def load(self, weights: Mapping[str, Array]) -> None:
+        """Take over weights, and their precision."""
+        dtype = next(iter(weights.values())).dtype
+        self.model.astype(dtype if dtype in (np.float64, np.float32) else np.dtype(np.float64))
+        for name, parameter in self.model.named_parameters():
+            if name in weights:
+                parameter.data = weights[name].astype(parameter.data.dtype)
+
+    def __repr__(self) -> str:
+        name, options = type(self.optimizer).__name__, self.optimizer.defaults
+        usual = inspect.signature(type(self.optimizer)).parameters
+        said = [f"{n}={v!r}" for n, v in options.items() if n == "lr" or (n in usual and v != usual[n].default)]
+        return f"{self.model!r}, {self.loss!r}, {name}({', '.join(said)})"
+
+
+class Stopwatch:
+    """Times steps of a training; called in turn with the steps of another program."""
+
+    def __init__(self, training: Training, x: Array, y: Array) -> None:
+        self.training, self.x, self.y = training, x, y
+        self.times: list[float] = []
+
+    def __call__(self) -> None:
+        start = perf_counter()
+        self.training.step(self.x, self.y)
+        self.times.append(perf_counter() - start)
+
+
+class Beside(NamedTuple):
+    """A network and what of the program its arrays are.
+
+    `parameters` are the program's, by torch's names; `data` are x and y of every step, `is_turned` says
+    that the program has samples as columns and weights (out, in).
+    """
+
+    training: Training
+    parameters: dict[str, TrainedArray]
+    data: list[tuple[Array, Array]]
+    is_turned: bool
+
+
+class _Linear(NamedTuple):
+    x: Node
+    z: Node
+    weight: TrainedArray
+    bias: TrainedArray | None
+    is_turned: bool
+
+
+def read_off(judge: Judge, judgement: Judgement, rule: Rule | None) -> Beside | None:
+    """The stack of layers that the forward pass is, with its loss; None if it is none."""
+    first = next((v for v in judgement.right), None)
+    if first is None or rule is None or (optimizer := _optimizer(rule)) is None:
+        return None
+    nodes = first.passes[0].nodes
+    linears = _linears(judge, nodes)
+    if not linears or len({p.name for p in judge.parameters}) != sum(
+        1 + (one.bias is not None) for one in linears
+    ):
+        return None
+    is_turned = linears[0].is_turned
+    layers: list[Layer] = []
+    parameters: dict[str, TrainedArray] = {}
+    dtype = linears[0].z.value.dtype
+    for i, linear in enumerate(linears):
+        after = linears[i + 1].x if i + 1 < len(linears) else None
+        between = _activation(linear.z.value, after, nodes)
+        if between is None or linear.is_turned != is_turned:
+            return None
+        parameters[f"{len(layers)}.weight"] = linear.weight
+        if linear.bias is not None:
+            parameters[f"{len(layers)}.bias"] = linear.bias
+        height, width = _turned(linear.weight.versions[0].value, is_turned).shape
+        layers += [Linear(height, width, linear.bias is not None, dtype=dtype), *between]
+    model = Sequential(layers)
+    x = _turned(linears[0].x.value, is_turned)
+    starts = {name: _start(p, is_turned, model, name) for name, p in parameters.items()}
+    if any(a is None for a in starts.values()):
+        return None
+    training = Training(model, SquaredLoss(), optimizer(model))
+    training.load({name: a for name, a in starts.items() if a is not None})
+    out = model(x.astype(dtype))
+    found = _loss(judge, judgement, out, is_turned)
+    if found is None:
+        return None
+    loss, y = found
+    return Beside(Training(model, loss, training.optimizer), parameters, [(x.astype(dtype), y)], is_turned)
+
+
+def _turned(a: Array, is_turned: bool) -> Array:
+    return a.T if is_turned else a
+
+
+def _start(parameter: TrainedArray, is_turned: bool, model: Layer, name: str) -> Array | None:
+    value = parameter.used[0].value
+    shape = dict(model.named_parameters())[name].shape
+    value = _turned(value, is_turned and value.ndim == 2)
+    return np.array(value.reshape(shape)) if value.size == int(np.prod(shape)) else None
+
+
+def _optimizer(rule: Rule) -> Any:
+    options = rule.options
+    if rule.name == "SGD":
+        rates: Any = options
+        return lambda model: SGD(model.parameters(), **rates)
+    if rule.name == "Adam":
+        betas = options["beta1"], options["beta2"]
+        return lambda model: Adam(model.parameters(), lr=options["lr"], betas=betas, eps=options["eps"])
+    return None
+
+
+def _linears(judge: Judge, nodes: Mapping[int, Node]) -> list[_Linear]:
+    """The products of an array and a parameter in a forward pass, with their biases, in order."""
+    owners = {v.index: p for p in judge.parameters for v in p.versions}
+    found = []
+    for index in sorted(nodes):
+        node = nodes[index]
+        if node.operation not in ("dot", "matmul") or node.value.ndim != 2:
+            continue
+        a, b = node.inputs
+        if (b.index in owners) == (a.index in owners):
+            return []
+        weight, x, is_turned = (owners[b.index], a, False) if b.index in owners else (owners[a.index], b, True)
+        bias = None
+        for other in nodes.values():
+            if other.operation == "add" and any(n is node for n in other.inputs):
+                rest = next((n for n in other.inputs if n is not node), None)
+                if rest is not None and rest.index in owners:
+                    node, bias = other, owners[rest.index]
+                    break
+        found.append(_Linear(x, node, weight, bias, is_turned))
+    return found
+
+
+def _activation(z: Array, after: Node | None, nodes: Mapping[int, Node]) -> list[Layer] | None:
+    """What stands between a Linear and the next one, or the loss."""
+    if after is not None and after.value.shape == z.shape and np.array_equal(after.value, z):
+        return []
+    wanted = (
+        [after.value] if after is not None else [n.value for n in nodes.values() if n.value.shape == z.shape]
+    )
+    for kind in ACTIVATIONS:
+        try:
+            made = kind()(z.copy())
+        except (TypeError, ValueError):
+            continue
+        if (
+            made.shape == z.shape
+            and not np.array_equal(made, z)
+            and any(np.allclose(made, w, rtol=1e-9, atol=1e-12) for w in wanted)
+        ):
+            return [kind()]
+    return None if after is not None else []
+
+
+def _loss(judge: Judge, judgement: Judgement, out: Array, is_turned: bool) -> tuple[Loss, Array] | None:
+    """The loss whose value, or whose gradient, the program has, and the target that it has it for."""
+    depends = dependent(judge.tape, judge.versions)
+    node, _ = judgement.loss.instances[0]
+    known = {n.index: n for n in judge.tape.nodes[: node.index + 1] if n.index not in depends and n.value.ndim}
+    targets = [_turned(n.value, is_turned and n.value.ndim == 2) for n in known.values()]
+    targets = [t for t in targets if len(t) == len(out) and t.size in (len(out), out.size)]
+    for target, kind in ((t, k) for t in targets for k in LOSSES):
+        y = target.reshape(out.shape) if target.size == out.size and kind is not CrossEntropyLoss else target
+        for reshaped in (y, target.reshape(-1)) if kind is CrossEntropyLoss else (y,):
+            loss = kind()
+            try:
+                with np.errstate(all="ignore"):
+                    value = float(
+                        loss(
+                            out,
+                            reshaped
+                            if reshaped.dtype.kind in "iu" and kind is CrossEntropyLoss
+                            else reshaped.astype(out.dtype),
+                        )
+                    )
+            except (TypeError, ValueError, IndexError):
+                continue
+            if not judgement.loss.kind and np.isclose(value, float(node.value.reshape(-1)[0]), rtol=1e-7):
+                is_class = reshaped.dtype.kind in "iu" and kind is CrossEntropyLoss
+                return kind(), reshaped if is_class else reshaped.astype(out.dtype)
+    return None
+
+
+class ArrayNames(NamedTuple):
+    """What the arrays of a network are called, and where they are; and their values in one pass."""
+
+    outputs: list[tuple[str, Location, Array]]
+    gradients: list[tuple[str, Location, Array]]
+    weights: dict[str, tuple[str, Location]]
+    prediction: Array
+    dy: Array
+    loss: Any
+
+
+def names_of(training: Training, x: Array, y: Array) -> ArrayNames:
+    """Run the network once, forward and backward."""
+    run = Run(training.model, x, y, training.loss)
+    names = UniqueNames({"x", "y"})
+    called = parameter_names(run.model, names)
+    outputs = passage_names(run.passages, names)[1:]
+    made = []
+    gradients = [(f"grad_{outputs[-1]}", Location("", repr(training.loss), "gradient of output"), run.dy)]
+    for name, p in zip(outputs, run.passages, strict=True):
+        made.append((name, Location(p.path, repr(p.layer), "output"), p.y))
+    for i in range(len(run.passages) - 1, 0, -1):
+        p = run.passages[i]
+        gradients.append((f"grad_{outputs[i - 1]}", Location(p.path, repr(p.layer), "gradient of input"), p.dx))
+    weights = {}
+    modules = dict(run.model.named_modules())
+    for name, parameter in run.model.named_parameters():
+        layer, _, what = name.rpartition(".")
+        weights[name] = (called[id(parameter)], Location(layer, repr(modules[layer]), what))
+    return ArrayNames(made, gradients, weights, run.prediction, run.dy, run.value)

@@ -1,0 +1,155 @@
+"""The loss that a program minimises: which of its numbers, or a loss that programs leave unsaid."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from minitorch_np.study.compare.recorded import CONSTANT, LEAF, PUT, Node, Tape
+
+HALF_SQUARES, CROSS_ENTROPY = "half the squared error", "the cross entropy"
+if TYPE_CHECKING:
+    from minitorch_np._internal.arrays import Array
+
+LOSS_NAMES = ("loss", "cost", "error", "objective", "mse", "nll", "j", "l", "e")
+PRODUCTS = ("dot", "matmul", "inner", "einsum", "tensordot", "outer")
+Seeds = dict[Node, "np.ndarray"]
+
+
+class Objective(NamedTuple):
+    """A loss of the program: where it is, and what to start a reverse pass with, by each time it was computed.
+
+    `kind` is "" for a number of the program, otherwise the loss that is not written out there.
+    """
+
+    line: int
+    text: str
+    name: str
+    kind: str
+    instances: list[tuple[Node, Seeds]]
+
+    def described(self) -> str:
+        if self.kind:
+            return f"{self.kind} of `{self.text}`"
+        return f"`{self.name or self.text}` in line {self.line}"
+
+
+def dependent(tape: Tape, versions: set[int]) -> set[int]:
+    """The indices of all nodes that depend on a parameter."""
+    found = set(versions)
+    for node in tape.nodes:
+        if node.inputs and node.index not in found and any(n.index in found for n in node.inputs):
+            found.add(node.index)
+    return found
+
+
+def losses(tape: Tape, versions: set[int], names: dict[int, str]) -> list[Objective]:
+    """All that may be the loss: the program's numbers, likely ones first, then what is implied."""
+    depends = dependent(tape, versions)
+    places: dict[tuple[int, int, str], list[tuple[Node, Seeds]]] = {}
+    implied: dict[tuple[int, int, str], list[tuple[Node, Seeds]]] = {}
+    first: dict[int, int] = {}
+    after: set[int] = set()  # what is made of a difference of a prediction and a target
+    for node in tape.nodes:
+        if node.execution is None or node.index in versions:
+            continue
+        start = first.setdefault(node.execution.number, node.index)
+        place = (node.execution.statement.number, node.index - start)
+        if node.index not in depends or node.index in versions or node.value.dtype.kind != "f":
+            continue
+        if node.value.size == 1:
+            places.setdefault((*place, ""), []).append((node, {node: np.ones(node.value.shape)}))
+        differences = list(_implied(node, depends, versions))
+        if node.index in after or any(n.index in after for n in node.inputs):
+            after.add(node.index)
+            continue
+        if (
+            any(n.operation != CONSTANT or n.value.size > 1 for n in node.inputs if n.index not in depends)
+            and differences
+        ):
+            after.add(node.index)
+        for kind, seeds in differences:
+            implied.setdefault((*place, kind), []).append((node, seeds))
+    written = [_loss(key[2], found, names) for key, found in places.items()]
+    written.sort(key=lambda loss: (-_rank(loss), -loss.instances[0][0].index))
+    likely = [loss for loss in written if _rank(loss)]
+    unsaid = [_loss(key[2], found, names) for key, found in implied.items()]
+    return likely + unsaid + written[len(likely) :]
+
+
+def _loss(kind: str, instances: list[tuple[Node, Seeds]], names: dict[int, str]) -> Objective:
+    node = instances[0][0]
+    statement = node.execution.statement
+    return Objective(statement.line, statement.text, names.get(node.index, ""), kind, instances)
+
+
+def _rank(loss: Objective) -> int:
+    name = loss.name.lower().replace("self.", "")
+    if any(len(n) > 1 and n in name for n in LOSS_NAMES) or name in LOSS_NAMES:
+        return 2
+    return 1 if any(w in loss.text.lower() for w in ("loss", "cost", "print", "error")) else 0
+
+
+def _implied(node: Node, depends: set[int], versions: set[int]) -> Iterator[tuple[str, Seeds]]:
+    """The losses whose gradient a difference of a prediction and a target is."""
+    for output, sign in _predictions(node, depends):
+        if output.index in versions or output.value.shape != node.value.shape:
+            continue
+        error = sign * node.value
+        if node.operation == "subtract":
+            yield HALF_SQUARES, {output: error}
+        before = _before_activation(output, depends, versions)
+        if before is not None and before is not output and _is_probability_of(output.value, before.value):
+            yield CROSS_ENTROPY, {before: error}
+
+
+def _is_probability_of(p: Array, z: Array) -> bool:
+    """Whether p is the sigmoid or the softmax of z, along one of its axes."""
+    if p.shape != z.shape:
+        p = p.reshape(z.shape)
+    with np.errstate(all="ignore"):
+        candidates = [1 / (1 + np.exp(-z))]
+        for axis in range(z.ndim):
+            e = np.exp(z - z.max(axis=axis, keepdims=True))
+            candidates.append(e / e.sum(axis=axis, keepdims=True))
+    return any(np.allclose(p, candidate, rtol=1e-4, atol=1e-6) for candidate in candidates)
+
+
+def _predictions(node: Node, depends: set[int]) -> Iterator[tuple[Node, float]]:
+    if node.operation == "subtract":
+        a, b = node.inputs
+        if (a.index in depends) != (b.index in depends):
+            yield (a, 1.0) if a.index in depends else (b, -1.0)
+    elif node.operation in ("setitem", PUT):  # p[range(n), labels] -= 1
+        whole, part = node.inputs
+        if (
+            part.operation == "subtract"
+            and part.inputs[1].operation in (CONSTANT, LEAF)
+            and whole.index in depends
+        ):
+            yield whole, 1.0
+
+
+def _before_activation(output: Node, depends: set[int], versions: set[int]) -> Node | None:
+    """The last array before `output` that a matrix product makes."""
+    size = output.value.size
+    pending = [(-output.index, output)]
+    seen: set[int] = set()
+    while pending:
+        _, node = heapq.heappop(pending)
+        if node.index in versions or node.index not in depends or node.index in seen:
+            continue
+        seen.add(node.index)
+        is_sum = node.operation in ("add", "subtract") and any(
+            n.operation in PRODUCTS or n.operation in ("sum", "add.reduce") or n.index in versions
+            for n in node.inputs
+        )
+        if node.value.size == size and (node.operation in PRODUCTS or is_sum):
+            return node
+        for n in node.inputs:
+            if n.index not in seen:
+                heapq.heappush(pending, (-n.index, n))
+    return None

@@ -1,0 +1,661 @@
+"""Recording arrays: NumPy arrays and numbers that note every operation they go through, with its line."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from minitorch_np._internal.arrays import Array
+    from minitorch_np.study.compare.instrument import Execution
+
+LEAF, CONSTANT, OPAQUE, PUT = "leaf", "constant", "opaque", "put"
+NUMERIC = "fiub"  # dtype kinds of what is recorded
+
+
+class TapeIsFull(BaseException):
+    """Ends the program: enough was recorded. No `except Exception` of the program catches it."""
+
+
+class Node:
+    """One value of the program: the operation that made it, of which nodes, and the executed statement.
+
+    `value` is a copy that later writes do not change; `compute` makes it again from other inputs.
+    """
+
+    __slots__ = ("compute", "execution", "index", "inputs", "operation", "options", "value")
+
+    def __init__(
+        self,
+        index: int,
+        operation: str,
+        inputs: tuple[Node, ...],
+        value: Array,
+        options: dict[str, Any],
+        compute: Callable[..., Any] | None,
+        execution: Execution | None,
+    ) -> None:
+        self.index, self.operation, self.inputs, self.value = index, operation, inputs, value
+        self.options, self.compute = options, compute
+        self.execution: Any = execution
+
+    def __lt__(self, other: Node) -> bool:
+        return self.index < other.index
+
+    def __repr__(self) -> str:
+        return f"<Node {self.index} {self.operation} {self.value.shape}>"
+
+
+class Tape:
+    """All nodes in the order in which they were made, and the replacements of old values by new ones."""
+
+    def __init__(self, max_nodes: int = 200_000, max_bytes: int = 1_500_000_000) -> None:
+        self.nodes: list[Node] = []
+        self.replaced: dict[tuple[int, int], tuple[Node, Node]] = {}  # old and new, by their indices
+        self.execution: Execution | None = None
+        self.written_by_position: list[tuple[Execution, str, str]] = []  # np.square(y_pred, y) writes into y
+        self._plain: dict[int, tuple[Array, Node]] = {}  # arrays that the program holds unrecorded
+        self._nodes_left, self._bytes_left = max_nodes, max_bytes
+
+    def add(
+        self,
+        operation: str,
+        inputs: Sequence[Node],
+        value: Any,
+        options: dict[str, Any] | None = None,
+        compute: Callable[..., Any] | None = None,
+        *,
+        is_view: bool = False,
+    ) -> Node:
+        if not is_view:
+            value = np.array(value)  # a copy
+            self._bytes_left -= value.nbytes
+        self._nodes_left -= 1
+        if self._nodes_left < 0 or self._bytes_left < 0:
+            raise TapeIsFull
+        node = Node(
+            len(self.nodes), operation, tuple(inputs), np.asarray(value), options or {}, compute, self.execution
+        )
+        self.nodes.append(node)
+        return node
+
+    def node(self, value: Any) -> Node:
+        """The node of a value as it is now."""
+        if isinstance(value, RecordedArray):
+            node = value.node
+            if node is not None and _same(node.value, value.view(np.ndarray)):
+                return node
+            value.node = self._changed(value)
+            return value.node
+        if isinstance(value, RecordedNumber):
+            return value.node
+        if isinstance(value, np.ndarray):
+            found = self._plain.get(id(value))
+            if found is None or not _same(found[1].value, value):
+                found = (value, self.add(LEAF, (), value))
+                self._plain[id(value)] = found
+            return found[1]
+        return self.add(CONSTANT, (), value)
+
+    def _changed(self, array: RecordedArray) -> Node:
+        """The node of an array that was written to through another one, or that no operation here has made."""
+        parent = array.parent
+        if parent is None:
+            return self.add(LEAF, (), array.view(np.ndarray))
+        node = self.node(parent)
+        if array.view_of is None:
+            return self.add(OPAQUE, (node,), array.view(np.ndarray))
+        operation, options, compute = array.view_of
+        return self.add(operation, (node,), array.view(np.ndarray), options, compute)
+
+    def replace(self, old: Node, new: Node) -> None:
+        """Note that a name or an array has a new value."""
+        if old is not new:
+            self.replaced.setdefault((old.index, new.index), (old, new))
+
+    def wrote(self, array: Any, node: Node, before: Node) -> None:
+        """Note that `array` was written to: it and the arrays that it is a view of have new values."""
+        self.replace(before, node)
+        if not isinstance(array, RecordedArray):
+            self._plain[id(array)] = (array, node)
+            return
+        array.node = node
+        parent = array.parent
+        if parent is not None and array.view_of is not None and parent.node is not None:
+            index = np.arange(parent.size).reshape(parent.shape)
+            positions = np.asarray(array.view_of[2](index))
+            old = parent.node
+            new = self.add(PUT, (old, node), parent.view(np.ndarray), {"positions": positions}, _put(positions))
+            self.wrote(parent, new, old)
+
+
+def _put(positions: Array) -> Callable[..., Array]:
+    def compute(whole: Array, part: Array) -> Array:
+        made = np.array(whole)
+        made.reshape(-1)[positions] = part
+        return made
+
+    return compute
+
+
+def _same(a: Array, b: Array) -> bool:
+    if a.shape != b.shape or a.dtype != b.dtype:
+        return False
+    equal = a == b
+    return bool(equal.all()) or (a.dtype.kind == "f" and bool((equal | ((a != a) & (b != b))).all()))  # noqa: PLR0124
+
+
+_tapes: list[Tape] = []
+
+
+def start(tape: Tape) -> None:
+    """Record on this tape until `stop`."""
+    _tapes.append(tape)
+
+
+def stop() -> None:
+    _tapes.pop()
+
+
+@contextmanager
+def paused() -> Iterator[None]:
+    """Record nothing inside."""
+    kept = _tapes[:]
+    _tapes.clear()
+    try:
+        yield
+    finally:
+        _tapes[:] = kept
+
+
+def current() -> Tape | None:
+    return _tapes[-1] if _tapes else None
+
+
+def plain(value: Any) -> Any:
+    """The value without its recording."""
+    if isinstance(value, RecordedArray):
+        return value.view(np.ndarray)
+    if isinstance(value, RecordedNumber):
+        return value.plain_type(value)
+    return value
+
+
+def plain_deep(value: Any) -> Any:
+    """The value without recording, in tuples, lists, dicts and slices too."""
+    if type(value) in (tuple, list):
+        return type(value)(plain_deep(v) for v in value)
+    if type(value) is dict:
+        return {k: plain_deep(v) for k, v in value.items()}
+    if isinstance(value, slice):
+        return slice(*(plain_deep(v) for v in (value.start, value.stop, value.step)))
+    return plain(value)
+
+
+def plain_index(index: Any) -> Any:
+    """An index without recording, and a copy of its arrays."""
+    index = plain_deep(index)
+    if isinstance(index, tuple):
+        return tuple(i.copy() if isinstance(i, np.ndarray) else i for i in index)
+    return index.copy() if isinstance(index, np.ndarray) else index
+
+
+def wrapped(result: Any, node: Node) -> Any:
+    """A result as the value that the program goes on with."""
+    if isinstance(result, np.ndarray):
+        if result.dtype.kind not in NUMERIC:
+            return result
+        array = result.view(RecordedArray)
+        array.node, array.parent, array.view_of = node, None, None
+        return array
+    kind = _NUMBERS.get(type(result))
+    if kind is None:
+        return result
+    number = kind(result)
+    number.node = node
+    return number
+
+
+def leaf(value: Any) -> Any:
+    """A value that comes from outside as one that is recorded; others unchanged."""
+    tape = current()
+    if tape is None:
+        return value
+    if type(value) is np.ndarray:
+        return wrapped(value, tape.node(value)) if value.dtype.kind in NUMERIC else value
+    return wrapped(value, tape.add(LEAF, (), value)) if type(value) in _NUMBERS else value
+
+
+def is_recorded(value: Any) -> bool:
+    return isinstance(value, RecordedArray | RecordedNumber)
+
+
+class _Recorded:
+    """What arrays and numbers have in common."""
+
+    node: Any
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        out = options.pop("out", None)
+        call = ufunc if method == "__call__" else getattr(ufunc, method)
+        given = [plain(i) for i in inputs]
+        tape = current()
+        options = {k: plain_deep(v) for k, v in options.items()}
+        if out is not None:
+            targets = tuple(plain(o) for o in out)
+        if tape is None:
+            return call(*given, **options, **({} if out is None else {"out": targets}))
+        nodes = [tape.node(i) for i in inputs] if method != "at" else []
+        if method == "at":
+            return _at(tape, ufunc, inputs, given)
+        before = [tape.node(o) for o in out or () if isinstance(o, np.ndarray)]
+        result = call(*given, **options, **({} if out is None else {"out": targets}))
+        name = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
+        if isinstance(result, tuple):
+            return tuple(wrapped(r, tape.add(OPAQUE, nodes, r)) for r in result)
+        if "where" in options:
+            name, nodes = OPAQUE, nodes + before
+        node = tape.add(name, nodes, result, options, lambda *v: call(*v, **options))
+        if out is None:
+            return wrapped(result, node)
+        tape.wrote(out[0], node, before[0])
+        return out[0]
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        return call_function(function, args, kwargs)
+
+
+def _at(tape: Tape, ufunc: Any, inputs: Any, given: list[Any]) -> None:
+    """`np.add.at(target, index, values)`."""
+    target, index, *values = inputs
+    fixed = plain_index(index)
+    nodes = [tape.node(v) for v in (target, *values)]
+    ufunc.at(given[0], fixed, *given[2:])
+
+    def compute(whole: Array, *parts: Array) -> Array:
+        made = np.array(whole)
+        ufunc.at(made, fixed, *parts)
+        return made
+
+    node = tape.add(f"{ufunc.__name__}.at", nodes, given[0], {"index": fixed}, compute)
+    tape.wrote(target, node, nodes[0])
+
+
+# Functions whose result is no function of the numbers in their arguments, or a constant almost everywhere.
+CONSTANT_FUNCTIONS = frozenset(
+    """
+    zeros_like ones_like empty_like full_like argmax argmin argsort shape ndim size nonzero argwhere
+    flatnonzero array_equal allclose isclose result_type can_cast unique searchsorted count_nonzero
+    sign shares_memory may_share_memory isnan isinf isfinite any all bincount array2string
+    array_repr array_str savetxt save savez unravel_index common_type iscomplexobj isrealobj
+    min_scalar_type histogram
+""".split()
+)
+
+
+def call_function(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], name: str = "") -> Any:
+    """Call a NumPy function on recorded arguments, and record it."""
+    tape = current()
+    if tape is None:
+        return function(*plain_deep(list(args)), **plain_deep(kwargs))
+    name = name or function.__name__
+    out = kwargs.get("out")
+    before = tape.node(out) if isinstance(out, np.ndarray) else None
+    if name in CONSTANT_FUNCTIONS:
+        return function(*plain_deep(list(args)), **plain_deep(kwargs))
+    if name == "copyto":
+        args[0][...] = args[1]
+        return None
+    found: list[Any] = []
+    shape = _with_holes([list(args), {k: v for k, v in kwargs.items() if k != "out"}], found, name)
+    nodes = [tape.node(v) for v in found]
+
+    def compute(*values: Any) -> Any:
+        positional, named = _filled(shape, iter(values))
+        return function(*positional, **named)
+
+    result = function(*plain_deep(list(args)), **plain_deep(kwargs))
+    options = {"shape": shape}
+    if isinstance(result, list | tuple):  # split, unstack
+        made = []
+        for i, part in enumerate(result):
+            node = tape.add(name, nodes, part, options, lambda *v, i=i: compute(*v)[i])
+            made.append(_as_view(wrapped(part, node), found, name, options, node.compute))
+        return type(result)(made) if type(result) in (list, tuple) else made
+    node = tape.add(name, nodes, result, options, compute)
+    if before is not None:
+        tape.wrote(out, node, before)
+        return out
+    return _as_view(wrapped(result, node), found, name, options, compute)
+
+
+def _as_view(result: Any, found: list[Any], name: str, options: Any, compute: Any) -> Any:
+    """Tell a result of what recorded array it is a view, so that writing into it is seen there."""
+    are_arrays = isinstance(result, RecordedArray) and len(found) == 1 and isinstance(found[0], RecordedArray)
+    if are_arrays and result.base is not None and np.may_share_memory(plain(result), plain(found[0])):
+        result.parent, result.view_of = found[0], (name, options, compute)
+    return result
+
+
+class _Hole:
+    """The place of a recorded value in arguments."""
+
+
+HOLE = _Hole()
+
+
+def _with_holes(value: Any, found: list[Any], name: str) -> Any:
+    """The arguments with their arrays taken out, into `found`."""
+    if type(value) in (list, tuple):
+        return type(value)(_with_holes(v, found, name) for v in value)
+    if type(value) is dict:
+        return {k: _with_holes(v, found, name) for k, v in value.items()}
+    is_number = name == "array" and isinstance(value, int | float | np.generic) and not isinstance(value, bool)
+    if is_recorded(value) or isinstance(value, np.ndarray) or is_number:
+        found.append(value)
+        return HOLE
+    return value
+
+
+def _filled(value: Any, values: Iterator[Any]) -> Any:
+    if type(value) in (list, tuple):
+        return type(value)(_filled(v, values) for v in value)
+    if type(value) is dict:
+        return {k: _filled(v, values) for k, v in value.items()}
+    return next(values) if value is HOLE else value
+
+
+class RecordedArray(_Recorded, np.ndarray):
+    """An array that records. A view knows its parent and how it is taken from it."""
+
+    node: Node | None
+    parent: RecordedArray | None
+    view_of: tuple[str, dict[str, Any], Callable[..., Any]] | None
+
+    def __array_finalize__(self, obj: Any) -> None:
+        self.node, self.view_of = None, None
+        self.parent = obj if isinstance(obj, RecordedArray) else None  # by a method that is not recorded
+
+    def __getitem__(self, index: Any) -> Any:
+        fixed = plain_index(index)
+        result = self.view(np.ndarray)[fixed]
+        tape = current()
+        if tape is None or np.asarray(result).dtype.kind not in NUMERIC:
+            return result
+        options, compute = {"index": fixed}, operator.itemgetter(fixed)
+        node = tape.add("getitem", (tape.node(self),), result, options, compute)
+        made = wrapped(result, node)
+        if isinstance(made, RecordedArray) and result.base is not None:
+            made.parent, made.view_of = self, ("getitem", options, compute)
+        return made
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        tape = current()
+        if tape is None:
+            self.view(np.ndarray)[plain_deep(index)] = plain_deep(value)
+            return
+        fixed, before = plain_index(index), tape.node(self)
+        values = leaf(np.asarray(value)) if isinstance(value, list | tuple) else value
+        node = tape.node(values)
+        self.view(np.ndarray)[fixed] = plain(values)
+
+        def compute(whole: Array, part: Array) -> Array:
+            made = np.array(whole)
+            made[fixed] = part
+            return made
+
+        new = tape.add("setitem", (before, node), self.view(np.ndarray), {"index": fixed}, compute)
+        tape.wrote(self, new, before)
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[i] for i in range(len(self)))
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return np.copy(self, subok=True)
+
+    def __reduce__(self) -> Any:
+        return plain(self).__reduce__()
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return id(self)
+
+    def __format__(self, spec: str) -> str:
+        return format(plain(self), spec)
+
+    def __repr__(self) -> str:
+        return repr(plain(self))
+
+    def __str__(self) -> str:
+        return str(plain(self))
+
+    @property
+    def T(self) -> Any:  # noqa: N802
+        return np.transpose(self)
+
+    @property
+    def flat(self) -> Any:
+        return np.ravel(self).__iter__()
+
+    def astype(self, dtype: Any, *args: Any, **options: Any) -> Any:
+        return call_function(np.ndarray.astype, (self, dtype, *args), options, "astype")
+
+    def copy(self, order: Any = "C") -> Any:
+        return np.copy(self, order=order)
+
+    def transpose(self, *axes: Any) -> Any:
+        return np.transpose(self, axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes or None)
+
+    def reshape(self, *shape: Any, **options: Any) -> Any:
+        return np.reshape(self, shape[0] if len(shape) == 1 else shape, **options)
+
+    def flatten(self, order: Any = "C") -> Any:
+        return np.copy(np.ravel(self, order))
+
+    def item(self, *index: Any) -> Any:
+        value = self.view(np.ndarray).item(*index)
+        if not (tape := current()):
+            return value
+        node = tape.node(self.reshape(-1)[index[0]] if index else self)
+        return wrapped(value, tape.add("copy", (node,), np.full(node.value.shape, value), {}, np.array))
+
+    def fill(self, value: Any) -> None:
+        self[...] = value
+
+    def tolist(self) -> Any:
+        return [v.tolist() if isinstance(v, RecordedArray) else v for v in self] if self.ndim else self.item()
+
+
+def _method(name: str) -> Callable[..., Any]:
+    function = getattr(np, name)
+    return lambda self, *args, **options: function(self, *args, **options)  # noqa: PLW0108
+
+
+for _name in """
+    sum mean max min prod std var cumsum dot squeeze swapaxes repeat take trace round argmax argmin
+    argsort ravel any all nonzero diagonal ptp
+""".split():
+    if hasattr(np, _name):
+        setattr(RecordedArray, _name, _method(_name))
+
+
+class RecordedNumber(_Recorded):
+    """A float or integer that records; otherwise as the type it is derived from."""
+
+    node: Node
+    plain_type: type
+
+    def __reduce__(self) -> Any:
+        return self.plain_type, (self.plain_type(self),)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name == "node":
+            raise AttributeError(name)
+        return getattr(self.plain_type(self), name)
+
+    def item(self) -> Any:
+        value = float(self.plain_type(self))
+        tape = current()
+        return wrapped(value, tape.add("copy", (self.node,), value, {}, np.array)) if tape else value
+
+    def sum(self, *_: Any, **__: Any) -> Any:
+        return self
+
+    mean = copy = squeeze = max = min = sum
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self
+
+
+_OPERATORS = {
+    "add": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide", "pow": "power",
+    "floordiv": "floor_divide", "mod": "remainder",
+}  # fmt: skip
+
+
+def _binary(name: str, ufunc: str, *, swapped: bool) -> Callable[..., Any]:
+    call = getattr(operator, name)
+
+    def apply(self: Any, other: Any) -> Any:
+        if isinstance(other, np.ndarray):
+            function = getattr(np, ufunc)
+            return function(other, self) if swapped else function(self, other)
+        if isinstance(other, list | tuple) and self.plain_type not in (int, float):
+            return getattr(np, ufunc)(self, leaf(np.asarray(other)))
+        if not isinstance(other, int | float | np.generic):
+            return NotImplemented
+        first, second = (other, self) if swapped else (self, other)
+        result = call(plain(first), plain(second))
+        tape = current()
+        if tape is None:
+            return result
+        return wrapped(result, tape.add(ufunc, (tape.node(first), tape.node(second)), result, {}, call))
+
+    return apply
+
+
+def _unary(name: str, ufunc: str) -> Callable[..., Any]:
+    call = getattr(operator, name)
+
+    def apply(self: Any) -> Any:
+        result, tape = call(plain(self)), current()
+        return wrapped(result, tape.add(ufunc, (self.node,), result, {}, call)) if tape else result
+
+    return apply
+
+
+for _name, _ufunc in _OPERATORS.items():
+    setattr(RecordedNumber, f"__{_name}__", _binary(_name, _ufunc, swapped=False))
+    setattr(RecordedNumber, f"__r{_name}__", _binary(_name, _ufunc, swapped=True))
+for _name, _ufunc in {"neg": "negative", "abs": "absolute", "pos": "positive"}.items():
+    setattr(RecordedNumber, f"__{_name}__", _unary(_name, _ufunc))
+_NUMBERS: dict[type, Any] = {}
+for _type in (
+    float,
+    int,
+    np.float64,
+    np.float32,
+):  # a NumPy number is derived from float: NumPy's own crash in C
+    _base = _type if _type in (float, int) else float
+    _NUMBERS[_type] = type(f"Recorded_{_type.__name__}", (RecordedNumber, _base), {"plain_type": _type})
+
+
+# Calls that leave NumPy, by the function: the operation that they are, and whether their result is a float.
+_OUTSIDE: dict[Any, str] = {
+    float: "copy", np.float64: "copy", np.float32: "copy", abs: "absolute", math.exp: "exp", math.log: "log",
+    math.sqrt: "sqrt", math.tanh: "tanh", math.sin: "sin", math.cos: "cos", math.pow: "power",
+    math.log1p: "log1p", math.expm1: "expm1", math.fabs: "absolute", pow: "power",
+}  # fmt: skip
+_ARRAY_MAKERS = (
+    np.array,
+    np.asarray,
+    np.asanyarray,
+    np.ascontiguousarray,
+    np.asfortranarray,
+    np.asarray_chkfinite,
+)
+_OF_LISTS = frozenset(
+    ["sum", "mean", "average", "max", "min", "amax", "amin", "std", "var", "prod", "dot", "matmul", "cumsum"]
+)
+
+
+def call(function: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: PLR0911, PLR0912
+    """A call in the program: as it stands, but nothing that is recorded gets lost in it."""
+    tape = current()
+    if tape is None:
+        return function(*args, **kwargs)
+    try:
+        operation = _OUTSIDE.get(function)
+    except TypeError:  # not hashable
+        operation = None
+    if operation and args and all(isinstance(a, int | float | np.ndarray | np.generic) for a in args):
+        if not any(map(is_recorded, args)):
+            return function(*args, **kwargs)
+        result = function(*map(plain, args), **kwargs)
+        return wrapped(result, tape.add(operation, [tape.node(a) for a in args], result, {}, function))
+    if isinstance(function, np.ufunc) and len(args) > function.nin == 1 and tape.execution is not None:
+        name = next(
+            (p for p, n in tape.execution.values.items() if n is getattr(args[1], "node", None)), "its argument"
+        )
+        tape.written_by_position.append((tape.execution, f"np.{function.__name__}", name))
+    if any(function is maker for maker in _ARRAY_MAKERS) and args and _has_recorded(args[0]):
+        if is_recorded(args[0]):
+            return call_function(function, args, kwargs, "asarray")
+        return call_function(function, args, kwargs, "array")
+    if (
+        args
+        and type(args[0]) is list
+        and getattr(function, "__name__", "") in _OF_LISTS
+        and _has_recorded(args[0])
+    ):
+        args = (call(np.array, args[0]), *args[1:])
+    if getattr(function, "__name__", "") == "shuffle" and not hasattr(function, "__code__"):
+        return _shuffle(tape, function, args, kwargs)
+    given = (*args, *kwargs.values())
+    if _takes_plain_numbers(function):
+        args, kwargs = plain_deep(args), plain_deep(kwargs)
+    result = function(*args, **kwargs)
+    if type(result) is np.ndarray or type(result) in (np.float64, np.float32):
+        if np.asarray(result).dtype.kind not in NUMERIC:
+            return result
+        inputs = [a for a in given if is_recorded(a)]
+        if inputs and not _is_constant(function):
+            nodes = [tape.node(a) for a in inputs]
+            return wrapped(result, tape.add(OPAQUE, nodes, result, {"function": function}))
+        return leaf(result)
+    return result
+
+
+def _takes_plain_numbers(function: Any) -> bool:
+    """Whether this is a function of NumPy's in C that knows nothing of other kinds of arrays."""
+    owner = type(getattr(function, "__self__", None)).__module__ or ""
+    module = getattr(function, "__module__", None) or ""
+    if owner.startswith("numpy.random"):
+        return True
+    is_numpy = module.startswith("numpy") and not isinstance(function, np.ufunc | type)
+    return is_numpy and not hasattr(function, "_implementation") and not hasattr(function, "__wrapped__")
+
+
+def _is_constant(function: Any) -> bool:
+    name = getattr(function, "__name__", "")
+    random = str(getattr(function, "__self__", "")) + str(getattr(function, "__module__", ""))
+    return name in CONSTANT_FUNCTIONS or name == "permutation" or "andom" in random or "Generator" in random
+
+
+def _has_recorded(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return any(map(_has_recorded, value))
+    return is_recorded(value)
+
+
+def _shuffle(tape: Tape, function: Any, args: Any, kwargs: Any) -> Any:
+    """Shuffled data are new data."""
+    result = function(*(plain(a) for a in args), **kwargs)
+    for array in args:
+        if isinstance(array, RecordedArray):
+            array.node = tape.add(LEAF, (), plain(array))
+    return result

@@ -1,0 +1,311 @@
+"""A program to judge: where it comes from, and a recorded or a timed run of it."""
+
+from __future__ import annotations
+import __future__
+
+import ast
+import inspect
+import io
+import os
+import random
+import sys
+import textwrap
+import traceback
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+from time import perf_counter
+from types import FunctionType, ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minitorch_np.study.compare import recorded
+from minitorch_np.study.compare.instrument import Execution, Instrumenter, Recorder
+from minitorch_np.study.compare.recorded import TapeIsFull
+
+TICK = "__tick__"
+
+
+class ProgramSource(NamedTuple):
+    """Where a program comes from: its text, the file, its name in reports, and what a function can see."""
+
+    text: str
+    filename: str
+    name: str
+    first_line: int = 1
+    namespace: Mapping[str, Any] | None = None
+
+    @staticmethod
+    def of(program: Any) -> ProgramSource:
+        """The source of a file, a text or a function. Raises ValueError or TypeError."""
+        if isinstance(program, FunctionType):
+            return _of_function(program)
+        if not isinstance(program, Path | str):
+            raise TypeError(f"expected a function, the path of a file, or source text, got {program!r}")
+        if isinstance(program, str) and "\n" in program.strip():
+            return ProgramSource(program, "<program>", "the program")
+        path = Path(program)
+        if not path.is_file():
+            raise ValueError(
+                f"there is no file {program}: a program is given as the path of a .py file, as source text of "
+                "several lines, or as a function"
+            )
+        try:
+            return ProgramSource(path.read_text(encoding="utf-8-sig"), str(path.resolve()), path.name)
+        except UnicodeDecodeError:
+            raise ValueError(f"{path} is not Python source") from None
+
+    def tree(self) -> ast.Module:
+        """The syntax tree. Raises ValueError that names the line if it is none."""
+        try:
+            tree = ast.parse(self.text)
+        except SyntaxError as error:
+            line = (error.lineno or 1) + self.first_line - 1
+            raise ValueError(f"{self.name} line {line}: {error.msg}: {(error.text or '').strip()}") from None
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"{self.name}: {error}") from None
+        return ast.increment_lineno(tree, self.first_line - 1)
+
+    def line(self, number: int) -> str:
+        lines = self.text.splitlines()
+        at = number - self.first_line
+        return lines[at] if 0 <= at < len(lines) else ""
+
+
+def _of_function(function: FunctionType) -> ProgramSource:
+    name = function.__name__
+    try:
+        lines, first = inspect.getsourcelines(function)
+        file = inspect.getsourcefile(function) or f"<{name}>"
+    except (OSError, TypeError):
+        raise ValueError(
+            f"the source of {name} cannot be found: define it in a file, or give the path of that file"
+        ) from None
+    text = textwrap.dedent("".join(lines))
+    if not text.lstrip("@").startswith(("def ", "@")) and "def " not in text:
+        raise ValueError(f"expected a function made with def, got {text.strip()!r}")
+    start = next(i for i, line in enumerate(text.splitlines()) if line.startswith("def "))  # past decorators
+    text = "\n".join(text.splitlines()[start:])
+    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+    seen = {**function.__globals__, **{name: cell.cell_contents for name, cell in cells}}
+    return ProgramSource(text, file, f"{name} in {Path(file).name}", first + start, seen)
+
+
+class ProgramError(NamedTuple):
+    """What ended the program: the line, its text, the error, and the shapes of the arrays in that line."""
+
+    line: int
+    text: str
+    error: str
+    shapes: dict[str, tuple[int, ...]]
+
+    def __str__(self) -> str:
+        shapes = ", ".join(f"{name} {shape}" for name, shape in self.shapes.items())
+        return f"line {self.line}: {self.text}\n    {self.error}" + (f"\n    where {shapes}" if shapes else "")
+
+
+class Recording(NamedTuple):
+    """What a program did: the tape, the executed statements, and what ended it, if that was an error."""
+
+    source: ProgramSource
+    tape: recorded.Tape
+    executions: list[Execution]
+    error: ProgramError | None
+    was_cut_short: bool
+
+
+def record(
+    source: ProgramSource, steps: int, call: tuple[str, Mapping[str, Any]] | None = None, seconds: float = 2.0
+) -> Recording:
+    """Run a program until it has made some updates, and record it.
+
+    With `call` the function of that name is called with these arguments, otherwise the program is run
+    as a script. An error in it is the recording's `error`. Raises ValueError if it cannot be parsed.
+    """
+    recorder = Recorder(steps, seconds)
+    tree = Instrumenter(recorder.statements, source.tree(), source.line).run(source.tree())
+    recorded.start(recorder.tape)
+    try:
+        error, was_cut_short = _run(source, tree, recorder.hooks(), call, recorded.leaf)
+    finally:
+        recorded.stop()
+    return Recording(source, recorder.tape, recorder.executions, error, was_cut_short)
+
+
+def run_plainly(source: ProgramSource, seconds: float = 5.0) -> ProgramError | None:
+    """The error that ends a program that is not recorded; None if there is none in this time."""
+    end = perf_counter() + seconds
+
+    def tick() -> None:
+        if perf_counter() > end:
+            raise TapeIsFull
+
+    tree = _Ticks(None).visit(source.tree())
+    return _run(source, ast.fix_missing_locations(tree), {TICK: tick}, None, lambda a: a)[0]
+
+
+def time_steps(
+    source: ProgramSource,
+    last: tuple[int, int],
+    steps: int,
+    call: tuple[str, Mapping[str, Any]] | None,
+    between: Callable[[], None],
+) -> list[float]:
+    """Seconds that each step takes without recording, with `between` called before each.
+
+    `last` is the line of the statement that ends a step, and how often it is executed in one.
+    """
+    line, often = last
+    times: list[float] = []
+    started = [0.0]
+    count = [0]
+
+    def tick() -> None:
+        now = perf_counter()
+        count[0] += 1
+        if count[0] % often:
+            return
+        if started[0]:
+            times.append(now - started[0])
+        if len(times) == steps:
+            raise TapeIsFull
+        between()
+        started[0] = perf_counter()
+
+    tree = _Ticks(line).visit(source.tree())
+    _run(source, ast.fix_missing_locations(tree), {TICK: tick}, call, lambda a: a)
+    return times
+
+
+class _Ticks(ast.NodeTransformer):
+    """Puts a call after the statement of one line, or after all."""
+
+    def __init__(self, line: int | None) -> None:
+        self.line = line
+
+    def visit(self, node: ast.AST) -> Any:
+        self.generic_visit(node)
+        is_simple = isinstance(node, ast.Assign | ast.AugAssign | ast.Expr) and not (
+            isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        )
+        if is_simple and self.line in (None, node.lineno):  # type: ignore[attr-defined]
+            return [node, ast.copy_location(ast.parse(f"{TICK}()").body[0], node)]
+        return node
+
+
+def _run(
+    source: ProgramSource,
+    tree: Any,
+    hooks: Mapping[str, Any],
+    call: tuple[str, Mapping[str, Any]] | None,
+    given: Callable[[Any], Any],
+) -> tuple[ProgramError | None, bool]:
+    """Execute the tree as a script, or as a module whose function is then called."""
+    module = ModuleType("__main__" if call is None else Path(source.name).stem)
+    namespace = {**(source.namespace or vars(module)), **hooks}
+    namespace |= {"__file__": source.filename, "__name__": module.__name__}
+    folder = None if source.namespace or source.filename.startswith("<") else Path(source.filename).parent
+    with sandbox(folder, source.filename):
+        try:
+            flags = __future__.annotations.compiler_flag if source.namespace else 0  # a file says so itself
+            exec(compile(tree, source.filename, "exec", flags, dont_inherit=True), namespace)
+            if call is not None:
+                name, arguments = call
+                namespace[name](**{k: given(v) for k, v in arguments.items()})
+        except TapeIsFull:
+            return None, True
+        except SystemExit as error:
+            if error.code not in (None, 0):
+                return _program_error(
+                    source, error, f"the program ended itself with sys.exit({error.code!r})"
+                ), False
+        except RecursionError as error:
+            return _program_error(source, error, "RecursionError: it calls itself too deeply"), False
+        except Exception as error:
+            what = f"{type(error).__name__}: {error}{_hint(error)}".removesuffix(": ")
+            return _program_error(source, error, what), False
+    return None, False
+
+
+def _hint(error: Exception) -> str:
+    if isinstance(error, EOFError):
+        return ": there is no keyboard here, so give the program what it asks input() for"
+    if isinstance(error, FileNotFoundError):
+        return ": put the file beside the program, under the name that the program has for it"
+    return ""
+
+
+def _program_error(source: ProgramSource, error: BaseException, what: str) -> ProgramError:
+    """The innermost line of the program that the error went through."""
+    line, scope = 0, {}
+    for frame, number in traceback.walk_tb(error.__traceback__):
+        if frame.f_code.co_filename == source.filename:
+            line, scope = number, frame.f_locals
+    text = source.line(line).strip()
+    words = "".join(c if c.isalnum() or c == "_" else " " for c in text).split()
+    shapes = {n: scope[n].shape for n in words if isinstance(scope.get(n), np.ndarray)}
+    return ProgramError(line, text, what, shapes)
+
+
+@contextmanager
+def sandbox(folder: Path | None, name: str) -> Iterator[None]:
+    """Run what is inside as `python FOLDER/NAME` would, and leave this process as it was.
+
+    `folder` is where it imports from first. What it prints is dropped. There is no keyboard, windows are
+    not shown, and NumPy's warnings, global random states, sys.argv and the import path are put back.
+    """
+    states = random.getstate(), np.random.get_state()  # noqa: NPY002
+    paths = [str(folder), *sys.path] if folder else list(sys.path)
+    with ExitStack() as stack:
+        for change in (
+            redirect_stdout(io.StringIO()),
+            redirect_stderr(io.StringIO()),
+            warnings.catch_warnings(action="ignore"),
+            np.errstate(all="ignore"),
+            _replaced(sys, "path", paths),
+            _replaced(sys, "argv", [name]),
+            _replaced(sys, "stdin", io.StringIO()),
+            _no_windows(),
+        ):
+            stack.enter_context(change)
+        try:
+            yield
+        finally:
+            random.setstate(states[0])
+            np.random.set_state(states[1])  # noqa: NPY002
+
+
+@contextmanager
+def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
+    before = getattr(owner, name)
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        setattr(owner, name, before)
+
+
+@contextmanager
+def _no_windows() -> Iterator[None]:
+    """Let pyplot show nothing, and draw into memory where it is imported only now; drop its new figures."""
+    matplotlib, pyplot = (sys.modules.get(name) for name in ("matplotlib", "matplotlib.pyplot"))
+    figures = set(pyplot.get_fignums()) if pyplot else set()
+    with ExitStack() as stack:
+        if pyplot:
+            for name in ("show", "pause"):
+                stack.enter_context(_replaced(pyplot, name, lambda *_, **__: None))
+        else:
+            backend = os.environ.get("MPLBACKEND")
+            os.environ["MPLBACKEND"] = "agg"
+            put_back: Any = os.environ.pop if backend is None else os.environ.__setitem__
+            stack.callback(put_back, "MPLBACKEND", backend)
+            if matplotlib:  # which has read the environment
+                known: Any = matplotlib.rcParams  # asked in the usual way, it chooses a backend
+                stack.callback(dict.__setitem__, known, "backend", dict.get(known, "backend"))
+                dict.__setitem__(known, "backend", "agg")
+        yield
+        drawn: Any = sys.modules.get("matplotlib.pyplot")
+        for number in set(drawn.get_fignums()) - figures if drawn else ():
+            drawn.close(number)

@@ -1,0 +1,156 @@
+"""Arrays that a program trains: the values that are updated, version by version."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+
+from minitorch_np.study.compare.instrument import Execution, carried, used_version
+from minitorch_np.study.compare.recorded import Node, Tape
+
+
+class Update(NamedTuple):
+    """From one version of a parameter that the program computes with to the next one."""
+
+    name: str
+    old: Node
+    new: Node
+
+
+class TrainedArray(NamedTuple):
+    """The versions of a parameter, oldest first; `name` is what the program calls it most often.
+
+    `used` are the versions that a gradient was computed with.
+    """
+
+    name: str
+    versions: list[Node]
+    used: list[Node]
+
+    def after(self, version: Node) -> Node | None:
+        """The version that the update of this one ends with; None if the recording ends in it."""
+        following = next((v for v in self.used if v.index > version.index), None)
+        if following is not None or len(self.used) < 2:
+            return following
+        at = [self.versions.index(v) for v in (*self.used[:2], version)]
+        left = self.versions[at[2] :]
+        return left[-1] if len(left) - 1 == at[1] - at[0] else None  # the last update is complete
+
+
+def parameters(tape: Tape, executions: list[Execution]) -> list[TrainedArray]:
+    """Everything that is updated by something that depends on itself, in the order of its first value."""
+    following: dict[int, list[Node]] = {}
+    nodes: dict[int, Node] = {}
+    added: dict[tuple[int, int], list[Node]] = {}
+    for old, new in tape.replaced.values():
+        more = carried(old, new)
+        if more is not None and fits(old, new) and old.value.dtype.kind in "fi":
+            following.setdefault(old.index, []).append(new)
+            nodes |= {old.index: old, new.index: new}
+            added[old.index, new.index] = more
+    later = {n.index for ns in following.values() for n in ns}
+    consumers: dict[int, list[Node]] = {}
+    for node in tape.nodes:
+        for n in node.inputs:
+            if n.index in nodes:
+                consumers.setdefault(n.index, []).append(node)
+    chains: list[tuple[list[Node], list[Node]]] = []
+    trained: set[int] = set()
+    for index in sorted(set(following) - later):
+        versions = [nodes[index]]
+        is_data = len({n.value.tobytes() for n in following[index]}) > 1
+        while nexts := following.get(versions[-1].index):
+            versions.append(nexts[0])
+        used = _used(versions, added) or _consumed(versions, consumers)
+        if used and not is_data and not _depends_on(versions[0], trained):
+            trained |= {v.index for v in versions}
+            chains.append((versions, used))
+    owners = {v.index: i for i, (versions, _) in enumerate(chains) for v in versions}
+    states: set[int] = set()
+    for i, (versions, used) in enumerate(chains):
+        for old, new in pairwise(versions):
+            now = max((v for v in used if v.index <= old.index), key=lambda v: v.index, default=old)
+            states |= {owners[n.index] for n in _buffers(added[old.index, new.index], owners, i, now)}
+    return [
+        TrainedArray(called(versions, executions), versions, used)
+        for i, (versions, used) in enumerate(chains) if i not in states
+    ]  # fmt: skip
+
+
+def fits(old: Node, new: Node) -> bool:
+    """Whether a new version has the shape of the old one, or one that broadcasting has made of it."""
+    if old.value.size == new.value.size:
+        return True
+    try:
+        return np.broadcast_shapes(old.value.shape, new.value.shape) == new.value.shape
+    except ValueError:
+        return False
+
+
+def _used(versions: list[Node], added: dict[tuple[int, int], list[Node]]) -> list[Node]:
+    """The versions that a gradient was computed with: what is added to a later one depends on them."""
+    found: list[Node] = []
+    open_versions = {versions[0].index: versions[0]}
+    for old, new in pairwise(versions):
+        used = used_version(added[old.index, new.index], open_versions, min(open_versions))
+        if used is not None:
+            found.append(used)
+            open_versions = {i: v for i, v in open_versions.items() if i > used.index}
+        open_versions[new.index] = new
+    return found
+
+
+def _consumed(versions: list[Node], consumers: dict[int, list[Node]]) -> list[Node]:
+    """Of an array updated by something else than its gradient: the versions that matrix products use."""
+    used = [v for v in versions if any(c.operation in PRODUCTS for c in consumers.get(v.index, ()))]
+    return used[:-1] if len(used) > 1 and versions[0] in used else []
+
+
+def _buffers(added: list[Node], owners: dict[int, int], mine: int, now: Node) -> list[Node]:
+    """Versions of other arrays that an update is made of element by element: momentum, Adam's averages."""
+    found: list[Node] = []
+    pending = list(added)
+    seen: set[int] = set()
+    while pending:
+        node = pending.pop()
+        if node.index in seen:
+            continue
+        seen.add(node.index)
+        owner = owners.get(node.index)
+        if owner is not None and owner != mine:
+            if used_version(list(node.inputs), {now.index: now}, now.index) is not None:
+                found.append(node)
+        elif owner is None and node.operation in ELEMENTWISE:
+            pending += node.inputs
+    return found
+
+
+PRODUCTS = ("dot", "matmul", "inner", "einsum", "tensordot")
+ELEMENTWISE = frozenset(
+    """
+    add subtract multiply divide negative sqrt power square copy maximum getitem reshape
+""".split()
+)
+
+
+def called(tape_versions: list[Node], executions: list[Execution]) -> str:
+    """What the program calls a parameter most often."""
+    wanted = {v.index for v in tape_versions}
+    counts = Counter(path for e in executions for path, node in e.values.items() if node.index in wanted)
+    return min(counts, key=lambda path: (-counts[path], len(path))) if counts else ""
+
+
+def _depends_on(node: Node, trained: set[int]) -> bool:
+    seen: set[int] = set()
+    pending = [node]
+    while pending:
+        n = pending.pop()
+        if n.index in trained:
+            return True
+        if n.index not in seen:
+            seen.add(n.index)
+            pending += n.inputs
+    return False
