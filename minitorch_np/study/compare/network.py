@@ -159,7 +159,10 @@ def read_off(judge: Judge, judgement: Judgement, rule: Rule | None) -> Beside | 
         return None
     training = Training(model, SquaredLoss(), optimizer(model))
     training.load({name: a for name, a in starts.items() if a is not None})
-    out = model(x.astype(dtype))
+    try:
+        out = model(x.astype(dtype))
+    except ValueError:  # between two of the layers stands something that is none
+        return None
     found = _loss(judge, judgement, out, is_turned)
     if found is None:
         return None
@@ -227,7 +230,7 @@ def _activation(z: Array, after: Node | None, nodes: Mapping[int, Node]) -> list
         if (
             made.shape == z.shape
             and not np.array_equal(made, z)
-            and any(np.allclose(made, w, rtol=1e-9, atol=1e-12) for w in wanted)
+            and any(w.shape == made.shape and np.allclose(made, w, rtol=1e-9, atol=1e-12) for w in wanted)
         ):
             return [kind()]
     return None if after is not None else []
