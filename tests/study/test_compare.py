@@ -355,3 +355,82 @@ def test_a_mask_in_the_line_of_the_product_is_no_hindrance():
     assert finding.text == "grad_h = grad_y_pred.dot(w2.T) * (h > 0)"
     assert (finding.array, finding.place.layer, finding.place.what) == ("grad_h", "1", "gradient of input")
     assert finding.mistake == "it is made with w2 after its update: compute all gradients first, update then"
+
+
+SMALL = """
+import numpy as np
+rng = np.random.default_rng(0)
+x, y, w = rng.standard_normal((9, 4)), rng.standard_normal((9, 2)), rng.standard_normal((4, 2))
+for _ in range(50):
+    d = x @ w - y
+    loss = np.square(d).sum()
+    w -= 0.01 * 2 * x.T @ d
+"""
+
+
+def test_a_text_is_judged_in_a_process_of_its_own():
+    found = compare(SMALL)
+    assert found
+    assert (found.exit_code, found.judged, found.program) == (0, "right", "the program")
+    assert "the gradients of w are those of `loss` in line 7" in str(found)
+    assert found.rule == "SGD(lr=0.01)"
+    wrong = compare(SMALL.replace("x.T @ d", "x.T @ (d * d)"))
+    assert not wrong
+    assert wrong.exit_code == 1
+    assert wrong.verdict() == "WRONG in line 8"
+    assert wrong.wrong[0].write == ("w -= 0.01 * 2 * x.T @ d",)
+
+
+def test_a_function_is_judged_in_this_process():
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((9, 4)), rng.standard_normal((9, 2))
+
+    def train(rate=0.01):
+        w = np.ones((4, 2))
+        for _ in range(30):
+            d = x @ w - y
+            loss = (d**2).mean()
+            w = w - rate * 2 * x.T @ d / d.size
+        return loss
+
+    assert compare(train), str(compare(train))
+
+    def wrong(rate=0.01):
+        w = np.ones((4, 2))
+        for _ in range(30):
+            d = x @ w - y
+            loss = (d**2).mean()
+            w = w + rate * 2 * x.T @ d / d.size
+        return loss
+
+    [finding] = compare(wrong).wrong
+    assert "the wrong sign" in finding.mistake
+    assert finding.text == "w = w + rate * 2 * x.T @ d / d.size"
+
+
+def test_what_is_not_judged_says_what_is_missing():
+    found = compare(SMALL.replace("    w -= 0.01", "    v = 0.01"))
+    assert not found
+    assert (found.exit_code, found.judged) == (2, "not judged")
+    assert found.verdict().startswith("NOT JUDGED: it updates no array by a gradient")
+    endless = compare(SMALL.replace("for _ in range(50):", "while True:\n    continue"), timeout=1.0)
+    assert endless.verdict().startswith("NOT JUDGED: it was stopped after 1 seconds")
+
+
+def test_the_lines_are_marked_in_a_notebook():
+    found = compare(SMALL.replace("x.T @ d", "x.T @ np.abs(d)"))
+    page = found._repr_html_()
+    assert page.count("<mark>") == 1
+    assert "w -= 0.01 * 2 * x.T @ np.abs(d)</mark>" in page
+    assert "should be: w -= 0.01 * 2 * x.T @ d" in page
+    assert "<mark>" not in compare(SMALL)._repr_html_()
+
+
+def test_a_second_array_is_out_by_accident():
+    found = compare(SMALL.replace("np.square(d).sum()", "np.square(x @ w, d).sum()"))
+    assert "np.square writes its result into d: a second array there is `out`" in str(found)
+
+
+def test_numbers_that_are_not_finite_are_said():
+    found = compare(SMALL.replace("0.01 * 2", "1e200 * 2"))
+    assert "not finite" in str(found)

@@ -68,8 +68,9 @@ class Examination:
         elif self.judgement is None or not self.judgement.right or self.judgement.wrong:
             result.judged, result.reason = NOT_JUDGED, self._reason()
         else:
+            missing = (UNKNOWN, UNUSED) if any(r.unknown for r in self._passes(self.judgement)) else (UNKNOWN,)
             unknown = sorted(
-                {v.update.name for v in self.judgement.verdicts if v.what == UNKNOWN} - set(result.gradients)
+                {v.update.name for v in self.judgement.verdicts if v.what in missing} - set(result.gradients)
             )
             if unknown and not self._was_infinite():
                 result.judged = NOT_JUDGED
@@ -189,6 +190,12 @@ class Examination:
             and re.search("lik|reward|return|ll", judgement.loss.name.lower())
         ):
             return
+        if len(climbing) == len(signs) > 1:
+            search = Search(self.judge, judgement, list(firsts.values()))
+            found = search.findings()
+            if search.cost < float("inf") and self._turned(firsts[climbing[0]]) is None:
+                yield from found
+                return
         for name in climbing if len(climbing) < len(signs) else climbing[:1]:
             verdict = firsts[name]
             execution = verdict.update.new.execution
@@ -479,7 +486,7 @@ class Examination:
             remarks.append(
                 f"the program does not compute this loss: it is implied by line {judgement.loss.line}"
             )
-        elif not judgement.wrong and factors and all(abs(c) != 1 for c in factors):
+        elif not judgement.wrong and factors and all(abs(abs(c) - 1) > 1e-3 for c in factors):
             first = judgement.right[0].found[0][0]
             if first.execution is not None:
                 said = self.times(abs(next(iter(factors))), first.execution)
@@ -541,6 +548,8 @@ class Examination:
             said = "it updates no array by a gradient, as in w -= learning_rate * grad_w"
             if not self.tape.nodes:
                 said = "no NumPy array is made in it"
+            if "np.matrix" in self.recording.source.text or "np.mat(" in self.recording.source.text:
+                said += "; np.matrix is not followed: use np.array and @"
             if idle:
                 said += f"; nothing calls {', '.join(idle[:4])}: call the training at the end of the file"
             return said

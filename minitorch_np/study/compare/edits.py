@@ -347,7 +347,7 @@ def _of_operator(tree: Any, part: Any) -> Iterator[Edit]:
             new = ast.BinOp(part.right, ast.Sub(), part.left)
             yield Edit(1.4, f"{ast.unparse(new)} belongs where {text} stands", _replaced(tree, part, new))
         for kept, left_out in ((part.left, part.right), (part.right, part.left)):
-            yield Edit(1.7, f"{ast.unparse(left_out)} does not belong in it", _replaced(tree, part, kept))
+            yield Edit(1.45, f"{ast.unparse(left_out)} does not belong in it", _replaced(tree, part, kept))
     if isinstance(part, ast.Compare) and len(part.ops) == 1:
         turned = ast.Compare(part.left, [FLIPPED.get(type(part.ops[0]), ast.Lt)()], part.comparators)
         yield Edit(1.3, "the mask looks turned round", _replaced(tree, part, turned))

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
 
 
+MOST_TIMES = 8  # executions of one statement that an edit is tried in
 SECONDS = 1.0  # after which no further statement is searched
 
 
@@ -232,16 +233,18 @@ class Search:
                 changed = trial.run(edit.tree)
                 if not changed:
                     continue
-                if self.is_odd and not self._is_rescaled(changed):
+                if self.is_odd and (edit.is_missing or not self._is_rescaled(changed)):
                     continue
                 key = _key(changed)
                 if key not in scores:
                     scores[key] = self._score(changed, pending, values)
+                    if scores[key] is None and (again := self._again(execution)):
+                        everywhere = self._everywhere(edit, changed, again, values)
+                        scores[key] = None if everywhere is None else self._score(everywhere, pending, values)
+                        changed = everywhere or changed
                 score = scores[key]
                 if score is not None:
-                    late = (
-                        -0.12 if edit.is_missing else 0.05
-                    )  # what is missing was left out as late as possible
+                    late = -0.12 if edit.is_missing else 0.05  # what is missing may come late
                     found.append(((score, edit.cost + late * position, position), execution, edit, changed))
             if perf_counter() > deadline or (found and position > 2 and min(f[0] for f in found)[0] == 0):
                 break
@@ -250,12 +253,34 @@ class Search:
         _, execution, edit, changed = min(found, key=lambda f: f[0])
         return execution, edit, changed
 
+    def _again(self, execution: Execution) -> list[Execution]:
+        """The other executions of a statement in this window: in a loop or a function."""
+        found = {n.execution.number: n.execution for n in self.window.every if n.execution is not None}
+        others = [e for e in found.values() if e.statement is execution.statement and e is not execution]
+        return others if len(others) < MOST_TIMES else []
+
+    def _everywhere(
+        self, edit: Edit, changed: dict[int, Array], again: list[Execution], values: dict[int, Array]
+    ) -> dict[int, Array] | None:
+        """What an edit changes in all executions of its statement."""
+        made = dict(changed)
+        for execution in sorted(again, key=lambda e: e.number):
+            now = self.window.replay(made, values)
+            if now is None:
+                return None
+            trial = Trial(execution, self._values(execution), self.own.get(execution.number, []), now)
+            more = trial.run(edit.tree)
+            if not more:
+                return None
+            made |= more
+        return made
+
     def _is_of_the_loss(self, execution: Execution) -> bool:
         """Whether a statement is part of the forward pass up to the difference that implies the loss."""
         if not self.judgement.loss.kind:
             return False
         return any(
-            n.index in self.window.forward
+            n.index in self.window.forward and n.index not in self.judge.versions
             for n in self.own.get(execution.number, ())
             if n.operation not in ("transpose", "getitem")
         )
@@ -297,7 +322,7 @@ class Search:
             return False
         node, _ = truth
         before = self.window.truth_of(self.judge.tape.nodes[index].value)
-        if before is not None and before[0] is node:
+        if before is not None:
             return False
         known = (n for n in self.window.nodes if n.index in self.window.proven and n.index != index)
         return not any(
@@ -401,25 +426,23 @@ class Search:
         )
         execution = next((e for e in candidates if is_explained and self._takes_a_gradient(e)), candidates[0])
         for verdict in pending:
-            for node in reversed(self.judge.made_of(verdict.update)):
-                for other in self.window.right:
-                    if (
-                        other.truth is not None
-                        and node.value.size > 1
-                        and multiple(node.value, other.truth) is not None
-                    ):
-                        last = verdict.update.new.execution or execution
-                        mistake = (
-                            f"it is made with the gradient of {other.update.name}, not of {verdict.update.name}"
-                        )
-                        return WrongLine(
-                            last.statement.line,
-                            last.statement.text,
-                            verdict.update.name,
-                            mistake,
-                            (),
-                            _difference(verdict),
-                        )
+            old, new = verdict.update.old.value, verdict.update.new.value
+            change = new - old if new.shape == old.shape else new
+            for other in self.window.right:
+                is_array = other.truth is not None and change.size > 1
+                if is_array and multiple(change, other.truth) is not None:
+                    last = verdict.update.new.execution or execution
+                    mistake = (
+                        f"it is made with the gradient of {other.update.name}, not of {verdict.update.name}"
+                    )
+                    return WrongLine(
+                        last.statement.line,
+                        last.statement.text,
+                        verdict.update.name,
+                        mistake,
+                        (),
+                        _difference(verdict),
+                    )
         names = ", ".join(dict.fromkeys(v.update.name for v in pending))
         mistake = f"from here on the gradient of {names} is wrong; no single change of this line makes it right"
         return WrongLine(

@@ -213,8 +213,10 @@ class Recorder:
             value = tuple(self.value(v, integers=integers) for v in value)
         elif kind is list and len(value) <= MOST:
             for i, v in enumerate(value):
-                if type(v) in (np.ndarray, np.float64):
+                if type(v) in (np.ndarray, np.float64, float):
                     value[i] = recorded.leaf(v)
+                elif type(v) is list:
+                    self.value(v)
         if tape.execution is not None:
             tape.execution.result = dict(_recorded_in({"": value}))
         return value

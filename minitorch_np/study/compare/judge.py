@@ -16,6 +16,7 @@ from minitorch_np.study.compare.trained import TrainedArray, Update, parameters
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
 
+FAR = 3000  # nodes after a version in which its penalty is looked for
 TOLERANCE = {"f8": 2e-6, "f4": 1e-3}
 RIGHT, WRONG, STILL, UNUSED, UNKNOWN = "right", "wrong", "still", "unused", "unknown"
 
@@ -208,6 +209,7 @@ class Judge:
         self.versions = {v.index for p in self.parameters for v in p.versions}
         self.losses = losses(tape, self.versions, names)
         self._reverses: dict[int, tuple[Seeds, Reverse]] = {}
+        self._penalties: dict[int, bool] = {}
         self._slices: dict[tuple[int, int], list[Node]] = {}
 
     def has_ties(self) -> bool:
@@ -293,9 +295,20 @@ class Judge:
             return None
         change = new.reshape(-1) - old.reshape(-1)
         step = multiple(change.reshape(old.shape), truth)
-        if step is None:
+        if step is None and not self._has_penalty(update.old):
             step = _decayed(change, truth.reshape(-1), old.reshape(-1))
         return None if step is None else -step
+
+    def _has_penalty(self, old: Node) -> bool:
+        """Whether the program takes squares or absolute values of a parameter, for a penalty in its loss."""
+        if old.index not in self._penalties:
+            following = (n for n in self.tape.nodes[old.index : old.index + FAR] if old in n.inputs)
+            self._penalties[old.index] = any(
+                n.operation in ("square", "power", "absolute", "sign", "norm", "vdot")
+                or (n.operation == "multiply" and all(m is old for m in n.inputs))
+                for n in following
+            )
+        return self._penalties[old.index]
 
     def _used(self, loss: Objective, parameter: TrainedArray, most: int) -> list[Node]:
         """The versions of a parameter that the loss depends on."""

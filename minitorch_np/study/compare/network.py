@@ -127,7 +127,7 @@ class _Linear(NamedTuple):
     is_turned: bool
 
 
-def read_off(judge: Judge, judgement: Judgement, rule: Rule | None) -> Beside | None:
+def read_off(judge: Judge, judgement: Judgement, rule: Rule | None) -> Beside | None:  # noqa: PLR0911
     """The stack of layers that the forward pass is, with its loss; None if it is none."""
     first = next((v for v in judgement.right), None)
     if first is None or rule is None or (optimizer := _optimizer(rule)) is None:

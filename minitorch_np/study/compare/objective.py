@@ -14,7 +14,7 @@ HALF_SQUARES, CROSS_ENTROPY = "half the squared error", "the cross entropy"
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
 
-LOSS_NAMES = ("loss", "cost", "error", "objective", "mse", "nll", "j", "l", "e")
+LOSS_NAMES = ("loss", "cost", "error", "objective", "mse", "nll", "j", "l")
 PRODUCTS = ("dot", "matmul", "inner", "einsum", "tensordot", "outer")
 Seeds = dict[Node, "np.ndarray"]
 
@@ -60,7 +60,7 @@ def losses(tape: Tape, versions: set[int], names: dict[int, str]) -> list[Object
         place = (node.execution.statement.number, node.index - start)
         if node.index not in depends or node.index in versions or node.value.dtype.kind != "f":
             continue
-        if node.value.size == 1:
+        if node.value.size == 1 and node.operation not in ("getitem", "setitem", PUT):
             places.setdefault((*place, ""), []).append((node, {node: np.ones(node.value.shape)}))
         differences = list(_implied(node, depends, versions))
         if node.index in after or any(n.index in after for n in node.inputs):
@@ -128,6 +128,7 @@ def _predictions(node: Node, depends: set[int]) -> Iterator[tuple[Node, float]]:
         if (
             part.operation == "subtract"
             and part.inputs[1].operation in (CONSTANT, LEAF)
+            and bool((part.inputs[1].value == 1).all())
             and whole.index in depends
         ):
             yield whole, 1.0

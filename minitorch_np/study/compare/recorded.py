@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
     from minitorch_np.study.compare.instrument import Execution
 
-LEAF, CONSTANT, OPAQUE, PUT = "leaf", "constant", "opaque", "put"
+LEAF, CONSTANT, OPAQUE, PUT, ELEMENTWISE = "leaf", "constant", "opaque", "put", "a function of each element"
 NUMERIC = "fiub"  # dtype kinds of what is recorded
 
 
@@ -615,6 +615,9 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: PLR0911, PLR
         args = (call(np.array, args[0]), *args[1:])
     if getattr(function, "__name__", "") == "shuffle" and not hasattr(function, "__code__"):
         return _shuffle(tape, function, args, kwargs)
+    if isinstance(function, np.vectorize) and len(args) == 1 and is_recorded(args[0]):
+        result = function(plain(args[0]))
+        return wrapped(result, tape.add(ELEMENTWISE, (tape.node(args[0]),), result, {}, function))
     given = (*args, *kwargs.values())
     if _takes_plain_numbers(function):
         args, kwargs = plain_deep(args), plain_deep(kwargs)

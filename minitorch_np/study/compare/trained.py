@@ -55,8 +55,7 @@ def parameters(tape: Tape, executions: list[Execution]) -> list[TrainedArray]:
     consumers: dict[int, list[Node]] = {}
     for node in tape.nodes:
         for n in node.inputs:
-            if n.index in nodes:
-                consumers.setdefault(n.index, []).append(node)
+            consumers.setdefault(n.index, []).append(node)
     chains: list[tuple[list[Node], list[Node]]] = []
     trained: set[int] = set()
     for index in sorted(set(following) - later):
@@ -73,7 +72,8 @@ def parameters(tape: Tape, executions: list[Execution]) -> list[TrainedArray]:
     for i, (versions, used) in enumerate(chains):
         for old, new in pairwise(versions):
             now = max((v for v in used if v.index <= old.index), key=lambda v: v.index, default=old)
-            states |= {owners[n.index] for n in _buffers(added[old.index, new.index], owners, i, now)}
+            buffers = _buffers(added[old.index, new.index], owners, i, now)
+            states |= {owners[n.index] for n in buffers if not _feeds_a_product(n, consumers)}
     return [
         TrainedArray(called(versions, executions), versions, used)
         for i, (versions, used) in enumerate(chains) if i not in states
@@ -105,8 +105,26 @@ def _used(versions: list[Node], added: dict[tuple[int, int], list[Node]]) -> lis
 
 def _consumed(versions: list[Node], consumers: dict[int, list[Node]]) -> list[Node]:
     """Of an array updated by something else than its gradient: the versions that matrix products use."""
-    used = [v for v in versions if any(c.operation in PRODUCTS for c in consumers.get(v.index, ()))]
+    used = [v for v in versions if any(_is_forward(c) for c in consumers.get(v.index, ()))]
     return used[:-1] if len(used) > 1 and versions[0] in used else []
+
+
+def _is_forward(node: Node) -> bool:
+    """Whether an operation takes a weight, or a bias."""
+    is_bias = node.operation == "add" and any(n.operation in PRODUCTS for n in node.inputs)
+    return node.operation in PRODUCTS or is_bias
+
+
+def _feeds_a_product(version: Node, consumers: dict[int, list[Node]]) -> bool:
+    """Whether a matrix product takes an array, or a part or view of it: it is no momentum buffer then."""
+    pending = [version]
+    while pending:
+        for node in consumers.get(pending.pop().index, ()):
+            if node.operation in PRODUCTS:
+                return True
+            if node.operation in ("getitem", "transpose", "reshape"):
+                pending.append(node)
+    return False
 
 
 def _buffers(added: list[Node], owners: dict[int, int], mine: int, now: Node) -> list[Node]:
