@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minitorch_np.study.compare import update_rules
-from minitorch_np.study.compare.derivatives import Reverse
 from minitorch_np.study.compare.findings import Search, crash_finding, made_by
 from minitorch_np.study.compare.instrument import Execution, carried
 from minitorch_np.study.compare.judge import RIGHT as RIGHT_UPDATE
 from minitorch_np.study.compare.judge import STILL, UNKNOWN, UNUSED, Judge, Judgement, Verdict, multiple
+from minitorch_np.study.compare.objective import dependent
 from minitorch_np.study.compare.recorded import LEAF, Node
 from minitorch_np.study.compare.recording import Recording
 from minitorch_np.study.compare.report import NOT_JUDGED, RIGHT, WRONG, Comparison, WrongLine
@@ -68,7 +68,7 @@ class Examination:
         elif self.judgement is None or not self.judgement.right or self.judgement.wrong:
             result.judged, result.reason = NOT_JUDGED, self._reason()
         else:
-            missing = (UNKNOWN, UNUSED) if any(r.unknown for r in self._passes(self.judgement)) else (UNKNOWN,)
+            missing = (UNKNOWN, UNUSED) if self._unknown(self.judgement.verdicts) else (UNKNOWN,)
             unknown = sorted(
                 {v.update.name for v in self.judgement.verdicts if v.what in missing} - set(result.gradients)
             )
@@ -102,7 +102,7 @@ class Examination:
 
     def _is_proven(self, judgement: Judgement, found: list[WrongLine]) -> bool:
         """Whether the loss is sure enough to blame a line by it."""
-        if any(r.unknown for v in judgement.wrong for r in v.passes):
+        if self._unknown(judgement.wrong):
             return False
         is_written = not judgement.loss.kind and (judgement.loss.name or "loss" in judgement.loss.text.lower())
         return (
@@ -193,7 +193,8 @@ class Examination:
         if len(climbing) == len(signs) > 1:
             search = Search(self.judge, judgement, list(firsts.values()))
             found = search.findings()
-            if search.cost < float("inf") and self._turned(firsts[climbing[0]]) is None:
+            turned = self._turned(firsts[climbing[0]])
+            if search.cost < float("inf") and (turned is None or not turned[1]):
                 yield from found
                 return
         for name in climbing if len(climbing) < len(signs) else climbing[:1]:
@@ -204,7 +205,7 @@ class Examination:
             where = execution
             if len(climbing) == len(signs):
                 signed = self._turned(verdict)
-                where = signed.execution if signed is not None and signed.execution is not None else execution
+                where = signed[0].execution if signed is not None else execution
             mistake = (
                 "its update has the wrong sign: gradient descent subtracts, w -= learning_rate * gradient"
                 if where is execution else "it has the other sign: the steps go up the loss"
@@ -219,16 +220,16 @@ class Examination:
                 rising,
             )
 
-    def _turned(self, verdict: Verdict) -> Node | None:
-        """The first array of another sign than the gradient that it is made of, or of any."""
+    def _turned(self, verdict: Verdict) -> tuple[Node, bool] | None:
+        """The first array of another sign than the gradient that it is made of, or of the other at all."""
         known: dict[int, float] = {}
         gradients = self.output_gradients(verdict)
         for node, c, _ in gradients:
             known[node.index] = c
             before = [known[n.index] for n in node.inputs if n.index in known]
             if before and before[0] * c < 0 and node is not verdict.update.new:
-                return node
-        return next((n for n, c, _ in gradients if c < 0), None)
+                return node, True
+        return next(((n, False) for n, c, _ in gradients if c < 0), None)
 
     def output_gradients(self, verdict: Verdict) -> list[Gradient]:
         """The arrays of the backward pass that are multiples of true gradients, in order."""
@@ -522,15 +523,17 @@ class Examination:
         return self._infinite() is not None
 
     def _unknown_operations(self) -> str:
-        unknown: list[Node] = [n for r in self._passes(self.judgement) for n in r.unknown]
+        unknown = self._unknown(self.judgement.verdicts)
         if not unknown:
             return ""
         node = unknown[0]
         where = f" in line {node.execution.statement.line}" if node.execution else ""
         return f": the derivative of {node.operation}{where} is not known here"
 
-    def _passes(self, judgement: Judgement) -> list[Reverse]:
-        return [r for v in judgement.verdicts for r in v.passes]
+    def _unknown(self, verdicts: list[Verdict]) -> list[Node]:
+        """Operations without a derivative between the parameters and the loss."""
+        depends = dependent(self.tape, self.judge.versions)
+        return [n for v in verdicts for r in v.passes for n in r.unknown if n.index in depends]
 
     def _reason(self) -> str:
         """Why nothing could be judged, and what to give."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from minitorch_np.study.bits import Difference, first_difference
 from minitorch_np.study.compare.edits import MOST_EDITS, Edit, Trial, Values, edits, scalings
-from minitorch_np.study.compare.instrument import Execution
+from minitorch_np.study.compare.instrument import Execution, carried
 from minitorch_np.study.compare.judge import RIGHT, WRONG, Judge, Judgement, Verdict, multiple
 from minitorch_np.study.compare.objective import losses
 from minitorch_np.study.compare.recorded import CONSTANT, LEAF, Node
@@ -33,7 +33,8 @@ class Window:
         self.judge = judge
         amiss = odd or [v for v in verdicts if v.what == WRONG]
         first = min(amiss, key=lambda v: v.update.new.index)
-        start, end = first.update.old.index, first.update.new.index
+        self.start = start = first.update.old.index
+        end = first.update.new.index
         by_name: dict[int, Verdict] = {}
         for v in verdicts:
             if v.what in (RIGHT, WRONG) and v.update.old.index < end and v.update.new.index > start:
@@ -151,7 +152,7 @@ class Window:
     def multiples(self, verdict: Verdict, values: Mapping[int, Array]) -> Multiples | None:
         """The multiples of the true gradient that an update is made of, with changed values; or None."""
         truth, update = verdict.truth, verdict.update
-        nodes = [n for n in self.judge.made_of(update) if n.index not in self.forward]
+        nodes = [n for n in self.judge.made_of(update) if n.index not in self.forward and n is not update.new]
         found = [(n, c) for n in nodes if (c := multiple(values.get(n.index, n.value), truth)) is not None]
         step = self.judge.step_of(values.get(update.new.index, update.new.value), update, truth)
         named = [c for n, c in found if n.index in self.judge.bound and n is not update.new]
@@ -178,6 +179,11 @@ class Search:
         self.judge, self.judgement, self.executions = judge, judgement, judge.executions
         self.is_odd = bool(odd)  # the gradients are right but for a factor
         self.cost = float("inf")  # of the edit that was found
+        self.states = {
+            old.index
+            for old, new in judge.tape.replaced.values()
+            if old.index not in judge.versions and carried(old, new) is not None
+        }
         self.window = Window(judge, judgement.verdicts, odd or [])
         self.own: dict[int, list[Node]] = {}
         for node in judge.tape.nodes:
@@ -192,8 +198,9 @@ class Search:
             pending = [v for v in self.window.wrong if self.is_odd or self.window.multiples(v, values) is None]
             candidates = self.window.scaled() if self.is_odd else self.window.candidates(values)
             candidates = [
-                e for e in candidates if e.statement.number not in done and not self._is_of_the_loss(e)
-            ]
+                e for e in candidates
+                if e.statement.number not in done and not self._is_of_the_loss(e) and not self._has_state(e)
+            ]  # fmt: skip
             if not pending or not candidates:
                 break
             self.factors = self.window.ratios if self.is_odd else {}
@@ -246,7 +253,7 @@ class Search:
                 if score is not None:
                     late = -0.12 if edit.is_missing else 0.05  # what is missing may come late
                     found.append(((score, edit.cost + late * position, position), execution, edit, changed))
-            if perf_counter() > deadline or (found and position > 2 and min(f[0] for f in found)[0] == 0):
+            if perf_counter() > deadline or (found and position > 2 and min(f[0] for f in found)[0] <= 0):
                 break
         if not found:
             return None
@@ -274,6 +281,11 @@ class Search:
                 return None
             made |= more
         return made
+
+    def _has_state(self, execution: Execution) -> bool:
+        """Whether a statement goes on from what an optimizer keeps from step to step."""
+        inputs = chain.from_iterable(n.inputs for n in self.own.get(execution.number, ()))
+        return any(n.index in self.states and n.index < self.window.start for n in inputs)
 
     def _is_of_the_loss(self, execution: Execution) -> bool:
         """Whether a statement is part of the forward pass up to the difference that implies the loss."""
@@ -313,7 +325,10 @@ class Search:
             if multiples is None:
                 return None
             factors.append(multiples)
-        return 1 - righted / len(pending) if is_uniform(factors) else None
+        if not is_uniform(factors):
+            return None
+        is_exact = all(f.named is not None and abs(f.named - 1) < 1e-4 for f in factors)
+        return 1 - righted / len(pending) - 0.001 * is_exact
 
     def _is_a_truth(self, index: int, value: Array) -> bool:
         """Whether a new value is a gradient that the program has nowhere yet."""
@@ -424,6 +439,10 @@ class Search:
             and self.window.truth_of(n.value)
             for n in self.window.nodes
         )
+        numbers = {
+            n.execution.number for n in self.window.nodes if n.index not in self.window.proven and n.execution
+        }
+        candidates = [e for e in candidates if e.number in numbers] or candidates
         execution = next((e for e in candidates if is_explained and self._takes_a_gradient(e)), candidates[0])
         for verdict in pending:
             old, new = verdict.update.old.value, verdict.update.new.value

@@ -339,7 +339,7 @@ class Judge:
         if not np.isfinite(truth).all():
             return Verdict(update, UNKNOWN, truth, [], None, passes)
         forward = {i for r in passes for i in r.nodes}
-        nodes = [n for n in self.made_of(update) if n.index not in forward]
+        nodes = [n for n in self.made_of(update) if n.index not in forward and n is not update.new]
         found = [(n, c) for n in nodes if (c := multiple(n.value, truth)) is not None]
         down = self.step_of(update.new.value, update, truth)
         step = None if down is None else -down
