@@ -95,3 +95,13 @@ def test_the_generator_makes_mistakes_only(seed):
     assert not is_mistake(text, text.replace("lr", "rate"))
     scaled = np.random.default_rng(seed).uniform(0.5, 2)
     assert is_mistake("x = 1\n", "x = 1\n") is False, scaled
+
+
+@pytest.mark.slow
+def test_mistakes_are_found_in_all_forms():
+    """Where the program computes its loss, or leaves unsaid one of the two usual ones."""
+    counts = tally(PROGRAMS, 3)
+    assert counts["mistakes"] >= 200
+    assert counts["found"] >= 0.8 * counts["mistakes"], counts
+    assert counts["line"] >= 0.6 * counts["mistakes"], counts
+    assert counts["mended"] >= 0.5 * counts["mistakes"], counts

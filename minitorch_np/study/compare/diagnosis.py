@@ -271,11 +271,11 @@ class Examination:
         truths = [(r.nodes[i], g) for v in judgement.right for r in v.passes for i, g in r.gradients.items()]
         for verdict in judgement.verdicts:
             update = verdict.update
-            used = any(
-                n.index in {v.index for p in self.judge.parameters if p.name == update.name for v in p.versions}
-                for v in judgement.right for m in self.judge.made_of(v.update) for n in (m, *m.inputs)
-            )  # fmt: skip
-            if verdict.what != UNUSED or used or update.old.value.size == 1:
+            if verdict.what != UNUSED or update.old.value.size == 1:
+                continue
+            own = {v.index for p in self.judge.parameters if p.name == update.name for v in p.versions}
+            made = (m for v in judgement.right for m in self.judge.made_of(v.update))
+            if any(n.index in own for m in made for n in (m, *m.inputs)):
                 continue
             nodes = self.judge.made_of(update)
             for forward, gradient in truths:

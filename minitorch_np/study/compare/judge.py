@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -210,6 +211,7 @@ class Judge:
         self.losses = losses(tape, self.versions, names)
         self._reverses: dict[int, tuple[Seeds, Reverse]] = {}
         self._penalties: dict[int, bool] = {}
+        self._merged: dict[tuple[int, int], Seeds] = {}
         self._slices: dict[tuple[int, int], list[Node]] = {}
 
     def has_ties(self) -> bool:
@@ -231,6 +233,13 @@ class Judge:
                 known = self._reverses[id(seeds)] = (seeds, Reverse(seeds, self.versions))
         return known[1]
 
+    def _together(self, seeds: list[Seeds]) -> Seeds:
+        """Several seeds as those of one pass."""
+        key = (id(seeds[0]), id(seeds[-1]))
+        if key not in self._merged:
+            self._merged[key] = seeds[0] if len(seeds) == 1 else {n: g for s in seeds for n, g in s.items()}
+        return self._merged[key]
+
     def made_of(self, update: Update) -> list[Node]:
         """The nodes that an update is made of, oldest first."""
         key = (update.old.index, update.new.index)
@@ -246,18 +255,20 @@ class Judge:
         return self._slices[key]
 
     def judge(self, most_updates: int = 3) -> list[Judgement]:
-        """The judgement by every possible loss, the best first."""
+        """The judgement by the loss that explains most; none if there is no loss."""
         found = []
         for loss in self.losses:
             for mode in ("last", "all") if not loss.kind else ("all",):
-                judgement = self.by(loss, mode, most_updates)
+                judgement = self.by(loss, mode, 1)
+                if judgement.right and not judgement.wrong:  # in the first step
+                    judgement = self.by(loss, mode, most_updates)
                 if judgement.right or judgement.wrong:
                     found.append(judgement)
                 is_right = judgement.right and not judgement.wrong and self._is_complete(judgement)
                 if is_right and not judgement.odd(self.bound) and judgement.is_steady:
                     return [judgement]
         found.sort(key=lambda j: (*j.score, -len(j.odd(self.bound)), j.is_steady), reverse=True)
-        return found
+        return [self.by(j.loss, j.mode, most_updates) for j in found[:1]]
 
     def _is_complete(self, judgement: Judgement) -> bool:
         judged = {v.update.name for v in judgement.verdicts if v.what in (RIGHT, STILL)}
@@ -267,16 +278,16 @@ class Judge:
         """The judgement by one loss; `mode` says whether its last value before an update counts, or all."""
         verdicts: list[Verdict] = []
         for parameter in self.parameters:
-            used = self._used(loss, parameter, most_updates)
+            used = self._computed_with(loss, parameter)
             updates = [Update(parameter.name, a, b) for a in used if (b := parameter.after(a)) is not None]
             last = parameter.versions[-1]
             if used and last is not used[-1] and not updates:
                 updates.append(Update(parameter.name, used[-1], last))
-            if not updates:
-                verdicts.append(
-                    Verdict(Update(parameter.name, parameter.versions[0], last), UNUSED, None, [], None, [])
-                )
-            verdicts += [self._verdict(u, loss, mode) for u in updates[:most_updates]]
+            found = [self._verdict(u, loss, mode) for u in updates[:most_updates]]
+            if not any(v.passes for v in found):
+                unused = Update(parameter.name, parameter.versions[0], last)
+                found = [Verdict(unused, UNUSED, None, [], None, [])]
+            verdicts += found
         references: dict[tuple[int, ...], Verdict] = {}
         for v in verdicts:
             if v.what == RIGHT and v.truth is not None and v.truth.size > 1:
@@ -310,20 +321,20 @@ class Judge:
             )
         return self._penalties[old.index]
 
-    def _used(self, loss: Objective, parameter: TrainedArray, most: int) -> list[Node]:
-        """The versions of a parameter that the loss depends on."""
-        wanted = {v.index for v in parameter.versions}
-        found: dict[int, Node] = {}
-        for _, seeds in loss.instances[: most + 12]:
-            reverse = self.reverse(seeds)
-            found |= {i: reverse.nodes[i] for i in wanted & reverse.gradients.keys()}
-        return [found[i] for i in sorted(found)]
+    def _computed_with(self, loss: Objective, parameter: TrainedArray) -> list[Node]:
+        """The versions of a parameter between which and their updates the loss is computed."""
+        times = np.array([node.index for node, _ in loss.instances])
+        found = []
+        for version in parameter.used:
+            after = parameter.after(version) or parameter.versions[-1]
+            if ((times > version.index) & (times < after.index)).any():
+                found.append(version)
+        return found
 
     def _verdict(self, update: Update, loss: Objective, mode: str) -> Verdict:
-        before = [s for node, s in loss.instances if node.index < update.new.index]
-        passes = [r for seeds in before if update.old in (r := self.reverse(seeds))]
-        if mode == "last":
-            passes = passes[-1:]
+        between = [s for n, s in loss.instances if update.old.index < n.index < update.new.index]
+        seeds = [self._together(between)] if mode == "all" and between else reversed(between)
+        passes = list(islice((r for s in seeds if update.old in (r := self.reverse(s))), 1))
         if not passes:
             return Verdict(update, UNKNOWN, None, [], None, [])
         truth: Array = np.sum([r[update.old] for r in passes], axis=0)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
 
 CLOSE = 1e-5  # of the largest step
+SAMPLE = 200  # elements of a parameter that an adaptive rule is tried on
 
 
 class Rule(NamedTuple):
@@ -142,6 +143,7 @@ def _nesterov(steps: Sequence[StepSeries], constants: Sequence[float]) -> Iterat
 
 
 def _adaptive(steps: Sequence[StepSeries], constants: Sequence[float]) -> Iterator[Rule]:
+    steps = [StepSeries(*([a[:SAMPLE] for a in arrays] for arrays in s)) for s in steps]
     rates = sorted({*constants, 0.9, 0.999}, reverse=True)[:12]
     small = [c for c in constants if c <= 1e-3] or [1e-8]
     for eps, inside in product((*small, 1e-8), (False, True)):
