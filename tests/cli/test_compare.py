@@ -116,14 +116,19 @@ def test_a_wrong_line_is_named_with_the_line_that_belongs_there(compared):
     assert "    should be: dZ1 = d @ W2.T * (1 - A1 ** 2)\n" in text
 
 
+def first_json(text):
+    """The JSON that a text begins with; on a slow machine lines on the progress follow."""
+    return json.JSONDecoder().raw_decode(text)[0]
+
+
 def test_json(compared):
     code, text = compared(SCRIPT, "--json", changes=programs.MISTAKES["mask turned round"].changes)
-    found = json.loads(text)
+    found = first_json(text)
     assert (code, found["judged"], found["verdict"]) == (1, "wrong", "WRONG in line 16")
     [finding] = found["findings"]
     assert (finding["line"], finding["should_be"]) == (16, ["grad_h[h < 0] = 0"])
     code, text = compared(SCRIPT, "--json")
-    found = json.loads(text)
+    found = first_json(text)
     assert (code, found["judged"], found["is_identical"]) == (0, "right", True)
     assert found["same_bits"]["losses"] == [20, 20]
 
@@ -163,6 +168,7 @@ def test_a_function_that_nothing_calls_needs_a_network(compared):
     assert code == 0, text
 
 
+@pytest.mark.slow
 def test_what_is_derived_is_identical_to_what_it_is_derived_from(compared, tmp_path, capsys):
     path = tmp_path / "derived.py"
     for network, *options in (
@@ -273,4 +279,4 @@ def test_as_a_process_of_its_own(tmp_path):
     )
     assert run.returncode == 1, run.stdout + run.stderr
     assert "should be: grad_h = grad_h_relu.copy() * (h_relu > 0)" in run.stdout
-    assert run.stderr == ""
+    assert all(line.startswith("running for") for line in run.stderr.splitlines())

@@ -4,7 +4,6 @@ import random
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
 import pytest
 from program_mutants import is_mistake, mutants
 
@@ -30,7 +29,7 @@ def test_the_corpus_has_all_forms():
     assert min(forms.values()) >= 5
 
 
-QUICK = [name for i, name in enumerate(PROGRAMS) if i % 4 == 0]
+QUICK = [name for i, name in enumerate(PROGRAMS) if i % 6 == 0]
 SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in PROGRAMS if name not in QUICK]
 
 
@@ -65,12 +64,13 @@ def tally(names, most):
 
 
 def test_mistakes_are_found_in_a_sample():
-    counts = tally(["rows/two_layer_relu", "columns/planar", "dictionaries/two_layer_cache"], 4)
-    assert counts["mistakes"] == 12
-    assert counts["found"] >= 10, counts
-    assert counts["line"] >= 8, counts
+    counts = tally(["rows/two_layer_relu", "dictionaries/two_layer_cache"], 2)
+    assert counts["mistakes"] == 4
+    assert counts["found"] >= 3, counts
+    assert counts["line"] >= 2, counts
 
 
+@pytest.mark.slow
 def test_a_mended_line_can_be_pasted():
     text = PROGRAMS["rows/two_layer_relu"]
     mended = 0
@@ -88,20 +88,18 @@ def test_a_mended_line_can_be_pasted():
     assert text
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_the_generator_makes_mistakes_only(seed):
+def test_one_factor_for_all_gradients_is_no_mistake():
     text = PROGRAMS["rows/two_layer_relu"]
     assert not is_mistake(text, text)
-    assert not is_mistake(text, text.replace("lr", "rate"))
-    scaled = np.random.default_rng(seed).uniform(0.5, 2)
-    assert is_mistake("x = 1\n", "x = 1\n") is False, scaled
+    assert not is_mistake(text, text.replace("2.0 *", "3.0 *"))
+    assert not is_mistake("x = 1\n", "x = 1\n")
 
 
 @pytest.mark.slow
 def test_mistakes_are_found_in_all_forms():
     """Where the program computes its loss, or leaves unsaid one of the two usual ones."""
-    counts = tally(PROGRAMS, 3)
-    assert counts["mistakes"] >= 200
+    counts = tally(PROGRAMS, 1)
+    assert counts["mistakes"] >= 65
     assert counts["found"] >= 0.8 * counts["mistakes"], counts
     assert counts["line"] >= 0.6 * counts["mistakes"], counts
     assert counts["mended"] >= 0.5 * counts["mistakes"], counts

@@ -559,9 +559,12 @@ class Examination:
         names = ", ".join(p.name for p in self.judge.parameters)
         if self.judgement is not None and self.judgement.wrong:
             wrong = ", ".join(dict.fromkeys(v.update.name for v in self.judgement.wrong))
+            said = f"the gradient of {wrong} is not that of {self.judgement.loss.described()}"
+            if not self.judgement.loss.kind:
+                return f"{said}, and no line was found that is to blame; is that the loss?"
             return (
-                f"the program does not compute its loss, and the gradient of {wrong} is not that of "
-                f"{self.judgement.loss.described()}: compute the loss, as in loss = np.square(y_pred - y).sum()"
+                f"the program does not compute its loss, and {said}: "
+                "compute the loss, as in loss = np.square(y_pred - y).sum()"
             )
         return (
             f"no loss was found that depends on {names}: compute it, as in loss = np.square(y_pred - y).sum()"
