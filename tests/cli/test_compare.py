@@ -231,6 +231,7 @@ ENDS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("text", "options", "said"), ENDS.values(), ids=ENDS)
 def test_programs_that_end_early(compared, text, options, said):
     start = time.perf_counter()
