@@ -222,11 +222,15 @@ class Examination:
 
     def _turned(self, verdict: Verdict) -> tuple[Node, bool] | None:
         """The first array of another sign than the gradient that it is made of, or of the other at all."""
-        known: dict[int, float] = {}
         gradients = self.output_gradients(verdict)
-        for node, c, _ in gradients:
-            known[node.index] = c
+        multiples = {node.index: c for node, c, _ in gradients}
+        known: dict[int, float] = {}  # of a step on the way that of what it is made of
+        for node in self.judge.made_of(verdict.update):
             before = [known[n.index] for n in node.inputs if n.index in known]
+            c = multiples.get(node.index, before[0] if before else None)
+            if c is None:
+                continue
+            known[node.index] = c
             if before and before[0] * c < 0 and node is not verdict.update.new:
                 return node, True
         return next(((n, False) for n, c, _ in gradients if c < 0), None)
@@ -236,6 +240,7 @@ class Examination:
         found = []
         truths = [(r.nodes[i], g) for r in verdict.passes for i, g in r.gradients.items() if g.size > 1]
         forward = {n.index for n, _ in truths}
+        truths = [(n, g) for n, g in truths if self.judge.is_seen(n)]
         for node in self.judge.made_of(verdict.update):
             if node.index in forward or node.value.size == 1 or node.execution is None:
                 continue

@@ -171,6 +171,10 @@ def _of_operand(tree: Any, part: Any, known: Mapping[str, Node], values: Values)
         yield Edit(
             1.0, f"it is made with {text} where {other} belongs", _replaced(tree, part, _expression(other))
         )
+    for other in _of_another_shape(text, node, values.here):
+        yield Edit(
+            1.25, f"it is made with {text} where {other} belongs", _replaced(tree, part, _expression(other))
+        )
     for other, candidate in values.here.items():
         if other != text and candidate.value.ndim == 2 and candidate.value.T.shape == node.value.shape:
             yield Edit(
@@ -207,6 +211,15 @@ def _others(text: str, node: Node, values: Mapping[str, Node]) -> list[str]:
         if other != text and n is not node and n.value.shape == shape and n.value.dtype.kind in "fiu"
     ]  # fmt: skip
     return sorted(found, key=lambda other: _unlike(text, other))
+
+
+def _of_another_shape(text: str, node: Node, values: Mapping[str, Node]) -> list[str]:
+    """Arrays of the most similar names that are of another shape."""
+    found = [
+        other for other, n in values.items()
+        if n.value.ndim and n.value.shape != node.value.shape and n.value.dtype.kind == "f"
+    ]  # fmt: skip
+    return sorted(found, key=lambda other: _unlike(text, other))[:6]
 
 
 def _unlike(a: str, b: str) -> int:

@@ -31,6 +31,7 @@ class Window:
 
     def __init__(self, judge: Judge, verdicts: list[Verdict], odd: list[Verdict]) -> None:
         self.judge = judge
+        self.usual: Multiples | None = None  # of the right gradients: a single number must have the same
         amiss = odd or [v for v in verdicts if v.what == WRONG]
         first = min(amiss, key=lambda v: v.update.new.index)
         self.start = start = first.update.old.index
@@ -52,12 +53,20 @@ class Window:
         for reverse in passes.values():
             for index, gradient in reverse.gradients.items():
                 node = reverse.nodes[index]
-                if node.value.size > 1 and np.ptp(gradient):  # many things are all of one number
+                if (
+                    node.value.size > 1 and np.ptp(gradient) and judge.is_seen(node)
+                ):  # many things are all of one number
                     self.truths.setdefault(_shape_key(gradient), []).append((node, gradient))
                 self.forward.add(index)
                 if node.value.size > 1:
                     values.add(node.value.tobytes())
-        self.forward |= {n.index for n in self.nodes if n.value.size > 1 and n.value.tobytes() in values}
+        ends = {v.update.new.index for v in self.wrong}
+        self.forward |= {
+            n.index for n in self.nodes
+            if n.value.size > 1 and n.index not in ends and n.value.tobytes() in values
+        }  # fmt: skip
+        arrays = (v for v in self.right if v.truth is not None and v.truth.size > 1)
+        self.usual = next((m for v in arrays if (m := self.multiples(v, {})) is not None), None)
 
     def truth_of(self, value: Array) -> tuple[Node, float] | None:
         """The array of the forward pass whose gradient `value` is a multiple of, with the multiple."""
@@ -77,6 +86,12 @@ class Window:
                 proven |= {n.index for n in node.inputs}
         self.proven = proven
         unproven = [n for n in self.nodes if n.index not in proven and n.index not in changed]
+        leaves = {
+            m.index: m for n in unproven for m in n.inputs
+            if m.operation == LEAF and m.index > self.start and m.index in self.judge.bound
+            and m.index not in proven and m.index not in changed
+        }  # fmt: skip
+        unproven = [*leaves.values(), *unproven]
         found: dict[int, Execution] = {}
         for node in (*self._unchanged(unproven, changed), *unproven):
             if node.execution is not None:
@@ -156,6 +171,10 @@ class Window:
         found = [(n, c) for n in nodes if (c := multiple(values.get(n.index, n.value), truth)) is not None]
         step = self.judge.step_of(values.get(update.new.index, update.new.value), update, truth)
         named = [c for n, c in found if n.index in self.judge.bound and n is not update.new]
+        if truth.size == 1 and self.usual is not None:  # any number is a multiple of another
+            step = step if _is_close(step, self.usual.step) else None
+            found = [(n, c) for n, c in found if _is_close(c, self.usual.named)]
+            named = [c for c in named if _is_close(c, self.usual.named)]
         if step is None and not found:
             return None
         return Multiples(step, named[-1] if named else found[0][1] if found else None)
@@ -166,6 +185,10 @@ class Multiples(NamedTuple):
 
     step: float | None
     named: float | None
+
+
+def _is_close(a: float | None, b: float | None) -> bool:
+    return a is not None and b is not None and abs(a - b) <= 1e-4 * abs(b)
 
 
 def _shape_key(a: Array) -> tuple[int, ...]:
@@ -179,12 +202,8 @@ class Search:
         self.judge, self.judgement, self.executions = judge, judgement, judge.executions
         self.is_odd = bool(odd)  # the gradients are right but for a factor
         self.cost = float("inf")  # of the edit that was found
-        self.states = {
-            old.index
-            for old, new in judge.tape.replaced.values()
-            if old.index not in judge.versions and carried(old, new) is not None
-        }
         self.window = Window(judge, judgement.verdicts, odd or [])
+        self.states = self._states(max(v.update.new.index for v in (*self.window.wrong, *self.window.right)))
         self.own: dict[int, list[Node]] = {}
         for node in judge.tape.nodes:
             if node.execution is not None:
@@ -282,10 +301,24 @@ class Search:
             made |= more
         return made
 
+    def _states(self, end: int) -> set[int]:
+        """Versions of arrays that are carried on beyond the step, as an optimizer's, but are no parameters."""
+        following: dict[int, int] = {}
+        for old, new in self.judge.tape.replaced.values():
+            if old.index not in self.judge.versions and carried(old, new) is not None:
+                following.setdefault(old.index, new.index)
+        found: set[int] = set()
+        for index in following.keys() - set(following.values()):
+            versions = [index]
+            while versions[-1] in following:
+                versions.append(following[versions[-1]])
+            found |= set(versions) if versions[0] <= end < versions[-1] else set()
+        return found
+
     def _has_state(self, execution: Execution) -> bool:
         """Whether a statement goes on from what an optimizer keeps from step to step."""
         inputs = chain.from_iterable(n.inputs for n in self.own.get(execution.number, ()))
-        return any(n.index in self.states and n.index < self.window.start for n in inputs)
+        return any(n.index in self.states for n in inputs)
 
     def _is_of_the_loss(self, execution: Execution) -> bool:
         """Whether a statement is part of the forward pass up to the difference that implies the loss."""
@@ -316,8 +349,11 @@ class Search:
         factors: list[Multiples] = []
         for verdict in pending:
             multiples = self.window.multiples(verdict, made)
-            righted += multiples is not None
-            factors += [] if multiples is None else [multiples]
+            is_step = verdict.update.new.index in changed
+            if multiples is None or (is_step and multiples.step is None):
+                continue
+            righted += 1
+            factors.append(multiples)
         if not righted:
             return 2.0 if any(self._is_a_truth(i, a) for i, a in changed.items()) else None
         for verdict in self.window.right:
@@ -333,7 +369,7 @@ class Search:
     def _is_a_truth(self, index: int, value: Array) -> bool:
         """Whether a new value is a gradient that the program has nowhere yet."""
         truth = self.window.truth_of(value)
-        if truth is None or value.size == 1:
+        if truth is None or value.size == 1 or index in self.judge.versions:
             return False
         node, _ = truth
         before = self.window.truth_of(self.judge.tape.nodes[index].value)
@@ -460,7 +496,7 @@ class Search:
                         verdict.update.name,
                         mistake,
                         (),
-                        _difference(verdict),
+                        self._difference_of(verdict),
                     )
         names = ", ".join(dict.fromkeys(v.update.name for v in pending))
         mistake = f"from here on the gradient of {names} is wrong; no single change of this line makes it right"
@@ -470,8 +506,20 @@ class Search:
             made_by(execution),
             mistake,
             (),
-            _difference(pending[0]),
+            self._difference_of(pending[0]),
         )
+
+    def _difference_of(self, verdict: Verdict) -> str:
+        """The direction of an update against the true gradient; of a single number its size."""
+        name, old, new = verdict.update.name, verdict.update.old.value, verdict.update.new.value
+        change, truth = (new - old).reshape(-1), verdict.truth.reshape(-1)
+        usual = self.window.usual
+        if truth.size == 1 and change.size == 1 and usual is not None and usual.step is not None:
+            right = -usual.step * float(truth[0])
+            return f"{name} changes by {change[0]:.6g}; beside the others it should change by {right:.6g}"
+        norm = float(np.sqrt((change @ change) * (truth @ truth))) if change.size == truth.size else 0.0
+        cosine = float(change @ truth) / norm if norm else 0.0
+        return f"the cosine between the change of {name} and its gradient is {cosine:.3f}, not -1"
 
     def _takes_a_gradient(self, execution: Execution) -> bool:
         """Whether a gradient that is right goes into a statement."""
@@ -480,15 +528,6 @@ class Search:
             n.index not in self.window.forward and n.value.size > 1 and self.window.truth_of(n.value)
             for n in inputs
         )
-
-
-def _difference(verdict: Verdict) -> str:
-    """The direction of the update against the true gradient."""
-    change = (verdict.update.new.value - verdict.update.old.value).reshape(-1)
-    truth = verdict.truth.reshape(-1)
-    norm = float(np.sqrt((change @ change) * (truth @ truth)))
-    cosine = float(change @ truth) / norm if norm else 0.0
-    return f"the cosine between the change of {verdict.update.name} and its gradient is {cosine:.3f}, not -1"
 
 
 def made_by(execution: Execution) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from minitorch_np.study.compare.derivatives import Reverse, ties
 from minitorch_np.study.compare.instrument import Execution
-from minitorch_np.study.compare.objective import Objective, Seeds, losses
+from minitorch_np.study.compare.objective import PRODUCTS, Objective, Seeds, losses
 from minitorch_np.study.compare.recorded import CONSTANT, LEAF, Node, Tape
 from minitorch_np.study.compare.trained import TrainedArray, Update, parameters
 
@@ -42,7 +42,7 @@ class Verdict(NamedTuple):
         named = [c for n, c in self.found if n.index in bound and n is not self.update.new]
         if self.truth is not None and self.truth.size == 1:
             return step, set(named) or {c for _, c in self.found}
-        return step, set(named[-1:] or [c for _, c in self.found[:1]])
+        return step, set(named[-1:] or [c for _, c in self.found])
 
 
 class Judgement(NamedTuple):
@@ -69,6 +69,10 @@ class Judgement(NamedTuple):
                 found.setdefault((v.update.name, _origin(node)), []).append(c)
         ranges = [max(cs) - min(cs) <= 1e-4 * max(map(abs, cs)) for cs in found.values() if len(cs) > 1]
         return any(ranges) or not ranges
+
+    def is_whole(self, bound: Collection[int]) -> bool:
+        """Whether all gradients are those of the steps, or in variables: not only parts on the way to them."""
+        return all(v.step is not None or any(n.index in bound for n, _ in v.found) for v in self.right)
 
     @property
     def score(self) -> tuple[int, int]:
@@ -131,7 +135,7 @@ def _decayed(change: Array, truth: Array, value: Array) -> float | None:
     columns = np.stack([truth, value.astype(float)], axis=1)
     solution, *_ = np.linalg.lstsq(columns, change.astype(float), rcond=None)
     is_fit = np.abs(columns @ solution - change).max() <= TOLERANCE["f8"] * np.abs(change).max()
-    return float(solution[0]) if is_fit and solution[0] and solution[1] < 0 else None
+    return float(solution[0]) if is_fit and solution[0] and -0.5 < solution[1] < 0 else None
 
 
 def _steady(
@@ -209,6 +213,7 @@ class Judge:
         self.parameters: list[TrainedArray] = parameters(tape, executions)
         self.versions = {v.index for p in self.parameters for v in p.versions}
         self.losses = losses(tape, self.versions, names)
+        self._seen: set[int] | None = None
         self._reverses: dict[int, tuple[Seeds, Reverse]] = {}
         self._penalties: dict[int, bool] = {}
         self._merged: dict[tuple[int, int], Seeds] = {}
@@ -221,6 +226,18 @@ class Judge:
             and bool((n.inputs[0].value == n.inputs[1].value).any())
             for n in self.tape.nodes
         )  # fmt: skip
+
+    def is_seen(self, node: Node) -> bool:
+        """Whether a node is an array that a reader would differentiate by, not a step within an activation."""
+        if self._seen is None:
+            products = [n for n in self.tape.nodes if n.operation in PRODUCTS]
+            self._seen = {m.index for n in products for m in (n, *n.inputs)} | self.versions | self.bound
+            self._seen |= {
+                n.index for n in self.tape.nodes
+                if n.operation in ("add", "subtract")
+                and any(m.index in self.versions or m.operation in PRODUCTS for m in n.inputs)
+            }  # fmt: skip
+        return node.index in self._seen
 
     def parameter_of(self, update: Update) -> int:
         """The index of the first version of the parameter."""
@@ -265,9 +282,12 @@ class Judge:
                 if judgement.right or judgement.wrong:
                     found.append(judgement)
                 is_right = judgement.right and not judgement.wrong and self._is_complete(judgement)
-                if is_right and not judgement.odd(self.bound) and judgement.is_steady:
+                is_whole = judgement.is_whole(self.bound)
+                if is_right and is_whole and not judgement.odd(self.bound) and judgement.is_steady:
                     return [judgement]
-        found.sort(key=lambda j: (*j.score, -len(j.odd(self.bound)), j.is_steady), reverse=True)
+        found.sort(
+            key=lambda j: (*j.score, j.is_whole(self.bound), -len(j.odd(self.bound)), j.is_steady), reverse=True
+        )
         return [self.by(j.loss, j.mode, most_updates) for j in found[:1]]
 
     def _is_complete(self, judgement: Judgement) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import heapq
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
@@ -52,13 +53,18 @@ def losses(tape: Tape, versions: set[int], names: dict[int, str]) -> list[Object
     places: dict[tuple[int, int, str], list[tuple[Node, Seeds]]] = {}
     implied: dict[tuple[int, int, str], list[tuple[Node, Seeds]]] = {}
     first: dict[int, int] = {}
+    with_data: set[int] = set()  # what is made of other arrays than parameters too: no mere penalty
     after: set[int] = set()  # what is made of a difference of a prediction and a target
     for node in tape.nodes:
-        if node.execution is None or node.index in versions:
+        if node.index in versions:
+            continue
+        if (not node.inputs and node.value.size > 1) or any(n.index in with_data for n in node.inputs):
+            with_data.add(node.index)
+        if node.execution is None:
             continue
         start = first.setdefault(node.execution.number, node.index)
         place = (node.execution.statement.number, node.index - start)
-        if node.index not in depends or node.index in versions or node.value.dtype.kind != "f":
+        if node.index not in depends or node.value.dtype.kind != "f":
             continue
         if node.value.size == 1 and node.operation not in ("getitem", "setitem", PUT):
             places.setdefault((*place, ""), []).append((node, {node: np.ones(node.value.shape)}))
@@ -74,6 +80,8 @@ def losses(tape: Tape, versions: set[int], names: dict[int, str]) -> list[Object
         for kind, seeds in differences:
             implied.setdefault((*place, kind), []).append((node, seeds))
     written = [_loss(key[2], found, names) for key, found in places.items()]
+    if any(loss.instances[0][0].index in with_data for loss in written):
+        written = [loss for loss in written if loss.instances[0][0].index in with_data]
     written.sort(key=lambda loss: (-_rank(loss), -loss.instances[0][0].index))
     likely = [loss for loss in written if _rank(loss)]
     unsaid = [_loss(key[2], found, names) for key, found in implied.items()]
@@ -122,7 +130,9 @@ def _predictions(node: Node, depends: set[int]) -> Iterator[tuple[Node, float]]:
     if node.operation == "subtract":
         a, b = node.inputs
         if (a.index in depends) != (b.index in depends):
-            yield (a, 1.0) if a.index in depends else (b, -1.0)
+            output, target, sign = (a, b, 1.0) if a.index in depends else (b, a, -1.0)
+            if not _is_literal(target, node):  # 1 - a ** 2
+                yield output, sign
     elif node.operation in ("setitem", PUT):  # p[range(n), labels] -= 1
         whole, part = node.inputs
         if (
@@ -132,6 +142,14 @@ def _predictions(node: Node, depends: set[int]) -> Iterator[tuple[Node, float]]:
             and whole.index in depends
         ):
             yield whole, 1.0
+
+
+def _is_literal(target: Node, node: Node) -> bool:
+    """Whether a number stands in the statement itself."""
+    if target.operation != CONSTANT or target.value.size > 1 or node.execution is None:
+        return False
+    parts = ast.walk(node.execution.statement.tree)
+    return any(isinstance(n, ast.Constant) and n.value == target.value for n in parts)
 
 
 def _before_activation(output: Node, depends: set[int], versions: set[int]) -> Node | None:
