@@ -278,6 +278,8 @@ class Examination:
             update = verdict.update
             if verdict.what != UNUSED or update.old.value.size == 1:
                 continue
+            if not update.name or any(update.old.index > v.update.new.index for v in judgement.right):
+                continue  # a sum of gradients that was begun when the recording ended
             own = {v.index for p in self.judge.parameters if p.name == update.name for v in p.versions}
             made = (m for v in judgement.right for m in self.judge.made_of(v.update))
             if any(n.index in own for m in made for n in (m, *m.inputs)):

@@ -144,7 +144,9 @@ def _expression(text: str) -> Any:
     return ast.parse(text, mode="eval").body
 
 
-def _of_operand(tree: Any, part: Any, known: Mapping[str, Node], values: Values) -> Iterator[Edit]:
+def _of_operand(  # noqa: PLR0912
+    tree: Any, part: Any, known: Mapping[str, Node], values: Values
+) -> Iterator[Edit]:
     """Another variable in place of this one, the same one transposed, squared, or of another time."""
     if not isinstance(part, ast.Name | ast.Attribute | ast.Subscript):
         return
@@ -381,10 +383,10 @@ def _insertions(tree: Any, known: Mapping[str, Node], values: Values) -> Iterato
         return
     text = ast.unparse(value)
     operand = text if isinstance(value, ast.Name | ast.Attribute | ast.Subscript | ast.Call) else f"({text})"
-    for name, node in values.forward.items():
+    for name, node in values.here.items():
         if node.value.ndim == 0 or node.value.dtype.kind != "f":
             continue
-        for factor in DERIVATIVES:
+        for factor in DERIVATIVES if name in values.forward else ():
             new = _expression(f"{operand} * {factor.format(name)}")
             what = f"the factor {factor.format(name)} is missing: the derivative of the activation"
             yield Edit(2.0, what, _replaced(tree, value, new), True)

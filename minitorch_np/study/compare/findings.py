@@ -47,6 +47,7 @@ class Window:
         every = {n.index: n for v in (*self.wrong, *self.right) for n in judge.made_of(v.update)}
         self.every = [every[i] for i in sorted(every)]
         passes = {id(r): r for v in (*self.wrong, *self.right) for r in v.passes}
+        self.begin = min(i for r in passes.values() for i, n in r.nodes.items() if i not in judge.versions)
         self.truths: dict[tuple[int, ...], list[tuple[Node, Array]]] = {}
         self.forward: set[int] = set()
         values = set()
@@ -83,12 +84,13 @@ class Window:
             value = changed.get(node.index, node.value)
             if node.index in proven or self.truth_of(value):
                 proven.add(node.index)
-                proven |= {n.index for n in node.inputs}
+                if node.operation != "getitem":  # a right part proves nothing of the whole
+                    proven |= {n.index for n in node.inputs}
         self.proven = proven
         unproven = [n for n in self.nodes if n.index not in proven and n.index not in changed]
         leaves = {
             m.index: m for n in unproven for m in n.inputs
-            if m.operation == LEAF and m.index > self.start and m.index in self.judge.bound
+            if m.operation == LEAF and m.index > self.begin and m.index in self.judge.bound
             and m.index not in proven and m.index not in changed
         }  # fmt: skip
         unproven = [*leaves.values(), *unproven]
@@ -372,6 +374,9 @@ class Search:
         if truth is None or value.size == 1 or index in self.judge.versions:
             return False
         node, _ = truth
+        own = next((v for v in (*self.window.wrong, *self.window.right) if v.update.old is node), None)
+        if own is not None and all(n.index != index for n in self.judge.made_of(own.update)):
+            return False  # the gradient of another parameter
         before = self.window.truth_of(self.judge.tape.nodes[index].value)
         if before is not None:
             return False

@@ -82,10 +82,21 @@ def losses(tape: Tape, versions: set[int], names: dict[int, str]) -> list[Object
     written = [_loss(key[2], found, names) for key, found in places.items()]
     if any(loss.instances[0][0].index in with_data for loss in written):
         written = [loss for loss in written if loss.instances[0][0].index in with_data]
+    used = _used_by_updates(tape, versions)
+    written = [loss for loss in written if _rank(loss) or loss.instances[0][0].index not in used]
     written.sort(key=lambda loss: (-_rank(loss), -loss.instances[0][0].index))
     likely = [loss for loss in written if _rank(loss)]
     unsaid = [_loss(key[2], found, names) for key, found in implied.items()]
     return likely + unsaid + written[len(likely) :]
+
+
+def _used_by_updates(tape: Tape, versions: set[int]) -> set[int]:
+    """What goes into the next version of a parameter: predictions and gradients, but no loss."""
+    found: set[int] = set()
+    for node in reversed(tape.nodes):
+        if node.index in found or node.index in versions:
+            found |= {n.index for n in node.inputs}
+    return found
 
 
 def _loss(kind: str, instances: list[tuple[Node, Seeds]], names: dict[int, str]) -> Objective:
