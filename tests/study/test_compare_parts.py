@@ -5,9 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from minitorch_np.study.compare import recorded
+from minitorch_np.study.compare import examined, recorded
 from minitorch_np.study.compare.derivatives import RULES, NoDerivative, Reverse, backward
 from minitorch_np.study.compare.recorded import ELEMENTWISE, PUT, Tape
+from minitorch_np.study.compare.recording import ProgramSource
 from minitorch_np.study.compare.update_rules import StepSeries, rule_of
 
 RNG = np.random.default_rng(0)
@@ -293,3 +294,41 @@ def test_noise_is_no_rule():
     rng = np.random.default_rng(3)
     with np.errstate(all="ignore"):
         assert rule_of(series(lambda w, g, s, t: rng.standard_normal(6)), [0.9, 0.999]) is None
+
+
+NET = """
+import numpy as np
+rng = np.random.default_rng(0)
+x, y = rng.normal(size=(20, 3)), rng.normal(size=(20, 1))
+w1, w2, b = rng.normal(size=(3, 5)), rng.normal(size=(5, 1)), np.zeros((1, 1))
+for step in range(5):
+    h = np.tanh(x @ w1)
+    error = h @ w2 + b - y
+    loss = (error ** 2).sum() / 2
+    loss += 0.01 * ((w1 ** 2).sum() + (w2 ** 2).sum())
+    d = {d}
+    g2 = h.T @ d + 0.02 * w2
+    gb = {gb}
+    dh = {dh}
+    g1 = x.T @ dh + 0.02 * w1
+    w1 -= 0.01 * g1
+    w2 -= 0.01 * g2
+    b -= 0.01 * gb
+"""
+
+
+@pytest.mark.parametrize(
+    ("changed", "line", "write"),
+    [
+        ({"gb": "d.mean(axis=0)"}, 13, "gb = d.sum(axis=0)"),  # any number is a multiple of another
+        ({"gb": "g2.sum(axis=0)"}, 13, "gb = d.sum(axis=0)"),
+        ({"dh": "w2.T * (1 - h ** 2)"}, 14, None),  # the sum of the gradients gb is no loss either
+        ({"dh": "d @ w2.T * (h ** 2 - 1)"}, 14, "dh = d @ w2.T * (1 - h ** 2)"),
+    ],
+)
+def test_a_mistake_is_held_against_the_loss_and_the_other_gradients(changed, line, write):
+    right = {"d": "error", "gb": "d.sum(axis=0)", "dh": "d @ w2.T * (1 - h ** 2)"}
+    assert examined(ProgramSource(NET.format(**right), "<p>", "p"), 20).judged == "right"
+    result = examined(ProgramSource(NET.format(**right | changed), "<p>", "p"), 20)
+    assert [f.line for f in result.wrong] == [line]
+    assert write is None or result.wrong[0].write == (write,)
