@@ -144,25 +144,15 @@ def _expression(text: str) -> Any:
     return ast.parse(text, mode="eval").body
 
 
-def _of_operand(  # noqa: PLR0912
-    tree: Any, part: Any, known: Mapping[str, Node], values: Values
-) -> Iterator[Edit]:
+def _of_operand(tree: Any, part: Any, known: Mapping[str, Node], values: Values) -> Iterator[Edit]:
     """Another variable in place of this one, the same one transposed, squared, or of another time."""
     if not isinstance(part, ast.Name | ast.Attribute | ast.Subscript):
         return
+    if isinstance(part, ast.Attribute) and part.attr == "T":
+        yield from _of_transposed(tree, part, known, values)
+        return
     text = ast.unparse(part)
     node = known.get(text)
-    if isinstance(part, ast.Attribute) and part.attr == "T":
-        inner = ast.unparse(part.value)
-        if inner in known:
-            yield Edit(1.2, f"{inner} stands in it the wrong way round", _replaced(tree, part, part.value))
-            for other in _others(inner, known[inner], values.here):
-                yield Edit(
-                    1.0,
-                    f"it is made with {inner} where {other} belongs",
-                    _replaced(tree, part, _expression(f"{other}.T")),
-                )
-        return
     if node is None or node.value.ndim == 0:
         return
     for kept, what in values.earlier.get(text, ()):
@@ -195,6 +185,17 @@ def _of_operand(  # noqa: PLR0912
         yield Edit(2.6, f"it is made with {text} where {ast.unparse(new)} belongs", _replaced(tree, part, new))
     new = _expression(f"(1 / (1 + np.exp(-{text})))")
     yield Edit(2.5, f"it is made with {text} where its sigmoid belongs", _replaced(tree, part, new))
+
+
+def _of_transposed(tree: Any, part: ast.Attribute, known: Mapping[str, Node], values: Values) -> Iterator[Edit]:
+    """Not transposed, or another variable transposed."""
+    inner = ast.unparse(part.value)
+    if inner not in known:
+        return
+    yield Edit(1.2, f"{inner} stands in it the wrong way round", _replaced(tree, part, part.value))
+    for other in _others(inner, known[inner], values.here):
+        what = f"it is made with {inner} where {other} belongs"
+        yield Edit(1.0, what, _replaced(tree, part, _expression(f"{other}.T")))
 
 
 def _sums(tree: Any, part: Any, text: str) -> Iterator[Edit]:

@@ -34,7 +34,7 @@ class Window:
         self.usual: Multiples | None = None  # of the right gradients: a single number must have the same
         amiss = odd or [v for v in verdicts if v.what == WRONG]
         first = min(amiss, key=lambda v: v.update.new.index)
-        self.start = start = first.update.old.index
+        start = first.update.old.index
         end = first.update.new.index
         by_name: dict[int, Verdict] = {}
         for v in verdicts:
@@ -54,9 +54,8 @@ class Window:
         for reverse in passes.values():
             for index, gradient in reverse.gradients.items():
                 node = reverse.nodes[index]
-                if (
-                    node.value.size > 1 and np.ptp(gradient) and judge.is_seen(node)
-                ):  # many things are all of one number
+                # not those that are all of one number: many things are
+                if node.value.size > 1 and np.ptp(gradient) and judge.is_seen(node):
                     self.truths.setdefault(_shape_key(gradient), []).append((node, gradient))
                 self.forward.add(index)
                 if node.value.size > 1:

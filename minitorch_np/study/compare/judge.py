@@ -185,6 +185,9 @@ def multiple(a: Array, truth: Array) -> float | None:
     """The c of a = c · truth, also transposed or with other axes of length 1; None if there is none."""
     if a.size != truth.size:
         return None
+    if a.size == 1:  # any number is one of another
+        c = float(a.item()) / float(truth.item()) if truth.item() else 0.0
+        return c if c and np.isfinite(c) else None
     tolerance = TOLERANCE["f4" if a.dtype == np.float32 else "f8"]
     norm = float((truth * truth).sum())
     if not np.isfinite(norm) or norm == 0:
