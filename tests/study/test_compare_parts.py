@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from minitorch_np.study.compare import examined, recorded
+from minitorch_np.study.compare import examined, judge, recorded
 from minitorch_np.study.compare.derivatives import RULES, NoDerivative, Reverse, backward
 from minitorch_np.study.compare.recorded import ELEMENTWISE, PUT, Tape
 from minitorch_np.study.compare.recording import ProgramSource
@@ -332,3 +332,28 @@ def test_a_mistake_is_held_against_the_loss_and_the_other_gradients(changed, lin
     result = examined(ProgramSource(NET.format(**right | changed), "<p>", "p"), 20)
     assert [f.line for f in result.wrong] == [line]
     assert write is None or result.wrong[0].write == (write,)
+
+
+def test_no_line_is_blamed_where_there_was_no_time_to_try_every_loss(monkeypatch):
+    monkeypatch.setattr(judge, "SECONDS", 0.0)
+    result = examined(ProgramSource(WRONG_SIGN, "<program>", "program"), 5)
+    assert result.judged == "not judged"
+    assert not result.findings
+    assert "were not tried, as that takes too long: give it less data" in result.reason
+
+
+WRONG_SIGN = """
+import numpy as np
+rng = np.random.default_rng(0)
+x, y, w = rng.standard_normal((8, 3)), rng.standard_normal((8, 2)), rng.standard_normal((3, 2))
+v = rng.standard_normal((2, 2))
+for step in range(5):
+    h = x @ w
+    out = np.tanh(h) @ v
+    total = ((out - y) ** 2).mean()
+    d = 2 * (out - y) / out.size
+    gv = np.tanh(h).T @ d
+    gw = x.T @ (d @ v.T * (1 + np.tanh(h) ** 2))
+    w -= 0.1 * gw
+    v -= 0.1 * gv
+"""

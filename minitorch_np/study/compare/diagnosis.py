@@ -89,9 +89,10 @@ class Examination:
         if judgement is None:
             return
         if judgement.wrong:
-            found = Search(self.judge, judgement).findings()
-            if self._is_proven(judgement, found):
-                yield from found
+            if not self.judge.left_out:
+                found = Search(self.judge, judgement).findings()
+                if self._is_proven(judgement, found):
+                    yield from found
             return
         odd = list(self._odd(judgement))
         yield from odd or self._climbing(judgement)
@@ -563,6 +564,11 @@ class Examination:
             if idle:
                 said += f"; nothing calls {', '.join(idle[:4])}: call the training at the end of the file"
             return said
+        if self.judge.left_out:
+            return (
+                f"{self.judge.left_out} of {len(self.judge.losses)} numbers that could be its loss were not "
+                "tried, as that takes too long: give it less data, or print the loss"
+            )
         names = ", ".join(p.name for p in self.judge.parameters)
         if self.judgement is not None and self.judgement.wrong:
             wrong = ", ".join(dict.fromkeys(v.update.name for v in self.judgement.wrong))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection
 from itertools import islice
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
 
 FAR = 3000  # nodes after a version in which its penalty is looked for
+SECONDS = 10.0  # in which losses are tried
 TOLERANCE = {"f8": 2e-6, "f4": 1e-3}
 RIGHT, WRONG, STILL, UNUSED, UNKNOWN = "right", "wrong", "still", "unused", "unknown"
 
@@ -215,10 +218,13 @@ class Judge:
         self.bound = names.keys() | {n.index for e in executions for n in e.result.values()}
         self.parameters: list[TrainedArray] = parameters(tape, executions)
         self.versions = {v.index for p in self.parameters for v in p.versions}
+        self._following = [[p.after(v) for v in p.used] for p in self.parameters]
+        self._owners = {v.index: p.versions[0].index for p in self.parameters for v in p.versions}
         self.losses = losses(tape, self.versions, names)
         self._seen: set[int] | None = None
         self._reverses: dict[int, tuple[Seeds, Reverse]] = {}
         self._penalties: dict[int, bool] = {}
+        self.left_out = 0  # losses that there was no time to try
         self._merged: dict[tuple[int, int], Seeds] = {}
         self._slices: dict[tuple[int, int], list[Node]] = {}
 
@@ -244,7 +250,7 @@ class Judge:
 
     def parameter_of(self, update: Update) -> int:
         """The index of the first version of the parameter."""
-        return next(p.versions[0].index for p in self.parameters if update.old in p.versions)
+        return self._owners[update.old.index]
 
     def reverse(self, seeds: Seeds) -> Reverse:
         known = self._reverses.get(id(seeds))
@@ -277,8 +283,12 @@ class Judge:
     def judge(self, most_updates: int = 3) -> list[Judgement]:
         """The judgement by the loss that explains most; none if there is no loss."""
         found = []
-        for loss in self.losses:
-            for mode in ("last", "all") if not loss.kind else ("all",):
+        end = perf_counter() + SECONDS
+        for position, loss in enumerate(self.losses):
+            if perf_counter() > end:
+                self.left_out = len(self.losses) - position
+                break
+            for mode in ("last", "all") if not loss.kind and self._is_repeated(loss) else ("all",):
                 judgement = self.by(loss, mode, 1)
                 if judgement.right and not judgement.wrong:  # in the first step
                     judgement = self.by(loss, mode, most_updates)
@@ -300,12 +310,11 @@ class Judge:
     def by(self, loss: Objective, mode: str, most_updates: int) -> Judgement:
         """The judgement by one loss; `mode` says whether its last value before an update counts, or all."""
         verdicts: list[Verdict] = []
-        for parameter in self.parameters:
-            used = self._computed_with(loss, parameter)
-            updates = [Update(parameter.name, a, b) for a in used if (b := parameter.after(a)) is not None]
+        for parameter, between in zip(self.parameters, self._steps(loss), strict=True):
+            updates = [Update(parameter.name, a, b) for a, b, _ in between if b is not None]
             last = parameter.versions[-1]
-            if used and last is not used[-1] and not updates:
-                updates.append(Update(parameter.name, used[-1], last))
+            if between and last is not between[-1][0] and not updates:
+                updates.append(Update(parameter.name, between[-1][0], last))
             found = [self._verdict(u, loss, mode) for u in updates[:most_updates]]
             if not any(v.passes for v in found):
                 unused = Update(parameter.name, parameter.versions[0], last)
@@ -344,15 +353,20 @@ class Judge:
             )
         return self._penalties[old.index]
 
-    def _computed_with(self, loss: Objective, parameter: TrainedArray) -> list[Node]:
-        """The versions of a parameter between which and their updates the loss is computed."""
-        times = np.array([node.index for node, _ in loss.instances])
+    def _steps(self, loss: Objective) -> list[list[tuple[Node, Node | None, int]]]:
+        """By parameter: the versions with the next ones between which the loss is computed, and how often."""
+        times = sorted(node.index for node, _ in loss.instances)
         found = []
-        for version in parameter.used:
-            after = parameter.after(version) or parameter.versions[-1]
-            if ((times > version.index) & (times < after.index)).any():
-                found.append(version)
+        for p, following in zip(self.parameters, self._following, strict=True):
+            pairs = zip(p.used, following, strict=True)
+            ends = [(old, new, (new or p.versions[-1]).index) for old, new in pairs]
+            counts = [bisect_left(times, end) - bisect_right(times, old.index) for old, _, end in ends]
+            found.append([(old, new, n) for (old, new, _), n in zip(ends, counts, strict=True) if n > 0])
         return found
+
+    def _is_repeated(self, loss: Objective) -> bool:
+        """Whether a loss is computed more than once between two updates: the last one counts, or all."""
+        return any(count > 1 for steps in self._steps(loss) for _, _, count in steps)
 
     def _verdict(self, update: Update, loss: Objective, mode: str) -> Verdict:
         between = [s for n, s in loss.instances if update.old.index < n.index < update.new.index]
