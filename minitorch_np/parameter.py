@@ -14,6 +14,10 @@ from minitorch_np._internal.numerics import product, sum_rows
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
 
+STEPS_MADE = [
+    0
+]  # by all optimizers; in a list, as a change of an attribute of a class makes all of its uses slower
+
 
 class Parameter(NDArrayOperatorsMixin):
     """`data` and `grad`, two arrays of one shape and dtype.
@@ -31,7 +35,7 @@ class Parameter(NDArrayOperatorsMixin):
     A parameter is not an array itself: NumPy's functions and operators take `parameter.data`.
     """
 
-    __slots__ = ("_data", "_grad", "_second", "dtype", "has_grad", "owner")
+    __slots__ = ("_begun", "_data", "_grad", "_second", "dtype", "has_grad", "is_mixed", "owner")
 
     def __init__(self, data: Any) -> None:
         data = as_floats(data, None, "Parameter", "data")
@@ -41,6 +45,8 @@ class Parameter(NDArrayOperatorsMixin):
         self._grad: Array | None = None
         self._second: Array | None = None  # see _scratch
         self.has_grad = False
+        self._begun = 0  # how many steps were made when the gradient was begun
+        self.is_mixed = False  # whether it was added to after a step that did not use it
         self.owner: object = None
 
     @property
@@ -66,7 +72,10 @@ class Parameter(NDArrayOperatorsMixin):
         else:
             if value is not self._grad:  # as it is after `parameter.grad *= 2`
                 self.grad[...] = self._fitting(value, "grad")
-            self.has_grad = True
+                self.has_grad = self.is_mixed = False
+            if not self.has_grad:
+                self.has_grad = True
+                self._begun = STEPS_MADE[0]
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -79,24 +88,29 @@ class Parameter(NDArrayOperatorsMixin):
     def add_product(self, a: Array, b: Array) -> None:
         """Add the matrix product a b to the gradient; no other array of its size is made."""
         if self.has_grad:
-            self.grad += product(a, b, out=self._scratch())
+            self._grad += product(a, b, out=self._scratch())
+            self.is_mixed |= self._begun != STEPS_MADE[0]
         else:
             product(a, b, out=self._grad if self._grad is not None else self.grad)
             self.has_grad = True
+            self._begun = STEPS_MADE[0]
 
     def add_sum(self, a: Array) -> None:
         """Add the sum of the rows of `a`, its sum over the first axis, to the gradient."""
         if self.has_grad:
-            self.grad += sum_rows(a, out=self._scratch())
+            self._grad += sum_rows(a, out=self._scratch())
+            self.is_mixed |= self._begun != STEPS_MADE[0]
         else:
             sum_rows(a, out=self._grad if self._grad is not None else self.grad)
             self.has_grad = True
+            self._begun = STEPS_MADE[0]
 
     def add_grad(self, gradient: Array) -> None:
         """Add to the gradient."""
         gradient = self._fitting(gradient, "grad")
         if self.has_grad:
-            self.grad += gradient
+            self._grad += gradient
+            self.is_mixed |= self._begun != STEPS_MADE[0]
         else:
             self.grad = gradient
 
@@ -108,7 +122,7 @@ class Parameter(NDArrayOperatorsMixin):
 
     def zero_grad(self) -> None:
         """Throw the gradient away."""
-        self.has_grad = False
+        self.has_grad = self.is_mixed = False
         if self._grad is not None:
             self._grad[...] = 0
 
@@ -116,12 +130,15 @@ class Parameter(NDArrayOperatorsMixin):
         """Hold the numbers in these two flat arrays from now on; `owner` is what they belong to."""
         data, grad = data.reshape(self.shape), grad.reshape(self.shape)
         data[...] = self._data
-        self._data.flags.writeable = False
         if self._grad is not None:
             grad[...] = self._grad
-            self._grad.flags.writeable = False
+        old = (self._data, self._grad)
+        self.owner = None  # if it is interrupted here, whoever needs it next fetches it
         self._data, self._grad, self._second = data, grad, None
         self.dtype, self.owner = data.dtype, owner
+        for array in old:  # last, so that an interrupt leaves none read-only that is in use
+            if array is not None:
+                array.flags.writeable = False
 
     def __getstate__(self) -> tuple[Array, Array | None, bool]:
         return self._data, self._grad, self.has_grad  # a copy has no owner

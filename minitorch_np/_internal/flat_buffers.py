@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
@@ -41,13 +42,14 @@ class FlatBuffers:
         self.dtype = self.parameters[0].dtype
         starts = accumulate((-(-p.size // GRAIN) * GRAIN for p in self.parameters), initial=0)
         self.starts = list(starts)
-        self.data, self.grad = self._zeros(), self._zeros()
-        for i, parameter in enumerate(self.parameters):
-            parameter.rebind(self.view(self.data, i), self.view(self.grad, i), owner=self)
-        for name, old in self.states.items():
-            self.states[name] = self._zeros()
-            self.states[name][...] = old
+        data, grad = self._zeros(), self._zeros()
+        states = {name: self._zeros() for name in self.states}
+        for name, state in states.items():
+            state[...] = self.states[name]
         self._blocks: dict[tuple[int, int], list[Block]] = {}
+        self.data, self.grad, self.states = data, grad, states
+        for i, parameter in enumerate(self.parameters):  # one that an interrupt leaves out is fetched next time
+            parameter.rebind(self.view(self.data, i), self.view(self.grad, i), owner=self)
 
     def _zeros(self) -> Array:
         return aligned_zeros(self.starts[-1], self.dtype)
@@ -59,43 +61,63 @@ class FlatBuffers:
 
     def require(self, names: tuple[str, ...], start: float = 0.0) -> None:
         """Have a state for each of the names; a new one holds `start` everywhere."""
-        for name in names:
-            if name not in self.states:
-                self.states[name] = self._zeros()
-                self.states[name] += start
-                self._blocks.clear()
+        new = {name: self._zeros() for name in names if name not in self.states}
+        if new:
+            for state in new.values():
+                state += start
+            self._blocks = {}
+            self.states = {**self.states, **new}
 
     def reset(self) -> None:
         """Start again, without states and with no steps made."""
-        self.states.clear()
+        self._blocks = {}
+        self.states = {}
         self.steps = [0] * len(self.parameters)
-        self._blocks.clear()
 
-    def pending(self, count: bool = True) -> list[tuple[int, list[Block]]]:
+    def pending(self) -> tuple[list[tuple[int, list[Block]]], list[int]]:
         """Return the blocks whose gradients were not consumed, and the number of the step that consumes them.
 
-        Mark the gradients as consumed, and count the step if told to. Parameters that stand side by
-        side and have made equally many steps share blocks.
+        Parameters that stand side by side and have made equally many steps share blocks. Also returns
+        what `steps` is after the step.
         """
         for parameter in self.parameters:
             if parameter.owner is not self:
                 self._gather()
         runs = []
+        steps = list(self.steps)
         first, step = 0, 0  # of the run that goes on; 0: no gradients
         for i, parameter in enumerate(self.parameters):
             now = 0
             if parameter.has_grad:
-                parameter.has_grad = False
-                now = self.steps[i] + 1
-                if count:
-                    self.steps[i] = now
+                now = steps[i] = steps[i] + 1
+                if parameter.is_mixed:
+                    self._warn_of_mixed_gradients()
             if now != step:
                 if step:
                     runs.append((step, self._between(first, i)))
                 first, step = i, now
         if step:
             runs.append((step, self._between(first, len(self.parameters))))
-        return runs
+        return runs, steps
+
+    def consume(self, steps: list[int] | None) -> None:
+        """Mark all gradients as consumed; `steps` is how many each parameter has made, if that has changed."""
+        if steps is not None:
+            self.steps = steps
+        for parameter in self.parameters:
+            parameter.has_grad = False
+
+    def _warn_of_mixed_gradients(self) -> None:
+        mixed = [parameter for parameter in self.parameters if parameter.is_mixed]
+        for parameter in mixed:
+            parameter.is_mixed = False
+        shapes = ", ".join(str(parameter.shape) for parameter in mixed)
+        warnings.warn(
+            f"the gradients of shape {shapes} were begun before a step of another "
+            "optimizer and added to after it: call model.zero_grad() after that step, unless this is meant",
+            UserWarning,
+            stacklevel=5,
+        )
 
     def _between(self, first: int, end: int) -> list[Block]:
         if (first, end) not in self._blocks:

@@ -10,7 +10,7 @@ import numpy as np
 
 from minitorch_np._internal.flat_buffers import FlatBuffers
 from minitorch_np._internal.validation import betas, fitting_state, flag, fraction, number, plain
-from minitorch_np.parameter import Parameter
+from minitorch_np.parameter import STEPS_MADE, Parameter
 
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
@@ -80,16 +80,31 @@ class Optimizer(ABC):
                 number(self._name, name, value)
 
     def step(self) -> None:
-        """Update every parameter that has a gradient, and consume the gradients."""
-        stepped = False
-        for group in self.ready():
-            for step, blocks in group.buffers.pending(group.counts):
-                self.update(blocks, step, **group.options)
-                stepped = True
-        if not stepped:
+        """Update every parameter that has a gradient, and consume the gradients.
+
+        An error before the first update changes nothing. One in the middle, such as an interrupt, leaves
+        the step made for some of the numbers: the gradients are consumed and the step is counted, so that
+        one can go on; a note in the error says so.
+        """
+        work = [(group, *group.buffers.pending()) for group in self.ready()]
+        for _, runs, _ in work:
+            if runs:
+                break
+        else:
             raise RuntimeError(
                 f"{self._name}.step() found no fresh gradient: call model.backward(loss.backward()) before it"
             )
+        try:
+            for group, runs, _ in work:
+                for step, blocks in runs:
+                    self.update(blocks, step, **group.options)
+            _consume(work)
+        except BaseException as error:
+            _consume(work)
+            error.add_note(
+                f"({self._name}.step() ended in its middle: some parameters have made this step, others not)"
+            )
+            raise
 
     @property
     def lr(self) -> float:
@@ -148,14 +163,13 @@ class Optimizer(ABC):
         """Check the options of a group that have changed since its last step, and act on them."""
         if given["params"] is not group.buffers.parameters:
             raise RuntimeError(f"{self._name}: param_groups must keep their order and their params")
-        group.options = self._checked(_options_of(given), given)
-        given.update(group.options)  # as plain values, so that a list changed in place is not missed
-        group.checked = dict(given)
-        names = self.state_names(group.options)
-        group.buffers.require(names, self.start(group.options))
+        options = self._checked(_options_of(given), given)
+        names = self.state_names(options)
+        group.buffers.require(names, self.start(options))
+        given.update(options)  # as plain values, so that a list changed in place is not missed
         group.counts = bool(names)
-        if group.options.get("eps") == 0:
-            group.options["eps"] = SMALLEST
+        group.options = {**options, "eps": SMALLEST} if options.get("eps") == 0 else options
+        group.checked = dict(given)
 
     def _checked(self, given: Mapping[str, Any], otherwise: Mapping[str, Any]) -> dict[str, Any]:
         unknown = [name for name in given if name not in self.defaults]
@@ -257,6 +271,12 @@ class Optimizer(ABC):
     def __repr__(self) -> str:
         groups = ([f"{name}={value!r}" for name, value in _options_of(g).items()] for g in self.param_groups)
         return f"{self._name}({' | '.join(', '.join(options) for options in groups)})"
+
+
+def _consume(work: Iterable[tuple[ParamGroup, Any, list[int]]]) -> None:
+    STEPS_MADE[0] += 1
+    for group, _, steps in work:
+        group.buffers.consume(steps if group.counts else None)
 
 
 def _options_of(group: Mapping[str, Any]) -> dict[str, Any]:

@@ -161,6 +161,7 @@ def fit(
         _resume(resume, saved, state)
     history.stopped = None
     model.train()
+    model.zero_grad()  # what other backward passes have left is not of these steps
     for listener in listeners:
         listener.on_fit_begin(state)
     with deferred_interrupt() as interrupt:
