@@ -66,6 +66,8 @@ class Layer(Module, ABC):
     or a buffer (named in `buffer_names`): only these are saved, converted and written out.
     """
 
+    takes_numbers: bool = False  # arrays of no axes too
+
     _saved: tuple[tuple[int, ...], np.dtype[Any], tuple[Any, ...]] | None = None
 
     @abstractmethod
@@ -100,7 +102,7 @@ class Layer(Module, ABC):
         ):
             self._saved = None
             x = as_floats(x, dtype, self, "x")
-        if not _fits(x.shape, shape) if shape else x.ndim == 0:
+        if not _fits(x.shape, shape) if shape else x.ndim == 0 and not self.takes_numbers:
             self._saved = None
             shape = shape or (..., "...")
             fix = likely_fix("x", x.shape, shape)

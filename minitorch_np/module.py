@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
@@ -191,6 +192,17 @@ class Module:
                 getattr(layer, name).data = array
         return mismatch
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Copy the innermost layers first, so that no network is nested too deeply to be copied."""
+        inside: list[Module] = [self]
+        for layer in inside:  # it grows
+            inside += layer.children()
+        for layer in reversed(inside):
+            if id(layer) not in memo:
+                _copy_without_layers(layer, memo)
+        made: Self = memo[id(self)]
+        return made
+
     def __setattr__(self, name: str, value: Any) -> None:
         old = self.__dict__.get(name)
         if isinstance(old, Parameter) and not isinstance(value, Parameter | None):
@@ -209,6 +221,7 @@ class Module:
             others = [v for n, v in vars(self).items() if isinstance(v, Parameter) and n != name]
             if any(other.dtype != value.dtype for other in others):
                 raise TypeError(f"{name} of {self!r} is {value.dtype}, its other parameters {others[0].dtype}")
+            value.is_transposed_in_torch = name in self.transposed_in_torch
             super().__setattr__("_dtype", value.dtype)
         if name in self.buffer_names and value is not None:
             value = as_floats(value, self._dtype, self, name)
@@ -220,6 +233,21 @@ class Module:
 
 for _name, _here in ELSEWHERE.items():  # a __getattr__ would make every access to an attribute slower
     setattr(Module, _name, NameElsewhere(_name, _here))
+
+
+def _copy_without_layers(layer: Module, memo: dict[int, Any]) -> None:
+    """Put a copy of a layer into `memo`, where those of the layers inside it are."""
+    if type(layer).__deepcopy__ is not Module.__deepcopy__:
+        memo[id(layer)] = layer.__deepcopy__(memo)
+        return
+    reduced: Any = layer.__reduce_ex__(4)
+    function, arguments, *rest = reduced
+    copied = memo[id(layer)] = function(*copy.deepcopy(arguments, memo))
+    state = copy.deepcopy(rest[0] if rest else {}, memo)
+    if hasattr(copied, "__setstate__"):
+        copied.__setstate__(state)
+    else:
+        vars(copied).update(state or {})
 
 
 def _array(layer: Module, name: str) -> Array:

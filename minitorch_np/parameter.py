@@ -35,7 +35,17 @@ class Parameter(NDArrayOperatorsMixin):
     A parameter is not an array itself: NumPy's functions and operators take `parameter.data`.
     """
 
-    __slots__ = ("_begun", "_data", "_grad", "_second", "dtype", "has_grad", "is_mixed", "owner")
+    __slots__ = (
+        "_begun",
+        "_data",
+        "_grad",
+        "_second",
+        "dtype",
+        "has_grad",
+        "is_mixed",
+        "is_transposed_in_torch",
+        "owner",
+    )
 
     def __init__(self, data: Any) -> None:
         data = as_floats(data, None, "Parameter", "data")
@@ -47,6 +57,7 @@ class Parameter(NDArrayOperatorsMixin):
         self.has_grad = False
         self._begun = 0  # how many steps were made when the gradient was begun
         self.is_mixed = False  # whether it was added to after a step that did not use it
+        self.is_transposed_in_torch = False
         self.owner: object = None
 
     @property
@@ -140,14 +151,14 @@ class Parameter(NDArrayOperatorsMixin):
             if array is not None:
                 array.flags.writeable = False
 
-    def __getstate__(self) -> tuple[Array, Array | None, bool]:
-        return self._data, self._grad, self.has_grad  # a copy has no owner
+    def __getstate__(self) -> tuple[Any, ...]:
+        return self._data, self._grad, self.has_grad, self.is_transposed_in_torch  # a copy has no owner
 
-    def __setstate__(self, state: tuple[Array, Array | None, bool]) -> None:
-        data, grad, has_grad = state
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        data, grad, has_grad, is_transposed = state
         Parameter.__init__(self, data)
         self.grad = grad
-        self.has_grad = has_grad
+        self.has_grad, self.is_transposed_in_torch = has_grad, is_transposed
 
     def _fitting(self, value: Any, name: str) -> Array:
         array = as_floats(value, self.dtype, "Parameter", name)

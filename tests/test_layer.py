@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from table.layers import ACTIVATIONS
 
 import minitorch_np as mt
 
@@ -114,6 +115,26 @@ def test_a_forward_that_fails_leaves_nothing_for_a_backward():
             layer.backward(np.ones((2, 2)))
 
 
-def test_a_number_is_not_an_array():
-    with pytest.raises(ValueError, match=r"ReLU\(\) expects x of shape \(N, \.\.\.\), got \(\)"):
-        mt.ReLU()(np.array(1.0))
+def test_an_array_without_axes_is_for_elementwise_layers():
+    for layer in (mt.PReLU(), mt.Softmax(), mt.Linear(2, 2)):
+        with pytest.raises(ValueError, match=r"expects x of shape .*, got \(\)"):
+            layer(np.array(1.0))
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("make", ACTIVATIONS.values(), ids=ACTIVATIONS)
+def test_an_activation_of_an_array_without_axes(make, dtype):
+    layer, x = make(), np.array(0.3, dtype)
+    y, dx = layer(x), layer.backward(np.ones((), dtype))
+    assert [(type(a), a.shape, a.dtype) for a in (y, dx)] == [(np.ndarray, (), np.dtype(dtype))] * 2
+    assert y == layer(x.reshape(1))[0]
+    assert dx == layer.backward(np.ones(1, dtype))[0]
+
+
+def test_gradients_where_x_is_nan_are_those_of_torch():
+    x = np.array([np.nan, 1.0])
+    passes, is_nan = (mt.ReLU(), mt.Threshold(0.1, 20)), (mt.Hardswish(), mt.SiLU(), mt.ELU())
+    for layer in (*passes, *is_nan, mt.Hardtanh(), mt.ReLU6(), mt.Hardsigmoid(), mt.Softshrink()):
+        assert np.isnan(layer(x)[0])
+        gradient = layer.backward(np.ones(2))[0]
+        assert np.isnan(gradient) if layer in is_nan else gradient == (layer in passes), layer

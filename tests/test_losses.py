@@ -100,5 +100,30 @@ def test_a_forward_that_fails_leaves_nothing_for_a_backward():
         loss(np.ones(3), np.ones(4))
     with pytest.raises(RuntimeError, match="before each backward"):
         loss.backward()
-    with pytest.raises(ValueError, match="same shape"):
-        loss(np.array(1.0), np.array(1.0))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "SquaredLoss",
+        "MSELoss",
+        "L1Loss",
+        "HuberLoss",
+        "SmoothL1Loss",
+        "BCEWithLogitsLoss",
+        "BCELoss",
+        "KLDivLoss",
+    ],
+)
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none", "batchmean"])
+def test_an_array_without_axes_is_a_batch_of_one(name, reduction):
+    if reduction == "batchmean" and name != "KLDivLoss":
+        return
+    loss = getattr(mt, name)(reduction=reduction)
+    prediction, target = np.array(-0.3 if name == "KLDivLoss" else 0.3), np.array(0.6)
+    dy = (np.array(2.0),) if reduction == "none" else ()
+    value, gradient = loss(prediction, target), loss.backward(*dy)
+    assert np.shape(value) == ()
+    assert (type(gradient), gradient.shape) == (np.ndarray, ())
+    assert value == loss(prediction.reshape(1), target.reshape(1))
+    assert gradient == loss.backward(*(a.reshape(1) for a in dy))

@@ -294,3 +294,34 @@ def test_a_step_allocates_nothing_of_the_size_of_a_parameter(momentum, accumulat
     finally:
         tracemalloc.stop()
     assert peak - start < 3 * BLOCK_BYTES < smallest / 2
+
+
+def test_a_state_of_torch_is_turned_round():
+    """As torch writes it: transposed weights, steps of float32 or none, options that say how it computes."""
+    model = mt.Sequential(mt.Linear(3, 2, rng=0), mt.Linear(2, 2, rng=1))
+    rng = np.random.default_rng(0)
+    for make, arrays, options in (
+        (lambda p: mt.SGD(p, lr=0.1, momentum=0.9), ("momentum_buffer",), {"foreach": None, "fused": None}),
+        (mt.Adam, ("exp_avg", "exp_avg_sq"), {"capturable": False, "differentiable": False}),
+    ):
+        optimizer = make(model.parameters())
+        shapes = [(2, 3), (2,), (2, 2), (2,)]  # torch's
+        state = {i: {name: rng.random(shape) for name in arrays} for i, shape in enumerate(shapes)}
+        step = {} if len(arrays) == 1 else {"step": np.float32(3)}
+        given = {
+            "state": {i: entry | step for i, entry in state.items()},
+            "param_groups": [g | options for g in optimizer.state_dict()["param_groups"]],
+        }
+        with pytest.raises(ValueError, match=r"is of torch.*load_state_dict\(state, layout='torch'\)"):
+            optimizer.load_state_dict(given)
+        copy.deepcopy(optimizer)
+        optimizer.load_state_dict(given, layout="torch")
+        found = optimizer.state_dict()["state"]
+        for i, entry in state.items():
+            assert found[i]["step"] == (3 if step else 1)
+            for name, array in entry.items():
+                np.testing.assert_array_equal(found[i][name], array.T)
+    with pytest.raises(ValueError, match="layout=None or 'torch', got 'keras'"):
+        optimizer.load_state_dict(given, layout="keras")
+    copied = copy.deepcopy(model)
+    assert [p.is_transposed_in_torch for p in copied.parameters()] == [True, False, True, False]

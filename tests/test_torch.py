@@ -43,3 +43,47 @@ def test_the_training_cases_train():
     }
     falls = {name for name, values in losses.items() if values[-1] < 0.9 * values[0]}
     assert {"plain", "no bias", "mean", "momentum", "dampening", "nesterov", "weight decay"} <= falls
+
+
+@pytest.mark.skipif(not find_spec("torch"), reason="torch is not installed")
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("SGD", {"lr": 0.01, "momentum": 0.9, "nesterov": True}),
+        ("Adam", {"lr": 0.1, "amsgrad": True}),
+        ("AdamW", {}),
+        ("RMSprop", {"momentum": 0.9, "centered": True}),
+        ("Adagrad", {}),
+        ("Adadelta", {}),
+        ("NAdam", {}),
+        ("RAdam", {}),
+    ],
+)
+def test_an_optimizer_goes_on_from_the_state_of_torchs(name, options):
+    import torch
+
+    import minitorch_np as mt
+
+    theirs = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 1)).double()
+    model = mt.Sequential(mt.Linear(2, 2), mt.Linear(2, 1))
+    their_optimizer = getattr(torch.optim, name)(theirs.parameters(), **options)
+    optimizer = getattr(mt.optimizers, name)(model.parameters(), **options)
+    x, loss = torch.randn(5, 2, dtype=torch.float64), mt.SquaredLoss()
+
+    def their_step():
+        their_optimizer.zero_grad()
+        theirs(x).square().sum().backward()
+        their_optimizer.step()
+
+    for _ in range(7):
+        their_step()
+    model.load_state_dict(theirs.state_dict(), layout="torch")
+    optimizer.load_state_dict(their_optimizer.state_dict(), layout="torch")
+    for _ in range(5):
+        their_step()
+        y = model(x.numpy())
+        loss(y, np.zeros_like(y))
+        model.backward(loss.backward())
+        optimizer.step()
+    for parameter, their in zip(model.parameters(), theirs.parameters(), strict=True):
+        np.testing.assert_allclose(parameter.data, their.detach().numpy().T, rtol=1e-9, atol=1e-12)

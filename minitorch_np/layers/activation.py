@@ -24,6 +24,8 @@ class Activation(Layer):
     Backward: y_i comes from x_i alone, so dx = dy · dy/dx, number by number: no sum and no transpose.
     """
 
+    takes_numbers = True
+
     _function_checked: tuple[np.dtype[Any], ...] = ()  # the dtypes of x for which the result was checked
     _derivative_checked: tuple[np.dtype[Any], ...] = ()
 
@@ -39,7 +41,7 @@ class Activation(Layer):
 
     def forward(self, x: Array) -> Array:
         x = self.check_input(x)
-        y = self.function(x)
+        y = self.function(x) if x.ndim else self.function(x.reshape(1)).reshape(())
         if x.dtype not in self._function_checked:
             self._check_like(x, y, "function")
             self._function_checked += (x.dtype,)
@@ -48,7 +50,10 @@ class Activation(Layer):
 
     def backward(self, dy: Array) -> Array:
         dy, x, y = self.saved(dy)
-        dx = self.gradient(dy, x, y)
+        if x.ndim:
+            dx = self.gradient(dy, x, y)
+        else:
+            dx = self.gradient(dy.reshape(1), x.reshape(1), y.reshape(1)).reshape(())
         if x.dtype not in self._derivative_checked:
             self._check_like(x, dx, "derivative")
             self._derivative_checked += (x.dtype,)

@@ -126,7 +126,7 @@ class Hardsigmoid(Activation):
 class Hardswish(Activation):
     """y = x · hardsigmoid(x): 0 up to −3, x from 3 on, x²/6 + x/2 between; dy/dx = 0, 1, x/3 + 1/2.
 
-    At −3 dy/dx is 0, at 3 it is 1.
+    At −3 dy/dx is 0, at 3 it is 1; where x is NaN it is NaN, as in torch.
     Source: Howard et al. (2019), https://arxiv.org/abs/1905.02244;
     https://docs.pytorch.org/docs/stable/generated/torch.nn.Hardswish.html
     """
@@ -135,13 +135,13 @@ class Hardswish(Activation):
         return np.maximum(x, -3) * np.clip(x / 6 + 0.5, 0, 1)  # −∞ · 0 is NaN
 
     def derivative(self, x: Array, y: Array) -> Array:
-        between = (x > -3) & (x < 3)
-        return np.where(between, x / 3 + 0.5, (x >= 3).astype(x.dtype))
+        return np.where(np.abs(x) >= 3, (x >= 3).astype(x.dtype), x / 3 + 0.5)
 
 
 class Threshold(Activation):
     """y = x where x > `threshold`, and `value` elsewhere; dy/dx = 1 or 0, at the threshold 0.
 
+    Where x is NaN, y is, and the gradient passes, as in torch.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Threshold.html
     """
 
@@ -153,7 +153,7 @@ class Threshold(Activation):
         return np.where(x <= self.threshold, self.value, x)
 
     def derivative(self, x: Array, y: Array) -> Array:
-        return (x > self.threshold).astype(x.dtype)
+        return 1 - (x <= self.threshold).astype(x.dtype)
 
 
 class Softshrink(Activation):

@@ -142,6 +142,10 @@ class Sequential(Layer):
 
     def insert(self, index: int, layer: Layer, name: str | None = None) -> Sequential:
         """Add a layer before position `index`; `name` in a network with names. Returns the network."""
+        if name is None and self._names is None and layer is not self and _is_new(layer):
+            self._layers.insert(index, layer)  # without looking through all that are there
+            layer.is_inside = True
+            return self
         layers, names = list(self._layers), self._copied_names()
         layers.insert(index, layer)
         if names is not None:
@@ -193,7 +197,15 @@ class Sequential(Layer):
         return int(index) % len(names)
 
     def __repr__(self) -> str:
-        parts = [repr(layer) for layer in self._layers]
+        inside = [self]
+        for each in inside:  # it grows: deeply nested networks are told from the innermost outwards
+            inside += [layer for layer in each if isinstance(layer, Sequential)]
+        texts: dict[int, str] = {}
+        for each in reversed(inside):
+            texts[id(each)] = each._text([texts.get(id(layer)) or repr(layer) for layer in each])
+        return texts[id(self)]
+
+    def _text(self, parts: list[str]) -> str:
         opening, closing = "Sequential(", ")"
         if self._names is not None:
             parts = [f"{name!r}: {part}" for name, part in zip(self._names, parts, strict=True)]
@@ -203,6 +215,11 @@ class Sequential(Layer):
             return line
         inner = ",\n".join(parts).replace("\n", "\n    ")
         return f"{opening}\n    {inner},\n{closing}"
+
+
+def _is_new(layer: Any) -> bool:
+    """Whether a layer cannot stand anywhere in a network yet, neither itself nor a layer inside it."""
+    return isinstance(layer, Layer) and not layer.is_inside and not any(layer.children())
 
 
 def input_gradient(layer: Layer, dy: Array) -> Array:

@@ -64,4 +64,6 @@ class KLDivLoss(Loss):
         return -np.exp(target) if self.log_target else -target
 
     def divisor(self, log_p: Array, target: Array) -> float:
-        return len(log_p) if self.reduction == "batchmean" else log_p.size
+        if self.reduction != "batchmean":
+            return log_p.size
+        return len(log_p) if log_p.ndim else 1

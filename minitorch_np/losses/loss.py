@@ -64,7 +64,7 @@ class Loss(ABC):
         prediction = self._floats(prediction)
         if type(target) is not np.ndarray or target.dtype != prediction.dtype:
             target = as_floats(target, prediction.dtype, self, "target")
-        if prediction.shape != target.shape or not prediction.ndim:
+        if prediction.shape != target.shape:
             fix = likely_fix("target", target.shape, prediction.shape)
             raise ValueError(
                 f"{self!r} expects prediction and target of the same shape, "
@@ -82,6 +82,8 @@ class Loss(ABC):
         self._saved = None
         arguments = self.prepare(prediction, target)
         values = self.function(*arguments)
+        if not arguments[0].ndim:  # NumPy makes numbers of arrays without axes
+            values = np.asarray(values)
         divisor = None if self.reduction in ("none", "sum") else self._count(*arguments)
         self._saved = arguments, divisor, values.shape
         if self.reduction == "none":
@@ -100,8 +102,10 @@ class Loss(ABC):
         self._saved = None
         gradient = self.derivative(*arguments)
         if dy is not None:
-            return gradient * self.spread(dy)
-        return gradient if divisor is None else gradient / divisor
+            gradient = gradient * self.spread(dy)
+        elif divisor is not None:
+            gradient = gradient / divisor
+        return gradient if arguments[0].ndim else np.asarray(gradient)
 
     def clear_saved(self) -> None:
         """Drop what forward saved."""

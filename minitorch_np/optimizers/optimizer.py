@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 SMALLEST = float(np.finfo(np.float32).tiny)  # stands for eps=0, so that 0/0 is 0: no gradient, no step
 
+# options of torch that say how it computes a step, not what, and a product that follows from the steps made
+ONLY_IN_TORCH = frozenset({"foreach", "fused", "capturable", "differentiable", "mu_product"})
+
 Params = Iterable[Parameter] | Iterable[dict[str, Any]]
 
 
@@ -201,14 +204,26 @@ class Optimizer(ABC):
         }
         return {"state": state, "param_groups": groups}
 
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state_dict: Mapping[str, Any], *, layout: str | None = None) -> None:
         """Continue as the optimizer that gave this `state_dict`, with its options.
 
-        A state that does not fit is an error that lists all that is wrong, and changes nothing.
+        That of a torch optimizer is taken with `layout="torch"`: the arrays of a Linear's weight are
+        turned round, and the options that say how torch computes a step are left out. A state that does
+        not fit is an error that lists all that is wrong, and changes nothing.
         """
         if not isinstance(state_dict, Mapping) or not {"state", "param_groups"} <= set(state_dict):
             raise TypeError(f"{self._name} expects a state_dict with 'state' and 'param_groups'")
+        if layout not in (None, "torch"):
+            raise ValueError(f"load_state_dict expects layout=None or 'torch', got {layout!r}")
         groups, state = state_dict["param_groups"], state_dict["state"]
+        if layout == "torch":
+            groups = [{k: v for k, v in group.items() if k not in ONLY_IN_TORCH} for group in groups]
+            state = self._turned(state)
+        elif any(ONLY_IN_TORCH & set(group) for group in groups):
+            raise ValueError(
+                f"{self._name}: this state is of torch, which stores the weight of a Linear transposed: "
+                "load_state_dict(state, layout='torch') turns it round"
+            )
         sizes = [len(group["params"]) for group in self.param_groups]
         if sizes != [len(group["params"]) for group in groups]:
             raise ValueError(
@@ -230,6 +245,22 @@ class Optimizer(ABC):
                 if f"{index}.{name}" in arrays:
                     buffers.require((name,), self.start(options[group_number]))
                     buffers.view(buffers.states[name], i)[...] = arrays[f"{index}.{name}"]
+
+    def _turned(self, state: Mapping[int, Any]) -> dict[int, dict[str, Any]]:
+        """Return a state of torch in our layout; its steps are numbers of float32, or left out by SGD."""
+        made = {}
+        for index, (_, buffers, i) in enumerate(self._numbered()):
+            entry = dict(state.get(index, {}))
+            step = int(entry.pop("step", any(value is not None for value in entry.values())))
+            arrays = {
+                name: np.asarray(value)
+                for name, value in entry.items()
+                if value is not None and name not in ONLY_IN_TORCH
+            }
+            if buffers.parameters[i].is_transposed_in_torch:
+                arrays = {name: array.T for name, array in arrays.items()}
+            made[index] = {"step": step, **arrays}
+        return made
 
     def _fitting(self, state: Mapping[int, Any], options: list[dict[str, Any]]) -> dict[str, Array]:
         """Return the arrays of a saved state by `index.name`; what does not fit goes into one ValueError.

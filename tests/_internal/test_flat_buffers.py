@@ -27,14 +27,15 @@ def test_blocks_cover_the_parameters_once():
     storage = FlatBuffers(params)
     for p in params:
         p.add_grad(np.ones(p.shape))
-    ((step, blocks),) = storage.pending()
+    ((step, blocks),), steps = storage.pending()
     assert step == 1
     assert all(w.nbytes <= BLOCK_BYTES for w, _, _ in blocks)
     for w, g, _ in blocks:
         w += g
     for p, expected in zip(params, parameters(*(p.size for p in params)), strict=True):
         assert (p.data == expected.data + 1).all()
-    assert storage.pending() == []
+    storage.consume(steps)
+    assert storage.pending() == ([], steps)
 
 
 def test_runs_are_parameters_side_by_side_with_equally_many_steps():
@@ -43,8 +44,10 @@ def test_runs_are_parameters_side_by_side_with_equally_many_steps():
     storage.steps = [0, 0, 4, 0]
     for i in (0, 1, 2):
         params[i].add_grad(np.ones(16))
-    found = storage.pending()
+    found, steps = storage.pending()
     assert [(step, sum(w.size for w, _, _ in blocks)) for step, blocks in found] == [(1, 32), (5, 16)]
+    assert storage.steps == [0, 0, 4, 0]
+    storage.consume(steps)
     assert storage.steps == [1, 1, 5, 0]
 
 
@@ -56,7 +59,7 @@ def test_states_follow_when_the_dtype_changes():
     for p in params:
         p.rebind(np.zeros(8, "float32"), np.zeros(8, "float32"), owner=None)
         p.add_grad(np.ones(8, "float32"))
-    ((_, blocks),) = storage.pending()
+    ((_, blocks),), _ = storage.pending()
     assert {a.dtype for w, g, state in blocks for a in (w, g, state["v"])} == {np.dtype("float32")}
     assert (storage.states["v"] == 2).all()
     assert np.shares_memory(params[1].data, storage.data)

@@ -1,3 +1,5 @@
+import copy
+
 import numpy as np
 import pytest
 
@@ -240,3 +242,49 @@ def test_its_layers_are_an_attribute():
     assert model.layers == list(model)
     model.layers.clear()
     assert len(model) > 0
+
+
+def test_a_long_network_is_made_layer_by_layer():
+    """Each append costs as much as the first: no search through all layers."""
+    model, looked = mt.Sequential(), []
+
+    class Counts(mt.Identity):
+        def named_children(self):
+            looked.append(self)
+            return super().named_children()
+
+    for _ in range(500):
+        model.append(Counts())
+    assert len(model) == 500
+    assert len(looked) <= 1000
+    with pytest.raises(ValueError, match="two places"):
+        model.append(model[3])
+    with pytest.raises(ValueError, match="two places"):
+        model.append(mt.Sequential(model[7]))
+    empty = mt.Sequential()
+    with pytest.raises(ValueError, match=r"cannot contain itself|two places"):
+        empty.append(empty)
+    assert len(model) == 500
+
+
+def test_deeply_nested_networks_are_copied_and_printed():
+    model = inner = mt.Sequential(mt.Linear(2, 2, rng=0))
+    for _ in range(600):
+        model = mt.Sequential(model)
+    copied = copy.deepcopy(model)
+    assert repr(copied) == repr(model)
+    parameters = [*model.parameters()], [*copied.parameters()]
+    for ours, theirs in zip(*parameters, strict=True):
+        np.testing.assert_array_equal(ours.data, theirs.data)
+        assert not np.shares_memory(ours.data, theirs.data)
+    assert inner not in list(copied.modules())
+    assert all(layer.is_inside for layer in list(copied.modules())[1:])
+
+
+def test_a_layer_with_a_copy_of_its_own_keeps_it():
+    class Once(mt.Identity):
+        def __deepcopy__(self, memo):
+            return self
+
+    once = Once()
+    assert copy.deepcopy(mt.Sequential(once, mt.ReLU()))[0] is once
