@@ -168,6 +168,16 @@ class Sequential(Layer):
 
     def _set(self, layers: list[Any], names: list[str] | None) -> None:
         """Take these layers, if they make a network; otherwise raise and stay as before."""
+        self._check(layers, names)
+        candidate = object.__new__(Sequential)
+        candidate._layers, candidate._names = layers, names
+        for _, layer in candidate.named_modules():  # refuses a layer at two places
+            if layer is self:
+                raise ValueError("a Sequential cannot contain itself")
+        self._take(layers, names)
+
+    @staticmethod
+    def _check(layers: list[Any], names: list[str] | None) -> None:
         for position, layer in enumerate(layers):
             if not isinstance(layer, Layer):
                 raise TypeError(f"Sequential expects layers, got {_described(layer)} at position {position}")
@@ -175,14 +185,19 @@ class Sequential(Layer):
             named = all(isinstance(name, str) and name and "." not in name for name in names)
             if not named or len(set(names)) < len(names):
                 raise ValueError(f"Sequential expects different names, without dots, got {names}")
-        candidate = object.__new__(Sequential)
-        candidate._layers, candidate._names = layers, names
-        for _, layer in candidate.named_modules():  # refuses a layer at two places
-            if layer is self:
-                raise ValueError("a Sequential cannot contain itself")
+
+    def _take(self, layers: list[Layer], names: list[str] | None) -> None:
         self._layers, self._names = layers, names
         for layer in layers:
             layer.is_inside = True
+
+    @classmethod
+    def _of_new(cls, layers: list[Layer], names: list[str] | None) -> Sequential:
+        """Return a network of layers that were all made just now: none of them stands anywhere yet."""
+        made = cls({} if names is not None else [])
+        made._check(layers, names)
+        made._take(layers, names)
+        return made
 
     def _position(self, index: Any) -> int:
         names = self._layer_names()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -56,7 +57,7 @@ class LRScheduler:
             elif isinstance(now, int):
                 fine = isinstance(value, int)
             else:  # the best metric, None before the first
-                fine = value is None or is_number(value)
+                fine = value is None or is_number(value) or value in (math.inf, -math.inf)
             if not fine:
                 raise ValueError(f"{self._name} expects {name} like {now!r}, got {value!r}")
         for name in self.saved_names:

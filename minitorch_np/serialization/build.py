@@ -79,6 +79,8 @@ class Builder:
     def build(self, description: Any, base: type, where: str = "") -> Any:
         """The layer, loss or schedule; raises ValueError if that is not what comes of it."""
         made: Described = self._made(description, where)
+        if isinstance(made, Layer):
+            made.clear_saved()  # looks through all layers: none stands at two places
         if not isinstance(made, base):
             raise ValueError(f"{made!r} is not a {base.__name__}")
         if Describer(self.classes).describe(made) != description:
@@ -129,7 +131,7 @@ class Builder:
             raise ValueError(f"{cls.__name__} at {where!r} is not a Sequential")
         made = {name: self._made(inner, _inside(where, name)) for name, inner in _mapping(layers).items()}
         numbered = list(made) == [str(i) for i in range(len(made))]
-        return cls(list(made.values()) if numbered else made)
+        return cls._of_new(list(made.values()), None if numbered else list(made))
 
     def _called(self, cls: type, arguments: Any, where: str, more: dict[str, Any]) -> Any:
         given = {name: decode(value, self._other(where, name)) for name, value in _mapping(arguments).items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -78,6 +79,9 @@ class Kind(NamedTuple):
     read: Callable[[Any, Any], Any]
 
 
+MOST_COLLISIONS = 100  # keys of one hash: a dict of them takes time in proportion to the square of their number
+
+
 def _write_dict(value: dict[Any, Any], other: Any) -> Any:
     if all(type(key) is str for key in value):
         return {key: encode(part, other) for key, part in value.items()}
@@ -87,7 +91,10 @@ def _write_dict(value: dict[Any, Any], other: Any) -> Any:
 def _read_dict(content: Any, other: Any) -> dict[Any, Any]:
     if isinstance(content, dict):
         return {key: decode(part, other) for key, part in content.items()}
-    return {decode(key, other): decode(part, other) for key, part in content}
+    keys = [decode(key) for key, _ in content]
+    if max(Counter(map(hash, keys)).values(), default=0) > MOST_COLLISIONS:
+        raise ValueError(f"more than {MOST_COLLISIONS} of its keys have one hash")
+    return {key: decode(part, other) for key, (_, part) in zip(keys, content, strict=True)}
 
 
 def _write_array(value: Any, other: Any) -> Any:
@@ -142,11 +149,15 @@ def attach(name: str, value: Any) -> tuple[Any, dict[str, Array]]:
         )
     except TypeError as error:
         raise TypeError(f"save cannot write {name}: {error}") from None
+    except RecursionError:
+        raise ValueError(f"save cannot write {name}: it is nested too deeply, or contains itself") from None
     return data, arrays
 
 
 def attached(data: Any, arrays: Mapping[str, Array]) -> Any:
     """The value again."""
+
+    named: set[str] = set()
 
     def other(kind: str, content: Any) -> Any:
         if kind != "attached":
@@ -154,6 +165,9 @@ def attached(data: Any, arrays: Mapping[str, Array]) -> Any:
         name, is_list = content
         if name not in arrays:
             raise ValueError(f"there is no array {name!r}")
+        if name in named:  # each time it would take memory again
+            raise ValueError(f"the array {name!r} is spoken of twice")
+        named.add(name)
         return arrays[name].tolist() if is_list else arrays[name]
 
     return decode(data, other)

@@ -17,7 +17,7 @@ from minitorch_np._internal.atomic_write import check_writable
 from minitorch_np.serialization import npz as archive
 from minitorch_np.serialization.build import check_rebuilds
 from minitorch_np.serialization.codec import attach, encode, pack
-from minitorch_np.serialization.describe import Describer
+from minitorch_np.serialization.describe import WAY_OUT, Describer
 
 if TYPE_CHECKING:
     import os
@@ -95,6 +95,7 @@ def contents(
         shapes = {name: array.shape for name, array in weights.items()}
         rebuilt = check_rebuilds(metadata["model"], describer.classes, shapes)
         _check_all_is_saved(model, rebuilt)
+        _check_sharing(model, rebuilt)
     return metadata, arrays
 
 
@@ -117,6 +118,19 @@ def _check_all_is_saved(model: Layer, rebuilt: Layer) -> None:
                     f"{name} of {at}{layer!r} has changed since it was built and would not be saved: declare "
                     f"it in its class, buffer_names = ({name!r},), or make it a Parameter if it is learned"
                 )
+
+
+def _check_sharing(model: Layer, rebuilt: Layer) -> None:
+    """Raise ValueError for a Parameter that stands at two places, and would be two when it is built anew."""
+    again = dict(rebuilt.named_parameters())
+    first: dict[int, str] = {}
+    for name, parameter in model.named_parameters():
+        other = first.setdefault(id(parameter), name)
+        if other != name and again[other] is not again[name]:
+            raise ValueError(
+                f"{other} and {name} are one Parameter, and load would make two of it: let the constructor of "
+                f"a layer of your own share it, {WAY_OUT}"
+            )
 
 
 def write(path: str | os.PathLike[str], metadata: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
