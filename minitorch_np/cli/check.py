@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import copy
+import sys
 import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minitorch_np._internal.child_process import ChildEndedError, call_apart
 from minitorch_np.cli.shared import positive_number, shape, whole_number
 from minitorch_np.layer import Layer
 from minitorch_np.losses.loss import Loss
@@ -36,7 +38,8 @@ def add(commands: Commands) -> None:
             "  minitorch-np check 'my_layers.py:Dense(4, 3)' --shape 5,4\n"
             "  minitorch-np check my_losses.py:Hinge --target classes\n"
             "  minitorch-np check gelu                            one that is here\n"
-            "The arguments of a class are literals. The file is imported, so its code runs."
+            "The arguments of a class are literals. The file is imported, so its code runs, in a process\n"
+            "of its own: what it prints goes to the standard error."
         ),
     )
     command.add_argument("layer", metavar="FILE.py:CLASS", help="a file (or a dotted module) and a class in it")
@@ -50,28 +53,48 @@ def add(commands: Commands) -> None:
     command.add_argument("--eps", type=positive_number, default=1e-6, metavar="X", help="step (1e-6)")
     command.add_argument("--atol", type=positive_number, default=1e-5, metavar="X", help="absolute (1e-5)")
     command.add_argument("--rtol", type=positive_number, default=1e-3, metavar="X", help="relative (1e-3)")
+    command.add_argument("--timeout", type=positive_number, default=60.0, metavar="S", help="seconds (60)")
     command.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
+    if ":" not in options.layer.partition("(")[0]:
+        text, code = checked(options)
+    else:
+        del options.run  # of the parser, which a child process does not need
+        try:
+            text, code = call_apart(checked, options, timeout=options.timeout, say=tell, shows_errors=True)
+        except ChildEndedError as ended:
+            text, code = f"{options.layer} was not checked to its end: {ended}", 1
+    print(text)
+    return code
+
+
+def tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def checked(options: argparse.Namespace) -> tuple[str, int]:
+    """Return the report on a layer or a loss, and the exit code."""
     subject = load(options.layer)
+    lines = []
     try:
         inputs, said = example(subject, options)
-        print(f"{subject!r}, {said}")
+        lines.append(f"{subject!r}, {said}")
         found = diagnose(
             subject, *inputs, eps=options.eps, atol=options.atol, rtol=options.rtol, rng=options.seed
         )
     except (Exception, SystemExit) as error:
-        print(f"{subject!r} fails: {place(error)}")
-        return 1
+        return "\n".join([*lines, f"{subject!r} fails: {place(error)}"]), 1
     for name, worst in found.errors.items():
         wrong = any(finding.name == name for finding in found.findings)
-        print(f"  {'WRONG' if wrong else 'right':5}  {name}, largest error {worst:.1e} of the largest slope")
-    print(found)
+        lines.append(
+            f"  {'WRONG' if wrong else 'right':5}  {name}, largest error {worst:.1e} of the largest slope"
+        )
+    lines.append(str(found))
     if isinstance(subject, Layer):
-        for remark in remarks(subject, inputs[0]):
-            print(f"  also: {remark}")
-    return 0 if found else 1
+        lines += [f"  also: {remark}" for remark in remarks(subject, inputs[0])]
+    return "\n".join(lines), 0 if found else 1
 
 
 TARGETS = ("normal", "classes", "probabilities")

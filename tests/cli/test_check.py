@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from minitorch_np.cli import check as command
 from minitorch_np.cli import main
 
 LAYERS = """
@@ -154,6 +155,12 @@ def test_what_is_here_and_options(capsys, file):
     assert "expects x of shape (N, 4), got (3, 3)" in text
 
 
+@pytest.fixture(autouse=True)
+def _in_this_process(monkeypatch):
+    """A process for each call would take half a second; the tests that are about it start one."""
+    monkeypatch.setattr(command, "call_apart", lambda function, *arguments, **_: function(*arguments))
+
+
 def test_as_a_process(file):
     command = [sys.executable, "-m", "minitorch_np", "check", f"{Path(file).name}:Averaged"]
     run = subprocess.run(
@@ -170,6 +177,7 @@ def test_as_a_process(file):
         ("class Quits(mt.ReLU):\n    def forward(self, x):\n        exit(0)\n", 1),
         ("class Quits(mt.ReLU):\n    pass\n\n\nexit()\n", 2),
         ("class Quits(mt.ReLU):\n    def __init__(self):\n        raise SystemExit\n", 2),
+        ("class Quits(mt.ReLU):\n    def backward(self, dy):\n        raise SystemExit(0)\n", 1),
     ],
 )
 def test_a_file_that_calls_exit_does_not_pass(text, code, tmp_path, capsys):
@@ -178,3 +186,32 @@ def test_a_file_that_calls_exit_does_not_pass(text, code, tmp_path, capsys):
     assert main(["check", f"{path}:Quits"]) == code
     said = capsys.readouterr()
     assert "SystemExit" in said.out + said.err
+
+
+ENDINGS = {
+    "os._exit when it is imported": ("import os\nos._exit(0)\n", "ended with code 0", 1),
+    "os._exit in forward": ("{}import os; os._exit(0)\n", "ended with code 0", 1),
+    "a hook at the end": ("import atexit, os\natexit.register(os._exit, 0)\n{}return dy\n", "WRONG  x", 1),
+    "an interrupt": ("{}raise KeyboardInterrupt\n", "ended with code", 1),
+    "forever": ("{}while True: pass\n", "was stopped after 5 seconds", 1),
+    "its own signal": ("{}import os; os.kill(os.getpid(), 9)\n", "ended with code -9", 1),
+    "what looks like an answer": (
+        "{}print(b'..', flush=True); import os; os.write(1, b'x' * 10); return dy\n",
+        "WRONG",
+        1,
+    ),
+    "input": ("{}input()\n", "EOFError", 1),
+}
+
+
+@pytest.mark.parametrize(("text", "said", "code"), ENDINGS.values(), ids=ENDINGS)
+def test_a_hand_in_never_decides_the_exit_code(text, said, code, tmp_path):
+    layer = "import minitorch_np as mt\nclass Own(mt.Tanh):\n    def backward(self, dy):\n        self.saved(dy)\n        "
+    path = tmp_path / "own.py"
+    path.write_text(text.format(layer) if "{}" in text else text + layer + "return dy\n")
+    arguments = ["-m", "minitorch_np", "check", "--timeout", "5", f"{path}:Own"]
+    ended = subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert said in ended.stdout
+    assert ended.returncode == code

@@ -281,3 +281,17 @@ def test_as_a_process_of_its_own(tmp_path):
     assert run.returncode == 1, run.stdout + run.stderr
     assert "should be: grad_h = grad_h_relu.copy() * (h_relu > 0)" in run.stdout
     assert all(line.startswith("running for") for line in run.stderr.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("head", "encoding"),
+    [(b"\xef\xbb\xbf", "utf-8"), (b"# -*- coding: latin-1 -*-\n", "latin-1"), (b"", "utf-8")],
+    ids=["a byte-order mark", "an encoding", "plain"],
+)
+def test_a_file_is_read_as_python_reads_it(tmp_path, capsys, head, encoding):
+    path = tmp_path / "program.py"
+    path.write_bytes(head + f"# größer\n{SCRIPT}".encode(encoding))
+    assert main(["compare", str(path)]) == 0
+    path.write_bytes(b"# coding: nonsense\nx = 1\n")
+    assert main(["compare", str(path)]) == 2
+    assert "is not Python source: " in capsys.readouterr().err

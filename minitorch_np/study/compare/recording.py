@@ -10,6 +10,7 @@ import os
 import random
 import sys
 import textwrap
+import tokenize
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -53,9 +54,10 @@ class ProgramSource(NamedTuple):
                 "several lines, or as a function"
             )
         try:
-            return ProgramSource(path.read_text(encoding="utf-8-sig"), str(path.resolve()), path.name)
-        except UnicodeDecodeError:
-            raise ValueError(f"{path} is not Python source") from None
+            with tokenize.open(path) as file:  # as Python reads it: UTF-8, or what its first lines say
+                return ProgramSource(file.read(), str(path.resolve()), path.name)
+        except (SyntaxError, UnicodeDecodeError) as error:
+            raise ValueError(f"{path} is not Python source: {error}") from None
 
     def tree(self) -> ast.Module:
         """The syntax tree. Raises ValueError that names the line if it is none."""
