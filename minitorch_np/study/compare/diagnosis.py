@@ -44,6 +44,7 @@ class Examination:
                 self.judge, found = other, again
         self.judgement: Any = found[0] if found else None
         self.result = Comparison(recording.source.name, recording.source.text)
+        self.longer: Any = self.judgement  # the same of more updates
         self.rule: update_rules.Rule | None = None
 
     def comparison(self) -> Comparison:
@@ -60,11 +61,11 @@ class Examination:
                 result.findings.append(finding)
         if result.findings:
             result.judged = WRONG
-        elif recording.error is not None and (self.judgement is None or not self.judgement.right):
-            result.judged, result.reason = (
-                NOT_JUDGED,
-                "it ends with an error before its gradients can be judged",
-            )
+        elif recording.error is not None and (
+            result.steps < 2 or self.judgement is None or not self.judgement.right
+        ):
+            result.judged = NOT_JUDGED
+            result.reason = "it ends with an error before its gradients can be judged"
         elif self.judgement is None or not self.judgement.right or self.judgement.wrong:
             result.judged, result.reason = NOT_JUDGED, self._reason()
         else:
@@ -72,7 +73,13 @@ class Examination:
             unknown = sorted(
                 {v.update.name for v in self.judgement.verdicts if v.what in missing} - set(result.gradients)
             )
-            if unknown and not self._was_infinite():
+            if not self.longer.is_steady:
+                result.judged = NOT_JUDGED
+                result.reason = (
+                    f"its gradients are another multiple of those of {self.judgement.loss.described()} in "
+                    "every step: is that the loss?"
+                )
+            elif unknown and not self._was_infinite():
                 result.judged = NOT_JUDGED
                 result.reason = (
                     f"the gradient of {', '.join(unknown)} cannot be derived{self._unknown_operations()}"
@@ -94,16 +101,19 @@ class Examination:
                 if self._is_proven(judgement, found):
                     yield from found
             return
+        self.longer = self.judge.by(judgement.loss, judgement.mode, MOST_UPDATES)
+        if not self.longer.is_steady:
+            return  # of another loss than this one
         odd = list(self._odd(judgement))
         yield from odd or self._climbing(judgement)
         yield from self._not_used(judgement)
         yield from self.stale(judgement)
         yield from self.not_updated(judgement)
-        yield from self._rule(judgement)
+        yield from self._rule()
 
     def _is_proven(self, judgement: Judgement, found: list[WrongLine]) -> bool:
         """Whether the loss is sure enough to blame a line by it."""
-        if self._unknown(judgement.wrong):
+        if self._unknown(judgement.wrong) or not self.judge.is_of_the_steps(judgement):
             return False
         is_written = not judgement.loss.kind and (judgement.loss.name or "loss" in judgement.loss.text.lower())
         return (
@@ -140,7 +150,18 @@ class Examination:
             statement = execution.statement
             name = made_by(execution) or verdict.update.name
             mistake = f"{name} is {self.times(times, execution)} the right one, beside the other gradients"
-            yield WrongLine(statement.line, statement.text, name, mistake, (), _factors(judgement, verdict))
+            yield WrongLine(
+                statement.line, statement.text, name, mistake, (), self._factors(judgement, verdict)
+            )
+
+    def _factors(self, judgement: Judgement, odd: Verdict) -> str:
+        bound = self.judge.bound
+        values = {v.update.name: next(iter(v.multiples(bound)[1]), None) for v in (odd, *judgement.right)}
+        mine = values[odd.update.name]
+        name, usual = next(((n, c) for n, c in values.items() if n != odd.update.name and c), ("", None))
+        if mine is None or usual is None:
+            return ""
+        return f"{mine:.6g} times the true gradient for {odd.update.name}, {usual:.6g} times for {name}"
 
     def times(self, factor: float, execution: Execution) -> str:
         """`1/N of`, `2 times`, `half`; N by the program's own name."""
@@ -413,10 +434,9 @@ class Examination:
         line = max((n.lineno for n in loops), default=lines[0])
         return line, self.recording.source.line(line).strip()
 
-    def _rule(self, judgement: Judgement) -> Iterator[WrongLine]:
+    def _rule(self) -> Iterator[WrongLine]:
         """Recognise the rule of the updates, and what it lacks."""
-        loss, mode = judgement.loss, judgement.mode
-        verdicts = [v for v in self.judge.by(loss, mode, MOST_UPDATES).verdicts if v.what == RIGHT_UPDATE]
+        verdicts = [v for v in self.longer.verdicts if v.what == RIGHT_UPDATE]
         steps = update_rules.steps_of(verdicts, 1.0)
         constants = update_rules.constants_of(self.recording.source.tree())
         with np.errstate(all="ignore"):
@@ -490,7 +510,7 @@ class Examination:
 
     def _remarks(self, judgement: Judgement) -> list[str]:
         remarks = []
-        factors = {round(v.found[0][1], 9) for v in judgement.right[:1] if v.found}
+        factors = {c for v in judgement.right[:1] for c in v.multiples(self.judge.bound)[1]}
         if not judgement.wrong and judgement.loss.kind:
             remarks.append(
                 f"the program does not compute this loss: it is implied by line {judgement.loss.line}"
@@ -582,14 +602,6 @@ class Examination:
         return (
             f"no loss was found that depends on {names}: compute it, as in loss = np.square(y_pred - y).sum()"
         )
-
-
-def _factors(judgement: Judgement, odd: Verdict) -> str:
-    other = next((v for v in judgement.right if v.update.name != odd.update.name and v.found), None)
-    if other is None or not odd.found:
-        return ""
-    c, usual = odd.found[0][1], other.found[0][1]
-    return f"{c:.6g} times the true gradient for {odd.update.name}, {usual:.6g} times for {other.update.name}"
 
 
 def _with(execution: Execution, name: str) -> tuple[str, ...]:

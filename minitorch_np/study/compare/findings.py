@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 from itertools import chain
-from time import perf_counter
+from time import process_time
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -13,7 +13,7 @@ import numpy as np
 from minitorch_np.study.bits import Difference, first_difference
 from minitorch_np.study.compare.edits import MOST_EDITS, Edit, Trial, Values, edits, scalings
 from minitorch_np.study.compare.instrument import Execution, carried
-from minitorch_np.study.compare.judge import RIGHT, WRONG, Judge, Judgement, Verdict, multiple
+from minitorch_np.study.compare.judge import NOISE, RIGHT, WRONG, Judge, Judgement, Verdict, multiple
 from minitorch_np.study.compare.objective import losses
 from minitorch_np.study.compare.recorded import CONSTANT, LEAF, Node
 from minitorch_np.study.compare.report import WrongLine
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
 
 
-MOST_TIMES = 8  # executions of one statement that an edit is tried in
-SECONDS = 1.0  # after which no further statement is searched
+MOST_TIMES = 60  # executions of one statement that an edit is tried in
+SECONDS = 4.0  # after which no further statement is searched
 
 
 class Window:
@@ -31,6 +31,7 @@ class Window:
 
     def __init__(self, judge: Judge, verdicts: list[Verdict], odd: list[Verdict]) -> None:
         self.judge = judge
+        self._has_step: dict[int, bool] = {}
         self.usual: Multiples | None = None  # of the right gradients: a single number must have the same
         amiss = odd or [v for v in verdicts if v.what == WRONG]
         first = min(amiss, key=lambda v: v.update.new.index)
@@ -52,10 +53,12 @@ class Window:
         self.forward: set[int] = set()
         values = set()
         for reverse in passes.values():
+            largest = max(float(np.abs(g).max(initial=0)) for g in reverse.gradients.values())
             for index, gradient in reverse.gradients.items():
                 node = reverse.nodes[index]
-                # not those that are all of one number: many things are
-                if node.value.size > 1 and np.ptp(gradient) and judge.is_seen(node):
+                # not those that are all of one number, or of rounding: many things are
+                is_varied = node.value.size > 1 and np.ptp(gradient) > NOISE * largest
+                if is_varied and judge.is_seen(node):
                     self.truths.setdefault(_shape_key(gradient), []).append((node, gradient))
                 self.forward.add(index)
                 if node.value.size > 1:
@@ -168,6 +171,8 @@ class Window:
     def multiples(self, verdict: Verdict, values: Mapping[int, Array]) -> Multiples | None:
         """The multiples of the true gradient that an update is made of, with changed values; or None."""
         truth, update = verdict.truth, verdict.update
+        if values.get(update.new.index, update.old.value).shape != update.old.value.shape:
+            return None  # broadcasting makes another array of it, or an error
         nodes = [n for n in self.judge.made_of(update) if n.index not in self.forward and n is not update.new]
         found = [(n, c) for n in nodes if (c := multiple(values.get(n.index, n.value), truth)) is not None]
         step = self.judge.step_of(values.get(update.new.index, update.new.value), update, truth)
@@ -179,6 +184,13 @@ class Window:
         if step is None and not found:
             return None
         return Multiples(step, named[-1] if named else found[0][1] if found else None)
+
+    def has_step(self, verdict: Verdict) -> bool:
+        """Whether an update is a step along its gradient, as the program has it."""
+        if id(verdict) not in self._has_step:
+            multiples = self.multiples(verdict, {})
+            self._has_step[id(verdict)] = multiples is not None and multiples.step is not None
+        return self._has_step[id(verdict)]
 
 
 class Multiples(NamedTuple):
@@ -243,7 +255,7 @@ class Search:
     ) -> tuple[Execution, Edit, dict[int, Array]] | None:
         """The edit that makes most of what is wrong right, by the likeliest mistake."""
         found = []
-        deadline = perf_counter() + SECONDS
+        deadline = process_time() + SECONDS
         for position, execution in enumerate(candidates[:12]):
             seen = self._values(execution)
             trial = Trial(execution, seen, self.own.get(execution.number, []), values)
@@ -254,7 +266,7 @@ class Search:
                 text = edit.text()
                 if text in tried:
                     continue
-                if count > MOST_EDITS or perf_counter() > 2 * SECONDS + deadline:
+                if count > MOST_EDITS or process_time() > 2 * SECONDS + deadline:
                     break
                 tried.add(text)
                 changed = trial.run(edit.tree)
@@ -273,7 +285,7 @@ class Search:
                 if score is not None:
                     late = -0.12 if edit.is_missing else 0.05  # what is missing may come late
                     found.append(((score, edit.cost + late * position, position), execution, edit, changed))
-            if perf_counter() > deadline or (found and position > 2 and min(f[0] for f in found)[0] <= 0):
+            if process_time() > deadline or (found and position > 2 and min(f[0] for f in found)[0] <= 0):
                 break
         if not found:
             return None
@@ -285,6 +297,10 @@ class Search:
         found = {n.execution.number: n.execution for n in self.window.every if n.execution is not None}
         others = [e for e in found.values() if e.statement is execution.statement and e is not execution]
         return others if len(others) < MOST_TIMES else []
+
+    def _accumulates(self, execution: Execution) -> bool:
+        """Whether a statement adds to a sum over a loop, which is only right or wrong at its end."""
+        return isinstance(execution.statement.tree, ast.AugAssign) and bool(self._again(execution))
 
     def _everywhere(
         self, edit: Edit, changed: dict[int, Array], again: list[Execution], values: dict[int, Array]
@@ -359,7 +375,7 @@ class Search:
             return 2.0 if any(self._is_a_truth(i, a) for i, a in changed.items()) else None
         for verdict in self.window.right:
             multiples = self.window.multiples(verdict, made)
-            if multiples is None:
+            if multiples is None or (multiples.step is None and self.window.has_step(verdict)):
                 return None
             factors.append(multiples)
         if not is_uniform(factors):
@@ -483,6 +499,7 @@ class Search:
             n.execution.number for n in self.window.nodes if n.index not in self.window.proven and n.execution
         }
         candidates = [e for e in candidates if e.number in numbers] or candidates
+        candidates = [e for e in candidates if not self._accumulates(e)] or candidates
         execution = next((e for e in candidates if is_explained and self._takes_a_gradient(e)), candidates[0])
         for verdict in pending:
             old, new = verdict.update.old.value, verdict.update.new.value
@@ -523,6 +540,10 @@ class Search:
             return f"{name} changes by {change[0]:.6g}; beside the others it should change by {right:.6g}"
         norm = float(np.sqrt((change @ change) * (truth @ truth))) if change.size == truth.size else 0.0
         cosine = float(change @ truth) / norm if norm else 0.0
+        if cosine < -0.9995:
+            return (
+                f"{name} goes nearly, but not quite, against its gradient: the cosine is -1 + {1 + cosine:.1e}"
+            )
         return f"the cosine between the change of {name} and its gradient is {cosine:.3f}, not -1"
 
     def _takes_a_gradient(self, execution: Execution) -> bool:
@@ -546,8 +567,8 @@ def made_by(execution: Execution) -> str:
     return ast.unparse(target) if target is not None else ""
 
 
-def _key(changed: Mapping[int, Array]) -> tuple[tuple[int, bytes], ...]:
-    return tuple((index, value.tobytes()) for index, value in changed.items())
+def _key(changed: Mapping[int, Array]) -> tuple[tuple[int, tuple[int, ...], bytes], ...]:
+    return tuple((index, value.shape, value.tobytes()) for index, value in changed.items())
 
 
 def is_uniform(factors: list[Multiples]) -> bool:

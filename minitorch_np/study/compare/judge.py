@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection
-from itertools import islice
-from time import perf_counter
+from collections.abc import Collection, Iterable
+from itertools import islice, pairwise
+from time import process_time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from minitorch_np.study.compare.derivatives import Reverse, ties
 from minitorch_np.study.compare.instrument import Execution
-from minitorch_np.study.compare.objective import PRODUCTS, Objective, Seeds, losses
+from minitorch_np.study.compare.objective import PRODUCTS, Objective, Seeds, dependent, losses
 from minitorch_np.study.compare.recorded import CONSTANT, LEAF, Node, Tape
 from minitorch_np.study.compare.trained import TrainedArray, Update, parameters
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
 
 FAR = 3000  # nodes after a version in which its penalty is looked for
+NOISE = 1e-12  # of the terms that make a gradient: what rounding leaves where they sum to 0
 SECONDS = 10.0  # in which losses are tried
 TOLERANCE = {"f8": 2e-6, "f4": 1e-3}
 RIGHT, WRONG, STILL, UNUSED, UNKNOWN = "right", "wrong", "still", "unused", "unknown"
@@ -65,17 +66,32 @@ class Judgement(NamedTuple):
 
     @property
     def is_steady(self) -> bool:
-        """Whether the gradients are the same multiple of the true ones in all steps."""
-        found: dict[tuple[str, tuple[int, int, str]], list[float]] = {}
+        """Whether the gradients are the same multiple of the true ones in all steps of batches of one size.
+
+        Where no gradient is found in the steps, the steps themselves: their multiple may fall, as learning
+        rates do.
+        """
+        found: dict[tuple[Any, ...], list[float]] = {}
+        steps: dict[tuple[Any, ...], list[float]] = {}
         for v in self.right:
+            size = sum(n.value.size for r in v.passes for n in r.nodes.values())
             for node, c in v.found:
-                found.setdefault((v.update.name, _origin(node)), []).append(c)
+                found.setdefault((v.update.name, size, *_origin(node)), []).append(c)
+            if v.step is not None and not v.found:
+                steps.setdefault((v.update.name, size), []).append(abs(v.step))
         ranges = [max(cs) - min(cs) <= 1e-4 * max(map(abs, cs)) for cs in found.values() if len(cs) > 1]
-        return any(ranges) or not ranges
+        falling = [all(b <= 1.0001 * a for a, b in pairwise(cs)) for cs in steps.values() if len(cs) > 1]
+        return any(ranges) if ranges else all(falling)
 
     def is_whole(self, bound: Collection[int]) -> bool:
         """Whether all gradients are those of the steps, or in variables: not only parts on the way to them."""
         return all(v.step is not None or any(n.index in bound for n, _ in v.found) for v in self.right)
+
+    @property
+    def descends(self) -> bool:
+        """Whether the steps go down this loss; a likelihood, of which the loss is the negative, they climb."""
+        steps = [v.step for v in self.right if v.step is not None]
+        return not steps or min(steps) < 0
 
     @property
     def score(self) -> tuple[int, int]:
@@ -149,6 +165,8 @@ def _steady(
     The same is meant beside those of other parameters, the `references`, where there are any.
     """
     judged = [v for v in verdicts if v.what == RIGHT and v.truth is not None and v.truth.size == 1]
+    largest = max((abs(v.truth.item()) for v in judged), default=0.0)
+    judged = [v for v in judged if abs(v.truth.item()) > 1e-9 * largest]  # rounding is larger than the others
     if len(judged) < 2:
         return verdicts
     beside = [references.get(tuple(map(id, v.passes))) for v in judged]
@@ -176,7 +194,12 @@ def _steady(
 def _origin(node: Node) -> tuple[int, int, str]:
     """Where in the program a node is made: the statement, and the depth within it."""
     execution = node.execution
-    return (-1 if execution is None else execution.statement.number, len(node.inputs), node.operation)
+    if execution is None:
+        return -1, 0, node.operation
+    depth, inside = 0, node
+    while inner := [n for n in inside.inputs if n.execution is execution]:
+        depth, inside = depth + 1, max(inner, key=lambda n: n.index)
+    return execution.statement.number, depth, node.operation
 
 
 def _has(values: Collection[float], c: float) -> bool:
@@ -283,9 +306,9 @@ class Judge:
     def judge(self, most_updates: int = 3) -> list[Judgement]:
         """The judgement by the loss that explains most; none if there is no loss."""
         found = []
-        end = perf_counter() + SECONDS
+        end = process_time() + SECONDS
         for position, loss in enumerate(self.losses):
-            if perf_counter() > end:
+            if process_time() > end:
                 self.left_out = len(self.losses) - position
                 break
             for mode in ("last", "all") if not loss.kind and self._is_repeated(loss) else ("all",):
@@ -296,10 +319,18 @@ class Judge:
                     found.append(judgement)
                 is_right = judgement.right and not judgement.wrong and self._is_complete(judgement)
                 is_whole = judgement.is_whole(self.bound)
-                if is_right and is_whole and not judgement.odd(self.bound) and judgement.is_steady:
+                is_even = not judgement.odd(self.bound) and judgement.is_steady
+                if is_right and is_whole and is_even and judgement.descends:
                     return [judgement]
         found.sort(
-            key=lambda j: (*j.score, j.is_whole(self.bound), -len(j.odd(self.bound)), j.is_steady), reverse=True
+            key=lambda j: (
+                *j.score,
+                j.descends,
+                j.is_whole(self.bound),
+                -len(j.odd(self.bound)),
+                j.is_steady,
+            ),
+            reverse=True,
         )
         return [self.by(j.loss, j.mode, most_updates) for j in found[:1]]
 
@@ -368,6 +399,39 @@ class Judge:
         """Whether a loss is computed more than once between two updates: the last one counts, or all."""
         return any(count > 1 for steps in self._steps(loss) for _, _, count in steps)
 
+    def is_of_the_steps(self, judgement: Judgement) -> bool:
+        """Whether a loss is computed in every other step at least, or of the data of the step.
+
+        What is computed now and then, of all data, says nothing of a step with a part of them.
+        """
+        steps = [
+            len(found) / max(1, len(p.used))
+            for found, p in zip(self._steps(judgement.loss), self.parameters, strict=True)
+        ]
+        if judgement.loss.kind or max(steps, default=0) >= 0.5:
+            return True
+        depends = dependent(self.tape, self.versions)
+
+        def data(nodes: Iterable[Node]) -> set[bytes]:
+            given = (m for n in nodes for m in n.inputs if m.index not in depends)
+            return {m.value.tobytes() for m in given if m.value.size > 1}
+
+        return all(
+            data(n for r in v.passes for n in r.nodes.values()) <= data(self.made_of(v.update))
+            for v in judgement.wrong[:1]
+        )
+
+    @staticmethod
+    def _is_noise(node: Node, truth: Array, passes: list[Reverse]) -> bool:
+        """Whether a gradient is 0 but for rounding, as that of a bias before batch normalisation."""
+        size = float(np.abs(truth).max())
+        if size > 1e-6:
+            return False
+        terms = (
+            np.abs(r.gradients[n.index]).max() for r in passes for n in r.nodes.values() if node in n.inputs
+        )
+        return size <= NOISE * max(terms, default=0.0)
+
     def _verdict(self, update: Update, loss: Objective, mode: str) -> Verdict:
         between = [s for n, s in loss.instances if update.old.index < n.index < update.new.index]
         seeds = [self._together(between)] if mode == "all" and between else reversed(between)
@@ -381,7 +445,9 @@ class Judge:
             if is_wide
             else update.new.value.reshape(-1) - update.old.value.reshape(-1)
         )
-        if not np.any(truth):
+        if not np.any(truth) or self._is_noise(update.old, truth, passes):
+            if np.abs(change).max(initial=0) <= NOISE * np.abs(update.old.value).max(initial=1):
+                change = np.zeros(0)
             what = STILL if not np.any(change) else WRONG
             return Verdict(update, what, truth, [], None, passes)
         if not np.isfinite(truth).all():

@@ -66,9 +66,10 @@ def losses(tape: Tape, versions: set[int], names: dict[int, str]) -> list[Object
         place = (node.execution.statement.number, node.index - start)
         if node.index not in depends or node.value.dtype.kind != "f":
             continue
-        if node.value.size == 1 and node.operation not in ("getitem", "setitem", PUT):
-            places.setdefault((*place, ""), []).append((node, {node: np.ones(node.value.shape)}))
         differences = list(_implied(node, depends, versions))
+        is_residual = node.operation == "subtract" and bool(differences)
+        if node.value.size == 1 and node.operation not in ("getitem", "setitem", PUT) and not is_residual:
+            places.setdefault((*place, ""), []).append((node, {node: np.ones(node.value.shape)}))
         if node.index in after or any(n.index in after for n in node.inputs):
             after.add(node.index)
             continue
@@ -83,7 +84,10 @@ def losses(tape: Tape, versions: set[int], names: dict[int, str]) -> list[Object
     if any(loss.instances[0][0].index in with_data for loss in written):
         written = [loss for loss in written if loss.instances[0][0].index in with_data]
     used = _used_by_updates(tape, versions)
-    written = [loss for loss in written if _rank(loss) or loss.instances[0][0].index not in used]
+    written = [
+        loss for loss in written
+        if loss.instances[0][0].index not in used or any(w in loss.name.lower() for w in ("loss", "cost"))
+    ]  # fmt: skip
     written.sort(key=lambda loss: (-_rank(loss), -loss.instances[0][0].index))
     likely = [loss for loss in written if _rank(loss)]
     unsaid = [_loss(key[2], found, names) for key, found in implied.items()]
@@ -121,20 +125,33 @@ def _implied(node: Node, depends: set[int], versions: set[int]) -> Iterator[tupl
         if node.operation == "subtract":
             yield HALF_SQUARES, {output: error}
         before = _before_activation(output, depends, versions)
-        if before is not None and before is not output and _is_probability_of(output.value, before.value):
-            yield CROSS_ENTROPY, {before: error}
+        if before is not None and before is not output:
+            gradient = _logit_gradient(output.value, before.value, error)
+            if gradient is not None:
+                yield CROSS_ENTROPY, {before: gradient}
 
 
-def _is_probability_of(p: Array, z: Array) -> bool:
-    """Whether p is the sigmoid or the softmax of z, along one of its axes."""
+def _logit_gradient(p: Array, z: Array, error: Array) -> Array | None:
+    """The gradient p − t of the cross entropy in the shape of z, if p is the sigmoid or the softmax of z.
+
+    Of a softmax it is only that if the targets sum to 1 along the same axis, and so p − t to 0.
+    """
     if p.shape != z.shape:
-        p = p.reshape(z.shape)
+        if p.ndim == 2 and p.shape == z.shape[::-1]:
+            p, error = p.T, error.T
+        else:
+            p, error = p.reshape(z.shape), error.reshape(z.shape)
     with np.errstate(all="ignore"):
-        candidates = [1 / (1 + np.exp(-z))]
+        if np.allclose(p, 1 / (1 + np.exp(-z)), rtol=1e-4, atol=1e-6):
+            return error
         for axis in range(z.ndim):
             e = np.exp(z - z.max(axis=axis, keepdims=True))
-            candidates.append(e / e.sum(axis=axis, keepdims=True))
-    return any(np.allclose(p, candidate, rtol=1e-4, atol=1e-6) for candidate in candidates)
+            is_softmax = np.allclose(p, e / e.sum(axis=axis, keepdims=True), rtol=1e-4, atol=1e-6)
+            if is_softmax and np.abs(error.sum(axis=axis)).max(initial=0) <= 1e-4 * np.abs(error).max(
+                initial=0
+            ):
+                return error
+    return None
 
 
 def _predictions(node: Node, depends: set[int]) -> Iterator[tuple[Node, float]]:

@@ -1,0 +1,215 @@
+"""Forms of programs that were judged wrongly once: right ones that were accused, wrong ones that passed."""
+
+import pytest
+
+from minitorch_np.study.compare import examined
+from minitorch_np.study.compare.recording import ProgramSource
+
+HEAD = "import numpy as np\nrng = np.random.default_rng(0)\n"
+
+BATCH_NORM = """
+x, y = rng.normal(size=(16, 3)), rng.normal(size=(16, 2))
+w, b, v = rng.normal(size=(3, 4)), np.zeros(4), rng.normal(size=(4, 2))
+for step in range(4):
+    z = x @ w + b
+    mu, var = z.mean(axis=0), z.var(axis=0)
+    xhat = (z - mu) / np.sqrt(var + 1e-5)
+    out = np.maximum(xhat, 0) @ v
+    loss = ((out - y) ** 2).sum() / 2
+    d = out - y
+    dv = np.maximum(xhat, 0).T @ d
+    dh = d @ v.T * (xhat > 0)
+    dz = (dh - dh.mean(axis=0) - xhat * (dh * xhat).mean(axis=0)) / np.sqrt(var + 1e-5)
+    w -= 0.01 * x.T @ dz
+    b -= 0.01 * dz.sum(axis=0)
+    v -= 0.01 * dv
+"""  # the gradient of b is 0 but for rounding
+
+SOFTMAX = """
+x, t = rng.normal(size=(3, 20)), np.eye(4)[rng.integers(0, 4, 20)].T
+w, b = rng.normal(size=(4, 3)), np.zeros((4, 1))
+for step in range(4):
+    z = w @ x + b
+    e = np.exp(z - z.max(axis=0))
+    p = e / e.sum(axis={axis}, keepdims=True)
+    d = p - t
+    w -= 0.01 * d @ x.T
+    b -= 0.01 * d.sum(axis=1, keepdims=True)
+"""
+
+TRANSPOSED = """
+x, t = rng.normal(size=(20, 3)), rng.integers(0, 2, (20, 1))
+w = rng.normal(size=(1, 3))
+def sigmoid(z):
+    y = 1 / (1 + np.exp(-z))
+    return y.T
+for step in range(4):
+    error = sigmoid(w @ x.T) - t
+    w = w - 0.1 * error.T @ x
+"""
+
+LIKELIHOOD = """
+x, t = rng.normal(size=(20, 3)), rng.integers(0, 2, (20, 1))
+w, v = rng.normal(size=(3, 4)), rng.normal(size=(4, 1))
+def total(p):
+    loss = np.sum(t * np.log(p) + (1 - t) * np.log(1 - p))
+    return -1 / len(x) * loss
+for step in range(4):
+    h = np.tanh(x @ w)
+    p = 1 / (1 + np.exp(-(h @ v)))
+    cost = total(p)
+    d = (p - t) / len(x)
+    dh = d @ v.T{factor}
+    w -= 0.1 * x.T @ dh
+    v -= 0.1 * h.T @ d
+"""
+
+ENDS_EARLY = """
+x, y = rng.normal(size=(20, 3)), rng.normal(size=(20, 4))
+w, b = rng.normal(size=(3, 4)), np.zeros((4, 1))
+for step in range(4):
+    out = x @ w + b.T
+    loss = ((out - y) ** 2).sum() / 2
+    d = out - y
+    w -= 0.01 * x.T @ d
+    b -= 0.01 * d.sum(axis=0)
+"""
+
+ONE_SAMPLE = """
+x, y = rng.normal(size=(20, 3)), rng.normal(size=20)
+w = np.zeros(4)
+def cost(error):
+    return 0.5 * error ** 2
+for step in range(2):
+    for xi, target in zip(x, y):
+        output = xi @ w[1:] + w[0]
+        error = target - output
+        w[1:] += 0.01 * xi * {error}
+        w[0] += 0.01 * {error}
+        cost(error)
+"""  # any number is a multiple of the residual
+
+COLUMNS = """
+x, y = rng.normal(size=(3, 20)), rng.normal(size=(2, 20))
+w, b, v, c = rng.normal(size=(4, 3)), np.zeros((4, 1)), rng.normal(size=(2, 4)), np.zeros((2, 1))
+for step in range(4):
+    a = np.tanh(w @ x + b)
+    out = v @ a + c
+    loss = np.sum((out - y) ** 2) / 2
+    d = out - y
+    dz = v.T @ d * (1 - a ** 2)
+    db = {db}
+    w -= 0.01 * dz @ x.T
+    b -= 0.01 * db
+    v -= 0.01 * d @ a.T
+    c -= 0.01 * np.sum(d, axis=1, keepdims=True)
+"""
+
+SENTENCES = """
+data = [(rng.normal(size=(3, n)), rng.normal(size=(2, n))) for n in (4, 5, 6, 4, 5)]
+w = rng.normal(size=(2, 3))
+def loss_of(pairs):
+    total = 0.0
+    for a, b in pairs:
+        total += np.sum((w @ a - b) ** 2)
+    return total
+for epoch in range(6):
+    if epoch % 5 == 0:
+        loss = loss_of(data)
+    for x, y in data:
+        d = w @ x - y
+        d[...] -= 0
+        w -= 0.001 * (d * {factor}) @ x.T
+"""
+
+RECURRENT = """
+xs, target = rng.normal(size=(6, 3, 1)), rng.normal(size=(2, 1))
+wx, wh, wy = 0.5 * rng.normal(size=(4, 3)), 0.5 * rng.normal(size=(4, 4)), rng.normal(size=(2, 4))
+for step in range(4):
+    hs = {{-1: np.zeros((4, 1))}}
+    for t, x in enumerate(xs):
+        hs[t] = np.tanh(wx @ x + wh @ hs[t - 1])
+    y = wy @ hs[5]
+    loss = np.sum((y - target) ** 2) / 2
+    dy = y - target
+    dwx, dwh, dwy = np.zeros_like(wx), np.zeros_like(wh), dy @ hs[5].T
+    dh = wy.T @ dy
+    for t in reversed(range(6)):
+        dz = (1 - hs[t] ** 2) * dh
+        dwh += dz @ hs[t - 1].T
+        dwx += dz @ xs[t].T
+        dh = {carry}
+    wx -= 0.01 * dwx
+    wh -= 0.01 * dwh
+    wy -= 0.01 * dwy
+"""
+
+
+def judged(text, **parts):
+    return examined(ProgramSource(HEAD + text.format(**parts), "<program>", "program"), 20)
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        (BATCH_NORM, {}),
+        (SOFTMAX, {"axis": 0}),
+        (TRANSPOSED, {}),
+        (LIKELIHOOD, {"factor": " * (1 - h ** 2)"}),
+        (ONE_SAMPLE, {"error": "error"}),
+        (COLUMNS, {"db": "np.sum(dz, axis=1, keepdims=True)"}),
+        (RECURRENT, {"carry": "wh.T @ dz"}),
+    ],
+    ids=["batch norm", "softmax", "transposed", "likelihood", "one sample", "columns", "recurrent"],
+)
+def test_a_right_program_is_right(text, parts):
+    result = judged(text, **parts)
+    assert result.judged == "right", result
+
+
+@pytest.mark.parametrize(
+    ("text", "parts", "reason"),
+    [
+        (SOFTMAX, {"axis": 1}, "the program does not compute its loss"),  # over the samples
+        (ENDS_EARLY, {}, "it ends with an error"),
+        (ONE_SAMPLE, {"error": "np.sign(error)"}, "another multiple"),
+        (SENTENCES, {"factor": "np.arange(1, 3)[:, None]"}, "is not that of"),
+    ],
+    ids=["softmax over samples", "an error in the first step", "sign of a residual", "loss of other data"],
+)
+def test_what_cannot_be_told_is_neither_right_nor_wrong(text, parts, reason):
+    result = judged(text, **parts)
+    assert result.judged == "not judged", result
+    assert reason in result.reason
+
+
+@pytest.mark.parametrize(
+    ("text", "parts", "write"),
+    [
+        (LIKELIHOOD, {"factor": ""}, "dh = d @ v.T * (1 - h ** 2)"),
+        (COLUMNS, {"db": "np.sum(dz)"}, "db = np.sum(dz, axis=1, keepdims=True)"),  # as b has it
+        (RECURRENT, {"carry": "wh @ dz"}, "dh = wh.T @ dz"),  # and not the sums that it spoils
+    ],
+    ids=["likelihood", "columns", "recurrent"],
+)
+def test_the_line_and_what_belongs_there(text, parts, write):
+    result = judged(text, **parts)
+    assert result.judged == "wrong", result
+    assert [f.write for f in result.wrong] == [(write,)], result
+
+
+def test_an_edit_that_stops_another_update_mends_nothing():
+    """Without the update of v before it the gradient of w would be right, and v would not learn."""
+    text = """
+x, y = rng.normal(size=(20, 3)), rng.normal(size=(20, 2))
+w, v = rng.normal(size=(3, 4)), rng.normal(size=(4, 2))
+for step in range(4):
+    h = np.tanh(x @ w)
+    out = h @ v
+    loss = np.sum((out - y) ** 2)
+    v -= 0.01 * 2 * h.T @ (out - y)
+    w -= 0.01 * 2 * x.T @ ((out - y) @ v.T * (1 - h ** 2))
+"""
+    result = judged(text)
+    assert [f.line for f in result.wrong] == [11], result
+    assert "after its update" in result.wrong[0].mistake
