@@ -30,7 +30,7 @@ def add(commands: Commands) -> None:
         description=(
             "Compare every gradient of a layer, an activation or a loss with difference quotients in float64,\n"
             "and if one is wrong, name the mistake that explains it. The exit code is 1 if anything\n"
-            "is wrong, 2 if the layer cannot be made."
+            "is wrong, 2 if the layer cannot be made, or a gradient cannot be told."
         ),
         epilog=(
             "examples:\n"
@@ -88,13 +88,16 @@ def checked(options: argparse.Namespace) -> tuple[str, int]:
         return "\n".join([*lines, f"{subject!r} fails: {place(error)}"]), 1
     for name, worst in found.errors.items():
         wrong = any(finding.name == name for finding in found.findings)
+        if name in found.unjudged and not wrong:
+            lines.append(f"  ?      {name}, cannot be told from difference quotients")
+            continue
         lines.append(
             f"  {'WRONG' if wrong else 'right':5}  {name}, largest error {worst:.1e} of the largest slope"
         )
     lines.append(str(found))
     if isinstance(subject, Layer):
         lines += [f"  also: {remark}" for remark in remarks(subject, inputs[0])]
-    return "\n".join(lines), 0 if found else 1
+    return "\n".join(lines), 1 if not found else 2 if found.unjudged else 0
 
 
 TARGETS = ("normal", "classes", "probabilities")

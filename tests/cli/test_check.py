@@ -126,6 +126,19 @@ def test_wrong_calls(capsys, file, layer, said):
     assert code == 2
 
 
+def test_a_gradient_that_cannot_be_told_is_neither_right_nor_wrong(capsys, tmp_path):
+    path = tmp_path / "rounds.py"
+    path.write_text(
+        "import numpy as np\nimport minitorch_np as mt\n\n\nclass Rounds(mt.Activation):\n"
+        "    def function(self, x):\n        return np.round(x)\n\n"
+        "    def derivative(self, x, y):\n        return np.ones_like(x)\n"
+    )
+    code, text = check(capsys, f"{path}:Rounds")
+    assert code == 2
+    assert "?      x, cannot be told from difference quotients" in text
+    assert "Rounds(): difference quotients cannot tell the gradient of x here" in text
+
+
 def test_files_that_are_none(capsys, tmp_path):
     assert check(capsys, f"{tmp_path}/missing.py:A") == (
         2,

@@ -101,9 +101,23 @@ def test_all_that_is_changed_on_the_way_is_put_back():
     assert not layer.bias.has_grad
 
 
-def test_float32_is_too_coarse():
-    with pytest.raises(ValueError, match="expects a float64 layer"):
-        gradcheck(mt.Linear(4, 3, dtype="float32"), X)
+class WrongInSingle(mt.Tanh):
+    def derivative(self, x, y):
+        return 1 - y * y + (0.01 if x.dtype == np.float32 else 0)
+
+
+def test_a_float32_layer_is_checked_in_float64_and_against_it():
+    layer = mt.Linear(4, 3, dtype="float32", rng=0)
+    before = layer.state_dict()
+    assert gradcheck(layer, X)
+    assert layer.dtype == np.float32
+    assert all((before[name] == p.data).all() for name, p in layer.named_parameters())
+    assert not layer.weight.has_grad
+    with pytest.raises(ValueError, match="weight: "):
+        gradcheck(Wrong("factor 2").astype("float32"), X)
+    model = mt.Sequential(mt.Linear(4, 4, dtype="float32", rng=0), WrongInSingle())
+    with pytest.raises(ValueError, match=r"it is .* in float32 and .* in float64"):
+        gradcheck(model, X)
 
 
 def test_an_error_on_the_way_loses_nothing():

@@ -1,0 +1,191 @@
+"""Difference quotients that know their own error: how far a slope can be told from two evaluations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from minitorch_np._internal.arrays import Array
+
+Index = tuple[int, ...]
+
+ROUNDING = 16 * float(np.finfo(np.float64).eps)  # of an output that some operations have made
+SMALLEST = 1e-14  # step, as a part of an element
+FAR = (1.0, 10.0)  # steps that show whether a function that is level here is so everywhere
+
+
+class Slope(NamedTuple):
+    """A slope, its likely error, and at a kink the slopes of its two sides, otherwise the same twice."""
+
+    value: float
+    error: float
+    low: float
+    high: float
+    is_step: bool = False  # level here, and not further away
+
+    @property
+    def has_kink(self) -> bool:
+        return self.low < self.high
+
+
+class Quotients:
+    """The slopes of Σ y · dy with respect to the elements of v, which y() depends on; v is put back."""
+
+    def __init__(self, y: Callable[[], Array], v: Array, dy: Array, eps: float) -> None:
+        self.y, self.v, self.dy, self.eps = y, v, dy, eps
+        self.here = y()
+        sizes = np.abs(v[v != 0])
+        self.size = float(sizes.max()) if sizes.size else 1.0  # of elements that are 0
+
+    def central(self) -> Array:
+        """(f(v + h) − f(v − h)) / 2h for each element, h = eps times its size."""
+        slope = np.empty_like(self.v)
+        for index in np.ndindex(self.v.shape):
+            slope[index] = self.at(index)
+        return slope
+
+    def at(self, index: Index) -> float:
+        return self._quotient(index, self.eps * self._size(index)).central
+
+    def usual(self, index: Index) -> float:
+        """The slope of a function that would change by its own size over that of the element."""
+        return float(np.abs(self.here * self.dy).sum()) / self._size(index)
+
+    def slope(self, index: Index, gradient: float) -> Slope:
+        """The slope by steps of many sizes: that which agrees best with the next larger one counts.
+
+        The difference of two neighbours tells how far the function bends over the larger of the two,
+        rounding how little the smaller one can tell. A slope that is sure to a thousandth and agrees with the
+        gradient goes before: steps that are larger than a wave agree with each other on nothing.
+        """
+        size, step = self._size(index), max(self._size(index), self.size) / 10
+        found = []
+        while step >= SMALLEST * size:
+            found.append(self._quotient(index, step))
+            step /= 10
+        changed = np.logical_or.reduce([q.changed for q in found])
+        noise = ROUNDING * float((np.abs(self.here) * np.abs(self.dy))[changed].sum())
+        bend = found[-1].gap * found[-1].width  # over the smallest step: nothing but rounding
+        noise = max(noise, bend) if np.isfinite(bend) else noise
+        usual, score = self.usual(index), np.inf
+        best, error = found[0], np.inf
+        for larger, smaller in pairwise(found):
+            estimate = abs(smaller.central - larger.central) + noise / (smaller.width or np.nan)
+            against = max(abs(smaller.central), usual) or 1.0
+            agrees = abs(smaller.central - gradient) <= 5 * estimate <= 2e-3 * abs(smaller.central)
+            if estimate / against < score or agrees:
+                score, best, error = estimate / against, smaller, estimate
+            if agrees:
+                break
+        if not np.isfinite(error):
+            return Slope(np.nan, np.inf, np.nan, np.nan)
+        if not best.changed.any():
+            further = [*found, *(self._quotient(index, far * max(size, self.size)) for far in FAR)]
+            return Slope(0.0, error, 0.0, 0.0, is_step=any(q.changed.any() for q in further))
+        sides = self._sides(found, noise, best.width) or (best.central, best.central)
+        return Slope(best.central, error, min(sides), max(sides))
+
+    @staticmethod
+    def _sides(found: list[Quotient], noise: float, width: float) -> tuple[float, float] | None:
+        """The slopes of both sides where their gap stays as the steps become shorter; None if it does not."""
+        sure = [q for q in found if 2 * noise < 1e-3 * q.gap * q.width]
+        if len(sure) < 3 or sure[-1].width > width:
+            return None
+        last, before = sure[-1], sure[-3]
+        stays = 0.5 * before.gap < last.gap < 2 * before.gap
+        is_gap = last.gap > 1e-6 * max(abs(last.left), abs(last.right))
+        return (last.left, last.right) if stays and is_gap else None
+
+    def _size(self, index: Index) -> float:
+        return abs(float(self.v[index])) or self.size
+
+    def _quotient(self, index: Index, step: float) -> Quotient:
+        kept = self.v[index]
+        try:
+            with np.errstate(all="ignore"):
+                self.v[index] = kept - step
+                below, down = self.y(), float(kept - self.v[index])
+                self.v[index] = kept + step
+                above, up = self.y(), float(self.v[index] - kept)
+        except (ValueError, IndexError, FloatingPointError):  # it takes no such number
+            down = up = 0.0
+        finally:
+            self.v[index] = kept
+        if not (down > 0 and up > 0):
+            return Quotient(np.nan, np.nan, np.nan, 0.0, np.zeros(self.here.shape, dtype=bool))
+        with np.errstate(all="ignore"):
+            changed = above != below
+            left = float(((self.here - below) * self.dy)[changed].sum())
+            right = float(((above - self.here) * self.dy)[changed].sum())
+            return Quotient((left + right) / (down + up), left / down, right / up, down + up, changed)
+
+
+class Quotient(NamedTuple):
+    """Over both sides of a step, to the left and to the right; `changed` are the outputs that moved."""
+
+    central: float
+    left: float
+    right: float
+    width: float
+    changed: Array
+
+    @property
+    def gap(self) -> float:
+        return abs(self.right - self.left)
+
+
+class Verdicts(NamedTuple):
+    """Of the elements that were looked at: the slopes, and where a gradient is wrong, or cannot be told."""
+
+    numeric: Array
+    kinks: Array
+    wrong: Array
+    untold: Array
+
+
+def judged(
+    gradient: Array, quotients: Quotients, *, atol: float, rtol: float, only: Iterable[Index] | None = None
+) -> Verdicts:
+    """Hold a gradient against the slopes.
+
+    It is right within rtol of the slope, atol of the largest slope or of 1, whichever is less, and the
+    error of the slope itself; at a kink, anywhere between its sides. Where that error is as large as the
+    slope it cannot be told, and neither can the gradient of a function that is level wherever one looks, and
+    steps in between.
+    """
+    v = quotients.v
+    indices = list(np.ndindex(v.shape) if only is None else only)
+    finest = {index: 1e-12 * quotients.usual(index) for index in indices}  # what rounding leaves of a sum
+    numeric = np.full(v.shape, np.nan)
+    for index in indices:
+        numeric[index] = quotients.at(index)
+    kinks, wrong, untold = (np.zeros(v.shape, dtype=bool) for _ in range(3))
+    sizes = np.abs(numeric[np.isfinite(numeric)])
+    least = atol * min(1.0, float(sizes.max(initial=0)) or 1.0)
+    steps = []
+    for index in indices:
+        g = float(gradient[index])
+        if abs(g - numeric[index]) <= least + rtol * abs(numeric[index]):
+            continue
+        slope = quotients.slope(index, g)
+        allowed = least + finest[index] + rtol * abs(slope.value) + 5 * slope.error
+        numeric[index] = slope.value
+        if slope.has_kink:
+            kinks[index] = True
+            wrong[index] = not slope.low - allowed <= g <= slope.high + allowed
+        elif not np.isfinite(slope.value) or (not np.isfinite(g) and slope.error > 0.1 * abs(slope.value)):
+            untold[index] = True  # as where a slope has no bound
+        elif not abs(g - slope.value) <= allowed:
+            wrong[index] = True
+            steps += [index] if slope.is_step else []
+        else:
+            untold[index] = 5 * slope.error > max(least + 0.1 * abs(slope.value), atol * quotients.usual(index))
+    if steps and len(steps) == wrong.sum() and not np.any(numeric[np.isfinite(numeric) & ~untold & ~kinks]):
+        wrong[:] = False
+        for index in steps:
+            untold[index] = True
+    return Verdicts(numeric, kinks, wrong, untold)
