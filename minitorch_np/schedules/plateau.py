@@ -56,6 +56,10 @@ class ReduceLROnPlateau(LRScheduler):
         self.num_bad_epochs = 0
         self.cooldown_counter = 0
 
+    def _take(self, groups: list[dict[str, Any]]) -> None:
+        self._number_of_groups += len(groups)
+        self._floors += [self._floors[-1]] * len(groups)
+
     def step(self, metrics: Any) -> None:
         """Take an epoch's metric, and lower the learning rates if it is time."""
         groups = self._groups()

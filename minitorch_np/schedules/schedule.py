@@ -68,12 +68,17 @@ class LRScheduler:
 
     def _groups(self) -> list[dict[str, Any]]:
         groups = self.optimizer.param_groups
+        if len(groups) > self._number_of_groups:
+            self._take(groups[self._number_of_groups :])
         if len(groups) != self._number_of_groups:
             raise RuntimeError(
                 f"{self._name} was made for {self._number_of_groups} groups of parameters, the optimizer "
                 f"has {len(groups)}: call add_param_group before making the schedule"
             )
         return groups
+
+    def _take(self, groups: list[dict[str, Any]]) -> None:
+        """Take groups that were added since, if it can be said what becomes of their learning rates."""
 
     def _per_group(self, name: str, value: Any, check: Callable[[str, str, Any], Any]) -> list[Any]:
         """An option that is one value for all groups, or a list with one for each."""
@@ -100,7 +105,8 @@ class Schedule(LRScheduler, ABC):
     torch, which multiplies from epoch to epoch.
 
     If something else has changed a group's `lr` since the last step (a hand, another schedule),
-    its factor is kept: the base rate is scaled by it.
+    its factor is kept: the base rate is scaled by it. A group that is added to the optimizer later goes
+    on from its `lr` as the first one does from its own.
     """
 
     saved_names = ("last_epoch", "base_lrs", "last_lrs")
@@ -124,6 +130,13 @@ class Schedule(LRScheduler, ABC):
                 self.base_lrs[i] *= now / before if before else 1
         self.last_epoch += 1
         self._set()
+
+    def _take(self, groups: list[dict[str, Any]]) -> None:
+        self._number_of_groups += len(groups)
+        base, last = self.base_lrs[0], self.last_lrs[0]
+        for group in groups:
+            self.base_lrs.append(group["lr"] * base / last if last else group["lr"])
+            self.last_lrs.append(group["lr"])
 
     def _set(self) -> None:
         self.last_lrs = [plain(self.rate(self.last_epoch, lr, i)) for i, lr in enumerate(self.base_lrs)]

@@ -133,3 +133,40 @@ def test_one_cycle_stays_within_its_bounds(top, steps, part, anneal, three_phase
         schedule.step()
     with pytest.raises(RuntimeError, match=f"OneCycleLR was made for {steps} steps, this is one more"):
         schedule.step()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda o: mt.StepLR(o, 2, gamma=0.5),
+        lambda o: mt.ExponentialLR(o, 0.9),
+        lambda o: mt.LambdaLR(o, lambda epoch: 1 / (1 + epoch)),
+        lambda o: mt.CosineAnnealingLR(o, 10),
+    ],
+)
+def test_a_group_that_is_added_later_goes_on_from_its_rate(make):
+    optimizer = mt.SGD([mt.Parameter(np.ones(1))], lr=0.4)
+    schedule = make(optimizer)
+    for _ in range(3):
+        schedule.step()
+    now = optimizer.param_groups[0]["lr"]
+    optimizer.add_param_group({"params": [mt.Parameter(np.ones(1))], "lr": now / 4})
+    for _ in range(4):
+        schedule.step()
+        first, added = schedule.get_last_lr()
+        assert added == pytest.approx(first / 4)
+    again = make(optimizer)
+    again.load_state_dict(schedule.state_dict())
+
+
+def test_a_plateau_lowers_a_group_that_is_added_later_and_one_cycle_refuses_it():
+    optimizer = mt.SGD([mt.Parameter(np.ones(1))], lr=0.4)
+    schedule = mt.ReduceLROnPlateau(optimizer, patience=0, factor=0.5, min_lr=0.01)
+    schedule.step(1.0)
+    optimizer.add_param_group({"params": [mt.Parameter(np.ones(1))], "lr": 0.015})
+    schedule.step(2.0)
+    assert schedule.get_last_lr() == [0.2, 0.01]
+    cycle = mt.OneCycleLR(optimizer, max_lr=0.1, total_steps=10)
+    optimizer.add_param_group({"params": [mt.Parameter(np.ones(1))]})
+    with pytest.raises(RuntimeError, match="call add_param_group before making the schedule"):
+        cycle.step()

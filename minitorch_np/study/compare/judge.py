@@ -89,7 +89,7 @@ class Judgement(NamedTuple):
 
     @property
     def descends(self) -> bool:
-        """Whether the steps go down this loss; a likelihood, of which the loss is the negative, they climb."""
+        """Whether the steps go down this loss, and not up a likelihood, of which the loss is the negative."""
         steps = [v.step for v in self.right if v.step is not None]
         return not steps or min(steps) < 0
 
@@ -320,15 +320,16 @@ class Judge:
                 is_right = judgement.right and not judgement.wrong and self._is_complete(judgement)
                 is_whole = judgement.is_whole(self.bound)
                 is_even = not judgement.odd(self.bound) and judgement.is_steady
-                if is_right and is_whole and is_even and judgement.descends:
+                if is_right and is_whole and is_even and judgement.descends and not loss.is_inner:
                     return [judgement]
         found.sort(
             key=lambda j: (
                 *j.score,
-                j.descends,
                 j.is_whole(self.bound),
-                -len(j.odd(self.bound)),
                 j.is_steady,
+                not j.loss.is_inner,
+                j.descends,
+                -len(j.odd(self.bound)),
             ),
             reverse=True,
         )

@@ -31,6 +31,7 @@ class Objective(NamedTuple):
     name: str
     kind: str
     instances: list[tuple[Node, Seeds]]
+    is_inner: bool = False  # another one is computed from it: a sum that is then divided, or turned in sign
 
     def described(self) -> str:
         if self.kind:
@@ -88,10 +89,25 @@ def losses(tape: Tape, versions: set[int], names: dict[int, str]) -> list[Object
         loss for loss in written
         if loss.instances[0][0].index not in used or any(w in loss.name.lower() for w in ("loss", "cost"))
     ]  # fmt: skip
+    inner = _made_into_others([loss.instances[0][0] for loss in written])
+    written = [loss._replace(is_inner=loss.instances[0][0].index in inner) for loss in written]
     written.sort(key=lambda loss: (-_rank(loss), -loss.instances[0][0].index))
     likely = [loss for loss in written if _rank(loss)]
     unsaid = [_loss(key[2], found, names) for key, found in implied.items()]
     return likely + unsaid + written[len(likely) :]
+
+
+def _made_into_others(nodes: list[Node]) -> set[int]:
+    """Those numbers from which others of them are computed."""
+    found: set[int] = set()
+    for node in nodes:
+        pending = list(node.inputs)
+        while pending:
+            n = pending.pop()
+            if n.value.size == 1 and n.index not in found:
+                found.add(n.index)
+                pending += n.inputs
+    return found
 
 
 def _used_by_updates(tape: Tape, versions: set[int]) -> set[int]:
