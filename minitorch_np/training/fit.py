@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -120,7 +122,8 @@ def fit(
     or infinite raises NotFiniteError, a FloatingPointError that says where it began; the model gets back
     weights from at most 100 steps before. With `check`, NaN, infinity and targets that the loss cannot
     take are found before the first step. Raises ValueError and TypeError for what does not fit
-    together; warns of parameters that the optimizer does not have.
+    together, RuntimeError for a model that another thread is training; warns of parameters that the
+    optimizer does not have.
     """
     _check_parts(model, loss, optimizer, schedule)
     functions = named_metrics(metrics)
@@ -164,7 +167,7 @@ def fit(
     model.zero_grad()  # what other backward passes have left is not of these steps
     for listener in listeners:
         listener.on_fit_begin(state)
-    with deferred_interrupt() as interrupt:
+    with _in_one_thread(model), deferred_interrupt() as interrupt:
         for epoch in range(start, epochs if state.stop is None else start):
             state.epoch, begin = epoch, perf_counter()
             row = _epoch(steps, progress.watch(loader.epoch(epoch), len(loader), epoch), held_out, interrupt)
@@ -187,6 +190,25 @@ def fit(
     for listener in listeners:
         listener.on_fit_end(state)
     return history
+
+
+_trained: dict[int, threading.Thread] = {}  # in which thread each model is trained now
+
+
+@contextmanager
+def _in_one_thread(model: Layer) -> Iterator[None]:
+    """Refuse a model that another thread is training: its layers save one forward pass at a time."""
+    mine = threading.current_thread()
+    other = _trained.setdefault(id(model), mine)
+    if other is not mine:
+        raise RuntimeError(
+            f"{model!r} is being trained in thread {other.name!r}: a model is trained in one thread at a time, "
+            "copy.deepcopy(model) makes one for each"
+        )
+    try:
+        yield
+    finally:
+        _trained.pop(id(model), None)
 
 
 def _check_parts(model: Any, loss: Any, optimizer: Any, schedule: Any) -> None:

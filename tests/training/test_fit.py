@@ -1,5 +1,6 @@
 """fit computes what the loop of the README computes, to the bit."""
 
+import threading
 import tracemalloc
 
 import numpy as np
@@ -379,3 +380,30 @@ def test_data_larger_than_the_memory_that_is_used(tmp_path):
     assert history["loss"][0] < 0.1
     assert right == 1
     assert peak < 10e6
+
+
+def test_a_model_is_trained_in_one_thread_at_a_time():
+    model = mt.Sequential(mt.Linear(4, 2, rng=0))
+    x, y, refused = np.ones((8, 4)), np.ones((8, 2)), []
+
+    def train(epochs, callbacks=()):
+        mt.fit(
+            model, mt.MSELoss(), mt.SGD(model.parameters(), lr=0.01), x, y, epochs=epochs, verbose=0,
+            callbacks=callbacks,
+        )  # fmt: skip
+
+    def in_another_thread(state):
+        def attempt():
+            try:
+                train(1)
+            except RuntimeError as error:
+                refused.append(str(error))
+
+        thread = threading.Thread(target=attempt)
+        thread.start()
+        thread.join()
+
+    train(1, in_another_thread)
+    assert len(refused) == 1
+    assert "Sequential(Linear(4, 2)) is being trained in thread 'MainThread'" in refused[0]
+    train(1)  # and again when it is over
