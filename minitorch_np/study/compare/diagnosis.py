@@ -290,7 +290,10 @@ class Examination:
                 ast.unparse(ast.Assign(tree.targets, ast.BinOp(value.left, ast.Sub(), value.right), lineno=0)),
             )
         if isinstance(tree, ast.Assign):
-            return (ast.unparse(ast.Assign(tree.targets, ast.UnaryOp(ast.USub(), tree.value), lineno=0)),)
+            given = tree.value
+            is_negative = isinstance(given, ast.UnaryOp) and isinstance(given.op, ast.USub)
+            turned: Any = given.operand if is_negative else ast.UnaryOp(ast.USub(), given)  # type: ignore[attr-defined]
+            return (ast.unparse(ast.Assign(tree.targets, turned, lineno=0)),)
         return ()
 
     def _not_used(self, judgement: Judgement) -> Iterator[WrongLine]:

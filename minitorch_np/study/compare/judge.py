@@ -414,7 +414,7 @@ class Judge:
         depends = dependent(self.tape, self.versions)
 
         def data(nodes: Iterable[Node]) -> set[bytes]:
-            given = (m for n in nodes for m in n.inputs if m.index not in depends)
+            given = (m for n in nodes if n.index in depends for m in n.inputs if m.index not in depends)
             return {m.value.tobytes() for m in given if m.value.size > 1}
 
         return all(
