@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 Index = tuple[int, ...]
 
 ROUNDING = 16 * float(np.finfo(np.float64).eps)  # of an output that some operations have made
+SURE = 1e-3  # error of a slope, as a part of it
 SMALLEST = 1e-14  # step, as a part of an element
 FAR = (1.0, 10.0)  # steps that show whether a function that is level here is so everywhere
 
@@ -56,11 +57,12 @@ class Quotients:
         return float(np.abs(self.here * self.dy).sum()) / self._size(index)
 
     def slope(self, index: Index, gradient: float) -> Slope:
-        """The slope by steps of many sizes: that which agrees best with the next larger one counts.
+        """The slope by steps of many sizes: by the one that is surest of it.
 
         The difference of two neighbours tells how far the function bends over the larger of the two,
-        rounding how little the smaller one can tell. A slope that is sure to a thousandth and agrees with the
-        gradient goes before: steps that are larger than a wave agree with each other on nothing.
+        rounding how little the smaller one can tell. Larger steps may agree with each other and be wrong, on
+        how a function looks from afar, or, over many waves, on nothing: a smaller one that is sure of
+        another slope goes before, and so does one that agrees with the gradient.
         """
         size, step = self._size(index), max(self._size(index), self.size) / 10
         found = []
@@ -71,18 +73,21 @@ class Quotients:
         noise = ROUNDING * float((np.abs(self.here) * np.abs(self.dy))[changed].sum())
         bend = found[-1].gap * found[-1].width  # over the smallest step: nothing but rounding
         noise = max(noise, bend) if np.isfinite(bend) else noise
-        usual, score = self.usual(index), np.inf
-        best, error = found[0], np.inf
+        usual = self.usual(index)
+        tried = []  # quotients with their errors, also as a part of the slope
         for larger, smaller in pairwise(found):
             estimate = abs(smaller.central - larger.central) + noise / (smaller.width or np.nan)
             against = max(abs(smaller.central), usual) or 1.0
-            agrees = abs(smaller.central - gradient) <= 5 * estimate <= 2e-3 * abs(smaller.central)
-            if estimate / against < score or agrees:
-                score, best, error = estimate / against, smaller, estimate
-            if agrees:
-                break
-        if not np.isfinite(error):
+            if np.isfinite(estimate):
+                tried.append((estimate / against, estimate, smaller))
+        if not tried:
             return Slope(np.nan, np.inf, np.nan, np.nan)
+        _, error, best = min(tried, key=lambda t: t[0])
+        for score, estimate, smaller in reversed(tried):
+            agrees = abs(smaller.central - gradient) <= 5 * estimate <= 2e-3 * abs(smaller.central)
+            if agrees or (score < SURE and abs(smaller.central - best.central) > 5 * (estimate + error)):
+                error, best = estimate, smaller
+                break
         if not best.changed.any():
             further = [*found, *(self._quotient(index, far * max(size, self.size)) for far in FAR)]
             return Slope(0.0, error, 0.0, 0.0, is_step=any(q.changed.any() for q in further))
@@ -93,7 +98,7 @@ class Quotients:
     def _sides(found: list[Quotient], noise: float, width: float) -> tuple[float, float] | None:
         """The slopes of both sides where their gap stays as the steps become shorter; None if it does not."""
         sure = [q for q in found if 2 * noise < 1e-3 * q.gap * q.width]
-        if len(sure) < 3 or sure[-1].width > width:
+        if len(sure) < 3 or sure[-1].width > 30 * width:
             return None
         last, before = sure[-1], sure[-3]
         stays = 0.5 * before.gap < last.gap < 2 * before.gap
@@ -101,7 +106,7 @@ class Quotients:
         return (last.left, last.right) if stays and is_gap else None
 
     def _size(self, index: Index) -> float:
-        return abs(float(self.v[index])) or self.size
+        return abs(float(self.v[index])) or min(self.size, 1.0)
 
     def _quotient(self, index: Index, step: float) -> Quotient:
         kept = self.v[index]

@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+from table.layers import LAYERS
 
 import minitorch_np as mt
 from minitorch_np.study.gradcheck import diagnose, gradcheck
@@ -240,3 +241,16 @@ WRONG = {
 def test_every_wrong_layer_is_found(case):
     with warnings.catch_warnings(action="ignore"):
         assert diagnose(*case, rng=0).findings
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scale", [1e-10, 1e-6, 1e-3, 1, 8, 50, 1e3, 1e6, 1e10])
+@pytest.mark.parametrize("case", LAYERS.values(), ids=LAYERS)
+def test_no_layer_here_is_called_wrong_at_any_scale(case, scale):
+    layer = case.make("float64")
+    if isinstance(layer, mt.Tanhshrink) and scale < 1:
+        pytest.skip("x − tanh(x) of a tiny x is made of steps: both are nearly the same number")
+    x = scale * np.random.default_rng(2).standard_normal(case.shape)
+    with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
+        found = diagnose(layer, x, rng=4)
+    assert not found.findings, str(found)
