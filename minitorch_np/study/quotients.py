@@ -82,8 +82,11 @@ class Quotients:
                 tried.append((estimate / against, estimate, smaller))
         if not tried:
             return Slope(np.nan, np.inf, np.nan, np.nan)
+        finest = 60 * ROUNDING * size * float(np.abs(self.dy).max(initial=0))
         _, error, best = min(tried, key=lambda t: t[0])
         for score, estimate, smaller in reversed(tried):
+            if not smaller.changed.any() and abs(best.central) * smaller.width < finest:
+                continue  # it is not level: its changes are too small to be seen
             agrees = abs(smaller.central - gradient) <= 5 * estimate <= 2e-3 * abs(smaller.central)
             if agrees or (score < SURE and abs(smaller.central - best.central) > 5 * (estimate + error)):
                 error, best = estimate, smaller
