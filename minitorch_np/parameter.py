@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 STEPS_MADE = [
     0
 ]  # by all optimizers; in a list, as a change of an attribute of a class makes all of its uses slower
+FORGOTTEN: list[tuple[int, ...]] = []  # shapes of parameters that get gradients and that no optimizer has
 
 
 class Parameter(NDArrayOperatorsMixin):
@@ -100,7 +101,7 @@ class Parameter(NDArrayOperatorsMixin):
         """Add the matrix product a b to the gradient; no other array of its size is made."""
         if self.has_grad:
             self._grad += product(a, b, out=self._scratch())
-            self.is_mixed |= self._begun != STEPS_MADE[0]
+            self._note_a_step_between()
         else:
             product(a, b, out=self._grad if self._grad is not None else self.grad)
             self.has_grad = True
@@ -110,7 +111,7 @@ class Parameter(NDArrayOperatorsMixin):
         """Add the sum of the rows of `a`, its sum over the first axis, to the gradient."""
         if self.has_grad:
             self._grad += sum_rows(a, out=self._scratch())
-            self.is_mixed |= self._begun != STEPS_MADE[0]
+            self._note_a_step_between()
         else:
             sum_rows(a, out=self._grad if self._grad is not None else self.grad)
             self.has_grad = True
@@ -121,9 +122,16 @@ class Parameter(NDArrayOperatorsMixin):
         gradient = self._fitting(gradient, "grad")
         if self.has_grad:
             self._grad += gradient
-            self.is_mixed |= self._begun != STEPS_MADE[0]
+            self._note_a_step_between()
         else:
             self.grad = gradient
+
+    def _note_a_step_between(self) -> None:
+        """Note if an optimizer has made a step since the gradient was begun, and if none has this parameter."""
+        if self._begun != STEPS_MADE[0] and not self.is_mixed:
+            self.is_mixed = True
+            if self.owner is None:
+                FORGOTTEN.append(self.shape)
 
     def _scratch(self) -> Array:
         """Return the array, kept from step to step, for a gradient on its way to be added."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ import numpy as np
 
 from minitorch_np._internal.flat_buffers import FlatBuffers
 from minitorch_np._internal.validation import betas, fitting_state, flag, fraction, number, plain
-from minitorch_np.parameter import STEPS_MADE, Parameter
+from minitorch_np.parameter import FORGOTTEN, STEPS_MADE, Parameter
 
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
@@ -97,6 +98,8 @@ class Optimizer(ABC):
             raise RuntimeError(
                 f"{self._name}.step() found no fresh gradient: call model.backward(loss.backward()) before it"
             )
+        if FORGOTTEN:
+            self._warn_of_forgotten_parameters()
         try:
             for group, runs, _ in work:
                 for step, blocks in runs:
@@ -108,6 +111,16 @@ class Optimizer(ABC):
                 f"({self._name}.step() ended in its middle: some parameters have made this step, others not)"
             )
             raise
+
+    def _warn_of_forgotten_parameters(self) -> None:
+        shapes = ", ".join(map(str, FORGOTTEN))
+        FORGOTTEN.clear()
+        warnings.warn(
+            f"parameters of shape {shapes} get gradients, and no optimizer has them: unless they are frozen on "
+            f"purpose, make the optimizer after the last change of the model, {self._name}(model.parameters())",
+            UserWarning,
+            stacklevel=3,
+        )
 
     @property
     def lr(self) -> float:

@@ -165,6 +165,8 @@ def fit(
     history.stopped = None
     model.train()
     model.zero_grad()  # what other backward passes have left is not of these steps
+    for parameter in model.parameters():
+        parameter.is_mixed = parameter.owner is None  # those that do not learn are named above
     for listener in listeners:
         listener.on_fit_begin(state)
     with _in_one_thread(model), deferred_interrupt() as interrupt:

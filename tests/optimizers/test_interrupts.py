@@ -167,6 +167,23 @@ def test_a_gradient_that_another_optimizer_has_stepped_over_is_warned_of():
     everything.step()
 
 
+def test_a_layer_that_came_after_the_optimizer_is_noticed_by_its_steps():
+    model = mt.Sequential(mt.Linear(2, 3, rng=0), mt.Linear(3, 2, rng=1))
+    optimizer = mt.SGD(model.parameters(), lr=0.01)
+    model[1] = mt.Linear(3, 2, rng=2)
+    loss, x, y = mt.SquaredLoss(), np.ones((4, 2)), np.zeros((4, 2))
+
+    def step():
+        loss(model(x), y)
+        model.backward(loss.backward())
+        optimizer.step()
+
+    step()
+    with pytest.warns(UserWarning, match=r"shape \(3, 2\), \(2,\) get gradients, and no optimizer has them"):
+        step()
+    step()  # it is said once
+
+
 def test_fit_begins_without_gradients_of_before():
     x, y = np.ones((4, 2)), np.zeros((4, 2))
 
