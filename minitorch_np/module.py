@@ -180,7 +180,11 @@ class Module:
                 "load_state_dict(state, layout='torch') turns it round"
             )
         if layout == "torch" and isinstance(state, Mapping):
-            arrays = {name: np.asarray(value) for name, value in state.items()}
+            arrays = {
+                name: np.asarray(value)
+                for name, value in state.items()
+                if not name.endswith("num_batches_tracked")  # a count that nothing here needs
+            }
             state = {name: array.T if name in turned else array for name, array in arrays.items()}
         current = {dotted: _array(*place) for dotted, place in places.items()}
         arrays, mismatch = fitting_state(repr(self), current, state, strict)

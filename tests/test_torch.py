@@ -87,3 +87,24 @@ def test_an_optimizer_goes_on_from_the_state_of_torchs(name, options):
         optimizer.step()
     for parameter, their in zip(model.parameters(), theirs.parameters(), strict=True):
         np.testing.assert_allclose(parameter.data, their.detach().numpy().T, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.skipif(not find_spec("torch"), reason="torch is not installed")
+def test_a_convolutional_network_goes_on_from_the_state_of_torchs():
+    import torch
+
+    import minitorch_np as mt
+
+    nn, x = torch.nn, torch.randn(5, 2, 8, 8, dtype=torch.float64)
+    layers = nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(36, 3)
+    theirs = nn.Sequential(*layers).double()
+    for _ in range(3):
+        theirs(x)  # moves the running statistics
+    model = mt.Sequential(
+        mt.Conv2d(2, 4, 3), mt.BatchNorm2d(4), mt.ReLU(), mt.MaxPool2d(2), mt.Flatten(), mt.Linear(36, 3)
+    )
+    model.load_state_dict(theirs.state_dict(), layout="torch")
+    np.testing.assert_allclose(model(x.numpy()), theirs(x).detach().numpy(), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(
+        model.eval()(x.numpy()), theirs.eval()(x).detach().numpy(), rtol=1e-9, atol=1e-12
+    )

@@ -1,9 +1,13 @@
 """Layers: linear maps, activations, and Sequential, which composes them."""
 
 from minitorch_np.layers.activation import Activation
+from minitorch_np.layers.branches import Residual
+from minitorch_np.layers.convolution import Conv2d
+from minitorch_np.layers.dropout import Dropout
 from minitorch_np.layers.elu import CELU, ELU, SELU
 from minitorch_np.layers.gated import GELU, GLU, Mish, SiLU
 from minitorch_np.layers.linear import Linear
+from minitorch_np.layers.normalization import BatchNorm1d, BatchNorm2d, LayerNorm
 from minitorch_np.layers.piecewise import (
     Hardshrink,
     Hardsigmoid,
@@ -17,6 +21,8 @@ from minitorch_np.layers.piecewise import (
     Softshrink,
     Threshold,
 )
+from minitorch_np.layers.pooling import AvgPool2d, MaxPool2d
+from minitorch_np.layers.reshape import Flatten, Unflatten
 from minitorch_np.layers.sequential import Sequential
 from minitorch_np.layers.sigmoids import LogSigmoid, Sigmoid, Softplus, Softsign, Tanh, Tanhshrink
 from minitorch_np.layers.softmax import LogSoftmax, Softmax
@@ -29,19 +35,28 @@ __all__ = [
     "GLU",
     "SELU",
     "Activation",
+    "AvgPool2d",
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "Conv2d",
+    "Dropout",
+    "Flatten",
     "Hardshrink",
     "Hardsigmoid",
     "Hardswish",
     "Hardtanh",
     "Identity",
+    "LayerNorm",
     "LeakyReLU",
     "Linear",
     "LogSigmoid",
     "LogSoftmax",
+    "MaxPool2d",
     "Mish",
     "PReLU",
     "ReLU",
     "ReLU6",
+    "Residual",
     "Sequential",
     "SiLU",
     "Sigmoid",
@@ -53,4 +68,5 @@ __all__ = [
     "Tanh",
     "Tanhshrink",
     "Threshold",
+    "Unflatten",
 ]

@@ -163,10 +163,7 @@ def fit(
     if saved:
         _resume(resume, saved, state)
     history.stopped = None
-    model.train()
-    model.zero_grad()  # what other backward passes have left is not of these steps
-    for parameter in model.parameters():
-        parameter.is_mixed = parameter.owner is None  # those that do not learn are named above
+    _begin(model)
     for listener in listeners:
         listener.on_fit_begin(state)
     with _in_one_thread(model), deferred_interrupt() as interrupt:
@@ -192,6 +189,14 @@ def fit(
     for listener in listeners:
         listener.on_fit_end(state)
     return history
+
+
+def _begin(model: Layer) -> None:
+    """Training mode, and no gradients that other backward passes have left."""
+    model.train()
+    model.zero_grad()
+    for parameter in model.parameters():
+        parameter.is_mixed = parameter.owner is None  # the optimizer's steps need not name it again
 
 
 _trained: dict[int, threading.Thread] = {}  # in which thread each model is trained now

@@ -173,6 +173,10 @@ def test_two_backwards_accumulate(case):
 @pytest.mark.parametrize("batch", [0, 1])
 def test_an_empty_batch_and_a_batch_of_one(case, batch):
     layer = case.make("float64")
+    if 0 < batch < case.least:
+        with pytest.raises(ValueError, match="expects more than one value a feature while it trains"):
+            layer(sample((batch, *case.shape[1:])))
+        return
     shape = case.shape if len(case.shape) == 1 else (batch, *case.shape[1:])
     y = layer(sample(shape))
     assert input_gradient(layer, y).shape == shape

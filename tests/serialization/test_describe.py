@@ -5,7 +5,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from table.authored import Dropout, Gated, Halved, Lion, Residual, Swish
+from table.authored import Branched, Gated, Halved, Lion, Masked, Swish
 from table.layers import LAYERS
 from table.losses import LOSSES
 from table.optimizers import OPTIMIZERS
@@ -83,8 +83,8 @@ def test_a_description_is_plain_data():
 
 
 def test_layers_of_the_users_own():
-    model = mt.Sequential(Residual(mt.Sequential(Halved(3, 3), Swish(2.0))), Dropout(0.25), Residual(Swish()))
-    built, _ = round_trip(model, mt.Layer, Residual=Residual, Halved=Halved, Swish=Swish, Dropout=Dropout)
+    model = mt.Sequential(Branched(mt.Sequential(Halved(3, 3), Swish(2.0))), Masked(0.25), Branched(Swish()))
+    built, _ = round_trip(model, mt.Layer, Branched=Branched, Halved=Halved, Swish=Swish, Masked=Masked)
     assert repr(built).replace(repr(built[1]), "") == repr(model).replace(repr(model[1]), "")
     assert type(built[0].inner[0]) is Halved
     assert built[1].p == 0.25

@@ -9,7 +9,7 @@ import tracemalloc
 import mutations
 import numpy as np
 import pytest
-from table.authored import Dropout, Gated, Swish
+from table.authored import Gated, Masked, Swish
 from table.layers import LAYERS
 from table.samples import same_bits, sample
 
@@ -158,11 +158,11 @@ def test_into_what_was_built(tmp_path):
 
 
 def test_weights_alone_need_no_description_and_no_custom(tmp_path):
-    model = mt.Sequential(Gated(3), Swish(2.0), Dropout())
+    model = mt.Sequential(Gated(3), Swish(2.0), Masked())
     model[0].scale.data = [1.0, 2.0, 3.0]
     save(tmp_path / "net.npz", model, mt.SGD(model.parameters()), describe=False)
     save(tmp_path / "other.npz", model[1:])
-    again = mt.Sequential(Gated(3), Swish(2.0), Dropout(rng=8))
+    again = mt.Sequential(Gated(3), Swish(2.0), Masked(rng=8))
     assert load(tmp_path / "net.npz", model=again).model is again
     assert same_bits(again.state_dict(), model.state_dict())
     assert again[2].rng.random() == model[2].rng.random()
@@ -175,11 +175,11 @@ def test_weights_alone_need_no_description_and_no_custom(tmp_path):
 
 def test_generators_that_are_one_stay_one(tmp_path):
     rng = np.random.Generator(np.random.Philox(3))
-    model = mt.Sequential(Dropout(rng=rng), Dropout(rng=rng), Dropout(rng=4))
+    model = mt.Sequential(Masked(rng=rng), Masked(rng=rng), Masked(rng=4))
     save(tmp_path / "net.npz", model, rng=rng)
     for saved in (
-        load(tmp_path / "net.npz", custom={"Dropout": Dropout}),
-        load(tmp_path / "net.npz", model=mt.Sequential(Dropout(), Dropout(), Dropout())),
+        load(tmp_path / "net.npz", custom={"Masked": Masked}),
+        load(tmp_path / "net.npz", model=mt.Sequential(Masked(), Masked(), Masked())),
     ):
         assert saved.rng is saved.model[0].rng is saved.model[1].rng
         assert saved.rng is not saved.model[2].rng
@@ -188,17 +188,17 @@ def test_generators_that_are_one_stay_one(tmp_path):
 
 
 def test_generators_that_are_two_become_two(tmp_path):
-    save(tmp_path / "net.npz", mt.Sequential(Dropout(rng=1), Dropout(rng=2)))
+    save(tmp_path / "net.npz", mt.Sequential(Masked(rng=1), Masked(rng=2)))
     shared = np.random.default_rng(9)
-    model = load(tmp_path / "net.npz", model=mt.Sequential(Dropout(rng=shared), Dropout(rng=shared))).model
+    model = load(tmp_path / "net.npz", model=mt.Sequential(Masked(rng=shared), Masked(rng=shared))).model
     assert [layer.rng.random() for layer in model] == [np.random.default_rng(seed).random() for seed in (1, 2)]
 
 
 def test_a_generator_that_is_there_is_set_and_not_replaced(tmp_path):
-    model = mt.Sequential(Dropout(rng=3))
+    model = mt.Sequential(Masked(rng=3))
     save(tmp_path / "net.npz", model)
     held = np.random.default_rng(8)
-    load(tmp_path / "net.npz", model=mt.Sequential(Dropout(rng=held)))
+    load(tmp_path / "net.npz", model=mt.Sequential(Masked(rng=held)))
     assert held.random() == model[0].rng.random()
 
 
@@ -392,7 +392,7 @@ def test_a_generator_that_the_file_lacks_is_named(tmp_path):
     with pytest.raises(ValueError, match=r"the state of PCG64 for rng, which is Generator\(MT19937\)"):
         load(tmp_path / "rng.npz", rng=np.random.Generator(np.random.MT19937(0)))
     with pytest.raises(ValueError, match=r"generators at \[\], the network at \['0.rng'\]"):
-        load(tmp_path / "net.npz", model=mt.Sequential(Dropout()))
+        load(tmp_path / "net.npz", model=mt.Sequential(Masked()))
 
 
 def test_parts_that_do_not_belong_together_are_refused(tmp_path):

@@ -10,15 +10,15 @@ from alone import layered, run_alone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from table.authored import (
+    Branched,
     Centre,
-    Dropout,
     Gated,
     Halved,
     Hat,
     InPlace,
     Jumpy,
     Lion,
-    Residual,
+    Masked,
     Series,
     Swish,
     Warming,
@@ -52,7 +52,7 @@ LOSSES = {
 OWN_LAYERS = {
     "Gated": Gated,
     "Centre": Centre,
-    "Dropout": lambda size: Dropout(0.3, rng=size),
+    "Masked": lambda size: Masked(0.3, rng=size),
     "PReLU": mt.PReLU,
     "Halved": lambda size: Halved(size, size, rng=size),
     "Warming": lambda size: Warming(),
@@ -83,7 +83,7 @@ def networks(draw):
             layers.append(mt.Sequential({"linear": parts[0], **({"rest": parts[1]} if parts[1:] else {})}))
         elif kind == "residual":
             inner = mt.Sequential(mt.Linear(size, size, rng=next(seeds)), mt.Tanh())
-            layers += [*parts, Residual(inner)]
+            layers += [*parts, Branched(inner)]
         else:
             layers += parts
     model = mt.Sequential(layers)

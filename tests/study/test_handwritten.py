@@ -10,7 +10,7 @@ from contextlib import closing
 import numpy as np
 import pytest
 from alone import layered, run_alone
-from table.authored import Centre, Dropout, InPlace, Swish
+from table.authored import Centre, InPlace, Masked, Swish
 
 import minitorch_np as mt
 from minitorch_np import tutorial
@@ -101,7 +101,7 @@ def test_a_small_array_is_embedded_readably_and_exactly():
 
 def test_what_is_learned_and_kept_goes_on(tmp_path):
     """Moments, step counts, running means and random masks are taken up where they stand."""
-    model = mt.Sequential(mt.Linear(3, 4, rng=0), Centre(4), Dropout(rng=3), mt.Linear(4, 2, rng=1))
+    model = mt.Sequential(mt.Linear(3, 4, rng=0), Centre(4), Masked(rng=3), mt.Linear(4, 2, rng=1))
     loss, optimizer = mt.MSELoss(), mt.RAdam(model.parameters(), lr=0.1)
     x, y = data()
     layered(model, loss, optimizer, x, y, 4)
@@ -130,7 +130,7 @@ def test_parameters_that_have_made_fewer_steps_count_on_their_own(tmp_path):
 
 
 def test_nothing_is_changed_by_it():
-    model, loss, optimizer = small(mt.Adam, middle=lambda: Dropout(rng=0))
+    model, loss, optimizer = small(mt.Adam, middle=lambda: Masked(rng=0))
     x, y = data()
     layered(model, loss, optimizer, x, y, 2)
     loss(model(x), y)

@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 from alone import layered, run_alone
-from table.authored import Centre, Dropout, Gated, Halved, InPlace, Jumpy, Residual, Warming
+from table.authored import Branched, Centre, Gated, Halved, InPlace, Jumpy, Masked, Warming
 from table.idioms import IDIOMS, Idiom
 
 import minitorch_np as mt
@@ -28,9 +28,9 @@ AUTHORED = {
     "InPlace": InPlace,
     "Warming": Warming,
     "Centre": lambda: Centre(4),
-    "Dropout": Dropout,
+    "Masked": Masked,
     "Halved": lambda: Halved(4, 4, rng=0),
-    "Residual": lambda: Residual(mt.Sequential(mt.Linear(4, 4, rng=0), mt.Tanh())),
+    "Branched": lambda: Branched(mt.Sequential(mt.Linear(4, 4, rng=0), mt.Tanh())),
 }
 
 

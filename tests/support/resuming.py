@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from table.authored import Dropout
+from table.authored import Masked
 from table.schedules import SCHEDULES
 
 import minitorch_np as mt
@@ -28,9 +28,9 @@ class Training:
         shared = np.random.default_rng(5)
         self.model = mt.Sequential(
             mt.Linear(4, 6, dtype=dtype, rng=0),
-            Dropout(0.3, rng=shared),
+            Masked(0.3, rng=shared),
             mt.ReLU(),
-            Dropout(0.3, rng=shared),
+            Masked(0.3, rng=shared),
             mt.Linear(6, 2, dtype=dtype, rng=1),
         )
         parameters = list(self.model.parameters())
@@ -70,7 +70,7 @@ class Training:
         if isinstance(self.schedule, mt.LambdaLR):
             saved = load(path, model=self.model, optimizer=self.optimizer, schedule=self.schedule, rng=self.rng)
         else:
-            saved = load(path, custom={"Dropout": Dropout})
+            saved = load(path, custom={"Masked": Masked})
             self.model, self.optimizer, self.schedule = saved.model, saved.optimizer, saved.schedule
             self.loss, self.rng = saved.loss, saved.rng
         self.losses = saved.history

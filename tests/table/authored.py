@@ -110,7 +110,7 @@ class InPlace(Layer):
         return 2.5 * dy + dy * self.ones
 
 
-class Dropout(Layer):
+class Masked(Layer):
     """Draws a mask at every forward, from a generator of its own."""
 
     def __init__(self, p=0.5, rng=0):
@@ -159,7 +159,7 @@ class Warming(Layer):
         return dy * self.factor
 
 
-class Residual(Layer):
+class Branched(Layer):
     """y = x + f(x), a container with arithmetic of its own."""
 
     def __init__(self, inner):

@@ -17,6 +17,7 @@ class LayerCase(NamedTuple):
     make: Callable[[str], mt.Layer]  # of a dtype
     shape: tuple[int, ...]
     wrong_shape: tuple[int, ...] | None = None
+    least: int = 0  # the smallest batch that is no empty one
 
 
 ACTIVATIONS: dict[str, Callable[[], mt.Activation]] = {
@@ -75,6 +76,53 @@ LAYERS = {
     "Softmax(1)": LayerCase(lambda dtype: mt.Softmax(1), (2, 3, 4), (5,)),
     "LogSoftmax": LayerCase(lambda dtype: mt.LogSoftmax(), (5, 4)),
     "LogSoftmax(1)": LayerCase(lambda dtype: mt.LogSoftmax(1), (2, 3, 4), (5,)),
+    "Conv2d": LayerCase(lambda dtype: mt.Conv2d(2, 3, 3, dtype=dtype, rng=0), (2, 2, 5, 6), (2, 3, 5, 6)),
+    "Conv2d, all options": LayerCase(
+        lambda dtype: mt.Conv2d(
+            4, 6, (3, 2), stride=2, padding=(1, 2), dilation=(1, 2), groups=2, bias=False, dtype=dtype, rng=0
+        ),
+        (2, 4, 5, 6),
+        (2, 4, 0, 6),
+    ),
+    "Conv2d, same": LayerCase(
+        lambda dtype: mt.Conv2d(2, 3, (2, 3), padding="same", dtype=dtype, rng=0), (2, 2, 3, 4), (2, 2, 3)
+    ),
+    "MaxPool2d": LayerCase(lambda dtype: mt.MaxPool2d(2), (2, 2, 5, 6), (2, 2, 1, 6)),
+    "MaxPool2d, overlapping": LayerCase(
+        lambda dtype: mt.MaxPool2d(3, stride=2, padding=1), (2, 2, 5, 6), (5, 6)
+    ),
+    "AvgPool2d": LayerCase(lambda dtype: mt.AvgPool2d(2), (2, 2, 5, 6), (2, 2, 1, 6)),
+    "AvgPool2d, overlapping": LayerCase(
+        lambda dtype: mt.AvgPool2d((3, 2), stride=(2, 1), padding=(1, 0)), (2, 2, 5, 6), (5, 6)
+    ),
+    "BatchNorm1d": LayerCase(lambda dtype: mt.BatchNorm1d(4, dtype=dtype), (5, 4), (5, 3), 2),
+    "BatchNorm1d, more axes": LayerCase(
+        lambda dtype: mt.BatchNorm1d(4, eps=1e-3, momentum=0.3, dtype=dtype), (5, 4, 3), (5, 3, 4)
+    ),
+    "BatchNorm1d, without weights": LayerCase(
+        lambda dtype: mt.BatchNorm1d(4, affine=False, dtype=dtype), (5, 4), (5, 4, 1, 1), 2
+    ),
+    "BatchNorm2d": LayerCase(lambda dtype: mt.BatchNorm2d(3, dtype=dtype), (2, 3, 4, 2), (2, 3, 4)),
+    "LayerNorm": LayerCase(lambda dtype: mt.LayerNorm(4, dtype=dtype), (5, 4), (5, 3)),
+    "LayerNorm, two axes": LayerCase(
+        lambda dtype: mt.LayerNorm((3, 4), eps=1e-3, bias=False, dtype=dtype), (2, 3, 4), (2, 4, 3)
+    ),
+    "LayerNorm, without weights": LayerCase(
+        lambda dtype: mt.LayerNorm(4, elementwise_affine=False, dtype=dtype), (2, 5, 4)
+    ),
+    "Flatten": LayerCase(lambda dtype: mt.Flatten(), (2, 3, 4)),
+    "Flatten(0, 1)": LayerCase(lambda dtype: mt.Flatten(0, 1), (2, 3, 4), (3,)),
+    "Unflatten": LayerCase(lambda dtype: mt.Unflatten(1, (2, -1)), (3, 4), (3, 5)),
+    "Dropout, no longer training": LayerCase(lambda dtype: mt.Dropout().eval(), (5, 4)),
+    "Residual": LayerCase(lambda dtype: mt.Residual(mt.Linear(4, 4, dtype=dtype, rng=0)), (5, 4), (5, 3)),
+    "Residual with a shortcut": LayerCase(
+        lambda dtype: mt.Residual(
+            mt.Sequential(mt.Linear(4, 6, dtype=dtype, rng=0), mt.Tanh(), mt.Linear(6, 3, dtype=dtype, rng=1)),
+            mt.Linear(4, 3, bias=False, dtype=dtype, rng=2),
+        ),
+        (5, 4),
+        (5, 3),
+    ),
     "Sequential": LayerCase(
         lambda dtype: mt.Sequential(
             mt.Linear(4, 6, dtype=dtype, rng=0), mt.Tanh(), mt.Linear(6, 2, dtype=dtype, rng=1)

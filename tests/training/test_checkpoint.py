@@ -5,7 +5,7 @@ import signal
 
 import numpy as np
 import pytest
-from table.authored import Dropout, Gated
+from table.authored import Gated, Masked
 from table.samples import same_bits
 
 import minitorch_np as mt
@@ -19,7 +19,7 @@ VALIDATION = X[40:], X[40:, :2]
 
 
 def parts():
-    model = mt.Sequential(mt.Linear(4, 8, rng=0), Dropout(0.2), mt.ReLU(), mt.Linear(8, 2, rng=1))
+    model = mt.Sequential(mt.Linear(4, 8, rng=0), Masked(0.2), mt.ReLU(), mt.Linear(8, 2, rng=1))
     optimizer = mt.Adam(model.parameters(), lr=0.01)
     return model, mt.MSELoss(), optimizer, mt.StepLR(optimizer, 3)
 
@@ -54,16 +54,16 @@ def test_a_training_that_was_killed_goes_on_to_the_same_bits(tmp_path, every, ki
         train(*parts(), callbacks=[Checkpoint(path, every), kill_after(killed)], rng=np.random.default_rng(7))
     with pytest.raises(KilledError):
         train(*parts(), callbacks=[Checkpoint(path, every), kill_after(killed)])
-    assert load(path, custom={"Dropout": Dropout}).epoch == found
+    assert load(path, custom={"Masked": Masked}).epoch == found
     again = parts()
     again[0][0].weight.data += 1  # whatever it was
     resumed = train(*again, resume=path, callbacks=Checkpoint(path, every), rng=None)
     assert numbers(resumed) == numbers(history)
     assert same_bits(again[0].state_dict(), in_one_go[0].state_dict())
-    last = load(path, custom={"Dropout": Dropout})
+    last = load(path, custom={"Masked": Masked})
     assert last.epoch == 7
     assert same_bits(last.model.state_dict(), in_one_go[0].state_dict())
-    best = load(tmp_path / "run.best.npz", custom={"Dropout": Dropout})
+    best = load(tmp_path / "run.best.npz", custom={"Masked": Masked})
     assert best.epoch == int(np.argmin(history["val_loss"]))
 
 
@@ -100,13 +100,13 @@ def test_a_resumed_run_keeps_its_best_file(tmp_path):
     again = parts()
     history = train(*again, epochs=6, checkpoint=path, resume=path)
     best = path.with_name("run.best.npz")
-    assert load(best, custom={"Dropout": Dropout}).epoch == np.argmin(history["val_loss"])
+    assert load(best, custom={"Masked": Masked}).epoch == np.argmin(history["val_loss"])
 
     def spoil(state):
         state.history["val_loss"][-1] = 9.0
 
     train(*parts(), epochs=8, checkpoint=path, resume=path, callbacks=spoil)
-    assert load(best, custom={"Dropout": Dropout}).epoch < 6
+    assert load(best, custom={"Masked": Masked}).epoch < 6
 
 
 def test_a_finished_run_is_given_back(tmp_path):
@@ -265,7 +265,7 @@ def after(losses, path, every=1, epochs=None, name="loss", **options):
         state.history.append({name: value})
         checkpoint.on_epoch_end(state)
     files = [path, checkpoint.best_path]
-    return [load(file, custom={"Dropout": Dropout}).epoch if file.exists() else None for file in files]
+    return [load(file, custom={"Masked": Masked}).epoch if file.exists() else None for file in files]
 
 
 @pytest.mark.parametrize(
@@ -304,7 +304,7 @@ def test_the_last_epoch_is_saved_where_training_stops_early(tmp_path):
 
     path = tmp_path / "run.npz"
     train(*parts(), callbacks=[stop, Checkpoint(path, every=3)])
-    assert load(path, custom={"Dropout": Dropout}).epoch == 3
+    assert load(path, custom={"Masked": Masked}).epoch == 3
 
 
 def test_what_cannot_be_saved_is_found_before_the_first_epoch(tmp_path):
@@ -336,7 +336,7 @@ def test_a_network_that_cannot_be_described_is_saved_without(tmp_path):
 def test_fit_makes_a_checkpoint_of_a_path(tmp_path):
     stop = mt.EarlyStopping(patience=1, min_delta=1e9)  # ends after the second epoch
     train(*parts(), checkpoint=tmp_path / "run.npz", checkpoint_every=5, callbacks=stop)
-    assert load(tmp_path / "run.npz", custom={"Dropout": Dropout}).epoch == 1
+    assert load(tmp_path / "run.npz", custom={"Masked": Masked}).epoch == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run.best.npz", "run.npz"]
     with pytest.raises(ValueError, match="Checkpoint expects every to be a whole number, 1 or more, got 0"):
         train(*parts(), checkpoint=tmp_path / "run.npz", checkpoint_every=0)

@@ -1,0 +1,35 @@
+"""Windows of images: sizes of kernels, and views of what each of their places sees."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from minitorch_np._internal.validation import whole
+
+if TYPE_CHECKING:
+    from minitorch_np._internal.arrays import Array
+
+Size = int | tuple[int, int]
+
+
+def pair(owner: str, name: str, value: Size, least: int) -> tuple[int, int]:
+    """One size for height and width, or one for each."""
+    both = value if isinstance(value, tuple | list) else (value, value)
+    if len(both) != 2:
+        raise ValueError(f"{owner} expects {name} as one number or two, (height, width), got {value!r}")
+    height, width = (whole(owner, name, size, least) for size in both)
+    return height, width
+
+
+def short(both: tuple[int, int]) -> int | tuple[int, int]:
+    """Two sizes as one where they are the same."""
+    return both[0] if both[0] == both[1] else both
+
+
+def windows(x: Array, kernel: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int]) -> Array:
+    """The view (N, C, H_out, W_out, kh, kw) of x (N, C, H, W): what the kernel sees from each place."""
+    sizes = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
+    seen = np.lib.stride_tricks.sliding_window_view(x, sizes, axis=(2, 3))
+    return seen[:, :, :: stride[0], :: stride[1], :: dilation[0], :: dilation[1]]
