@@ -213,3 +213,46 @@ for step in range(4):
     result = judged(text)
     assert [f.line for f in result.wrong] == [11], result
     assert "after its update" in result.wrong[0].mistake
+
+
+PLAIN_NUMBERS = """
+import math
+w1, w2, w3, w4 = 0.1, -0.4, 0.6, 0.3
+for step in range(5):
+    h1, h2 = math.tanh(0.5 * w1), math.tanh(0.3 * w2)
+    o1, o2 = w3 * h1, w4 * h2
+    error = (o1 - 0.23) ** 2 / 2 + (o2 + 0.07) ** 2 / 2
+    d1, d2 = o1 - 0.23, o2 + 0.07
+    g3 = d1 * h1
+    g4 = d2 * h2
+    g1 = {first} * (1 - h1 * h1) * 0.5
+    g2 = d2 * w4 * (1 - h2 * h2) * 0.3
+    w1 -= g1
+    w2 -= g2
+    w3 -= g3
+    w4 -= g4
+"""
+
+PRINTED_LATE = """
+x, y = rng.normal(size=(20, 3)), rng.integers(0, 2, (20, 1))
+w, b = rng.normal(size=(3, 1)), np.zeros((1, 1))
+for step in range(5):
+    p = 1 / (1 + np.exp(-(x @ w + b)))
+    d = {d}
+    w += -0.1 * x.T @ d
+    b += -0.1 * d.sum(axis=0)
+    print(np.sum((y - p) ** 2) / 2)
+"""
+
+
+def test_the_line_in_plain_numbers():
+    assert judged(PLAIN_NUMBERS, first="d1 * w3").judged == "right"
+    assert [f.line for f in judged(PLAIN_NUMBERS, first="(g3 + d1 * d1)").wrong] == [13]
+
+
+def test_a_loss_that_is_only_printed_after_the_update():
+    right = judged(PRINTED_LATE, d="(p - y) * p * (1 - p)")
+    assert right.judged == "right"
+    assert "print(np.sum((y - p) ** 2) / 2)" in right.loss
+    assert [f.line for f in judged(PRINTED_LATE, d="(p - y) * (1 - p)").wrong] == [8]
+    assert [f.line for f in judged(PRINTED_LATE, d="(p - y) * (1 - (p - y))").wrong] == [8]

@@ -14,7 +14,7 @@ from minitorch_np.study.compare.findings import Search, crash_finding, made_by
 from minitorch_np.study.compare.instrument import Execution, carried
 from minitorch_np.study.compare.judge import RIGHT as RIGHT_UPDATE
 from minitorch_np.study.compare.judge import STILL, UNKNOWN, UNUSED, Judge, Judgement, Verdict, multiple
-from minitorch_np.study.compare.objective import dependent
+from minitorch_np.study.compare.objective import dependent, rank
 from minitorch_np.study.compare.recorded import LEAF, Node
 from minitorch_np.study.compare.recording import Recording
 from minitorch_np.study.compare.report import NOT_JUDGED, RIGHT, WRONG, Comparison, WrongLine
@@ -115,7 +115,7 @@ class Examination:
         """Whether the loss is sure enough to blame a line by it."""
         if self._unknown(judgement.wrong) or not self.judge.is_of_the_steps(judgement):
             return False
-        is_written = not judgement.loss.kind and (judgement.loss.name or "loss" in judgement.loss.text.lower())
+        is_written = not judgement.loss.kind and rank(judgement.loss) > 0
         return (
             bool(judgement.right)
             or bool(is_written)
@@ -345,7 +345,10 @@ class Examination:
                 continue
             old = verdicts[0].update.old
             for reverse in later[0].passes:
-                path = [n for n in reverse.nodes.values() if old in n.inputs and n.execution is not None]
+                path = [
+                    n for n in reverse.nodes.values()
+                    if old in n.inputs and n.execution is not None and n.index not in self.judge.versions
+                ]  # fmt: skip
                 if not path:
                     continue
                 execution = path[0].execution

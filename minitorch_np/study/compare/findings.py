@@ -68,8 +68,11 @@ class Window:
             n.index for n in self.nodes
             if n.value.size > 1 and n.index not in ends and n.value.tobytes() in values
         }  # fmt: skip
-        arrays = (v for v in self.right if v.truth is not None and v.truth.size > 1)
-        self.usual = next((m for v in arrays if (m := self.multiples(v, {})) is not None), None)
+        found = [(v, m) for v in self.right if v.truth is not None and (m := self.multiples(v, {})) is not None]
+        arrays = [m for v, m in found if v.truth.size > 1]
+        numbers = [m for v, m in found if v.truth.size == 1]
+        if arrays or (len(numbers) > 1 and is_uniform(numbers)):
+            self.usual = (arrays or numbers)[0]
 
     def truth_of(self, value: Array) -> tuple[Node, float] | None:
         """The array of the forward pass whose gradient `value` is a multiple of, with the multiple."""
@@ -82,6 +85,8 @@ class Window:
     def candidates(self, changed: Mapping[int, Array]) -> list[Execution]:
         """Executed statements, in order, that made something of which nothing right came."""
         proven = set(self.forward)
+        if all(v.truth is not None and v.truth.size == 1 for v in (*self.right, *self.wrong)):
+            proven |= {n.index for v in self.right for n in self.judge.made_of(v.update)}  # of plain numbers
         for node in reversed(self.nodes):
             value = changed.get(node.index, node.value)
             if node.index in proven or self.truth_of(value):

@@ -153,8 +153,10 @@ def _decayed(change: Array, truth: Array, value: Array) -> float | None:
         return None
     columns = np.stack([truth, value.astype(float)], axis=1)
     solution, *_ = np.linalg.lstsq(columns, change.astype(float), rcond=None)
-    is_fit = np.abs(columns @ solution - change).max() <= TOLERANCE["f8"] * np.abs(change).max()
-    return float(solution[0]) if is_fit and solution[0] and -0.5 < solution[1] < 0 else None
+    largest = np.abs(change).max()
+    is_fit = np.abs(columns @ solution - change).max() <= TOLERANCE["f8"] * largest
+    is_step = np.abs(solution[0] * truth).max() > 1e-4 * largest and -0.5 < solution[1] < 0
+    return float(solution[0]) if is_fit and is_step else None
 
 
 def _steady(
@@ -330,6 +332,7 @@ class Judge:
                 not j.loss.is_inner,
                 j.descends,
                 -len(j.odd(self.bound)),
+                not j.loss.kind,
             ),
             reverse=True,
         )
@@ -433,10 +436,21 @@ class Judge:
         )
         return size <= NOISE * max(terms, default=0.0)
 
-    def _verdict(self, update: Update, loss: Objective, mode: str) -> Verdict:
-        between = [s for n, s in loss.instances if update.old.index < n.index < update.new.index]
+    def _passes(self, update: Update, loss: Objective, mode: str, start: int, end: float) -> list[Reverse]:
+        """The reverse pass of the loss between two moments that reaches the old version."""
+        between = [s for n, s in loss.instances if start < n.index < end]
         seeds = [self._together(between)] if mode == "all" and between else reversed(between)
-        passes = list(islice((r for s in seeds if update.old in (r := self.reverse(s))), 1))
+        return list(islice((r for s in seeds if update.old in (r := self.reverse(s))), 1))
+
+    def _end_of_the_next(self, update: Update) -> float:
+        own = next(p for p in self.parameters if p.versions[0].index == self._owners[update.old.index])
+        after = [v.index for v in own.used if v.index > update.new.index]
+        return after[0] if after else float("inf")
+
+    def _verdict(self, update: Update, loss: Objective, mode: str) -> Verdict:
+        passes = self._passes(update, loss, mode, update.old.index, update.new.index)
+        if not passes:  # a loss of this step that is computed after its update
+            passes = self._passes(update, loss, mode, update.new.index, self._end_of_the_next(update))
         if not passes:
             return Verdict(update, UNKNOWN, None, [], None, [])
         truth: Array = np.sum([r[update.old] for r in passes], axis=0)

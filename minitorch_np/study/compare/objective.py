@@ -91,8 +91,8 @@ def losses(tape: Tape, versions: set[int], names: dict[int, str]) -> list[Object
     ]  # fmt: skip
     inner = _made_into_others([loss.instances[0][0] for loss in written])
     written = [loss._replace(is_inner=loss.instances[0][0].index in inner) for loss in written]
-    written.sort(key=lambda loss: (-_rank(loss), -loss.instances[0][0].index))
-    likely = [loss for loss in written if _rank(loss)]
+    written.sort(key=lambda loss: (-rank(loss), -loss.instances[0][0].index))
+    likely = [loss for loss in written if rank(loss)]
     unsaid = [_loss(key[2], found, names) for key, found in implied.items()]
     return likely + unsaid + written[len(likely) :]
 
@@ -125,7 +125,8 @@ def _loss(kind: str, instances: list[tuple[Node, Seeds]], names: dict[int, str])
     return Objective(statement.line, statement.text, names.get(node.index, ""), kind, instances)
 
 
-def _rank(loss: Objective) -> int:
+def rank(loss: Objective) -> int:
+    """How likely a number is the loss by its name, or what stands in its line: 2, 1 or 0."""
     name = loss.name.lower().replace("self.", "")
     if any(len(n) > 1 and n in name for n in LOSS_NAMES) or name in LOSS_NAMES:
         return 2
