@@ -88,6 +88,10 @@ class Judgement(NamedTuple):
         return all(v.step is not None or any(n.index in bound for n, _ in v.found) for v in self.right)
 
     @property
+    def right_arrays(self) -> list[Verdict]:
+        return [v for v in self.right if v.truth is not None and v.truth.size > 1]
+
+    @property
     def descends(self) -> bool:
         """Whether the steps go down this loss, and not up a likelihood, of which the loss is the negative."""
         steps = [v.step for v in self.right if v.step is not None]
@@ -324,8 +328,10 @@ class Judge:
                 is_even = not judgement.odd(self.bound) and judgement.is_steady
                 if is_right and is_whole and is_even and judgement.descends and not loss.is_inner:
                     return [judgement]
+        has_arrays = any(p.versions[0].value.size > 1 for p in self.parameters)
         found.sort(
             key=lambda j: (
+                bool(j.right_arrays) or not (j.loss.kind and has_arrays),  # a number may be right by chance
                 *j.score,
                 j.is_whole(self.bound),
                 j.is_steady,
