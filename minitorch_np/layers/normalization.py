@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minitorch_np._internal.arrays import float_dtype
-from minitorch_np._internal.validation import fraction, number, whole
+from minitorch_np._internal.validation import flag, fraction, number, whole
 from minitorch_np.layer import Layer
 from minitorch_np.parameter import Parameter
 
@@ -53,9 +53,9 @@ class BatchNorm1d(Layer):
         self.eps = number(name, "eps", eps)
         self.momentum = fraction(name, "momentum", momentum)
         dtype = float_dtype(dtype)
+        self.affine = flag(name, "affine", affine)
         self.weight = Parameter(np.ones(self.num_features, dtype)) if affine else None
         self.bias = Parameter(np.zeros(self.num_features, dtype)) if affine else None
-        self.affine = affine
         self.running_mean = np.zeros(self.num_features, dtype)
         self.running_var = np.ones(self.num_features, dtype)
 
@@ -160,10 +160,10 @@ class LayerNorm(Layer):
         if not self.normalized_shape:
             raise ValueError("LayerNorm expects a size or more in normalized_shape, got none")
         self.eps = number("LayerNorm", "eps", eps)
-        self.elementwise_affine = elementwise_affine
+        self.elementwise_affine = flag("LayerNorm", "elementwise_affine", elementwise_affine)
         dtype = float_dtype(dtype)
         self.weight = Parameter(np.ones(self.normalized_shape, dtype)) if elementwise_affine else None
-        has_bias = elementwise_affine and bias
+        has_bias = flag("LayerNorm", "bias", bias) and elementwise_affine
         self.bias = Parameter(np.zeros(self.normalized_shape, dtype)) if has_bias else None
 
     def forward(self, x: Array) -> Array:

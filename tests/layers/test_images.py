@@ -1,0 +1,134 @@
+"""Layers for images: what their numbers are by the plainest loops, and what is refused."""
+
+import numpy as np
+import pytest
+
+import minitorch_np as mt
+
+
+def by_loops(x, weight, bias, stride, padding, dilation):
+    """Convolution as its formula says it, number by number."""
+    x = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+    samples, channels, height, width = x.shape
+    filters, _, kh, kw = weight.shape
+    rows = (height - dilation * (kh - 1) - 1) // stride + 1
+    columns = (width - dilation * (kw - 1) - 1) // stride + 1
+    y = np.zeros((samples, filters, rows, columns))
+    for n, o, h, w in np.ndindex(y.shape):
+        y[n, o, h, w] = bias[o]
+        for c, i, j in np.ndindex(channels, kh, kw):
+            y[n, o, h, w] += x[n, c, h * stride + i * dilation, w * stride + j * dilation] * weight[o, c, i, j]
+    return y
+
+
+@pytest.mark.parametrize(("stride", "padding", "dilation"), [(1, 0, 1), (2, 1, 1), (1, 2, 2), (3, 0, 2)])
+def test_convolution_is_its_formula(stride, padding, dilation):
+    layer = mt.Conv2d(2, 3, (3, 2), stride, padding, dilation, rng=0)
+    x = np.random.default_rng(0).standard_normal((2, 2, 7, 6))
+    expected = by_loops(x, layer.weight.data, layer.bias.data, stride, padding, dilation)
+    np.testing.assert_allclose(layer(x), expected, rtol=1e-12, atol=1e-14)
+
+
+def test_a_convolution_of_one_pixel_is_a_linear_map_of_the_channels():
+    layer, x = mt.Conv2d(3, 2, 1, rng=0), np.random.default_rng(0).standard_normal((2, 3, 4, 5))
+    expected = np.einsum("nchw,oc->nohw", x, layer.weight.data[:, :, 0, 0]) + layer.bias.data[:, None, None]
+    np.testing.assert_allclose(layer(x), expected, rtol=1e-12)
+
+
+def test_of_equal_numbers_the_first_gets_the_gradient_of_a_maximum():
+    layer = mt.MaxPool2d(2)
+    layer(np.ones((1, 1, 2, 2)))
+    assert layer.backward(np.full((1, 1, 1, 1), 3.0)).tolist() == [[[[3, 0], [0, 0]]]]
+
+
+def test_a_nan_in_a_window_is_its_maximum():
+    x = np.arange(16.0).reshape(1, 1, 4, 4)
+    x[0, 0, 0, 0] = np.nan
+    assert np.isnan(mt.MaxPool2d(2)(x)[0, 0, 0, 0])
+
+
+def test_batch_statistics_and_running_ones():
+    rng = np.random.default_rng(0)
+    layer, x = mt.BatchNorm2d(3), 5 + 2 * rng.standard_normal((40, 3, 6, 6))
+    y = layer(x)
+    np.testing.assert_allclose(y.mean(axis=(0, 2, 3)), 0, atol=1e-12)
+    np.testing.assert_allclose(y.std(axis=(0, 2, 3)), 1, rtol=1e-5)
+    for _ in range(100):
+        layer(5 + 2 * rng.standard_normal((40, 3, 6, 6)))
+    np.testing.assert_allclose(layer.running_mean, 5, atol=0.2)
+    np.testing.assert_allclose(layer.running_var, 4, rtol=0.1)
+    before = layer.running_mean.copy()
+    alone = layer.eval()(x[:1])  # a batch of one, by the running statistics, which stay
+    np.testing.assert_allclose(alone, layer(x)[:1])
+    np.testing.assert_array_equal(before, layer.running_mean)
+    assert mt.gradcheck(layer, x[:2, :, :2, :2])
+
+
+def test_a_whole_network_is_checked_saved_and_written_out(tmp_path):
+    rng = np.random.default_rng(0)
+    model = mt.Sequential(
+        mt.Conv2d(1, 4, 3, padding=1, rng=rng),
+        mt.BatchNorm2d(4),
+        mt.ReLU(),
+        mt.Residual(mt.Sequential(mt.Conv2d(4, 4, 3, padding="same", rng=rng), mt.BatchNorm2d(4))),
+        mt.MaxPool2d(2),
+        mt.Flatten(),
+        mt.Dropout(0.3, rng=rng),
+        mt.LayerNorm(36),
+        mt.Linear(36, 3, rng=rng),
+    )
+    x, y = rng.standard_normal((6, 1, 6, 6)), np.array([0, 1, 2, 0, 1, 2])
+    assert mt.gradcheck(model, x[:3], rng=0)
+    history = mt.fit(
+        model, mt.CrossEntropyLoss(), mt.Adam(model.parameters(), lr=0.01), x, y, epochs=40, rng=0, verbose=0
+    )
+    assert history["loss"][-1] < 0.2 < history["loss"][0]
+    mt.save(tmp_path / "net.npz", model)
+    again = mt.load(tmp_path / "net.npz").model
+    np.testing.assert_array_equal(again.eval()(x), model.eval()(x))
+    program = mt.handwritten(model.train(), mt.CrossEntropyLoss(), mt.SGD(model.parameters(), lr=0.01), x, y)
+    assert "sliding_window_view" in program
+    assert "import minitorch_np" not in program
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: mt.Conv2d(3, 4, 3, groups=2), "groups that divide the channels, got 2 for 3 and 4"),
+        (lambda: mt.Conv2d(3, 4, (1, 2, 3)), r"kernel_size as one number or two, \(height, width\)"),
+        (lambda: mt.Conv2d(3, 4, 0), "kernel_size to be a whole number, 1 or more, got 0"),
+        (lambda: mt.Conv2d(3, 4, 3, stride=2, padding="same"), "stride=1 with padding='same', got stride=2"),
+        (lambda: mt.Conv2d(3, 4, 3, padding="full"), "padding"),
+        (lambda: mt.MaxPool2d(2, padding=2), "padding of half the kernel at most, got padding=2 for 2"),
+        (lambda: mt.BatchNorm1d(4, momentum=2), r"momentum to be a number in \[0, 1\], got 2"),
+        (lambda: mt.BatchNorm1d(4, affine=1), "affine to be True or False, got 1"),
+        (lambda: mt.LayerNorm(()), "a size or more in normalized_shape, got none"),
+        (lambda: mt.Unflatten(1, (-1, -1)), "sizes, of which one may be -1"),
+        (lambda: mt.Residual(np.tanh), "a layer as layer, got"),
+    ],
+)
+def test_arguments_that_do_not_fit(make, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "message"),
+    [
+        (mt.Conv2d(2, 3, 3, rng=0), (1, 2, 2, 5), "images of 3 by 3 or more, with padding, got x of shape"),
+        (mt.Conv2d(2, 3, 3, rng=0), (1, 3, 5, 5), r"expects x of shape \(N, 2, "),
+        (mt.AvgPool2d(4), (1, 2, 3, 5), "images of 4 by 4 or more"),
+        (mt.BatchNorm2d(2), (1, 2, 1, 1), "more than one value a feature while it trains"),
+        (mt.BatchNorm2d(2), (3, 2), "expects x with 4 axes"),
+        (mt.BatchNorm1d(2), (3, 2, 4, 4), "expects x with 2 or 3 axes"),
+        (mt.Flatten(2, 1), (2, 3, 4), "start_dim to come before end_dim"),
+        (mt.Flatten(1, 4), (2, 3, 4), "to have an axis 4"),
+        (mt.Unflatten(1, (2, 2)), (3, 5), "an axis 1 that can be taken apart to these sizes"),
+        (mt.Residual(mt.Linear(4, 3, rng=0)), (5, 4), r"got \(5, 3\) from the layer and \(5, 4\) beside it"),
+    ],
+)
+def test_an_x_that_does_not_fit_is_named_and_leaves_nothing_behind(layer, shape, message):
+    with pytest.raises(ValueError, match=message):
+        layer(np.ones(shape))
+    with pytest.raises(RuntimeError, match="call forward"):
+        layer.backward(np.ones(shape))
