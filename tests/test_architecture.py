@@ -19,7 +19,7 @@ LEVELS = [
     "module parameter layer layers losses optimizers schedules initializers clipping metrics",
     "data training serialization",
     "study interop",
-    "tutorial",
+    "tutorial examples",
     "cli __main__",
 ]
 OPTIONAL = {"torch", "safetensors", "onnx", "mpi4py", "tqdm", "sklearn"}

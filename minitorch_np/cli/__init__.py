@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from io import StringIO, TextIOWrapper
 
 import minitorch_np
-from minitorch_np.cli import activations, check, compare, explain, handwritten, tutorial
+from minitorch_np.cli import activations, check, compare, example, explain, handwritten, tutorial
 from minitorch_np.cli.shared import Parser
 
 
@@ -61,6 +61,6 @@ def build_parser() -> tuple[Parser, list[str]]:
     )
     parser.add_argument("--version", action="version", version=f"minitorch-np {minitorch_np.__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", parser_class=Parser, required=True)
-    for command in (tutorial, explain, handwritten, compare, activations, check):
+    for command in (tutorial, explain, handwritten, compare, activations, check, example):
         command.add(commands)
     return parser, list(commands.choices)

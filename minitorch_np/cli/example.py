@@ -1,0 +1,46 @@
+"""`minitorch-np example`: networks that run, by name."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import pkgutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from minitorch_np import examples
+from minitorch_np.cli.shared import check_output, whole_number
+
+if TYPE_CHECKING:
+    from minitorch_np.cli.shared import Commands
+
+
+def add(commands: Commands) -> None:
+    command = commands.add_parser(
+        "example",
+        help="train a network that is here, to be read and changed",
+        description="Train one of the networks in minitorch_np/examples; without a name, list them.",
+    )
+    command.add_argument("name", nargs="?", metavar="NAME", choices=names(), help=", ".join(names()))
+    command.add_argument("--seed", type=whole_number, default=0, metavar="N", help="of all numbers (0)")
+    command.add_argument("--plot", type=Path, metavar="PATH", help="draw what it says in its file")
+    command.set_defaults(run=run)
+
+
+def names() -> list[str]:
+    return [module.name for module in pkgutil.iter_modules(examples.__path__)]
+
+
+def run(options: argparse.Namespace) -> int:
+    modules = {name: importlib.import_module(f"minitorch_np.examples.{name}") for name in names()}
+    if options.name is None:
+        for name, module in modules.items():
+            print(f"{name:10}  {module.__doc__}")
+        return 0
+    if options.plot is not None:
+        check_output(options.plot, [])
+    part = modules[options.name].run(options.seed, options.plot)
+    print(f"test accuracy {part:.4f}")
+    if options.plot is not None:
+        print(f"the picture is in {options.plot}")
+    return 0
