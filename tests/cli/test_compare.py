@@ -1,11 +1,14 @@
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import handwritten_programs as programs
+import numpy as np
 import pytest
 
 from minitorch_np.cli import main
@@ -295,3 +298,44 @@ def test_a_file_is_read_as_python_reads_it(tmp_path, capsys, head, encoding):
     path.write_bytes(b"# coding: nonsense\nx = 1\n")
     assert main(["compare", str(path)]) == 2
     assert "is not Python source: " in capsys.readouterr().err
+
+
+def state_of_this_process():
+    umask = os.umask(0)
+    os.umask(umask)
+    handler = signal.getsignal(signal.SIGTERM)
+    return os.getcwd(), umask, handler, np.dot, dict(os.environ), sys.getrecursionlimit()
+
+
+def test_a_program_changes_nothing_of_this_process(tmp_path):
+    path = tmp_path / "program.py"
+    path.write_text(
+        "import os, signal, sys, threading\nimport numpy as np\nos.chdir('/')\nos.umask(0o77)\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\nsys.setrecursionlimit(5000)\nos.environ['LEFT'] = '1'\n"
+        f"{SCRIPT}\nnp.dot = None\nopen('written.txt', 'w') if os.access('.', os.W_OK) else None\n"
+    )
+    before, files = state_of_this_process(), sorted(tmp_path.iterdir())
+    assert main(["compare", str(path)]) == 0
+    assert state_of_this_process() == before
+    assert sorted(tmp_path.iterdir()) == files
+
+
+HOSTILE = {
+    "a fork": "import os\nif os.fork():\n    os._exit(0)\n",
+    "megabytes": "print('x' * 30_000_000)\n",
+    "closed streams": "import sys\nsys.stdout.close()\nsys.stderr.close()\n",
+    "a hook at the end": "import atexit, os\natexit.register(os._exit, 1)\n",
+    "a thread that goes on": (
+        "import threading, time\nthreading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_programs_that_do_odd_things_are_judged_all_the_same(tmp_path, capsys, text):
+    path = tmp_path / "program.py"
+    path.write_text(text + SCRIPT)
+    code, printed = main(["compare", str(path)]), capsys.readouterr().out
+    assert code == 0, printed
+    assert "IDENTICAL" in printed
+    assert len(printed) < 3000

@@ -153,3 +153,11 @@ def test_every_mangled_value_is_refused_by_name_or_harmless(tmp_path):
                 assert str(path) in str(error)  # noqa: PT017
     assert count > 500
     assert refused > count / 2
+
+
+def test_a_network_of_thousands_of_layers_comes_back(tmp_path):
+    model = mt.Sequential([mt.Linear(2, 2, rng=i) for i in range(3000)])
+    mt.save(tmp_path / "a.npz", model)
+    again = mt.load(tmp_path / "a.npz").model
+    assert len(again) == 3000
+    np.testing.assert_array_equal(again[2999].weight.data, model[2999].weight.data)
