@@ -105,8 +105,8 @@ class Quotients:
             return None
         last, before = sure[-1], sure[-3]
         stays = 0.5 * before.gap < last.gap < 2 * before.gap
-        is_gap = last.gap > 1e-6 * max(abs(last.left), abs(last.right))
-        return (last.left, last.right) if stays and is_gap else None
+        is_gap = last.gap > 1e-6 * max(abs(last.low), abs(last.high))
+        return (last.low, last.high) if stays and is_gap else None
 
     def _size(self, index: Index) -> float:
         return abs(float(self.v[index])) or min(self.size, 1.0)
@@ -127,23 +127,29 @@ class Quotients:
             return Quotient(np.nan, np.nan, np.nan, 0.0, np.zeros(self.here.shape, dtype=bool))
         with np.errstate(all="ignore"):
             changed = above != below
-            left = float(((self.here - below) * self.dy)[changed].sum())
-            right = float(((above - self.here) * self.dy)[changed].sum())
-            return Quotient((left + right) / (down + up), left / down, right / up, down + up, changed)
+            left = ((self.here - below) * self.dy)[changed]
+            right = ((above - self.here) * self.dy)[changed]
+            central = float((left + right).sum()) / (down + up)
+            low, high = np.minimum(left / down, right / up), np.maximum(left / down, right / up)
+            return Quotient(central, float(low.sum()), float(high.sum()), down + up, changed)
 
 
 class Quotient(NamedTuple):
-    """Over both sides of a step, to the left and to the right; `changed` are the outputs that moved."""
+    """The slope over both sides of a step, and the least and the most that it can be.
+
+    Of each output either side may count, whatever it is of the others: an element may be the largest of
+    several windows, and share that in some of them. `changed` are the outputs that moved.
+    """
 
     central: float
-    left: float
-    right: float
+    low: float
+    high: float
     width: float
     changed: Array
 
     @property
     def gap(self) -> float:
-        return abs(self.right - self.left)
+        return self.high - self.low
 
 
 class Verdicts(NamedTuple):
