@@ -10,7 +10,13 @@ import minitorch_np as mt
 from minitorch_np._internal import flat_buffers
 
 RULES = ("Adam", "SGD(momentum=0.9)", "Adadelta", "RAdam")
-rules = pytest.mark.parametrize("name", [n for n in OPTIMIZERS if n.startswith(RULES)])
+CASES = [
+    (name, error) for name in OPTIMIZERS if name.startswith(RULES) for error in (KeyboardInterrupt, MemoryError)
+]
+rules = pytest.mark.parametrize(
+    ("name", "error"),
+    [c if c == ("Adam", KeyboardInterrupt) else pytest.param(*c, marks=pytest.mark.slow) for c in CASES],
+)
 PACKAGE = mt.__file__.rpartition("__init__")[0]
 
 
@@ -59,7 +65,6 @@ def same(a, b):
 
 @rules
 @pytest.mark.parametrize("steps_before", [0, 1])
-@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
 def test_an_interrupt_at_any_line_leaves_an_optimizer_that_goes_on(name, steps_before, error):
     at = 0
     while True:

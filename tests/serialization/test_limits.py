@@ -155,6 +155,7 @@ def test_every_mangled_value_is_refused_by_name_or_harmless(tmp_path):
     assert refused > count / 2
 
 
+@pytest.mark.slow
 def test_a_network_of_thousands_of_layers_comes_back(tmp_path):
     model = mt.Sequential([mt.Linear(2, 2, rng=i) for i in range(3000)])
     mt.save(tmp_path / "a.npz", model)

@@ -123,18 +123,18 @@ for epoch in range(6):
 """
 
 RECURRENT = """
-xs, target = rng.normal(size=(6, 3, 1)), rng.normal(size=(2, 1))
+xs, target = rng.normal(size=(3, 3, 1)), rng.normal(size=(2, 1))
 wx, wh, wy = 0.5 * rng.normal(size=(4, 3)), 0.5 * rng.normal(size=(4, 4)), rng.normal(size=(2, 4))
 for step in range(4):
     hs = {{-1: np.zeros((4, 1))}}
     for t, x in enumerate(xs):
         hs[t] = np.tanh(wx @ x + wh @ hs[t - 1])
-    y = wy @ hs[5]
+    y = wy @ hs[2]
     loss = np.sum((y - target) ** 2) / 2
     dy = y - target
-    dwx, dwh, dwy = np.zeros_like(wx), np.zeros_like(wh), dy @ hs[5].T
+    dwx, dwh, dwy = np.zeros_like(wx), np.zeros_like(wh), dy @ hs[2].T
     dh = wy.T @ dy
-    for t in reversed(range(6)):
+    for t in reversed(range(3)):
         dz = (1 - hs[t] ** 2) * dh
         dwh += dz @ hs[t - 1].T
         dwx += dz @ xs[t].T
