@@ -54,8 +54,9 @@ def source_of(function: FunctionType) -> Source:
     code = function.__code__
     linecache.checkcache(code.co_filename)
     text = "".join(linecache.getlines(code.co_filename, function.__globals__))
+    unread = SourceError(f"the source of {function.__qualname__} cannot be read: write it in a file")
     if not text:
-        raise SourceError(f"the source of {function.__qualname__} cannot be read: write it in a file")
+        raise unread
     try:
         found = [node for node in _definitions(text) if _begins(node, code)]
     except SyntaxError:
@@ -63,6 +64,8 @@ def source_of(function: FunctionType) -> Source:
     if len(found) > 1:
         found = [node for node in found if isinstance(node, ast.Lambda) and _holds(node, code)]
         found = found[-1:]  # the innermost
+    if not found and code.co_filename == "<string>":  # of something else that was executed
+        raise unread
     if len(found) != 1:
         raise SourceError(f"the source of {function.__qualname__} is not what {code.co_filename} says now")
     return Source(found[0], _comments(text), code.co_filename)
