@@ -290,9 +290,9 @@ class Examination:
                 ast.unparse(ast.Assign(tree.targets, ast.BinOp(value.left, ast.Sub(), value.right), lineno=0)),
             )
         if isinstance(tree, ast.Assign):
-            given = tree.value
-            is_negative = isinstance(given, ast.UnaryOp) and isinstance(given.op, ast.USub)
-            turned: Any = given.operand if is_negative else ast.UnaryOp(ast.USub(), given)  # type: ignore[attr-defined]
+            turned: ast.expr = ast.UnaryOp(ast.USub(), tree.value)
+            if isinstance(tree.value, ast.UnaryOp) and isinstance(tree.value.op, ast.USub):
+                turned = tree.value.operand
             return (ast.unparse(ast.Assign(tree.targets, turned, lineno=0)),)
         return ()
 
