@@ -14,9 +14,8 @@ from minitorch_np._internal.numerics import product, sum_rows
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
 
-STEPS_MADE = [
-    0
-]  # by all optimizers; in a list, as a change of an attribute of a class makes all of its uses slower
+# Both in lists: a change of an attribute of a class makes all uses of the class slower.
+STEPS_MADE = [0]  # by all optimizers
 FORGOTTEN: list[tuple[int, ...]] = []  # shapes of parameters that get gradients and that no optimizer has
 
 
