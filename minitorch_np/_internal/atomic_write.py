@@ -30,9 +30,12 @@ def replaced(path: Path) -> Iterator[Path]:
     are kept.
     """
     try:
-        path = path.resolve()
+        resolved = path.resolve()
     except RuntimeError:  # links in a circle, on Python 3.11 and 3.12
-        raise ValueError(f"{path} is a link that leads back to itself") from None
+        resolved = path
+    if resolved.is_symlink():  # and so left as they are from 3.13 on
+        raise ValueError(f"{path} is a link that leads back to itself")
+    path = resolved
     check_writable(path)
     part = path.with_name(f".{path.name}.{os.urandom(4).hex()}.part")
     try:
