@@ -129,8 +129,8 @@ def test_a_file_has_one_idea_and_says_it(path):
 def test_the_public_names_are_the_public_names():
     base = "Activation Layer Loss Optimizer Parameter initializers"
     layers = (
-        "AvgPool2d BatchNorm1d BatchNorm2d Conv2d Dropout Flatten GLU LayerNorm Linear LogSoftmax MaxPool2d "
-        "Residual Sequential Softmax Unflatten"
+        "AvgPool2d BatchNorm1d BatchNorm2d Conv1d Conv2d ConvTranspose2d Dropout Flatten GLU LayerNorm "
+        "Linear LogSoftmax MaxPool2d Residual Sequential Softmax Unflatten"
     )
     activations = (
         "CELU ELU GELU Hardshrink Hardsigmoid Hardswish Hardtanh Identity LeakyReLU LogSigmoid Mish PReLU ReLU "

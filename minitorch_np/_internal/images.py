@@ -23,9 +23,9 @@ def pair(owner: str, name: str, value: Size, least: int) -> tuple[int, int]:
     return height, width
 
 
-def short(both: tuple[int, int]) -> int | tuple[int, int]:
+def short(size: Size) -> Size:
     """Two sizes as one where they are the same."""
-    return both[0] if both[0] == both[1] else both
+    return size[0] if isinstance(size, tuple) and size[0] == size[1] else size
 
 
 def windows(x: Array, kernel: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int]) -> Array:

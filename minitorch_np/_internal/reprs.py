@@ -25,15 +25,20 @@ def constructor_arguments(cls: Any) -> dict[str, Any]:
 def call_text(thing: Any) -> str:
     """`LeakyReLU(negative_slope=0.2)`: the class, and the arguments that are not the defaults.
 
-    An argument is read from the attribute of its name; those without a default come first and bare.
+    An argument is read from the attribute of its name; those without a default come first and bare. One
+    that says whether there is a parameter, as `bias`, is read from that; `dtype` from what is inside.
     """
     parts = []
     for name, default in constructor_arguments(type(thing)).items():
         if name not in vars(thing):
             if default is REQUIRED:
                 parts.append("...")
+            elif name == "dtype" and getattr(thing, "_dtype", None) not in (None, default):
+                parts.append(f"dtype={str(thing._dtype)!r}")
             continue
         value = vars(thing)[name]
+        if isinstance(default, bool) and not isinstance(value, bool):
+            value = value is not None
         value = value.tolist() if hasattr(value, "tolist") else value  # an array as the list it comes from
         if default is REQUIRED:
             parts.append(repr(value))

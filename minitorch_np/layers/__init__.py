@@ -2,7 +2,7 @@
 
 from minitorch_np.layers.activation import Activation
 from minitorch_np.layers.branches import Residual
-from minitorch_np.layers.convolution import Conv2d
+from minitorch_np.layers.convolution import Conv1d, Conv2d, ConvTranspose2d
 from minitorch_np.layers.dropout import Dropout
 from minitorch_np.layers.elu import CELU, ELU, SELU
 from minitorch_np.layers.gated import GELU, GLU, Mish, SiLU
@@ -38,7 +38,9 @@ __all__ = [
     "AvgPool2d",
     "BatchNorm1d",
     "BatchNorm2d",
+    "Conv1d",
     "Conv2d",
+    "ConvTranspose2d",
     "Dropout",
     "Flatten",
     "Hardshrink",

@@ -1,14 +1,19 @@
-"""Convolution: one small linear map at every place of an image."""
+"""Convolution: one small linear map at every place of an image or a sequence."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from minitorch_np._internal.arrays import float_dtype
-from minitorch_np._internal.images import Size, pair, short, windows
+from minitorch_np._internal.correlation import (
+    correlate,
+    correlate_input_gradient,
+    correlate_weight_gradient,
+)
+from minitorch_np._internal.images import Size, pair, short
 from minitorch_np._internal.validation import choice, flag, whole
 from minitorch_np.layer import Layer
 from minitorch_np.parameter import Parameter
@@ -19,30 +24,10 @@ if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
 
 
-class Conv2d(Layer):
-    """y = Σ_cij x_nc(h+i)(w+j) W_ocij + b_o at each place (h, w), with the same weights at all of them.
+class Convolution(Layer):
+    """The convolutions of sequences (axes = 1, as images of one row) and of images (axes = 2)."""
 
-    Shapes: x (N, in_channels, H, W) -> y (N, out_channels, H_out, W_out),
-    weight W (out_channels, in_channels / groups, kh, kw), bias b (out_channels,), with
-    H_out = (H + 2 padding − dilation (kh − 1) − 1) / stride + 1, rounded down. kernel_size, stride, padding
-    and dilation are one number or (height, width); padding may also be "valid", which is 0, or "same", which
-    keeps H and W. Zeros stand around the image. The channels are divided into `groups`, each with kernels of
-    its own.
-
-    It is one matrix product: the windows of all places, a row each, times the weights, a column an output
-    channel.
-
-    Backward: the weight W_ocij takes x_nc(h+i)(w+j) into y_nohw at every place of every sample, so
-    dW_ocij = Σ_nhw x_nc(h+i)(w+j) dy_nohw, the same windows times dy; b_o is added at every place, so
-    db_o = Σ_nhw dy_nohw. x goes into every window that sees it, so
-    dx_nc(h+i)(w+j) sums dy_nohw W_ocij over all of them: the windows' gradients dy Wᵀ are added up where they
-    came from.
-
-    Weight and bias are uniform in ±1/√fan_in, as in torch. Raises ValueError for an image that is smaller than
-    the kernel, and for channels that the groups do not divide.
-    Source: LeCun et al. (1998), http://yann.lecun.com/exdb/publis/pdf/lecun-98.pdf;
-    https://docs.pytorch.org/docs/stable/generated/torch.nn.Conv2d.html
-    """
+    axes: int
 
     def __init__(
         self,
@@ -58,108 +43,261 @@ class Conv2d(Layer):
         dtype: DTypeLike = np.float64,
         rng: np.random.Generator | int | None = None,
     ) -> None:
-        self.in_channels = whole("Conv2d", "in_channels", in_channels, 1)
-        self.out_channels = whole("Conv2d", "out_channels", out_channels, 1)
-        self.kernel_size = pair("Conv2d", "kernel_size", kernel_size, 1)
-        self.stride = pair("Conv2d", "stride", stride, 1)
-        self.dilation = pair("Conv2d", "dilation", dilation, 1)
-        self.groups = whole("Conv2d", "groups", groups, 1)
-        if in_channels % groups or out_channels % groups:
-            raise ValueError(
-                f"Conv2d expects groups that divide the channels, got {groups} for {in_channels} and "
-                f"{out_channels}"
-            )
-        self.padding: Any = padding
-        self._padding = self._edges(padding)
-        rng, dtype = np.random.default_rng(rng), float_dtype(dtype)
-        shape = (self.out_channels, self.in_channels // self.groups, *self.kernel_size)
-        bound = 1 / math.sqrt(math.prod(shape[1:]))
-        self.weight = Parameter(rng.uniform(-bound, bound, shape).astype(dtype))
-        has_bias = flag("Conv2d", "bias", bias)
-        self.bias = Parameter(rng.uniform(-bound, bound, self.out_channels).astype(dtype)) if has_bias else None
+        name = type(self).__name__
+        self.in_channels = whole(name, "in_channels", in_channels, 1)
+        self.out_channels = whole(name, "out_channels", out_channels, 1)
+        self.kernel_size = self._size("kernel_size", kernel_size, 1)
+        self.stride = self._size("stride", stride, 1)
+        self.padding = padding if isinstance(padding, str) else self._size("padding", padding, 0)
+        self.dilation = self._size("dilation", dilation, 1)
+        self.groups = _groups(name, groups, in_channels, out_channels)
+        self._kernel, pace, spread = (
+            self._pair(size, 1) for size in (self.kernel_size, self.stride, self.dilation)
+        )
+        self._geometry = (self._edges(spread), pace, spread, self.groups)
+        shape = (self.out_channels, self.in_channels // self.groups, *self._kernel[2 - self.axes :])
+        self.weight, self.bias = _weights(name, shape, self.out_channels, bias, dtype, rng)
 
     def forward(self, x: Array) -> Array:
-        x = self.check_input(x, (None, self.in_channels, None, None))
-        padded = np.pad(x, ((0, 0), (0, 0), *self._padding))
-        self._check_size(x, padded)
-        seen = windows(padded, self.kernel_size, self.stride, self.dilation)
-        samples, _, height, width = seen.shape[:4]
-        columns = self._grouped(seen.transpose(1, 4, 5, 0, 2, 3), -1, samples * height * width)
-        y = np.matmul(self._grouped(self.weight.data, self.out_channels // self.groups, -1), columns)
-        y = y.reshape(self.out_channels, samples, height, width).transpose(1, 0, 2, 3)
+        x = self.check_input(x, (None, self.in_channels, *(None for _ in range(self.axes))))
+        self._check_size(x)
+        y = correlate(self._images(x), self._images(self.weight.data), *self._geometry)
         if self.bias is not None:
-            y = y + self.bias.data.reshape(-1, 1, 1)
-        y = np.ascontiguousarray(y)
-        self.save_for_backward(columns, padded.shape, x.shape, output=y)
+            y += self.bias.data.reshape(-1, 1, 1)
+        y = self._without_height(y)
+        self.save_for_backward(x, output=y)
         return y
 
     def backward(self, dy: Array) -> Array:
-        rows, padded_shape, shape = self._parameter_gradients(dy)
-        samples, height, width = dy.shape[0], *dy.shape[2:]
-        weight = self._grouped(self.weight.data, self.out_channels // self.groups, -1)
-        seen = np.matmul(weight.transpose(0, 2, 1), rows)
-        seen = seen.reshape(self.in_channels, *self.kernel_size, samples, height, width)
-        dx = np.zeros(padded_shape, dy.dtype)
-        for i in range(self.kernel_size[0]):
-            for j in range(self.kernel_size[1]):
-                top, left = i * self.dilation[0], j * self.dilation[1]
-                bottom = top + self.stride[0] * (height - 1) + 1
-                right = left + self.stride[1] * (width - 1) + 1
-                part = dx[:, :, top : bottom : self.stride[0], left : right : self.stride[1]]
-                part += seen[:, i, j].transpose(1, 0, 2, 3)
-        top, left = self._padding[0][0], self._padding[1][0]
-        return np.ascontiguousarray(dx[:, :, top : top + shape[2], left : left + shape[3]])
+        dy, x = self._parameter_gradients(dy)
+        shape = self._images(x).shape
+        dx = correlate_input_gradient(dy, self._images(self.weight.data), shape, *self._geometry)
+        return self._without_height(dx)
 
     def backward_parameters(self, dy: Array) -> None:
         self._parameter_gradients(dy)
 
-    def _parameter_gradients(self, dy: Array) -> tuple[Array, tuple[int, ...], tuple[int, ...]]:
-        dy, columns, padded_shape, shape = self.saved(dy)
-        rows = self._grouped(dy.transpose(1, 0, 2, 3), self.out_channels // self.groups, columns.shape[2])
-        self.weight.add_grad(np.matmul(rows, columns.transpose(0, 2, 1)).reshape(self.weight.shape))
+    def _parameter_gradients(self, dy: Array) -> tuple[Array, Array]:
+        dy, x = self.saved(dy)
+        dy = self._images(dy)
+        shape = self._images(self.weight.data).shape
+        dw = correlate_weight_gradient(self._images(x), dy, shape, *self._geometry)
+        self.weight.add_grad(self._without_height(dw))
         if self.bias is not None:
             self.bias.add_grad(dy.sum(axis=(0, 2, 3)))
-        return rows, padded_shape, shape
+        return dy, x
 
-    def _grouped(self, a: Array, rows: int, columns: int) -> Array:
-        """An array as one matrix a group."""
-        if rows == -1:
-            rows = a.size // (self.groups * columns) if columns else math.prod(self.weight.shape[1:])
-        if columns == -1:
-            columns = a.size // (self.groups * rows)
-        return a.reshape(self.groups, rows, columns)
+    def _images(self, a: Array) -> Array:
+        """x, y or the weight with the axes that they have for images."""
+        return a if self.axes == 2 else a[:, :, np.newaxis]
 
-    def _edges(self, padding: Size | str) -> tuple[tuple[int, int], tuple[int, int]]:
+    def _without_height(self, a: Array) -> Array:
+        return a if self.axes == 2 else a[:, :, 0]
+
+    def _size(self, name: str, value: Size, least: int) -> Size:
+        if self.axes == 1:
+            return whole(type(self).__name__, name, value, least)
+        return short(pair(type(self).__name__, name, value, least))
+
+    def _pair(self, size: Size, other: int) -> tuple[int, int]:
+        """(height, width), with `other` for the height of a sequence."""
+        if isinstance(size, tuple):
+            return size
+        return (size, size) if self.axes == 2 else (other, size)
+
+    def _edges(self, dilation: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
         """How many zeros stand above and below, and to the left and the right."""
-        if not isinstance(padding, str):
-            height, width = self.padding = pair("Conv2d", "padding", padding, 0)
+        name = type(self).__name__
+        if not isinstance(self.padding, str):
+            height, width = self._pair(self.padding, 0)
             return (height, height), (width, width)
-        if choice("Conv2d", "padding", padding, "valid", "same") == "valid":
+        if choice(name, "padding", self.padding, "valid", "same") == "valid":
             return (0, 0), (0, 0)
-        if self.stride != (1, 1):
-            raise ValueError(f"Conv2d expects stride=1 with padding='same', got stride={short(self.stride)}")
-        total = [d * (k - 1) for k, d in zip(self.kernel_size, self.dilation, strict=True)]
-        return (total[0] // 2, total[0] - total[0] // 2), (total[1] // 2, total[1] - total[1] // 2)
+        if self.stride != 1:
+            raise ValueError(f"{name} expects stride=1 with padding='same', got stride={self.stride}")
+        height, width = (d * (k - 1) for k, d in zip(self._kernel, dilation, strict=True))
+        return (height // 2, height - height // 2), (width // 2, width - width // 2)
 
-    def _check_size(self, x: Array, padded: Array) -> None:
-        least = tuple(d * (k - 1) + 1 for k, d in zip(self.kernel_size, self.dilation, strict=True))
-        if padded.shape[2] < least[0] or padded.shape[3] < least[1]:
+    def _check_size(self, x: Array) -> None:
+        edges, _, dilation, _ = self._geometry
+        sizes = [size + sum(zeros) for size, zeros in zip(self._images(x).shape[2:], edges, strict=True)]
+        least = [d * (k - 1) + 1 for k, d in zip(self._kernel, dilation, strict=True)]
+        if sizes[0] < least[0] or sizes[1] < least[1]:
+            what = f"images of {least[0]} by {least[1]}" if self.axes == 2 else f"sequences of {least[1]} steps"
             self.clear_saved()
             raise ValueError(
-                f"{self!r} expects images of {least[0]} by {least[1]} or more, with padding, got x of shape "
-                f"{x.shape}: a smaller kernel_size, or more padding"
+                f"{self!r} expects {what} or more, with padding, got x of shape {x.shape}: a smaller "
+                "kernel_size, or more padding"
             )
 
     def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
         return math.prod(y_shape) * math.prod(self.weight.shape[1:])
 
-    def __repr__(self) -> str:
-        sizes = [str(self.in_channels), str(self.out_channels), str(short(self.kernel_size))]
-        padding = self.padding if isinstance(self.padding, str) else short(self.padding)
-        options = [] if self.stride == (1, 1) else [f"stride={short(self.stride)}"]
-        options += [] if padding == 0 else [f"padding={padding!r}"]
-        options += [] if self.dilation == (1, 1) else [f"dilation={short(self.dilation)}"]
-        options += [] if self.groups == 1 else [f"groups={self.groups}"]
-        options += [] if self.bias is not None else ["bias=False"]
-        options += [] if self.weight.dtype == np.float64 else [f"dtype={str(self.weight.dtype)!r}"]
-        return f"Conv2d({', '.join([*sizes, *options])})"
+
+class Conv1d(Convolution):
+    """y = Σ_ci x_nc(t+i) W_oci + b_o at each step t of a sequence, with the same weights at all of them.
+
+    Shapes: x (N, in_channels, T) -> y (N, out_channels, T_out),
+    weight W (out_channels, in_channels / groups, kernel_size), bias b (out_channels,), with
+    T_out = (T + 2 padding − dilation (kernel_size − 1) − 1) / stride + 1, rounded down. padding may also be
+    "valid", which is 0, or "same", which keeps T. Zeros stand before and after the sequence. The channels are
+    divided into `groups`, each with kernels of its own.
+
+    Backward: the weight W_oci takes x_nc(t+i) into y_not at every step of every sample, so
+    dW_oci = Σ_nt x_nc(t+i) dy_not, the same windows times dy; b_o is added at every step, so
+    db_o = Σ_nt dy_not. x goes into every window that sees it, so
+    dx_nc(t+i) sums dy_not W_oci over all of them.
+
+    Weight and bias are uniform in ±1/√fan_in, as in torch. Raises ValueError for a sequence that is shorter
+    than the kernel, and for channels that the groups do not divide.
+    Source: Waibel et al. (1989), https://doi.org/10.1109/29.21701;
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.Conv1d.html
+    """
+
+    axes = 1
+
+
+class Conv2d(Convolution):
+    """y = Σ_cij x_nc(h+i)(w+j) W_ocij + b_o at each place (h, w), with the same weights at all of them.
+
+    Shapes: x (N, in_channels, H, W) -> y (N, out_channels, H_out, W_out),
+    weight W (out_channels, in_channels / groups, kh, kw), bias b (out_channels,), with
+    H_out = (H + 2 padding − dilation (kh − 1) − 1) / stride + 1, rounded down. kernel_size, stride, padding
+    and dilation are one number or (height, width); padding may also be "valid", which is 0, or "same", which
+    keeps H and W. Zeros stand around the image. The channels are divided into `groups`, each with kernels of
+    its own.
+
+    Backward: the weight W_ocij takes x_nc(h+i)(w+j) into y_nohw at every place of every sample, so
+    dW_ocij = Σ_nhw x_nc(h+i)(w+j) dy_nohw, the same windows times dy; b_o is added at every place, so
+    db_o = Σ_nhw dy_nohw. x goes into every window that sees it, so
+    dx_nc(h+i)(w+j) sums dy_nohw W_ocij over all of them: what W takes back into a window is added up where
+    it came from.
+
+    Weight and bias are uniform in ±1/√fan_in, as in torch. Raises ValueError for an image that is smaller than
+    the kernel, and for channels that the groups do not divide.
+    Source: LeCun et al. (1998), http://yann.lecun.com/exdb/publis/pdf/lecun-98.pdf;
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.Conv2d.html
+    """
+
+    axes = 2
+
+
+class ConvTranspose2d(Layer):
+    """y = b_o + Σ_c x_nchw W_coij at the places (h·stride + i, w·stride + j), added up where windows overlap.
+
+    Shapes: x (N, in_channels, H, W) -> y (N, out_channels, H_out, W_out),
+    weight W (in_channels, out_channels / groups, kh, kw), bias b (out_channels,), with
+    H_out = (H − 1) stride − 2 padding + dilation (kh − 1) + output_padding + 1. kernel_size, stride, padding,
+    output_padding and dilation are one number or (height, width). It takes an image back to the size that a
+    Conv2d of the same sizes made it from, with that layer's dx as its forward pass; padding cuts off the
+    edges, and output_padding, smaller than stride, says which of the sizes that a stride makes equal is meant.
+
+    Backward: y is what the gradient of a Conv2d is, linear in x with the same W, so dx is a Conv2d of dy:
+    dx_nchw = Σ_oij dy_no(h+i)(w+j) W_coij; W takes x_nchw into y_no(h+i)(w+j) everywhere, so
+    dW_coij = Σ_nhw x_nchw dy_no(h+i)(w+j), and b_o is added at every place, so
+    db_o = Σ_nhw dy_nohw.
+
+    Weight and bias are uniform in ±1/√(out_channels / groups · kh kw), as in torch. Raises ValueError for
+    channels that the groups do not divide, and for an output_padding of stride or more.
+    Source: Zeiler et al. (2010), https://doi.org/10.1109/CVPR.2010.5539957;
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.ConvTranspose2d.html
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Size,
+        stride: Size = 1,
+        padding: Size = 0,
+        output_padding: Size = 0,
+        groups: int = 1,
+        bias: bool = True,
+        dilation: Size = 1,
+        *,
+        dtype: DTypeLike = np.float64,
+        rng: np.random.Generator | int | None = None,
+    ) -> None:
+        name = "ConvTranspose2d"
+        self.in_channels = whole(name, "in_channels", in_channels, 1)
+        self.out_channels = whole(name, "out_channels", out_channels, 1)
+        kernel, pace, spread = (
+            pair(name, key, value, 1)
+            for key, value in (("kernel_size", kernel_size), ("stride", stride), ("dilation", dilation))
+        )
+        cut, self._more = pair(name, "padding", padding, 0), pair(name, "output_padding", output_padding, 0)
+        if any(more >= step for more, step in zip(self._more, pace, strict=True)):
+            raise ValueError(
+                f"{name} expects output_padding smaller than stride, got output_padding={output_padding} for "
+                f"stride={stride}"
+            )
+        self.kernel_size, self.stride, self.dilation = short(kernel), short(pace), short(spread)
+        self.padding, self.output_padding = short(cut), short(self._more)
+        self.groups = _groups(name, groups, in_channels, out_channels)
+        self._geometry = (((cut[0], cut[0]), (cut[1], cut[1])), pace, spread, self.groups)
+        shape = (self.in_channels, self.out_channels // self.groups, *kernel)
+        self.weight, self.bias = _weights(name, shape, self.out_channels, bias, dtype, rng)
+
+    def forward(self, x: Array) -> Array:
+        x = self.check_input(x, (None, self.in_channels, None, None))
+        y = correlate_input_gradient(x, self.weight.data, self._shape(x), *self._geometry)
+        if self.bias is not None:
+            y += self.bias.data.reshape(-1, 1, 1)
+        self.save_for_backward(x, output=y)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        return correlate(self._parameter_gradients(dy), self.weight.data, *self._geometry)
+
+    def backward_parameters(self, dy: Array) -> None:
+        self._parameter_gradients(dy)
+
+    def _parameter_gradients(self, dy: Array) -> Array:
+        dy, x = self.saved(dy)
+        self.weight.add_grad(correlate_weight_gradient(dy, x, self.weight.shape, *self._geometry))
+        if self.bias is not None:
+            self.bias.add_grad(dy.sum(axis=(0, 2, 3)))
+        return dy
+
+    def _shape(self, x: Array) -> tuple[int, ...]:
+        edges, stride, dilation, _ = self._geometry
+        sizes = [
+            (x.shape[2 + axis] - 1) * stride[axis] - sum(edges[axis])
+            + dilation[axis] * (self.weight.shape[2 + axis] - 1) + self._more[axis] + 1
+            for axis in (0, 1)
+        ]  # fmt: skip
+        if min(sizes) < 1 or min(x.shape[2:]) < 1:
+            self.clear_saved()
+            raise ValueError(
+                f"{self!r} makes images of {sizes[0]} by {sizes[1]} from x of shape {x.shape}: it expects less "
+                "padding, or larger images"
+            )
+        return x.shape[0], self.out_channels, *sizes
+
+    def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
+        return math.prod(x_shape) * math.prod(self.weight.shape[1:])
+
+
+def _groups(name: str, groups: int, in_channels: int, out_channels: int) -> int:
+    groups = whole(name, "groups", groups, 1)
+    if in_channels % groups or out_channels % groups:
+        raise ValueError(
+            f"{name} expects groups that divide the channels, got {groups} for {in_channels} and {out_channels}"
+        )
+    return groups
+
+
+def _weights(
+    name: str,
+    shape: tuple[int, ...],
+    out_channels: int,
+    bias: bool,
+    dtype: DTypeLike,
+    rng: np.random.Generator | int | None,
+) -> tuple[Parameter, Parameter | None]:
+    """Kernels and biases, uniform in ±1/√fan_in."""
+    rng, dtype = np.random.default_rng(rng), float_dtype(dtype)
+    bound = 1 / math.sqrt(math.prod(shape[1:]))
+    weight = Parameter(rng.uniform(-bound, bound, shape).astype(dtype))
+    has_bias = flag(name, "bias", bias)
+    return weight, Parameter(rng.uniform(-bound, bound, out_channels).astype(dtype)) if has_bias else None

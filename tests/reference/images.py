@@ -9,7 +9,7 @@ import numpy as np
 
 import minitorch_np as mt
 
-IMAGES, ROWS = (3, 4, 7, 6), (6, 4)
+IMAGES, SMALL, SEQUENCES, ROWS = (3, 4, 7, 6), (3, 4, 3, 2), (3, 4, 8), (6, 4)
 CASES: dict[str, tuple[str, tuple[Any, ...], dict[str, Any], tuple[int, ...]]] = {
     "conv": ("Conv2d", (4, 6, 3), {}, IMAGES),
     "conv one by one": ("Conv2d", (4, 5, 1), {"bias": False}, IMAGES),
@@ -21,6 +21,25 @@ CASES: dict[str, tuple[str, tuple[Any, ...], dict[str, Any], tuple[int, ...]]] =
     "conv same": ("Conv2d", (4, 6, (2, 3)), {"padding": "same"}, IMAGES),
     "conv same dilation": ("Conv2d", (4, 6, (4, 3)), {"padding": "same", "dilation": (1, 2)}, IMAGES),
     "conv valid": ("Conv2d", (4, 6, 3), {"padding": "valid"}, IMAGES),
+    "conv many channels": ("Conv2d", (16, 3, (3, 2)), {"padding": (0, 1), "dilation": (2, 1)}, (3, 16, 6, 5)),
+    "conv sequence": ("Conv1d", (4, 6, 3), {}, SEQUENCES),
+    "conv sequence stride": ("Conv1d", (4, 6, 3), {"stride": 2, "padding": 2, "bias": False}, SEQUENCES),
+    "conv sequence groups": ("Conv1d", (4, 6, 2), {"groups": 2, "dilation": 3}, SEQUENCES),
+    "conv sequence same": ("Conv1d", (4, 6, 4), {"padding": "same"}, SEQUENCES),
+    "conv transposed": ("ConvTranspose2d", (4, 6, 3), {}, SMALL),
+    "conv transposed stride": ("ConvTranspose2d", (4, 6, 3), {"stride": 2, "padding": 1}, SMALL),
+    "conv transposed to the other size": (
+        "ConvTranspose2d",
+        (4, 6, (3, 4)),
+        {"stride": (3, 2), "padding": (1, 2), "output_padding": (2, 1)},
+        SMALL,
+    ),
+    "conv transposed groups": (
+        "ConvTranspose2d",
+        (4, 6, 2),
+        {"groups": 2, "dilation": 2, "bias": False},
+        SMALL,
+    ),
     "max pool": ("MaxPool2d", (2,), {}, IMAGES),
     "max pool overlapping": ("MaxPool2d", (3,), {"stride": 2, "padding": 1}, IMAGES),
     "max pool oblong": ("MaxPool2d", ((3, 2),), {"stride": (1, 2)}, IMAGES),

@@ -76,6 +76,14 @@ LAYERS = {
     "Softmax(1)": LayerCase(lambda dtype: mt.Softmax(1), (2, 3, 4), (5,)),
     "LogSoftmax": LayerCase(lambda dtype: mt.LogSoftmax(), (5, 4)),
     "LogSoftmax(1)": LayerCase(lambda dtype: mt.LogSoftmax(1), (2, 3, 4), (5,)),
+    "Conv1d": LayerCase(lambda dtype: mt.Conv1d(2, 3, 3, dtype=dtype, rng=0), (2, 2, 5), (2, 3, 5)),
+    "Conv1d, all options": LayerCase(
+        lambda dtype: mt.Conv1d(
+            4, 6, 2, stride=2, padding=2, dilation=2, groups=2, bias=False, dtype=dtype, rng=0
+        ),
+        (2, 4, 5),
+        (2, 3, 5),
+    ),
     "Conv2d": LayerCase(lambda dtype: mt.Conv2d(2, 3, 3, dtype=dtype, rng=0), (2, 2, 5, 6), (2, 3, 5, 6)),
     "Conv2d, all options": LayerCase(
         lambda dtype: mt.Conv2d(
@@ -86,6 +94,31 @@ LAYERS = {
     ),
     "Conv2d, same": LayerCase(
         lambda dtype: mt.Conv2d(2, 3, (2, 3), padding="same", dtype=dtype, rng=0), (2, 2, 3, 4), (2, 2, 3)
+    ),
+    "Conv2d, many channels": LayerCase(
+        lambda dtype: mt.Conv2d(16, 2, (2, 3), dilation=(2, 1), dtype=dtype, rng=0),
+        (2, 16, 4, 3),
+        (2, 16, 2, 3),
+    ),
+    "ConvTranspose2d": LayerCase(
+        lambda dtype: mt.ConvTranspose2d(2, 3, 3, dtype=dtype, rng=0), (2, 2, 2, 3), (2, 3, 2, 3)
+    ),
+    "ConvTranspose2d, all options": LayerCase(
+        lambda dtype: mt.ConvTranspose2d(
+            4,
+            6,
+            (3, 2),
+            stride=(3, 2),
+            padding=(2, 1),
+            output_padding=(2, 1),
+            groups=2,
+            bias=False,
+            dilation=(1, 2),
+            dtype=dtype,
+            rng=0,
+        ),
+        (2, 4, 2, 3),
+        (2, 4, 2),
     ),
     "MaxPool2d": LayerCase(lambda dtype: mt.MaxPool2d(2), (2, 2, 5, 6), (2, 2, 1, 6)),
     "MaxPool2d, overlapping": LayerCase(

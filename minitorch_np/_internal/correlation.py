@@ -1,0 +1,137 @@
+"""Cross-correlation of images with kernels, y_nohw = Σ_cij x_nc(h+i)(w+j) W_ocij, and its two gradients.
+
+`correlate_simply` is that formula. The others compute the same with matrix products, a few samples at a
+time, so that what they make of them stays in the processor's cache. They lay out windows along the width
+only, for all rows of the image: what one row of the kernel sees. Row i of the kernel sees the same windows
+as row 0, i rows further down, so there is one product for each row of the kernel, each with another part of
+the same array. With few channels, or a stride from row to row, whole windows and a single product are
+faster.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from minitorch_np._internal.images import windows
+
+if TYPE_CHECKING:
+    from minitorch_np._internal.arrays import Array
+
+Pair = tuple[int, int]
+CACHE = 3 * 2**18  # bytes of windows that are made at a time
+FEW = 32  # numbers in a row of the kernel, all channels together
+
+
+def correlate_simply(
+    x: Array, weight: Array, padding: tuple[Pair, Pair], stride: Pair, dilation: Pair
+) -> Array:
+    """Return y_nohw = Σ_cij x_nc(h+i)(w+j) W_ocij."""
+    seen = windows(np.pad(x, ((0, 0), (0, 0), *padding)), weight.shape[2:], stride, dilation)
+    return np.einsum("nchwij,ocij->nohw", seen, weight)
+
+
+def correlate(
+    x: Array, weight: Array, padding: tuple[Pair, Pair], stride: Pair, dilation: Pair, groups: int
+) -> Array:
+    """y_nohw = Σ_cij x_nc(h+i)(w+j) W_ocij, the kernel W at each place (h, w) of the image x."""
+    (height, width), taps, starts = layout(x.shape, weight.shape, padding, stride, dilation)
+    kernels = by_row(weight, len(starts), groups)
+    y = np.empty((len(x), len(weight), height, width), x.dtype)
+    for part in parts(x, taps):
+        seen = row_windows(x[part], taps, starts, height, width, padding, stride)
+        seen = seen.reshape(len(seen), groups, kernels.shape[3], -1)
+        out = y[part].reshape(len(seen), groups, -1, height * width)
+        np.matmul(kernels[0], seen[..., : height * width], out=out)
+        for kernel, start in zip(kernels[1:], starts[1:], strict=True):
+            out += np.matmul(kernel, seen[..., start * width : (start + height) * width])
+    return y
+
+
+def correlate_weight_gradient(
+    x: Array, dy: Array, shape: tuple[int, ...], padding: tuple[Pair, Pair], stride: Pair, dilation: Pair,
+    groups: int,
+) -> Array:  # fmt: skip
+    """dW_ocij = Σ_nhw x_nc(h+i)(w+j) dy_nohw: dy times the numbers that W was multiplied with."""
+    (height, width), taps, starts = layout(x.shape, shape, padding, stride, dilation)
+    dkernels = np.zeros_like(by_row(np.zeros(shape, dy.dtype), len(starts), groups))
+    for part in parts(x, taps):
+        seen = row_windows(x[part], taps, starts, height, width, padding, stride)
+        seen = seen.reshape(len(seen), groups, dkernels.shape[3], -1)
+        d = dy[part].reshape(len(seen), groups, -1, height * width)
+        for dkernel, start in zip(dkernels, starts, strict=True):
+            rows = seen[..., start * width : (start + height) * width]
+            dkernel += np.matmul(d, rows.transpose(0, 1, 3, 2)).sum(axis=0)
+    out, channels, kh, kw = shape
+    dw = dkernels.reshape(len(starts), out, channels, kh // len(starts), kw)
+    return dw.transpose(1, 2, 0, 3, 4).reshape(shape)
+
+
+def correlate_input_gradient(
+    dy: Array, weight: Array, shape: tuple[int, ...], padding: tuple[Pair, Pair], stride: Pair, dilation: Pair,
+    groups: int,
+) -> Array:  # fmt: skip
+    """dx_nc(h+i)(w+j) = Σ_o dy_nohw W_ocij, summed over all windows (h, w) that see the number."""
+    (height, width), taps, starts = layout(shape, weight.shape, padding, stride, dilation)
+    kernels = by_row(weight, len(starts), groups)
+    (top, bottom), (left, right) = padding
+    down, along = stride
+    dx = np.empty(shape, dy.dtype)
+    for part in parts(dx, taps):
+        d = dy[part].reshape(-1, groups, len(weight) // groups, height * width)
+        if len(starts) == 1:
+            dseen = np.matmul(kernels[0].transpose(0, 2, 1), d)
+        else:
+            dseen = np.zeros((len(d), groups, kernels.shape[3], (starts[-1] + height) * width), dy.dtype)
+            for kernel, start in zip(kernels, starts, strict=True):
+                dseen[..., start * width : (start + height) * width] += np.matmul(kernel.transpose(0, 2, 1), d)
+        dseen = dseen.reshape(len(d), shape[1], len(taps), starts[-1] + height, width)
+        padded = np.zeros((len(d), shape[1], top + shape[2] + bottom, left + shape[3] + right), dy.dtype)
+        for k, (i, j) in enumerate(taps):
+            rows = slice(i, i + down * (dseen.shape[3] - 1) + 1, down)
+            padded[:, :, rows, j : j + along * (width - 1) + 1 : along] += dseen[:, :, k]
+        dx[part] = padded[:, :, top : top + shape[2], left : left + shape[3]]
+    return dx
+
+
+def layout(
+    shape: tuple[int, ...], kernels: tuple[int, ...], padding: tuple[Pair, Pair], stride: Pair, dilation: Pair
+) -> tuple[Pair, list[Pair], list[int]]:
+    """Sizes of y; places of the kernel that a window is made of; rows at which the rows of the kernel begin."""
+    _, channels, kh, kw = kernels
+    height = (shape[2] + sum(padding[0]) - dilation[0] * (kh - 1) - 1) // stride[0] + 1
+    width = (shape[3] + sum(padding[1]) - dilation[1] * (kw - 1) - 1) // stride[1] + 1
+    rows, columns = [dilation[0] * i for i in range(kh)], [dilation[1] * j for j in range(kw)]
+    if stride[0] > 1 or channels * kw < FEW:
+        return (height, width), [(i, j) for i in rows for j in columns], [0]
+    return (height, width), [(0, j) for j in columns], rows
+
+
+def by_row(weight: Array, rows: int, groups: int) -> Array:
+    """The kernels as a matrix for each of their rows and each group: (rows, groups, out, channels · places)."""
+    out, channels, kh, kw = weight.shape
+    split = weight.reshape(groups, out // groups, channels, rows, kh // rows, kw).transpose(3, 0, 1, 2, 4, 5)
+    return split.reshape(rows, groups, out // groups, channels * kh // rows * kw)
+
+
+def parts(x: Array, taps: list[Pair]) -> list[slice]:
+    """A few samples at a time."""
+    count = 1 + CACHE * len(x) // max(1, x.nbytes * len(taps))
+    return [slice(i, i + count) for i in range(0, len(x), count)]
+
+
+def row_windows(
+    x: Array, taps: list[Pair], starts: list[int], height: int, width: int, padding: tuple[Pair, Pair],
+    stride: Pair,
+) -> Array:  # fmt: skip
+    """The numbers of x under each of the taps, from each place: (N, C, taps, rows, width)."""
+    (top, bottom), (left, right) = padding
+    down, along = stride
+    padded = np.zeros((*x.shape[:2], top + x.shape[2] + bottom, left + x.shape[3] + right), x.dtype)
+    padded[:, :, top : top + x.shape[2], left : left + x.shape[3]] = x
+    seen = np.empty((*x.shape[:2], len(taps), starts[-1] + height, width), x.dtype)
+    for k, (i, j) in enumerate(taps):
+        rows = slice(i, i + down * (seen.shape[3] - 1) + 1, down)
+        seen[:, :, k] = padded[:, :, rows, j : j + along * (width - 1) + 1 : along]
+    return seen
