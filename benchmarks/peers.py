@@ -26,7 +26,7 @@ class Workload(NamedTuple):
     momentum: float = 0.0
     optimizer: str = "SGD"
     loss: str = "SquaredLoss"
-    activation: str = "ReLU"
+    layer: str = "ReLU()"
 
 
 Run = Callable[[int], Any]
@@ -224,33 +224,78 @@ def scikit_learn(work: Workload) -> Run:
     return run
 
 
-def activation(work: Workload) -> Run:
-    """Only the activation, forward and backward on an array (batch, width)."""
+def layer(work: Workload) -> Run:
+    """Only the layer, forward and backward on an array (batch, *widths)."""
     import minitorch_np as mt
 
-    x, dy, _, _ = arrays(work._replace(widths=work.widths * 2))
-    layer = getattr(mt, work.activation)()
+    made = eval(work.layer, vars(mt)).astype(work.dtype)
+    x, dy = images(work, lambda x: made(x).shape)
 
     def run(steps: int) -> None:
         for _ in range(steps):
-            layer(x)
-            layer.backward(dy)
+            made(x)
+            made.backward(dy)
 
     return run
 
 
-def torch_activation(work: Workload) -> Run:
+def torch_layer(work: Workload) -> Run:
     """The same in torch."""
     import torch
 
     torch.set_num_threads(work.threads)
-    x, dy, _, _ = arrays(work._replace(widths=work.widths * 2))
-    layer = getattr(torch.nn, work.activation)()
+    made = eval(work.layer, vars(torch.nn)).to(getattr(torch, work.dtype))
+    made.batch_first = True  # in recurrent layers and attention
+    several = isinstance(made, torch.nn.MultiheadAttention)
+
+    def forward(x: Any) -> Any:
+        y = made(x, x, x, need_weights=False) if several else made(x)
+        return y[0] if isinstance(y, tuple) else y
+
+    x, dy = images(work, lambda x: tuple(forward(torch.from_numpy(x)).shape))
     tx, tdy = torch.from_numpy(x).requires_grad_(), torch.from_numpy(dy)
 
     def run(steps: int) -> None:
         for _ in range(steps):
             tx.grad = None
-            layer(tx).backward(tdy)
+            made.zero_grad()
+            forward(tx).backward(tdy)
 
     return run
+
+
+def im2col(work: Workload) -> Run:
+    """A Conv2d of stride 1 that keeps its size, as it is written first: the windows of the whole batch."""
+    import minitorch_np as mt
+
+    made = eval(work.layer, vars(mt)).astype(work.dtype)
+    weight, bias = made.weight.data, made.bias.data
+    x, dy = images(work, lambda x: made(x).shape)
+    out, channels, kernel, _ = weight.shape
+    half, (batch, _, height, width) = kernel // 2, dy.shape
+
+    def run(steps: int) -> None:
+        for _ in range(steps):
+            padded = np.pad(x, ((0, 0), (0, 0), (half, half), (half, half)))
+            seen = np.lib.stride_tricks.sliding_window_view(padded, (kernel, kernel), (2, 3))
+            columns = seen.transpose(1, 4, 5, 0, 2, 3).reshape(-1, batch * height * width)
+            y = weight.reshape(out, -1) @ columns
+            np.ascontiguousarray(y.reshape(out, batch, height, width).swapaxes(0, 1) + bias[:, None, None])
+            rows = dy.swapaxes(0, 1).reshape(out, -1)
+            rows @ columns.T
+            dy.sum(axis=(0, 2, 3))
+            back = (weight.reshape(out, -1).T @ rows).reshape(channels, kernel, kernel, batch, height, width)
+            dx = np.zeros_like(padded)
+            for i in range(kernel):
+                for j in range(kernel):
+                    dx[:, :, i : i + height, j : j + width] += back[:, i, j].swapaxes(0, 1)
+            np.ascontiguousarray(dx[:, :, half : half + height, half : half + width])
+
+    return run
+
+
+def images(work: Workload, shape_of: Callable[[Any], tuple[int, ...]]) -> tuple[Any, Any]:
+    """x, and a dy of the shape of what is made of it."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((work.batch, *work.widths)).astype(work.dtype)
+    return x, rng.standard_normal(shape_of(x)).astype(work.dtype)

@@ -1,7 +1,8 @@
 """Time a step of this framework against the handwritten loop and other peers, all in one run.
 
     python benchmarks/speed.py             every workload
-    python benchmarks/speed.py tiny        one of: tutorial, tiny, wide, activations, sweep, import, process
+    python benchmarks/speed.py tiny        one of: tutorial, tiny, wide, activations, layers, sweep,
+                                           import, process
 
 Every peer lives in a process of its own, so that none inherits another's memory or threads. The
 processes take turns, a burst of steps each, so that what else the machine does meets all of them; the
@@ -37,9 +38,11 @@ PEERS = {
     "torch eager": Peer("torch_eager", "torch"),
     "torch handwritten": Peer("torch_handwritten", "torch"),
     "scikit-learn": Peer("scikit_learn", "sklearn"),
-    "activation": Peer("activation", "numpy"),
-    "activation in torch": Peer("torch_activation", "torch"),
+    "layer": Peer("layer", "numpy"),
+    "layer in torch": Peer("torch_layer", "torch"),
+    "im2col": Peer("im2col", "numpy"),
 }
+LAYER = ["layer", "layer in torch", "im2col"]
 WHOLE = Path(__file__).parent / "whole"
 PROGRAMS = {  # of the tutorial's network, scripts
     "minitorch_np": Peer("layer_by_layer.py", "numpy"),
@@ -135,14 +138,39 @@ def wide(how: Options) -> None:
 
 def activations(how: Options) -> None:
     """Forward and backward of single activations."""
-    names = turns.installed(PEERS, ["activation", "activation in torch"])
-    print("\n**forward and backward on (256, 1024), float32, 1 thread: median µs**\n")
-    print("| | minitorch_np | torch | ratio |\n|---|---:|---:|---:|")
-    for name in ("ReLU", "LeakyReLU", "Tanh", "Sigmoid", "SiLU", "GELU"):
-        bursts = measure(Workload(256, (1024,), "float32", activation=name), names, how)
-        medians = [f"{1e6 * median(s for s, _ in bursts[peer]):.0f}" for peer in names]
-        to_torch = f"{ratio(bursts, *names):.2f}" if len(names) > 1 else ""
-        print(f"| {name} | {' | '.join([*medians, to_torch])} |", flush=True)
+    beside_torch(
+        [(f"{name}()", 256, (1024,)) for name in ("ReLU", "LeakyReLU", "Tanh", "Sigmoid", "SiLU", "GELU")], how
+    )
+
+
+def layers(how: Options) -> None:
+    """Forward and backward of other layers; a convolution beside plain im2col too."""
+    work = [
+        ("Conv2d(1, 16, 3, padding=1)", 64, (1, 28, 28)),
+        ("Conv2d(16, 32, 3, padding=1)", 64, (16, 14, 14)),
+        ("Conv2d(16, 32, 3, padding=1)", 64, (16, 28, 28)),
+        ("Conv2d(32, 64, 3, padding=1)", 32, (32, 16, 16)),
+        ("Conv2d(3, 16, 5, padding=2)", 16, (3, 32, 32)),
+        ("MaxPool2d(2)", 64, (16, 28, 28)),
+        ("AvgPool2d(2)", 64, (16, 28, 28)),
+        ("BatchNorm2d(16)", 64, (16, 28, 28)),
+        ("LayerNorm(256)", 512, (256,)),
+    ]
+    beside_torch(work, how)
+
+
+def beside_torch(work: Sequence[tuple[str, int, tuple[int, ...]]], how: Options) -> None:
+    names = turns.installed(PEERS, LAYER)
+    print("\n**forward and backward, float32, 1 thread: median µs, and the ratio to torch**\n")
+    print("| | x | minitorch_np | torch | plain im2col | ratio |\n|---|---|---:|---:|---:|---:|")
+    for layer, batch, widths in work:
+        peers = names if layer.startswith("Conv2d") else [name for name in names if name != "im2col"]
+        bursts = measure(Workload(batch, widths, "float32", layer=layer), peers, how)
+        times = [f"{1e6 * median(s for s, _ in bursts[n]):.0f}" if n in bursts else "" for n in LAYER]
+        to_torch = f"{ratio(bursts, *LAYER[:2]):.2f}" if LAYER[1] in bursts else ""
+        print(
+            f"| {layer} | {batch}×{'×'.join(map(str, widths))} | {' | '.join([*times, to_torch])} |", flush=True
+        )
 
 
 def sweep(how: Options) -> None:
@@ -199,6 +227,7 @@ WORKLOADS = {
     "tiny": tiny,
     "wide": wide,
     "activations": activations,
+    "layers": layers,
     "sweep": sweep,
     "import": imports,
     "process": process,

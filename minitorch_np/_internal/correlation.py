@@ -5,7 +5,8 @@ time, so that what they make of them stays in the processor's cache. They lay ou
 only, for all rows of the image: what one row of the kernel sees. Row i of the kernel sees the same windows
 as row 0, i rows further down, so there is one product for each row of the kernel, each with another part of
 the same array. With few channels, or a stride from row to row, whole windows and a single product are
-faster.
+faster. dx is the same routine once more, on dy with the kernel turned round; with a stride, the windows'
+gradients are added up where they came from.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 Pair = tuple[int, int]
 CACHE = 3 * 2**18  # bytes of windows that are made at a time
 FEW = 32  # numbers in a row of the kernel, all channels together
+MANY = 4  # times as many channels of y as of x
 
 
 def correlate_simply(
@@ -37,15 +39,16 @@ def correlate(
 ) -> Array:
     """y_nohw = Σ_cij x_nc(h+i)(w+j) W_ocij, the kernel W at each place (h, w) of the image x."""
     (height, width), taps, starts = layout(x.shape, weight.shape, padding, stride, dilation)
-    kernels = by_row(weight, len(starts), groups)
+    kernels = by_row(weight, len(starts), groups).transpose(0, 1, 3, 2)
     y = np.empty((len(x), len(weight), height, width), x.dtype)
     for part in parts(x, taps):
         seen = row_windows(x[part], taps, starts, height, width, padding, stride)
-        seen = seen.reshape(len(seen), groups, kernels.shape[3], -1)
-        out = y[part].reshape(len(seen), groups, -1, height * width)
-        np.matmul(kernels[0], seen[..., : height * width], out=out)
+        seen = seen.reshape(len(seen), groups, kernels.shape[2], -1)
+        seen = seen.transpose(0, 1, 3, 2)  # a column for each output is faster than a row
+        out = np.matmul(seen[:, :, : height * width], kernels[0])
         for kernel, start in zip(kernels[1:], starts[1:], strict=True):
-            out += np.matmul(kernel, seen[..., start * width : (start + height) * width])
+            out += np.matmul(seen[:, :, start * width : (start + height) * width], kernel)
+        y[part] = out.transpose(0, 1, 3, 2).reshape(-1, len(weight), height, width)
     return y
 
 
@@ -55,17 +58,17 @@ def correlate_weight_gradient(
 ) -> Array:  # fmt: skip
     """dW_ocij = Σ_nhw x_nc(h+i)(w+j) dy_nohw: dy times the numbers that W was multiplied with."""
     (height, width), taps, starts = layout(x.shape, shape, padding, stride, dilation)
-    dkernels = np.zeros_like(by_row(np.zeros(shape, dy.dtype), len(starts), groups))
+    out, channels, kh, kw = shape
+    size = channels * kh // len(starts) * kw
+    dkernels = np.zeros((len(starts), groups, size, out // groups), dy.dtype)
     for part in parts(x, taps):
         seen = row_windows(x[part], taps, starts, height, width, padding, stride)
-        seen = seen.reshape(len(seen), groups, dkernels.shape[3], -1)
-        d = dy[part].reshape(len(seen), groups, -1, height * width)
+        seen = seen.reshape(len(seen), groups, size, -1)
+        d = dy[part].reshape(len(seen), groups, -1, height * width).transpose(0, 1, 3, 2)
         for dkernel, start in zip(dkernels, starts, strict=True):
-            rows = seen[..., start * width : (start + height) * width]
-            dkernel += np.matmul(d, rows.transpose(0, 1, 3, 2)).sum(axis=0)
-    out, channels, kh, kw = shape
-    dw = dkernels.reshape(len(starts), out, channels, kh // len(starts), kw)
-    return dw.transpose(1, 2, 0, 3, 4).reshape(shape)
+            dkernel += np.matmul(seen[..., start * width : (start + height) * width], d).sum(axis=0)
+    dw = dkernels.reshape(len(starts), groups, channels, kh // len(starts), kw, out // groups)
+    return dw.transpose(1, 5, 2, 0, 3, 4).reshape(shape)
 
 
 def correlate_input_gradient(
@@ -73,24 +76,26 @@ def correlate_input_gradient(
     groups: int,
 ) -> Array:  # fmt: skip
     """dx_nc(h+i)(w+j) = Σ_o dy_nohw W_ocij, summed over all windows (h, w) that see the number."""
-    (height, width), taps, starts = layout(shape, weight.shape, padding, stride, dilation)
-    kernels = by_row(weight, len(starts), groups)
+    out, channels, kh, kw = weight.shape
     (top, bottom), (left, right) = padding
-    down, along = stride
+    down, across = dilation[0] * (kh - 1), dilation[1] * (kw - 1)  # from the first to the last row and column
+    inside = max(top, bottom) <= down and max(left, right) <= across
+    if stride == (1, 1) and inside and out <= MANY * channels * groups:
+        turned = weight.reshape(groups, -1, channels, kh, kw)[..., ::-1, ::-1].swapaxes(1, 2)
+        turned = turned.reshape(groups * channels, -1, kh, kw)
+        around = ((down - top, down - bottom), (across - left, across - right))
+        return correlate(dy, turned, around, stride, dilation, groups)
+    height, width = dy.shape[2:]
+    taps = [(dilation[0] * i, dilation[1] * j) for i in range(kh) for j in range(kw)]
+    kernels = by_row(weight, 1, groups)[0].transpose(0, 2, 1)
     dx = np.empty(shape, dy.dtype)
     for part in parts(dx, taps):
-        d = dy[part].reshape(-1, groups, len(weight) // groups, height * width)
-        if len(starts) == 1:
-            dseen = np.matmul(kernels[0].transpose(0, 2, 1), d)
-        else:
-            dseen = np.zeros((len(d), groups, kernels.shape[3], (starts[-1] + height) * width), dy.dtype)
-            for kernel, start in zip(kernels, starts, strict=True):
-                dseen[..., start * width : (start + height) * width] += np.matmul(kernel.transpose(0, 2, 1), d)
-        dseen = dseen.reshape(len(d), shape[1], len(taps), starts[-1] + height, width)
+        d = dy[part].reshape(-1, groups, out // groups, height * width)
+        dseen = np.matmul(kernels, d).reshape(len(d), shape[1], len(taps), height, width)
         padded = np.zeros((len(d), shape[1], top + shape[2] + bottom, left + shape[3] + right), dy.dtype)
         for k, (i, j) in enumerate(taps):
-            rows = slice(i, i + down * (dseen.shape[3] - 1) + 1, down)
-            padded[:, :, rows, j : j + along * (width - 1) + 1 : along] += dseen[:, :, k]
+            rows = slice(i, i + stride[0] * (height - 1) + 1, stride[0])
+            padded[:, :, rows, j : j + stride[1] * (width - 1) + 1 : stride[1]] += dseen[:, :, k]
         dx[part] = padded[:, :, top : top + shape[2], left : left + shape[3]]
     return dx
 
