@@ -16,7 +16,7 @@ LR = 1e-12
 
 
 class Workload(NamedTuple):
-    """Linear layers of these widths with an activation between them, a loss, an optimizer."""
+    """Linear layers of these widths with ReLU between them, a loss, an optimizer."""
 
     batch: int
     widths: tuple[int, ...]
@@ -72,7 +72,7 @@ def layered(work: Workload) -> tuple[Any, ...]:
         linear.weight.data = weight
         if linear.bias is not None:
             linear.bias.data = biases[i]
-        layers += [linear, getattr(mt, work.activation)()]
+        layers += [linear, mt.ReLU()]
     model, loss = mt.Sequential(layers[:-1]), getattr(mt, work.loss)()
     options = {"momentum": work.momentum} if work.momentum else {}
     optimizer = getattr(mt, work.optimizer)(model.parameters(), lr=LR, **options)
@@ -150,7 +150,7 @@ def torch_eager(work: Workload) -> Run:
             linear.weight.copy_(torch.from_numpy(weight.T.copy()))
             if work.bias:
                 linear.bias.copy_(torch.from_numpy(biases[i]))
-        layers += [linear, getattr(torch.nn, work.activation)()]
+        layers += [linear, torch.nn.ReLU()]
     model = torch.nn.Sequential(*layers[:-1])
     classes = work.loss == "CrossEntropyLoss"
     loss = torch.nn.CrossEntropyLoss() if classes else torch.nn.MSELoss(reduction="sum")

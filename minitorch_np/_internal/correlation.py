@@ -1,4 +1,4 @@
-"""Cross-correlation of images with kernels, y_nohw = Σ_cij x_nc(h+i)(w+j) W_ocij, and its two gradients.
+"""Cross-correlation: y[n,o,h,w] = Σ_cij x[n,c,h+i,w+j] W[o,c,i,j] of images x and kernels W; its gradients.
 
 `correlate_simply` is that formula. The others compute the same with matrix products, a few samples at a
 time, so that what they make of them stays in the processor's cache. They lay out windows along the width
@@ -29,7 +29,7 @@ MANY = 4  # times as many channels of y as of x
 def correlate_simply(
     x: Array, weight: Array, padding: tuple[Pair, Pair], stride: Pair, dilation: Pair
 ) -> Array:
-    """Return y_nohw = Σ_cij x_nc(h+i)(w+j) W_ocij."""
+    """Return y[n,o,h,w] = Σ_cij x[n,c,h+i,w+j] W[o,c,i,j]."""
     seen = windows(np.pad(x, ((0, 0), (0, 0), *padding)), weight.shape[2:], stride, dilation)
     return np.einsum("nchwij,ocij->nohw", seen, weight)
 
@@ -37,7 +37,7 @@ def correlate_simply(
 def correlate(
     x: Array, weight: Array, padding: tuple[Pair, Pair], stride: Pair, dilation: Pair, groups: int
 ) -> Array:
-    """y_nohw = Σ_cij x_nc(h+i)(w+j) W_ocij, the kernel W at each place (h, w) of the image x."""
+    """y[n,o,h,w] = Σ_cij x[n,c,h+i,w+j] W[o,c,i,j], the kernel W at each place (h, w) of the image x."""
     (height, width), taps, starts = layout(x.shape, weight.shape, padding, stride, dilation)
     kernels = by_row(weight, len(starts), groups).transpose(0, 1, 3, 2)
     y = np.empty((len(x), len(weight), height, width), x.dtype)
@@ -56,7 +56,7 @@ def correlate_weight_gradient(
     x: Array, dy: Array, shape: tuple[int, ...], padding: tuple[Pair, Pair], stride: Pair, dilation: Pair,
     groups: int,
 ) -> Array:  # fmt: skip
-    """dW_ocij = Σ_nhw x_nc(h+i)(w+j) dy_nohw: dy times the numbers that W was multiplied with."""
+    """dW[o,c,i,j] = Σ_nhw x[n,c,h+i,w+j] dy[n,o,h,w]: dy times the numbers that W was multiplied with."""
     (height, width), taps, starts = layout(x.shape, shape, padding, stride, dilation)
     out, channels, kh, kw = shape
     size = channels * kh // len(starts) * kw
@@ -75,7 +75,7 @@ def correlate_input_gradient(
     dy: Array, weight: Array, shape: tuple[int, ...], padding: tuple[Pair, Pair], stride: Pair, dilation: Pair,
     groups: int,
 ) -> Array:  # fmt: skip
-    """dx_nc(h+i)(w+j) = Σ_o dy_nohw W_ocij, summed over all windows (h, w) that see the number."""
+    """dx[n,c,h+i,w+j] = Σ_o dy[n,o,h,w] W[o,c,i,j], summed over all windows (h, w) that see the number."""
     out, channels, kh, kw = weight.shape
     (top, bottom), (left, right) = padding
     down, across = dilation[0] * (kh - 1), dilation[1] * (kw - 1)  # from the first to the last row and column

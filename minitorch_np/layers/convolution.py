@@ -135,7 +135,7 @@ class Convolution(Layer):
 
 
 class Conv1d(Convolution):
-    """y = Σ_ci x_nc(t+i) W_oci + b_o at each step t of a sequence, with the same weights at all of them.
+    """y = Σ_ci x[n,c,t+i] W[o,c,i] + b[o] at each step t of a sequence, with the same weights at all of them.
 
     Shapes: x (N, in_channels, T) -> y (N, out_channels, T_out),
     weight W (out_channels, in_channels / groups, kernel_size), bias b (out_channels,), with
@@ -143,10 +143,10 @@ class Conv1d(Convolution):
     "valid", which is 0, or "same", which keeps T. Zeros stand before and after the sequence. The channels are
     divided into `groups`, each with kernels of its own.
 
-    Backward: the weight W_oci takes x_nc(t+i) into y_not at every step of every sample, so
-    dW_oci = Σ_nt x_nc(t+i) dy_not, the same windows times dy; b_o is added at every step, so
-    db_o = Σ_nt dy_not. x goes into every window that sees it, so
-    dx_nc(t+i) sums dy_not W_oci over all of them.
+    Backward: the weight W[o,c,i] takes x[n,c,t+i] into y[n,o,t] at every step of every sample, so
+    dW[o,c,i] = Σ_nt x[n,c,t+i] dy[n,o,t], the same windows times dy; b[o] is added at every step, so
+    db[o] = Σ_nt dy[n,o,t]. x goes into every window that sees it, so
+    dx[n,c,t+i] sums dy[n,o,t] W[o,c,i] over all of them and over the channels o.
 
     Weight and bias are uniform in ±1/√fan_in, as in torch. Raises ValueError for a sequence that is shorter
     than the kernel, and for channels that the groups do not divide.
@@ -158,7 +158,7 @@ class Conv1d(Convolution):
 
 
 class Conv2d(Convolution):
-    """y = Σ_cij x_nc(h+i)(w+j) W_ocij + b_o at each place (h, w), with the same weights at all of them.
+    """y = Σ_cij x[n,c,h+i,w+j] W[o,c,i,j] + b[o] at each place (h, w), with the same weights at all.
 
     Shapes: x (N, in_channels, H, W) -> y (N, out_channels, H_out, W_out),
     weight W (out_channels, in_channels / groups, kh, kw), bias b (out_channels,), with
@@ -167,11 +167,11 @@ class Conv2d(Convolution):
     keeps H and W. Zeros stand around the image. The channels are divided into `groups`, each with kernels of
     its own.
 
-    Backward: the weight W_ocij takes x_nc(h+i)(w+j) into y_nohw at every place of every sample, so
-    dW_ocij = Σ_nhw x_nc(h+i)(w+j) dy_nohw, the same windows times dy; b_o is added at every place, so
-    db_o = Σ_nhw dy_nohw. x goes into every window that sees it, so
-    dx_nc(h+i)(w+j) sums dy_nohw W_ocij over all of them: what W takes back into a window is added up where
-    it came from.
+    Backward: the weight W[o,c,i,j] takes x[n,c,h+i,w+j] into y[n,o,h,w] at every place of every sample, so
+    dW[o,c,i,j] = Σ_nhw x[n,c,h+i,w+j] dy[n,o,h,w], the same windows times dy; b[o] is added at every place,
+    so db[o] = Σ_nhw dy[n,o,h,w]. x goes into every window that sees it, so
+    dx[n,c,h+i,w+j] sums dy[n,o,h,w] W[o,c,i,j] over all of them and over the channels o: what W takes back
+    into a window is added up where it came from.
 
     Weight and bias are uniform in ±1/√fan_in, as in torch. Raises ValueError for an image that is smaller than
     the kernel, and for channels that the groups do not divide.
@@ -183,7 +183,7 @@ class Conv2d(Convolution):
 
 
 class ConvTranspose2d(Layer):
-    """y = b_o + Σ_c x_nchw W_coij at the places (h·stride + i, w·stride + j), added up where windows overlap.
+    """y = b[o] + Σ_c x[n,c,h,w] W[c,o,i,j] at (h·stride + i, w·stride + j), added up where windows overlap.
 
     Shapes: x (N, in_channels, H, W) -> y (N, out_channels, H_out, W_out),
     weight W (in_channels, out_channels / groups, kh, kw), bias b (out_channels,), with
@@ -193,9 +193,9 @@ class ConvTranspose2d(Layer):
     edges, and output_padding, smaller than stride, says which of the sizes that a stride makes equal is meant.
 
     Backward: y is what the gradient of a Conv2d is, linear in x with the same W, so dx is a Conv2d of dy:
-    dx_nchw = Σ_oij dy_no(h+i)(w+j) W_coij; W takes x_nchw into y_no(h+i)(w+j) everywhere, so
-    dW_coij = Σ_nhw x_nchw dy_no(h+i)(w+j), and b_o is added at every place, so
-    db_o = Σ_nhw dy_nohw.
+    dx[n,c,h,w] = Σ_oij dy[n,o,h+i,w+j] W[c,o,i,j]; W[c,o,i,j] takes x[n,c,h,w] into y[n,o,h+i,w+j]
+    everywhere, so dW[c,o,i,j] = Σ_nhw x[n,c,h,w] dy[n,o,h+i,w+j], and b[o] is added at every place, so
+    db[o] = Σ_nhw dy[n,o,h,w].
 
     Weight and bias are uniform in ±1/√(out_channels / groups · kh kw), as in torch. Raises ValueError for
     channels that the groups do not divide, and for an output_padding of stride or more.

@@ -70,7 +70,7 @@ def test_costs_and_what_is_kept(handwritten):
     assert "multiply-adds N·D_in·H = 385" in text
     assert "H·N·D_out = 105 multiply-adds" in text
     assert "490 multiply-adds forward." in text  # 7·11·5 + 7·5·3
-    assert "595 multiply-adds in the products of the backward pass" in text  # 105 + 105 + 385
+    assert "595 multiply-adds in the matrix products above" in text  # 105 + 105 + 385
     assert "learns w1 (D_in, H): 55 numbers, 440 B" in text
     assert "saves h (280 B), h_relu (280 B)" in text
     assert "saves h_relu (counted above)" in text
@@ -117,6 +117,25 @@ def test_where_sizes_coincide_the_axes_decide():
     w1 = text[text.index("grad_w1 =") :]
     assert "By the numbers alone 7 more of the 8 orders would fit too, since D_in = N = H = 4" in w1
     assert "By the numbers" not in flat(explain(model, sample((5, 4)))).split("grad_h_relu = grad")[0]
+
+
+def test_axes_of_images_are_called_what_they_are():
+    model = mt.Sequential(
+        mt.Conv2d(1, 4, 3, padding=1, rng=0), mt.ReLU(), mt.MaxPool2d(2), mt.Flatten(), mt.Linear(16, 3, rng=1)
+    )
+    text = flat(explain(model, sample((5, 1, 4, 4))))
+    sizes = "N = 5 samples, C1 = 1 channels, height1 = 4, width1 = 4, C2 = 4 channels, height2 = 2, width2 = 2,"
+    assert sizes in text
+    assert "h1 = Σ_cij x[n,c,h+i,w+j] w1[o,c,i,j] + b1[o]" in text
+    assert "(N, C1, height1, width1) -> (N, C2, height1, width1)" in text  # what a padded kernel keeps
+    assert "learns w1 (C2, 1, 3, 3): 36 numbers" in text
+    assert "(N, C2, height1, width1) -> (N, C2, height2, width2)" in text
+    assert "grad_b1[o] = Σ_nhw grad_h1[n,o,h,w]" in text
+    assert "(N, H)(H, D_out) -> (N, D_out)" in text
+    sequences = mt.Sequential(mt.Conv1d(2, 3, 3, rng=0), mt.Tanh())
+    assert "N = 5 samples, C1 = 2 channels, T1 = 6 steps, C2 = 3 channels, T2 = 4 steps" in flat(
+        explain(sequences, sample((5, 2, 6)))
+    )
 
 
 def test_deeper_networks_are_numbered_and_nested_ones_are_one_chain():

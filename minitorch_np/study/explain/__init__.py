@@ -14,7 +14,7 @@ from minitorch_np.study.explain.text import Page, write_backward, write_forward
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MEANINGS = {"N": "samples", "D_in": "inputs", "H": "hidden", "D_out": "outputs"}
+MEANINGS = {"N": "samples", "D_in": "inputs", "H": "hidden", "D_out": "outputs", "C": "channels", "T": "steps"}
 
 
 def explain(

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
 
 Axes = tuple[str, ...]
+
+ROLES = {  # what the words of a docstring for axes mean: the axis is called so
+    **dict.fromkeys(("C", "channels", "in_channels", "out_channels", "num_channels"), "C"),
+    **dict.fromkeys(("H", "H_out"), "height"),
+    **dict.fromkeys(("W", "W_out"), "width"),
+    **dict.fromkeys(("T", "T_out"), "T"),
+}
 
 
 class Named(NamedTuple):
@@ -39,35 +46,46 @@ def axes_text(axes: Sequence[str]) -> str:
     return f"({', '.join(axes)}{',' if len(axes) == 1 else ''})"
 
 
-def of_input(dimensions: int) -> Axes:
-    """(N, D_in) with d1, d2, ... between them; a single sample has no N."""
+def of_input(dimensions: int, says: Axes, fresh: Callable[[str], str]) -> Axes:
+    """(N, D_in) with d1, d2, ... between them; a single sample has no N.
+
+    Where the docstring of the first layer says what axes mean, these are called so.
+    """
     between = [f"d{i}" for i in range(1, dimensions - 1)]
-    return ("N", *(between if len(between) != 1 else ["d"]), "D_in")[-dimensions:] if dimensions else ()
+    axes = ("N", *(between if len(between) != 1 else ["d"]), "D_in")[-dimensions:] if dimensions else ()
+    words = _expanded(says, dimensions) or axes
+    return tuple(fresh(w) if w in ROLES else axis for w, axis in zip(words, axes, strict=True))
 
 
 def after(
-    x: tuple[Axes, Sequence[int]], y_shape: Sequence[int], says: tuple[Axes, Axes], fresh: Iterator[str]
+    x: tuple[Axes, Sequence[int]],
+    y_shape: Sequence[int],
+    says: tuple[Axes, Axes],
+    fresh: Callable[[str], str],
 ) -> tuple[Axes, dict[str, str]]:
     """The axes of y, and what the words of `Shapes: x (..., in) -> y (..., out)` stand for.
 
-    An axis of y that the docstring calls as one of x is that one; others are new, whatever their size,
-    and called as `fresh` says. If the docstring does not say, or not the truth, an axis of the same
-    place and size is taken for the same one.
+    An axis of y that the docstring calls as one of x is that one, and H_out is H if it has its size; others
+    are new, whatever their size, and called as `fresh` says. If the docstring does not say, or not the
+    truth, an axis of the same place and size is taken for the same one.
     """
     axes, x_shape = x
     words = _matched(says[0], axes)
     y_words = _expanded(says[1], len(y_shape))
     if words is not None and y_words is not None:
-        words |= {word: next(fresh) for word in dict.fromkeys(y_words) if word not in words}
-        y_axes = tuple(words[word] for word in y_words)
         sizes = dict(zip(axes, x_shape, strict=True))
+        for word, size in zip(y_words, y_shape, strict=True):
+            before = words.get(word.removesuffix("_out"), "")
+            if word not in words:
+                words[word] = before if sizes.get(before) == size else fresh(word)
+        y_axes = tuple(words[word] for word in y_words)
         if all(sizes.get(axis, size) == size for axis, size in zip(y_axes, y_shape, strict=True)):
             return y_axes, words
     if len(x_shape) == len(y_shape):
         same = [x == y for x, y in zip(x_shape, y_shape, strict=True)]
     else:
         same = [i == 0 and x_shape[:1] == y_shape[:1] for i in range(len(y_shape))]
-    return tuple(axes[i] if is_same else next(fresh) for i, is_same in enumerate(same)), {}
+    return tuple(axes[i] if is_same else fresh("") for i, is_same in enumerate(same)), {}
 
 
 def _matched(says: Axes, axes: Axes) -> dict[str, str] | None:

@@ -227,22 +227,35 @@ def _owner(array: Array) -> Array:
 def _axes(run: Run) -> tuple[list[Axes], list[dict[str, str]]]:
     """The axes of x and of every output, and for each layer what its docstring's words stand for."""
     first = run.passages[0].x if run.passages else run.prediction
-    ends, words = [axes.of_input(first.ndim)], []
-    fresh = (f"?{i}" for i in count())
-    for passage in run.passages:
-        said = formulas.shapes(type(passage.layer))[0]
-        says = (said.get("x", ()), said.get("y", ()))
-        if isinstance(passage.layer, Activation):
-            says = ELEMENTWISE
-        y_axes, meaning = axes.after((ends[-1], passage.x.shape), passage.y.shape, says, fresh)
+    number = count()
+
+    def fresh(word: str) -> str:
+        return f"?{next(number)} {axes.ROLES.get(word, '')}"
+
+    says = [_says(passage.layer) for passage in run.passages] or [ELEMENTWISE]
+    ends, words = [axes.of_input(first.ndim, says[0][0], fresh)], []
+    for passage, says_it in zip(run.passages, says, strict=False):
+        y_axes, meaning = axes.after((ends[-1], passage.x.shape), passage.y.shape, says_it, fresh)
         ends.append(y_axes)
         words.append(meaning)
     new = [axis for axis in dict.fromkeys(a for end in ends for a in end) if axis.startswith("?")]
-    hidden = [axis for axis in new if axis not in ends[-1][-1:]]
-    names = {axis: f"H{i}" if len(hidden) > 1 else "H" for i, axis in enumerate(hidden, 1)}
-    names |= {axis: "D_out" for axis in new if axis in ends[-1][-1:]}
+    names = {}
+    for role in dict.fromkeys(axis.split(" ")[1] for axis in new):
+        alike = [axis for axis in new if axis.split(" ")[1] == role]
+        if not role and (out := ends[-1][-1:]) and out[0] in alike:
+            names[out[0]] = "D_out"
+            alike.remove(out[0])
+        names |= {axis: f"{role or 'H'}{i if len(alike) > 1 else ''}" for i, axis in enumerate(alike, 1)}
     ends = [tuple(names.get(axis, axis) for axis in end) for end in ends]
     return ends, [{w: names.get(axis, axis) for w, axis in meaning.items()} for meaning in words]
+
+
+def _says(layer: Layer) -> tuple[Axes, Axes]:
+    """The words of the layer's docstring for the axes of x and of y."""
+    if isinstance(layer, Activation):
+        return ELEMENTWISE
+    said = formulas.shapes(type(layer))[0]
+    return said.get("x", ()), said.get("y", ())
 
 
 def passage_names(passages: list[Passage], names: UniqueNames) -> list[str]:

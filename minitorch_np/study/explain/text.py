@@ -259,7 +259,7 @@ def write_backward(page: Page, chain: Chain, numbers: bool) -> None:
         steps.write(step)
     if steps.multiply_adds:
         page.gap()
-        page.prose(f"{steps.multiply_adds:,} multiply-adds in the products of the backward pass.", 0)
+        page.prose(f"{steps.multiply_adds:,} multiply-adds in the matrix products above.", 0)
 
 
 class _Steps:
