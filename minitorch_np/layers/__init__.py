@@ -21,8 +21,9 @@ from minitorch_np.layers.piecewise import (
     Softshrink,
     Threshold,
 )
-from minitorch_np.layers.pooling import AvgPool2d, MaxPool2d
+from minitorch_np.layers.pooling import AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d
 from minitorch_np.layers.reshape import Flatten, Unflatten
+from minitorch_np.layers.resize import Upsample, ZeroPad2d
 from minitorch_np.layers.sequential import Sequential
 from minitorch_np.layers.sigmoids import LogSigmoid, Sigmoid, Softplus, Softsign, Tanh, Tanhshrink
 from minitorch_np.layers.softmax import LogSoftmax, Softmax
@@ -35,6 +36,8 @@ __all__ = [
     "GLU",
     "SELU",
     "Activation",
+    "AdaptiveAvgPool2d",
+    "AvgPool1d",
     "AvgPool2d",
     "BatchNorm1d",
     "BatchNorm2d",
@@ -53,6 +56,7 @@ __all__ = [
     "Linear",
     "LogSigmoid",
     "LogSoftmax",
+    "MaxPool1d",
     "MaxPool2d",
     "Mish",
     "PReLU",
@@ -71,4 +75,6 @@ __all__ = [
     "Tanhshrink",
     "Threshold",
     "Unflatten",
+    "Upsample",
+    "ZeroPad2d",
 ]

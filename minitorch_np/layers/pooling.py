@@ -1,66 +1,82 @@
-"""Pooling: the largest or the mean number of each window of an image."""
+"""Pooling: the largest or the mean number of each window of an image or a sequence."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from minitorch_np._internal.images import Size, pair, short, windows
+from minitorch_np._internal.validation import whole
 from minitorch_np.layer import Layer
 
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
 
 
-class Pool2d(Layer):
-    """What the pooling layers share: sizes, windows, and the way back from them."""
+class Pool(Layer):
+    """What the pooling layers share: sizes, windows, and the way back from them.
+
+    A sequence (N, C, L) is seen as an image (N, C, 1, L).
+    """
+
+    spatial = 2  # axes that a window extends over
 
     def __init__(self, kernel_size: Size, stride: Size | None = None, padding: Size = 0) -> None:
-        name = type(self).__name__
-        self.kernel_size = pair(name, "kernel_size", kernel_size, 1)
-        self.stride = self.kernel_size if stride is None else pair(name, "stride", stride, 1)
-        self.padding = pair(name, "padding", padding, 0)
-        if any(2 * p > k for p, k in zip(self.padding, self.kernel_size, strict=True)):
+        name, size = type(self).__name__, pair if self.spatial == 2 else whole
+        self.kernel_size = size(name, "kernel_size", kernel_size, 1)
+        self.stride = self.kernel_size if stride is None else size(name, "stride", stride, 1)
+        self.padding = size(name, "padding", padding, 0)
+        self._kernel, self._step = self._as_pair(self.kernel_size, 1), self._as_pair(self.stride, 1)
+        self._edges = self._as_pair(self.padding, 0)
+        if any(2 * p > k for p, k in zip(self._edges, self._kernel, strict=True)):
             raise ValueError(
                 f"{name} expects padding of half the kernel at most, got padding={padding} for {kernel_size}: "
                 "a window would see nothing else"
             )
 
+    def _as_pair(self, size: Any, of_height: int) -> tuple[int, int]:
+        return size if self.spatial == 2 else (of_height, size)
+
+    def as_images(self, a: Array) -> Array:
+        """Images, or sequences with an axis of height 1."""
+        return a if self.spatial == 2 else a[:, :, np.newaxis]
+
+    def as_given(self, images: Array) -> Array:
+        """The inverse of `as_images`."""
+        return images if self.spatial == 2 else images[:, :, 0]
+
     def windows(self, x: Array, outside: float) -> Array:
         """The windows of x, with that number around it."""
-        (top, left), (kh, kw) = self.padding, self.kernel_size
+        (top, left), (kh, kw) = self._edges, self._kernel
         if x.shape[2] + 2 * top < kh or x.shape[3] + 2 * left < kw:
             self.clear_saved()
+            least = f"images of {kh} by {kw}" if self.spatial == 2 else f"sequences of {kw}"
             raise ValueError(
-                f"{self!r} expects images of {kh} by {kw} or more, with padding, got x of shape {x.shape}"
+                f"{self!r} expects {least} or more, with padding, got x of shape {self.as_given(x).shape}"
             )
         edges = ((0, 0), (0, 0), (top, top), (left, left))
         padded = np.pad(x, edges, constant_values=outside) if top or left else x
-        return windows(padded, self.kernel_size, self.stride, (1, 1))
+        return windows(padded, self._kernel, self._step, (1, 1))
 
-    def added_up(self, dy: Array, parts: list[Array], shape: tuple[int, ...]) -> Array:
-        """dx of the shape of x: the part of dy of each place of the kernel, added where it came from."""
-        (top, left), (kh, kw), (down, right) = self.padding, self.kernel_size, self.stride
-        height, width = dy.shape[2:]
-        dx = np.zeros((*shape[:2], shape[2] + 2 * top, shape[3] + 2 * left), dy.dtype)
-        for i in range(kh):
-            for j in range(kw):
-                rows = slice(i, i + down * (height - 1) + 1, down)
-                columns = slice(j, j + right * (width - 1) + 1, right)
-                dx[:, :, rows, columns] += parts[i * kw + j]
-        return dx[:, :, top : top + shape[2], left : left + shape[3]]
+    def from_windows(self, seen: Array, shape: tuple[int, ...]) -> Array:
+        """dx, for images of that shape: the gradients of the windows, added where their numbers came from."""
+        (top, left), (samples, channels, height, width) = self._edges, shape
+        dx = add_windows(seen, self._step, (samples, channels, height + 2 * top, width + 2 * left))
+        return self.as_given(dx[:, :, top : top + height, left : left + width])
 
     def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
         return 0
 
     def __repr__(self) -> str:
-        options = [] if self.stride == self.kernel_size else [f"stride={short(self.stride)}"]
-        options += [] if self.padding == (0, 0) else [f"padding={short(self.padding)}"]
-        return f"{type(self).__name__}({', '.join([str(short(self.kernel_size)), *options])})"
+        sizes = [self.kernel_size, self.stride, self.padding]
+        kernel, stride, padding = map(short, sizes) if self.spatial == 2 else sizes
+        options = [] if self.stride == self.kernel_size else [f"stride={stride}"]
+        options += [] if padding == 0 else [f"padding={padding}"]
+        return f"{type(self).__name__}({', '.join([str(kernel), *options])})"
 
 
-class MaxPool2d(Pool2d):
+class MaxPool2d(Pool):
     """y = the largest number of each window of x.
 
     Shapes: x (N, C, H, W) -> y (N, C, H_out, W_out), H_out = (H + 2 padding − kernel_size) / stride + 1,
@@ -74,22 +90,38 @@ class MaxPool2d(Pool2d):
     """
 
     def forward(self, x: Array) -> Array:
-        x = self.check_input(x, (None, None, None, None))
+        x = self.as_images(self.check_input(x, (None, None, *(None,) * self.spatial)))
         seen = self.windows(x, -np.inf)
-        flat = seen.reshape(*seen.shape[:4], self.kernel_size[0] * self.kernel_size[1])
-        largest = flat.argmax(axis=-1)
-        y = np.take_along_axis(flat, largest[..., np.newaxis], axis=-1)[..., 0]
+        flat = seen.reshape(*seen.shape[:4], self._kernel[0] * self._kernel[1])
+        largest = flat.argmax(axis=-1)[..., np.newaxis]
+        y = self.as_given(np.take_along_axis(flat, largest, axis=-1)[..., 0])
         self.save_for_backward(largest, x.shape, output=y)
         return y
 
     def backward(self, dy: Array) -> Array:
         dy, largest, shape = self.saved(dy)
-        kh, kw = self.kernel_size
-        parts = [np.where(largest == place, dy, 0).astype(dy.dtype) for place in range(kh * kw)]
-        return self.added_up(dy, parts, shape)
+        kh, kw = self._kernel
+        chosen = largest == np.arange(kh * kw)  # which number of its window each is: (N, C, H_out, W_out, K)
+        seen = np.where(chosen, self.as_images(dy)[..., np.newaxis], 0)
+        return self.from_windows(seen.reshape(*largest.shape[:4], kh, kw), shape)
 
 
-class AvgPool2d(Pool2d):
+class MaxPool1d(MaxPool2d):
+    """y = the largest number of each window of x.
+
+    Shapes: x (N, C, L) -> y (N, C, L_out), L_out = (L + 2 padding − kernel_size) / stride + 1, rounded down.
+    stride is kernel_size unless given. Where padding is used, no number stands there.
+
+    Backward: only the largest number of a window moves y, so dx is dy there and 0 elsewhere; where several
+    are equal, the first of them gets it, as in torch. Where windows overlap, a number gets the sum of
+    those that it is the largest of.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.MaxPool1d.html
+    """
+
+    spatial = 1
+
+
+class AvgPool2d(Pool):
     """y = the mean of each window of x.
 
     Shapes: x (N, C, H, W) -> y (N, C, H_out, W_out), H_out = (H + 2 padding − kernel_size) / stride + 1,
@@ -102,12 +134,105 @@ class AvgPool2d(Pool2d):
     """
 
     def forward(self, x: Array) -> Array:
-        x = self.check_input(x, (None, None, None, None))
-        y = self.windows(x, 0.0).mean(axis=(4, 5))
+        x = self.as_images(self.check_input(x, (None, None, *(None,) * self.spatial)))
+        y = self.as_given(self.windows(x, 0.0).mean(axis=(4, 5)))
         self.save_for_backward(x.shape, output=y)
         return y
 
     def backward(self, dy: Array) -> Array:
         dy, shape = self.saved(dy)
-        count = self.kernel_size[0] * self.kernel_size[1]
-        return self.added_up(dy, [dy / count] * count, shape)
+        kh, kw = self._kernel
+        part = self.as_images(dy)[..., np.newaxis, np.newaxis] / (kh * kw)  # of each number of a window
+        return self.from_windows(np.broadcast_to(part, (*part.shape[:4], kh, kw)), shape)
+
+
+class AvgPool1d(AvgPool2d):
+    """y = the mean of each window of x.
+
+    Shapes: x (N, C, L) -> y (N, C, L_out), L_out = (L + 2 padding − kernel_size) / stride + 1, rounded down.
+    stride is kernel_size unless given. Zeros of the padding count, as in torch by default.
+
+    Backward: each of the K numbers of a window moves its mean by 1/K, so dx sums dy / K over the windows
+    that see it.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.AvgPool1d.html
+    """
+
+    spatial = 1
+
+
+class AdaptiveAvgPool2d(Layer):
+    """y = the mean of each of H_out by W_out windows, of the size that fits x.
+
+    Shapes: x (N, C, H, W) -> y (N, C, H_out, W_out). output_size is one number or (height, width); None
+    keeps that of x. As in torch, window i of H_out has the rows from i H / H_out, rounded down, to
+    (i + 1) H / H_out, rounded up: where H_out does not divide H they overlap and differ in size. With
+    output_size 1 it is the mean of each channel.
+
+    Backward: each of the K numbers of a window moves its mean by 1/K, so dx sums dy / K over the windows
+    that see it.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.AdaptiveAvgPool2d.html
+    """
+
+    def __init__(self, output_size: int | tuple[int | None, int | None] | None) -> None:
+        both: Any = output_size if isinstance(output_size, tuple | list) else (output_size, output_size)
+        given: Any = tuple(1 if size is None else size for size in both)
+        height, width = pair("AdaptiveAvgPool2d", "output_size", given, 1)
+        self.output_size = None if both[0] is None else height, None if both[1] is None else width
+
+    def forward(self, x: Array) -> Array:
+        x = self.check_input(x, (None, None, None, None))
+        if 0 in x.shape[2:]:
+            self.clear_saved()
+            raise ValueError(f"{self!r} expects images of 1 by 1 or more, got x of shape {x.shape}")
+        rows, columns = (self._windows(*sizes) for sizes in zip(x.shape[2:], self.output_size, strict=True))
+        y = means(x, rows, columns)
+        self.save_for_backward(rows, columns, x.shape, output=y)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        dy, rows, columns, shape = self.saved(dy)
+        return spread_means(dy, rows, columns, shape)
+
+    @staticmethod
+    def _windows(size: int, count: int | None) -> tuple[tuple[int, int], ...]:
+        """The start and the end of each window along one axis."""
+        count = size if count is None else count
+        return tuple((i * size // count, -(-(i + 1) * size // count)) for i in range(count))
+
+    def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
+        return 0
+
+    def __repr__(self) -> str:
+        height, width = self.output_size
+        return f"AdaptiveAvgPool2d({height if height == width else self.output_size})"
+
+
+def add_windows(seen: Array, stride: tuple[int, int], shape: tuple[int, ...]) -> Array:
+    """The windows (N, C, H_out, W_out, kh, kw), each added to an array of that shape where it stands in it."""
+    height, width, kh, kw = seen.shape[2:]
+    total = np.zeros(shape, seen.dtype)
+    for i in range(kh):
+        for j in range(kw):
+            rows = slice(i, i + stride[0] * (height - 1) + 1, stride[0])
+            columns = slice(j, j + stride[1] * (width - 1) + 1, stride[1])
+            total[:, :, rows, columns] += seen[:, :, :, :, i, j]
+    return total
+
+
+def means(x: Array, rows: Any, columns: Any) -> Array:
+    """The mean of each window of x (N, C, H, W); rows and columns are where the windows start and end."""
+    y = np.empty((*x.shape[:2], len(rows), len(columns)), x.dtype)
+    for i, (top, bottom) in enumerate(rows):
+        for j, (left, right) in enumerate(columns):
+            y[:, :, i, j] = x[:, :, top:bottom, left:right].mean(axis=(2, 3))
+    return y
+
+
+def spread_means(dy: Array, rows: Any, columns: Any, shape: tuple[int, ...]) -> Array:
+    """dy / K added to each of the K numbers of its window, in an array of that shape."""
+    dx = np.zeros(shape, dy.dtype)
+    for i, (top, bottom) in enumerate(rows):
+        for j, (left, right) in enumerate(columns):
+            part = dy[:, :, i, j] / ((bottom - top) * (right - left))
+            dx[:, :, top:bottom, left:right] += part[:, :, np.newaxis, np.newaxis]
+    return dx

@@ -47,6 +47,42 @@ def test_a_nan_in_a_window_is_its_maximum():
     assert np.isnan(mt.MaxPool2d(2)(x)[0, 0, 0, 0])
 
 
+def test_a_pool_of_sequences_is_one_of_images_of_height_one():
+    x = np.random.default_rng(0).standard_normal((2, 3, 9))
+    for of_sequences, of_images in (
+        (mt.MaxPool1d(3, 2, 1), mt.MaxPool2d((1, 3), (1, 2), (0, 1))),
+        (mt.AvgPool1d(3, 2, 1), mt.AvgPool2d((1, 3), (1, 2), (0, 1))),
+    ):
+        y = of_sequences(x)
+        assert y.tobytes() == of_images(x[:, :, np.newaxis]).tobytes()
+        assert of_sequences.backward(y).tobytes() == of_images.backward(y[:, :, np.newaxis]).tobytes()
+
+
+def test_adaptive_windows_go_from_the_floor_to_the_ceiling():
+    x = np.arange(5.0).reshape(1, 1, 1, 5)
+    layer = mt.AdaptiveAvgPool2d((1, 3))
+    assert layer(x).tolist() == [[[[0.5, 2, 3.5]]]]  # of 0 1, 1 2 3, 3 4
+    assert layer.backward(np.array([[[[2.0, 3, 4]]]])).tolist() == [[[[1, 2, 1, 3, 2]]]]
+    assert mt.AdaptiveAvgPool2d(1)(x).tolist() == [[[[2]]]]
+    assert mt.AdaptiveAvgPool2d(None)(x).tolist() == x.tolist()
+
+
+def test_upsampling_repeats_and_its_gradient_adds_up():
+    x = np.array([[[[1.0, 2], [3, 4]]]])
+    layer = mt.Upsample(scale_factor=2)
+    assert layer(x).tolist() == [[[[1, 1, 2, 2], [1, 1, 2, 2], [3, 3, 4, 4], [3, 3, 4, 4]]]]
+    assert layer.backward(np.arange(16.0).reshape(1, 1, 4, 4)).tolist() == [[[[10, 18], [42, 50]]]]
+    smaller = mt.Upsample(size=2)
+    assert smaller(np.array([[[1.0, 2, 3]]])).tolist() == [[[1, 2]]]
+    assert smaller.backward(np.array([[[5.0, 6]]])).tolist() == [[[5, 6, 0]]]
+
+
+def test_zeros_stand_on_the_edges_that_were_named():
+    layer = mt.ZeroPad2d((1, 0, 0, 2))  # left, right, top, bottom
+    assert layer(np.ones((1, 1, 1, 2))).tolist() == [[[[0, 1, 1], [0, 0, 0], [0, 0, 0]]]]
+    assert layer.backward(np.arange(9.0).reshape(1, 1, 3, 3)).tolist() == [[[[1, 2]]]]
+
+
 def test_batch_statistics_and_running_ones():
     rng = np.random.default_rng(0)
     layer, x = mt.BatchNorm2d(3), 5 + 2 * rng.standard_normal((40, 3, 6, 6))
@@ -100,6 +136,15 @@ def test_a_whole_network_is_checked_saved_and_written_out(tmp_path):
         (lambda: mt.Conv2d(3, 4, 3, stride=2, padding="same"), "stride=1 with padding='same', got stride=2"),
         (lambda: mt.Conv2d(3, 4, 3, padding="full"), "padding"),
         (lambda: mt.MaxPool2d(2, padding=2), "padding of half the kernel at most, got padding=2 for 2"),
+        (lambda: mt.MaxPool1d((2, 2)), "kernel_size to be a whole number, 1 or more"),
+        (lambda: mt.AdaptiveAvgPool2d((1, 2, 3)), r"output_size as one number or two, \(height, width\)"),
+        (lambda: mt.AdaptiveAvgPool2d(0), "output_size to be a whole number, 1 or more, got 0"),
+        (mt.Upsample, "size or scale_factor, one of them, got size=None and scale_factor=None"),
+        (lambda: mt.Upsample(2, 2), "size or scale_factor, one of them, got size=2 and scale_factor=2"),
+        (lambda: mt.Upsample(scale_factor=0), "scale_factor to be a number above 0, got 0"),
+        (lambda: mt.Upsample(2, mode="bilinear"), "mode to be 'nearest', got 'bilinear'"),
+        (lambda: mt.ZeroPad2d((1, 2)), r"padding as one number or \(left, right, top, bottom\), got \(1, 2\)"),
+        (lambda: mt.ZeroPad2d(-1), "padding to be a whole number, 0 or more, got -1"),
         (lambda: mt.BatchNorm1d(4, momentum=2), r"momentum to be a number in \[0, 1\], got 2"),
         (lambda: mt.BatchNorm1d(4, affine=1), "affine to be True or False, got 1"),
         (lambda: mt.LayerNorm(()), "a size or more in normalized_shape, got none"),
@@ -118,6 +163,11 @@ def test_arguments_that_do_not_fit(make, message):
         (mt.Conv2d(2, 3, 3, rng=0), (1, 2, 2, 5), "images of 3 by 3 or more, with padding, got x of shape"),
         (mt.Conv2d(2, 3, 3, rng=0), (1, 3, 5, 5), r"expects x of shape \(N, 2, "),
         (mt.AvgPool2d(4), (1, 2, 3, 5), "images of 4 by 4 or more"),
+        (mt.MaxPool1d(4), (1, 2, 3), r"sequences of 4 or more, with padding, got x of shape \(1, 2, 3\)"),
+        (mt.AdaptiveAvgPool2d(2), (1, 2, 0, 3), "images of 1 by 1 or more"),
+        (mt.Upsample(scale_factor=2), (2, 3), "one or more axes after the first two"),
+        (mt.Upsample(size=(2, 3)), (2, 3, 4), "2 axes after the first two, of 1 or more before and after"),
+        (mt.Upsample(scale_factor=0.2), (2, 3, 4), "of 1 or more before and after"),
         (mt.BatchNorm2d(2), (1, 2, 1, 1), "more than one value a feature while it trains"),
         (mt.BatchNorm2d(2), (3, 2), "expects x with 4 axes"),
         (mt.BatchNorm1d(2), (3, 2, 4, 4), "expects x with 2 or 3 axes"),

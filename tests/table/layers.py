@@ -128,6 +128,24 @@ LAYERS = {
     "AvgPool2d, overlapping": LayerCase(
         lambda dtype: mt.AvgPool2d((3, 2), stride=(2, 1), padding=(1, 0)), (2, 2, 5, 6), (5, 6)
     ),
+    "MaxPool1d": LayerCase(lambda dtype: mt.MaxPool1d(2), (2, 3, 5), (2, 3, 1)),
+    "MaxPool1d, overlapping": LayerCase(
+        lambda dtype: mt.MaxPool1d(3, stride=2, padding=1), (2, 2, 6), (2, 2, 1, 6)
+    ),
+    "AvgPool1d": LayerCase(lambda dtype: mt.AvgPool1d(2), (2, 3, 5), (2, 3, 1)),
+    "AvgPool1d, overlapping": LayerCase(lambda dtype: mt.AvgPool1d(4, stride=1, padding=2), (2, 2, 5), (5,)),
+    "AdaptiveAvgPool2d": LayerCase(lambda dtype: mt.AdaptiveAvgPool2d(1), (2, 3, 4, 5), (3, 4, 5)),
+    "AdaptiveAvgPool2d, windows that overlap": LayerCase(
+        lambda dtype: mt.AdaptiveAvgPool2d((3, None)), (2, 2, 5, 2), (2, 2, 0, 2)
+    ),
+    "AdaptiveAvgPool2d, larger": LayerCase(lambda dtype: mt.AdaptiveAvgPool2d((4, 3)), (2, 2, 3, 2)),
+    "Upsample": LayerCase(lambda dtype: mt.Upsample(scale_factor=2), (2, 2, 3, 4), (2, 3)),
+    "Upsample, a factor an axis": LayerCase(
+        lambda dtype: mt.Upsample(scale_factor=(2.5, 0.6)), (2, 2, 3, 4), (2, 3, 4)
+    ),
+    "Upsample to a size": LayerCase(lambda dtype: mt.Upsample(size=7), (2, 2, 3), (2, 2, 0)),
+    "ZeroPad2d": LayerCase(lambda dtype: mt.ZeroPad2d(1), (2, 2, 3, 2), (2, 2, 3)),
+    "ZeroPad2d, four edges": LayerCase(lambda dtype: mt.ZeroPad2d((1, 0, 2, 3)), (2, 2, 3, 2), (2, 3, 2)),
     "BatchNorm1d": LayerCase(lambda dtype: mt.BatchNorm1d(4, dtype=dtype), (5, 4), (5, 3), 2),
     "BatchNorm1d, more axes": LayerCase(
         lambda dtype: mt.BatchNorm1d(4, eps=1e-3, momentum=0.3, dtype=dtype), (5, 4, 3), (5, 3, 4)

@@ -1,0 +1,150 @@
+"""Resize: more pixels of the same image, or zeros around it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minitorch_np._internal.validation import above_zero, choice, whole
+from minitorch_np.layer import Layer
+
+if TYPE_CHECKING:
+    from minitorch_np._internal.arrays import Array
+
+
+class Upsample(Layer):
+    """y_i = the x_j that stands at the same part of the image, j = i / scale_factor rounded down.
+
+    Shapes: x (N, C, ...) -> y (N, C, ...), with every axis after the first two `scale_factor` times as long,
+    rounded down, or as long as `size` says. Both are one number or one an axis; scale_factor need not be
+    whole. The only mode is "nearest".
+
+    Backward: x_j moves every y_i that repeats it, so dx_j sums dy over them.
+    Raises ValueError unless exactly one of size and scale_factor is given.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Upsample.html
+    """
+
+    def __init__(
+        self,
+        size: int | Iterable[int] | None = None,
+        scale_factor: float | Iterable[float] | None = None,
+        mode: str = "nearest",
+    ) -> None:
+        if (size is None) == (scale_factor is None):
+            raise ValueError(
+                f"Upsample expects size or scale_factor, one of them, got size={size} and "
+                f"scale_factor={scale_factor}"
+            )
+        self.size: Any = _each(size, lambda n: whole("Upsample", "size", n, 1))
+        self.scale_factor: Any = _each(scale_factor, lambda s: above_zero("Upsample", "scale_factor", s))
+        self.mode = choice("Upsample", "mode", mode, "nearest")
+
+    def forward(self, x: Array) -> Array:
+        x = self.check_input(x)
+        y, counts = x, self._counts(x.shape)
+        for axis, count in enumerate(counts, 2):
+            y = y.repeat(count, axis=axis)
+        self.save_for_backward(counts, output=y)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        dy, counts = self.saved(dy)
+        for axis, count in enumerate(counts, 2):
+            dy = sum_repeated(dy, count, axis)
+        return dy
+
+    def _counts(self, shape: tuple[int, ...]) -> list[int | tuple[int, ...]]:
+        """How often each number of x is repeated, along each axis after the first two."""
+        option = self.size if self.scale_factor is None else self.scale_factor
+        given = option if isinstance(option, tuple) else (option,) * max(1, len(shape) - 2)
+        lengths = _lengths(shape[2:], given, self.size is None) if len(given) == len(shape) - 2 else (0,)
+        if 0 in (*shape[2:], *lengths):
+            self.clear_saved()
+            after = f"{len(given)}" if isinstance(option, tuple) else "one or more"
+            raise ValueError(
+                f"{self!r} expects x of shape (N, C, ...) with {after} axes after the first two, of 1 or more "
+                f"before and after, got x of shape {shape}"
+            )
+        factors = given if self.size is None else (None,) * len(lengths)
+        return [_repeats(*each) for each in zip(shape[2:], lengths, factors, strict=True)]
+
+    def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
+        return 0
+
+
+class ZeroPad2d(Layer):
+    """y = x with zeros around each image.
+
+    Shapes: x (N, C, H, W) -> y (N, C, H_out, W_out), H_out = H + top + bottom, W_out = W + left + right.
+    padding is one number or (left, right, top, bottom). A negative one, which cuts pixels off in torch, is
+    refused.
+
+    Backward: every x stands unchanged in y, so dx is the part of dy where it stands; the zeros are constants.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.ZeroPad2d.html
+    """
+
+    def __init__(self, padding: int | tuple[int, int, int, int]) -> None:
+        four = padding if isinstance(padding, tuple | list) else (padding,) * 4
+        if len(four) != 4:
+            raise ValueError(
+                f"ZeroPad2d expects padding as one number or (left, right, top, bottom), got {padding!r}"
+            )
+        left, right, top, bottom = (whole("ZeroPad2d", "padding", size) for size in four)
+        self.padding = left, right, top, bottom
+
+    def forward(self, x: Array) -> Array:
+        x = self.check_input(x, (None, None, None, None))
+        left, right, top, bottom = self.padding
+        y = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))
+        self.save_for_backward(x.shape, output=y)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        dy, shape = self.saved(dy)
+        left, _, top, _ = self.padding
+        return dy[:, :, top : top + shape[2], left : left + shape[3]]
+
+    def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
+        return 0
+
+    def __repr__(self) -> str:
+        same = len(set(self.padding)) == 1
+        return f"ZeroPad2d({self.padding[0] if same else self.padding})"
+
+
+def sum_repeated(a: Array, counts: int | tuple[int, ...], axis: int) -> Array:
+    """The sum of the numbers that `b.repeat(counts, axis)` makes of one, 0 where it leaves one out."""
+    along = a.swapaxes(0, axis)
+    if isinstance(counts, int):
+        total = along[::counts] + 0
+        for i in range(1, counts):
+            total += along[i::counts]
+    else:
+        total, start = np.zeros((len(counts), *along.shape[1:]), a.dtype), 0
+        for i, count in enumerate(counts):
+            total[i] = along[start : start + count].sum(axis=0)
+            start += count
+    return total.swapaxes(0, axis)
+
+
+def _each(value: Any, checked: Callable[[Any], Any]) -> Any:
+    """One number or one an axis, each checked."""
+    if value is None or not isinstance(value, Iterable):
+        return None if value is None else checked(value)
+    return tuple(checked(part) for part in value)
+
+
+def _lengths(old: tuple[int, ...], given: tuple[Any, ...], are_factors: bool) -> tuple[int, ...]:
+    """How long the axes become."""
+    return tuple(int(n * f) for n, f in zip(old, given, strict=True)) if are_factors else given
+
+
+def _repeats(old: int, new: int, factor: float | None) -> int | tuple[int, ...]:
+    """How often each old number is taken: number i of the new ones is old number i / factor, rounded down."""
+    step = np.float32(old / new if factor is None else 1 / factor)  # float32 rounds to the same ones as torch
+    taken = Counter(min(int(np.float32(i) * step), old - 1) for i in range(new))
+    counts = tuple(taken[i] for i in range(old))
+    return counts[0] if len(set(counts)) == 1 else counts

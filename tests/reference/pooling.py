@@ -1,0 +1,26 @@
+"""Pooling of sequences and to a size, upsampling and padding in torch and here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reference.images import IMAGES, run_ours, run_torch
+
+__all__ = ["CASES", "run_ours", "run_torch"]
+
+SEQUENCES = (3, 4, 9)
+CASES: dict[str, tuple[str, tuple[Any, ...], dict[str, Any], tuple[int, ...]]] = {
+    "max pool of sequences": ("MaxPool1d", (2,), {}, SEQUENCES),
+    "max pool of sequences overlapping": ("MaxPool1d", (3,), {"stride": 2, "padding": 1}, SEQUENCES),
+    "mean pool of sequences": ("AvgPool1d", (2,), {}, SEQUENCES),
+    "mean pool of sequences overlapping": ("AvgPool1d", (4,), {"stride": 1, "padding": 2}, SEQUENCES),
+    "mean of images": ("AdaptiveAvgPool2d", (1,), {}, IMAGES),
+    "mean pool to a size": ("AdaptiveAvgPool2d", ((5, 4),), {}, IMAGES),
+    "mean pool to a larger size": ("AdaptiveAvgPool2d", ((9, None),), {}, IMAGES),
+    "upsample": ("Upsample", (), {"scale_factor": 2}, IMAGES),
+    "upsample by a fraction": ("Upsample", (), {"scale_factor": (1.7, 0.6)}, IMAGES),
+    "upsample to a size": ("Upsample", (), {"size": (9, 18)}, IMAGES),
+    "upsample sequences": ("Upsample", (29,), {}, SEQUENCES),
+    "zero padding": ("ZeroPad2d", (2,), {}, IMAGES),
+    "zero padding of four edges": ("ZeroPad2d", ((1, 2, 0, 3),), {}, IMAGES),
+}
