@@ -129,13 +129,9 @@ def test_a_file_has_one_idea_and_says_it(path):
 def test_the_public_names_are_the_public_names():
     base = "Activation Layer Loss Optimizer Parameter initializers"
     layers = (
-<<<<<<< ours
-        "AvgPool2d BatchNorm1d BatchNorm2d Conv1d Conv2d ConvTranspose2d Dropout Flatten GLU LayerNorm "
-        "Linear LogSoftmax MaxPool2d Residual Sequential Softmax Unflatten"
-=======
-        "AdaptiveAvgPool2d AvgPool1d AvgPool2d BatchNorm1d BatchNorm2d Conv2d Dropout Flatten GLU LayerNorm "
-        "Linear LogSoftmax MaxPool1d MaxPool2d Residual Sequential Softmax Unflatten Upsample ZeroPad2d"
->>>>>>> theirs
+        "AdaptiveAvgPool2d AvgPool1d AvgPool2d BatchNorm1d BatchNorm2d Conv1d Conv2d ConvTranspose2d "
+        "Dropout Dropout2d Flatten GLU GroupNorm LayerNorm Linear LogSoftmax MaxPool1d MaxPool2d "
+        "Normalization RMSNorm Residual Sequential Softmax Unflatten Upsample ZeroPad2d"
     )
     activations = (
         "CELU ELU GELU Hardshrink Hardsigmoid Hardswish Hardtanh Identity LeakyReLU LogSigmoid Mish PReLU ReLU "

@@ -3,11 +3,11 @@
 from minitorch_np.layers.activation import Activation
 from minitorch_np.layers.branches import Residual
 from minitorch_np.layers.convolution import Conv1d, Conv2d, ConvTranspose2d
-from minitorch_np.layers.dropout import Dropout
+from minitorch_np.layers.dropout import Dropout, Dropout2d
 from minitorch_np.layers.elu import CELU, ELU, SELU
 from minitorch_np.layers.gated import GELU, GLU, Mish, SiLU
 from minitorch_np.layers.linear import Linear
-from minitorch_np.layers.normalization import BatchNorm1d, BatchNorm2d, LayerNorm
+from minitorch_np.layers.normalization import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm, RMSNorm
 from minitorch_np.layers.piecewise import (
     Hardshrink,
     Hardsigmoid,
@@ -45,7 +45,9 @@ __all__ = [
     "Conv2d",
     "ConvTranspose2d",
     "Dropout",
+    "Dropout2d",
     "Flatten",
+    "GroupNorm",
     "Hardshrink",
     "Hardsigmoid",
     "Hardswish",
@@ -60,6 +62,7 @@ __all__ = [
     "MaxPool2d",
     "Mish",
     "PReLU",
+    "RMSNorm",
     "ReLU",
     "ReLU6",
     "Residual",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -110,11 +111,7 @@ class BatchNorm1d(Layer):
         return 0
 
     def __repr__(self) -> str:
-        options = [] if self.eps == 1e-5 else [f"eps={self.eps!r}"]
-        options += [] if self.momentum == 0.1 else [f"momentum={self.momentum!r}"]
-        options += [] if self.affine else ["affine=False"]
-        options += [] if self._dtype == np.float64 else [f"dtype={str(self._dtype)!r}"]
-        return f"{type(self).__name__}({', '.join([str(self.num_features), *options])})"
+        return _text(self, self.num_features, eps=1e-5, momentum=0.1, affine=True)
 
 
 class BatchNorm2d(BatchNorm1d):
@@ -155,10 +152,7 @@ class LayerNorm(Layer):
         *,
         dtype: DTypeLike = np.float64,
     ) -> None:
-        sizes = [normalized_shape] if isinstance(normalized_shape, int | np.integer) else list(normalized_shape)
-        self.normalized_shape = tuple(whole("LayerNorm", "normalized_shape", size, 1) for size in sizes)
-        if not self.normalized_shape:
-            raise ValueError("LayerNorm expects a size or more in normalized_shape, got none")
+        self.normalized_shape = _sizes("LayerNorm", normalized_shape)
         self.eps = number("LayerNorm", "eps", eps)
         self.elementwise_affine = flag("LayerNorm", "elementwise_affine", elementwise_affine)
         dtype = float_dtype(dtype)
@@ -169,8 +163,7 @@ class LayerNorm(Layer):
     def forward(self, x: Array) -> Array:
         x = self.check_input(x, (..., *self.normalized_shape))
         axes = tuple(range(-len(self.normalized_shape), 0))
-        scale = 1 / np.sqrt(x.var(axis=axes, keepdims=True) + self.eps)
-        normal = (x - x.mean(axis=axes, keepdims=True)) * scale
+        normal, scale = standardized(x, axes, self.eps)
         y = normal
         if self.weight is not None:
             y = y * self.weight.data
@@ -182,25 +175,176 @@ class LayerNorm(Layer):
     def backward(self, dy: Array) -> Array:
         dy, normal, scale = self.saved(dy)
         axes = tuple(range(-len(self.normalized_shape), 0))
+        samples = tuple(range(dy.ndim - len(axes)))
         if self.bias is not None:
-            self.bias.add_grad(self._over_samples(dy))
+            self.bias.add_grad(dy.sum(axis=samples))
         if self.weight is not None:
-            self.weight.add_grad(self._over_samples(dy * normal))
+            self.weight.add_grad((dy * normal).sum(axis=samples))
             dy = dy * self.weight.data
-        mean, along = dy.mean(axis=axes, keepdims=True), (dy * normal).mean(axis=axes, keepdims=True)
-        return (dy - mean - normal * along) * scale
-
-    def _over_samples(self, a: Array) -> Array:
-        return a.sum(axis=tuple(range(a.ndim - len(self.normalized_shape))))
+        return standardized_backward(dy, normal, scale, axes)
 
     def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
         return 0
 
     def __repr__(self) -> str:
-        shape = self.normalized_shape
-        size = str(shape[0] if len(shape) == 1 else shape)
-        options = [] if self.eps == 1e-5 else [f"eps={self.eps!r}"]
-        options += [] if self.elementwise_affine else ["elementwise_affine=False"]
-        options += ["bias=False"] if self.elementwise_affine and self.bias is None else []
-        options += [f"dtype={str(self._dtype)!r}"] if self._dtype == np.float32 else []
-        return f"LayerNorm({', '.join([size, *options])})"
+        bias = {"bias": True} if self.elementwise_affine else {}
+        return _text(self, _short(self.normalized_shape), eps=1e-5, elementwise_affine=True, **bias)
+
+
+class RMSNorm(Layer):
+    """y = x / √(mean(x²) + eps) · w, the mean over the last axes of each sample.
+
+    Shapes: x (..., normalized_shape) -> y (..., normalized_shape), weight w (normalized_shape).
+    eps=None is the distance from 1 to the next number of x's dtype. No mean is taken off and there is no
+    bias, as in LayerNorm; no sample sees another one.
+
+    Backward: with x̂ = x / √(mean(x²) + eps) and g = dy w, dw = Σ dy x̂ over all samples, and
+    dx = (g − x̂ mean(g x̂)) / √(mean(x²) + eps), the mean over a sample: x_i moves, through the mean of the
+    squares, all numbers of its sample.
+    Source: Zhang and Sennrich (2019), https://arxiv.org/abs/1910.07467;
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.RMSNorm.html
+    """
+
+    def __init__(
+        self,
+        normalized_shape: int | Iterable[int],
+        eps: float | None = None,
+        elementwise_affine: bool = True,
+        *,
+        dtype: DTypeLike = np.float64,
+    ) -> None:
+        self.normalized_shape = _sizes("RMSNorm", normalized_shape)
+        self.eps = None if eps is None else number("RMSNorm", "eps", eps)
+        self.elementwise_affine = flag("RMSNorm", "elementwise_affine", elementwise_affine)
+        dtype = float_dtype(dtype)
+        self.weight = Parameter(np.ones(self.normalized_shape, dtype)) if elementwise_affine else None
+
+    def forward(self, x: Array) -> Array:
+        x = self.check_input(x, (..., *self.normalized_shape))
+        axes = tuple(range(-len(self.normalized_shape), 0))
+        eps = float(np.finfo(x.dtype).eps) if self.eps is None else self.eps
+        scale = 1 / np.sqrt(np.square(x).mean(axis=axes, keepdims=True) + eps)
+        normal = x * scale
+        y = normal if self.weight is None else normal * self.weight.data
+        self.save_for_backward(normal, scale, output=y)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        dy, normal, scale = self.saved(dy)
+        axes = tuple(range(-len(self.normalized_shape), 0))
+        if self.weight is not None:
+            self.weight.add_grad((dy * normal).sum(axis=tuple(range(dy.ndim - len(axes)))))
+            dy = dy * self.weight.data
+        return (dy - normal * (dy * normal).mean(axis=axes, keepdims=True)) * scale
+
+    def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
+        return 0
+
+    def __repr__(self) -> str:
+        return _text(self, _short(self.normalized_shape), eps=None, elementwise_affine=True)
+
+
+class GroupNorm(Layer):
+    """y = (x − mean) / √(var + eps) · w + b, mean and variance of each sample over each group of its channels.
+
+    Shapes: x (N, num_channels, ...) -> y (N, num_channels, ...), weight w (num_channels,),
+    bias b (num_channels,). A group is num_channels / num_groups channels side by side, with all their pixels.
+    No sample sees another one, so it is the same in training and evaluation, for any size of the batch.
+
+    Backward: with x̂ = (x − mean) / √(var + eps) and g = dy w, dw = Σ dy x̂ and db = Σ dy over all samples
+    and pixels, and dx = (g − mean(g) − x̂ mean(g x̂)) / √(var + eps), the means over a group of a sample.
+    Raises ValueError for channels that the groups do not divide.
+    Source: Wu and He (2018), https://arxiv.org/abs/1803.08494;
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.GroupNorm.html
+    """
+
+    def __init__(
+        self,
+        num_groups: int,
+        num_channels: int,
+        eps: float = 1e-5,
+        affine: bool = True,
+        *,
+        dtype: DTypeLike = np.float64,
+    ) -> None:
+        self.num_groups = whole("GroupNorm", "num_groups", num_groups, 1)
+        self.num_channels = whole("GroupNorm", "num_channels", num_channels, 1)
+        if self.num_channels % self.num_groups:
+            raise ValueError(
+                f"GroupNorm expects num_groups that divide num_channels, got {num_groups} for {num_channels}"
+            )
+        self.eps = number("GroupNorm", "eps", eps)
+        self.affine = flag("GroupNorm", "affine", affine)
+        dtype = float_dtype(dtype)
+        self.weight = Parameter(np.ones(self.num_channels, dtype)) if affine else None
+        self.bias = Parameter(np.zeros(self.num_channels, dtype)) if affine else None
+
+    def forward(self, x: Array) -> Array:
+        x = self.check_input(x, (None, self.num_channels, *(None for _ in np.shape(x)[2:])))
+        if 0 in x.shape[1:]:
+            self.clear_saved()
+            raise ValueError(f"{self!r} expects a pixel or more of each channel, got x of shape {x.shape}")
+        grouped, scale = standardized(self._in_groups(x), (2,), self.eps)
+        normal = y = grouped.reshape(x.shape)
+        if self.weight is not None and self.bias is not None:
+            y = normal * self._by_channel(self.weight.data, x) + self._by_channel(self.bias.data, x)
+        self.save_for_backward(normal, scale, output=y)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        dy, normal, scale = self.saved(dy)
+        if self.weight is not None and self.bias is not None:
+            axes = (0, *range(2, dy.ndim))
+            self.weight.add_grad((dy * normal).sum(axis=axes))
+            self.bias.add_grad(dy.sum(axis=axes))
+            dy = dy * self._by_channel(self.weight.data, dy)
+        dx = standardized_backward(self._in_groups(dy), self._in_groups(normal), scale, (2,))
+        return dx.reshape(dy.shape)
+
+    def _in_groups(self, a: Array) -> Array:
+        """(N, num_groups, numbers of a group)."""
+        return a.reshape(a.shape[0], self.num_groups, math.prod(a.shape[1:]) // self.num_groups)
+
+    def _by_channel(self, values: Array, x: Array) -> Array:
+        """One value for each channel, in the shape that goes with x."""
+        return values.reshape(self.num_channels, *(1 for _ in x.shape[2:]))
+
+    def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
+        return 0
+
+    def __repr__(self) -> str:
+        return _text(self, self.num_groups, self.num_channels, eps=1e-5, affine=True)
+
+
+def standardized(x: Array, axes: tuple[int, ...], eps: float) -> tuple[Array, Array]:
+    """x̂ = (x − mean) / √(var + eps), mean and variance over `axes`, and the factor 1 / √(var + eps)."""
+    scale = 1 / np.sqrt(x.var(axis=axes, keepdims=True) + eps)
+    return (x - x.mean(axis=axes, keepdims=True)) * scale, scale
+
+
+def standardized_backward(g: Array, normal: Array, scale: Array, axes: tuple[int, ...]) -> Array:
+    """dx = (g − mean(g) − x̂ mean(g x̂)) / √(var + eps), for the gradient g with respect to x̂."""
+    mean, along = g.mean(axis=axes, keepdims=True), (g * normal).mean(axis=axes, keepdims=True)
+    dx: Array = (g - mean - normal * along) * scale
+    return dx
+
+
+def _sizes(owner: str, normalized_shape: int | Iterable[int]) -> tuple[int, ...]:
+    sizes = [normalized_shape] if isinstance(normalized_shape, int | np.integer) else list(normalized_shape)
+    if not sizes:
+        raise ValueError(f"{owner} expects a size or more in normalized_shape, got none")
+    return tuple(whole(owner, "normalized_shape", size, 1) for size in sizes)
+
+
+def _short(sizes: tuple[int, ...]) -> int | tuple[int, ...]:
+    return sizes[0] if len(sizes) == 1 else sizes
+
+
+def _text(layer: Layer, *sizes: Any, **defaults: Any) -> str:
+    """The call that builds a layer: its sizes, and the options that are not the defaults."""
+    values = {name: getattr(layer, name) for name in defaults}
+    if "bias" in values:
+        values["bias"] = values["bias"] is not None
+    options = [f"{name}={value!r}" for name, value in values.items() if value != defaults[name]]
+    options += [f"dtype={str(layer._dtype)!r}"] if layer._dtype == np.float32 else []
+    return f"{type(layer).__name__}({', '.join([*map(str, sizes), *options])})"

@@ -38,22 +38,35 @@ def test_the_global_random_state_is_left_alone():
     np.testing.assert_array_equal(before, np.random.get_state()[1])  # noqa: NPY002
 
 
-def test_a_saved_network_goes_on_with_the_same_masks(tmp_path):
-    model, x = (
-        mt.Sequential(mt.Linear(4, 8, rng=0), mt.Dropout(0.5, rng=1), mt.Linear(8, 2, rng=2)),
-        np.ones((5, 4)),
-    )
+def test_whole_channels_are_left_out():
+    layer, x = mt.Dropout2d(0.25, rng=0), np.ones((200, 100, 2, 3))
+    y = layer(x)
+    assert set(np.unique(y)) == {0.0, 1 / 0.75}
+    assert (y == y[:, :, :1, :1]).all()
+    assert (y == 0).mean() == pytest.approx(0.25, abs=0.01)
+    np.testing.assert_array_equal(layer.backward(3 * x), 3 * y)
+    with pytest.raises(ValueError, match=r"Dropout2d\(0.25\) expects x of shape"):
+        layer(np.ones((3, 4)))
+
+
+@pytest.mark.parametrize(("make", "shape"), [(mt.Dropout, (5, 4)), (mt.Dropout2d, (5, 4, 2, 1))])
+def test_a_saved_network_goes_on_with_the_same_masks(make, shape, tmp_path):
+    model, x = mt.Sequential(mt.PReLU(), make(0.5, rng=1), mt.PReLU()), np.ones(shape)
     model(x)
     save(tmp_path / "net.npz", model)
     again = load(tmp_path / "net.npz").model
-    np.testing.assert_array_equal(model(x), again(x))
+    expected = model(x)
+    assert 0 < (expected == 0).mean() < 1
+    np.testing.assert_array_equal(expected, again(x))
 
 
-def test_gradients_with_the_mask_held():
-    assert mt.gradcheck(mt.Dropout(0.4, rng=0), np.random.default_rng(0).standard_normal((5, 6)))
+@pytest.mark.parametrize(("make", "shape"), [(mt.Dropout, (5, 6)), (mt.Dropout2d, (3, 4, 2, 2))])
+def test_gradients_with_the_mask_held(make, shape):
+    assert mt.gradcheck(make(0.4, rng=0), np.random.default_rng(0).standard_normal(shape))
 
 
 @pytest.mark.parametrize("p", [-0.1, 1.1, "half"])
-def test_p_is_a_probability(p):
-    with pytest.raises((TypeError, ValueError), match=r"Dropout expects p to be a number in \[0, 1\]"):
-        mt.Dropout(p)
+@pytest.mark.parametrize("make", [mt.Dropout, mt.Dropout2d])
+def test_p_is_a_probability(make, p):
+    with pytest.raises((TypeError, ValueError), match=rf"{make.__name__} expects p to be a number in \[0, 1\]"):
+        make(p)

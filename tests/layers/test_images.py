@@ -127,6 +127,26 @@ def test_a_whole_network_is_checked_saved_and_written_out(tmp_path):
     assert "import minitorch_np" not in program
 
 
+def test_a_group_of_a_sample_is_normalised_whoever_stands_beside_it():
+    rng = np.random.default_rng(0)
+    layer, x = mt.GroupNorm(2, 4), 5 + 2 * rng.standard_normal((3, 4, 6, 6))
+    groups = layer(x).reshape(3, 2, -1)
+    np.testing.assert_allclose(groups.mean(axis=2), 0, atol=1e-12)
+    np.testing.assert_allclose(groups.std(axis=2), 1, rtol=1e-5)
+    np.testing.assert_array_equal(layer(x)[1:2], layer(x[1:2]))
+    one_group, of_layer_norm = mt.GroupNorm(1, 4), mt.LayerNorm((4, 6, 6))
+    np.testing.assert_allclose(one_group(x), of_layer_norm(x), rtol=1e-12)
+
+
+def test_root_mean_square_is_one_and_its_epsilon_that_of_the_dtype():
+    x = 5 + np.random.default_rng(0).standard_normal((3, 400))
+    np.testing.assert_allclose(np.square(mt.RMSNorm(400)(x)).mean(axis=1), 1, rtol=1e-12)
+    for dtype in (np.float32, np.float64):
+        tiny = np.full((1, 4), 1e-9, dtype)
+        expected = 1e-9 / np.sqrt(1e-18 + np.finfo(dtype).eps)
+        np.testing.assert_allclose(mt.RMSNorm(4, dtype=dtype)(tiny), expected, rtol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -148,6 +168,9 @@ def test_a_whole_network_is_checked_saved_and_written_out(tmp_path):
         (lambda: mt.BatchNorm1d(4, momentum=2), r"momentum to be a number in \[0, 1\], got 2"),
         (lambda: mt.BatchNorm1d(4, affine=1), "affine to be True or False, got 1"),
         (lambda: mt.LayerNorm(()), "a size or more in normalized_shape, got none"),
+        (lambda: mt.RMSNorm([]), "RMSNorm expects a size or more in normalized_shape, got none"),
+        (lambda: mt.RMSNorm(4, eps=-1), "RMSNorm expects eps to be a number, 0 or more, got -1"),
+        (lambda: mt.GroupNorm(3, 4), "num_groups that divide num_channels, got 3 for 4"),
         (lambda: mt.Unflatten(1, (-1, -1)), "sizes, of which one may be -1"),
         (lambda: mt.Residual(np.tanh), "a layer as layer, got"),
     ],
@@ -171,6 +194,7 @@ def test_arguments_that_do_not_fit(make, message):
         (mt.BatchNorm2d(2), (1, 2, 1, 1), "more than one value a feature while it trains"),
         (mt.BatchNorm2d(2), (3, 2), "expects x with 4 axes"),
         (mt.BatchNorm1d(2), (3, 2, 4, 4), "expects x with 2 or 3 axes"),
+        (mt.GroupNorm(1, 2), (3, 2, 0), r"a pixel or more of each channel, got x of shape \(3, 2, 0\)"),
         (mt.Flatten(2, 1), (2, 3, 4), "start_dim to come before end_dim"),
         (mt.Flatten(1, 4), (2, 3, 4), "to have an axis 4"),
         (mt.Unflatten(1, (2, 2)), (3, 5), "an axis 1 that can be taken apart to these sizes"),

@@ -505,3 +505,10 @@ def test_width_of_the_terminal(monkeypatch):
 def test_wrong_arguments(arguments, error, said):
     with pytest.raises(error, match=said):
         explain(*arguments)
+
+
+def test_a_letter_with_a_hat_is_another_array():
+    model = mt.Sequential(mt.Linear(3, 4, rng=0), mt.Tanh(), mt.LayerNorm(4))
+    text = flat(explain(model, sample((5, 3))))
+    assert "with x̂ = (h_tanh − mean) / √(var + eps)" in text
+    assert "(g − mean(g) − x̂ mean(g x̂))" in text

@@ -161,10 +161,22 @@ LAYERS = {
     "LayerNorm, without weights": LayerCase(
         lambda dtype: mt.LayerNorm(4, elementwise_affine=False, dtype=dtype), (2, 5, 4)
     ),
+    "RMSNorm": LayerCase(lambda dtype: mt.RMSNorm(4, dtype=dtype), (5, 4), (5, 3)),
+    "RMSNorm, two axes": LayerCase(
+        lambda dtype: mt.RMSNorm((3, 4), eps=1e-3, elementwise_affine=False, dtype=dtype), (2, 3, 4), (2, 4, 3)
+    ),
+    "GroupNorm": LayerCase(lambda dtype: mt.GroupNorm(2, 4, dtype=dtype), (2, 4, 3, 2), (2, 3, 3, 2)),
+    "GroupNorm, one group of rows": LayerCase(
+        lambda dtype: mt.GroupNorm(1, 4, eps=1e-3, dtype=dtype), (5, 4), (5, 3)
+    ),
+    "GroupNorm, without weights": LayerCase(
+        lambda dtype: mt.GroupNorm(3, 3, affine=False, dtype=dtype), (2, 3, 4), (2, 3, 0)
+    ),
     "Flatten": LayerCase(lambda dtype: mt.Flatten(), (2, 3, 4)),
     "Flatten(0, 1)": LayerCase(lambda dtype: mt.Flatten(0, 1), (2, 3, 4), (3,)),
     "Unflatten": LayerCase(lambda dtype: mt.Unflatten(1, (2, -1)), (3, 4), (3, 5)),
     "Dropout, no longer training": LayerCase(lambda dtype: mt.Dropout().eval(), (5, 4)),
+    "Dropout2d, no longer training": LayerCase(lambda dtype: mt.Dropout2d().eval(), (2, 3, 2, 2), (2, 3, 4)),
     "Residual": LayerCase(lambda dtype: mt.Residual(mt.Linear(4, 4, dtype=dtype, rng=0)), (5, 4), (5, 3)),
     "Residual with a shortcut": LayerCase(
         lambda dtype: mt.Residual(

@@ -83,7 +83,7 @@ def equations(text: str, known: Container[str]) -> list[Equation]:
 
 
 def renamed(text: str, names: Mapping[str, str]) -> str:
-    """The text with other names for its arrays: x_ni becomes h_relu[n,i], dy/dx becomes dy_pred/dh_relu."""
+    """The text with other names for its arrays: x_ni becomes h_relu[n,i], dy/dx dy_pred/dh_relu; x̂ stays."""
     one = "|".join(sorted(map(re.escape, names), key=len, reverse=True))
 
     def other(match: re.Match[str]) -> str:
@@ -91,7 +91,7 @@ def renamed(text: str, names: Mapping[str, str]) -> str:
             return f"d{names['y']}/d{names['x']}"
         return names[match["name"]] + (f"[{','.join(match['index'])}]" if match["index"] else "")
 
-    pattern = rf"(?<![\w.])(?:(?P<y>dy/dx)|(?P<name>{one})(?:_(?P<index>[a-z]{{1,2}}))?)(?![A-Za-z0-9_])"
+    pattern = rf"(?<![\w.])(?:(?P<y>dy/dx)|(?P<name>{one})(?:_(?P<index>[a-z]{{1,2}}))?)(?![A-Za-z0-9_\u0302])"
     return re.sub(pattern, other, text) if one else text
 
 
