@@ -9,6 +9,8 @@ GAP = 2
 LEAST = 24  # columns that the first cell keeps on any terminal
 REQUIRED: Any = object()  # stands for the default of an argument that has none
 
+VARARGS, KEYWORDS = 0x04, 0x08  # the flags of code with *args, and with **kwargs
+
 
 def constructor_arguments(cls: Any) -> dict[str, Any]:
     """Return the arguments that a class is called with, by name, and their defaults."""
@@ -22,13 +24,23 @@ def constructor_arguments(cls: Any) -> dict[str, Any]:
     return {name: defaults.get(name, REQUIRED) for name in names}
 
 
+def variable_argument(cls: Any) -> str | None:
+    """Return the name of the `*sizes` that a class is called with before all others, or None without."""
+    code = getattr(cls.__init__, "__code__", None)
+    if code is None or code.co_flags & (VARARGS | KEYWORDS) != VARARGS or code.co_argcount > 1:
+        return None
+    name: str = code.co_varnames[1 + code.co_kwonlyargcount]
+    return name
+
+
 def call_text(thing: Any) -> str:
     """`LeakyReLU(negative_slope=0.2)`: the class, and the arguments that are not the defaults.
 
-    An argument is read from the attribute of its name; those without a default come first and bare. One
-    that says whether there is a parameter, as `bias`, is read from that; `dtype` from what is inside.
+    An argument is read from the attribute of its name; those of `*sizes`, a tuple in the attribute `sizes`,
+    and those without a default come first and bare. One that says whether there is a parameter, as `bias`,
+    is read from that; `dtype` from what is inside.
     """
-    parts = []
+    parts = [repr(value) for value in vars(thing).get(variable_argument(type(thing)) or "", ())]
     for name, default in constructor_arguments(type(thing)).items():
         if name not in vars(thing):
             if default is REQUIRED:

@@ -22,7 +22,8 @@ from minitorch_np.layers.piecewise import (
     Threshold,
 )
 from minitorch_np.layers.pooling import AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d
-from minitorch_np.layers.reshape import Flatten, Unflatten
+from minitorch_np.layers.reduce import Mean, Select
+from minitorch_np.layers.reshape import Flatten, Reshape, Transpose, Unflatten
 from minitorch_np.layers.resize import Upsample, ZeroPad2d
 from minitorch_np.layers.sequential import Sequential
 from minitorch_np.layers.sigmoids import LogSigmoid, Sigmoid, Softplus, Softsign, Tanh, Tanhshrink
@@ -60,12 +61,15 @@ __all__ = [
     "LogSoftmax",
     "MaxPool1d",
     "MaxPool2d",
+    "Mean",
     "Mish",
     "PReLU",
     "RMSNorm",
     "ReLU",
     "ReLU6",
+    "Reshape",
     "Residual",
+    "Select",
     "Sequential",
     "SiLU",
     "Sigmoid",
@@ -77,6 +81,7 @@ __all__ = [
     "Tanh",
     "Tanhshrink",
     "Threshold",
+    "Transpose",
     "Unflatten",
     "Upsample",
     "ZeroPad2d",

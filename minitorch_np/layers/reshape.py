@@ -1,4 +1,4 @@
-"""Layers that give the same numbers another shape."""
+"""Reshaping: the same numbers in another shape or another order of axes."""
 
 from __future__ import annotations
 
@@ -57,15 +57,16 @@ class Unflatten(Layer):
 
     def __init__(self, dim: int, unflattened_size: Iterable[int]) -> None:
         self.dim = axis("Unflatten", "dim", dim)
-        self.unflattened_size = tuple(whole("Unflatten", "unflattened_size", n, -1) for n in unflattened_size)
-        if self.unflattened_size.count(-1) > 1 or not self.unflattened_size:
-            raise ValueError(f"Unflatten expects sizes, of which one may be -1, got {self.unflattened_size}")
+        self.unflattened_size = _sizes("Unflatten", "unflattened_size", unflattened_size)
+        if not self.unflattened_size:
+            raise ValueError("Unflatten expects a size or more in unflattened_size, got none")
 
     def forward(self, x: Array) -> Array:
         x = self.check_input_axis(x, self.dim)
         dim = self.dim % x.ndim
         try:
-            y = x.reshape(*x.shape[:dim], *self._sizes(x.shape[dim]), *x.shape[dim + 1 :])
+            sizes = _known(self.unflattened_size, x.shape[dim])
+            y = x.reshape(*x.shape[:dim], *sizes, *x.shape[dim + 1 :])
         except ValueError:
             self.clear_saved()
             raise ValueError(
@@ -79,9 +80,79 @@ class Unflatten(Layer):
         dy, shape = self.saved(dy)
         return dy.reshape(shape)
 
-    def _sizes(self, length: int) -> tuple[int, ...]:
-        known = math.prod(n for n in self.unflattened_size if n != -1)
-        return tuple(length // known if n == -1 and known else n for n in self.unflattened_size)
+    def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
+        return 0
+
+
+class Reshape(Layer):
+    """y = x with the numbers of each sample in another shape, of which one size may be -1.
+
+    Shapes: x (N, ...) -> y (N, *shape). The batch axis stays: the layer of x.reshape(len(x), *shape).
+    Backward: y_i is some x_j, unchanged, so dx = dy in the shape of x.
+    Raises ValueError for a sample that does not have as many numbers as the shape.
+    Source: https://numpy.org/doc/stable/reference/generated/numpy.reshape.html
+    """
+
+    def __init__(self, *shape: int) -> None:
+        self.shape = _sizes("Reshape", "shape", shape)
+
+    def forward(self, x: Array) -> Array:
+        x = self.check_input(x)
+        try:
+            y = x.reshape(x.shape[0], *_known(self.shape, math.prod(x.shape[1:])))
+        except ValueError:
+            self.clear_saved()
+            raise ValueError(
+                f"{self!r} expects samples whose numbers fill this shape, got x of shape {x.shape}, "
+                f"{math.prod(x.shape[1:])} numbers a sample"
+            ) from None
+        self.save_for_backward(x.shape, output=y)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        dy, shape = self.saved(dy)
+        return dy.reshape(shape)
 
     def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
         return 0
+
+
+class Transpose(Layer):
+    """y = x with the axes `dim0` and `dim1` in each other's place.
+
+    Shapes: x (N, ...) -> y (N, ...). Axis 0 is the batch: Transpose(1, 2) makes (N, channels, length) of
+    (N, length, channels).
+    Backward: y_ij is x_ji, unchanged, so dx is dy with the same two axes swapped back.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.transpose.html
+    """
+
+    def __init__(self, dim0: int, dim1: int) -> None:
+        self.dim0 = axis("Transpose", "dim0", dim0)
+        self.dim1 = axis("Transpose", "dim1", dim1)
+
+    def forward(self, x: Array) -> Array:
+        x = self.check_input_axis(self.check_input_axis(x, self.dim0), self.dim1)
+        y = x.swapaxes(self.dim0, self.dim1)
+        self.save_for_backward(output=y)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        (dy,) = self.saved(dy)
+        return dy.swapaxes(self.dim0, self.dim1)
+
+    def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
+        return 0
+
+
+def _sizes(owner: str, name: str, sizes: Iterable[int]) -> tuple[int, ...]:
+    """Sizes, of which one may be -1, checked."""
+    checked = tuple(whole(owner, name, size, -1) for size in sizes)
+    if checked.count(-1) > 1:
+        raise ValueError(f"{owner} expects sizes, of which one may be -1, got {checked}")
+    return checked
+
+
+def _known(sizes: tuple[int, ...], count: int) -> tuple[int, ...]:
+    """The sizes of an array of so many numbers, with what -1 stands for."""
+    known = math.prod(n for n in sizes if n != -1)
+    return tuple(count // known if n == -1 and known else n for n in sizes)

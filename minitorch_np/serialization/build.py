@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from minitorch_np._internal.reprs import constructor_arguments
+from minitorch_np._internal.reprs import constructor_arguments, variable_argument
 from minitorch_np.layer import Layer
 from minitorch_np.layers.sequential import Sequential
 from minitorch_np.optimizers.optimizer import Optimizer
@@ -159,6 +159,7 @@ class Builder:
 
     def _called(self, cls: type, arguments: Any, where: str, more: dict[str, Any]) -> Any:
         given = {name: decode(value, self._other(where, name)) for name, value in _mapping(arguments).items()}
+        several = given.pop(variable_argument(cls) or "", ())
         takes = constructor_arguments(cls)
         unknown = [name for name in given if name not in takes]
         if unknown:
@@ -177,7 +178,7 @@ class Builder:
         ):
             more = {**more, "rng": self.budget.generator()}
         try:
-            made = cls(**given | more)
+            made = cls(*several, **given | more)
         except Exception as error:  # of a class of the user's, whatever it raises
             raise ValueError(f"{cls.__name__} at {where!r} cannot be made: {error}") from error
         if isinstance(init, str):

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from minitorch_np._internal.reprs import REQUIRED, constructor_arguments
+from minitorch_np._internal.reprs import KEYWORDS, REQUIRED, VARARGS, constructor_arguments, variable_argument
 from minitorch_np.layer import Layer
 from minitorch_np.layers.sequential import Sequential
 from minitorch_np.losses.loss import Loss
@@ -26,7 +26,6 @@ from minitorch_np.serialization.codec import encode
 Described = Layer | Loss | Optimizer | LRScheduler
 BASES = (Layer, Loss, Optimizer, LRScheduler, Schedule)
 WAY_OUT = "or save without a description, describe=False, and load into a network that you build"
-VARIABLE_ARGUMENTS = 0x04 | 0x08  # the flags of code with *args or **kwargs
 
 
 def public_classes() -> dict[str, type]:
@@ -90,18 +89,21 @@ class Describer:
 
     def _arguments(self, thing: Described, where: str) -> dict[str, Any]:
         code = getattr(type(thing).__init__, "__code__", None)
-        if code is not None and code.co_flags & VARIABLE_ARGUMENTS:
+        several, values = variable_argument(type(thing)), vars(thing)
+        arguments: dict[str, Any] = {}
+        if several and isinstance(values.get(several), tuple):
+            arguments[several] = self._argument(thing, where, several, values[several], REQUIRED)
+        elif code is not None and code.co_flags & (VARARGS | KEYWORDS):
             raise ValueError(
                 f"{_place(thing, where)} cannot be described: it takes any number of arguments. "
-                f"Name them, {WAY_OUT}"
+                f"Name them, or keep those of *sizes as a tuple, self.sizes = sizes, {WAY_OUT}"
             )
         if type(thing).__module__.startswith("minitorch_np.") and type(thing).__name__.startswith("_"):
             raise ValueError(
                 f"{_place(thing, where)} cannot be described: it is made of functions. Write it as a class "
                 f"with the methods function and derivative, {WAY_OUT}"
             )
-        values = thing.defaults | vars(thing) if isinstance(thing, Optimizer) else vars(thing)
-        arguments = {}
+        values = thing.defaults | values if isinstance(thing, Optimizer) else values
         for name, default in constructor_arguments(type(thing)).items():
             if name in values:
                 arguments[name] = self._argument(thing, where, name, values[name], default)

@@ -178,10 +178,28 @@ class Sized(mt.Layer):
 
 
 class Several(mt.Activation):
-    def __init__(self, *options):
-        self.options = options
+    def __init__(self, *sizes, **options):
+        self.sizes = sizes
 
     function = derivative = lambda self, x, y=None: x
+
+
+class Sizes(mt.Activation):
+    def __init__(self, *sizes, scale=1.0):
+        self.sizes, self.scale = sizes, scale
+
+    function = derivative = lambda self, x, y=None: x
+
+
+def test_any_number_of_arguments_is_described_from_a_tuple():
+    describer, layer = Describer(), Sizes(2, "three", scale=0.5)
+    description = describer.describe(layer)
+    assert description["arguments"] == {"sizes": {"tuple": [2, "three"]}, "scale": 0.5}
+    assert repr(Builder(describer.classes, 0).build(description, mt.Layer)) == repr(layer)
+    assert repr(layer) == "Sizes(2, 'three', scale=0.5)"
+    layer.sizes = [2]
+    with pytest.raises(ValueError, match=r"keep those of \*sizes as a tuple, self\.sizes = sizes"):
+        describer.describe(layer)
 
 
 def impostor():
