@@ -131,8 +131,7 @@ def test_the_public_names_are_the_public_names():
     layers = (
         "AdaptiveAvgPool2d AvgPool1d AvgPool2d BatchNorm1d BatchNorm2d Conv1d Conv2d ConvTranspose2d "
         "Dropout Dropout2d Flatten GLU GroupNorm LayerNorm Linear LogSoftmax MaxPool1d MaxPool2d Mean "
-        "RMSNorm Reshape Residual Select Sequential Softmax Transpose Unflatten Upsample "
-        "ZeroPad2d"
+        "Parallel RMSNorm Reshape Residual Select Sequential Softmax Transpose Unflatten Upsample ZeroPad2d"
     )
     activations = (
         "CELU ELU GELU Hardshrink Hardsigmoid Hardswish Hardtanh Identity LeakyReLU LogSigmoid Mish PReLU ReLU "

@@ -1,7 +1,7 @@
 """Layers: linear maps, activations, and Sequential, which composes them."""
 
 from minitorch_np.layers.activation import Activation
-from minitorch_np.layers.branches import Residual
+from minitorch_np.layers.branches import Parallel, Residual
 from minitorch_np.layers.convolution import Conv1d, Conv2d, ConvTranspose2d
 from minitorch_np.layers.dropout import Dropout, Dropout2d
 from minitorch_np.layers.elu import CELU, ELU, SELU
@@ -64,6 +64,7 @@ __all__ = [
     "Mean",
     "Mish",
     "PReLU",
+    "Parallel",
     "RMSNorm",
     "ReLU",
     "ReLU6",

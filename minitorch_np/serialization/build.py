@@ -16,6 +16,7 @@ import numpy as np
 
 from minitorch_np._internal.reprs import constructor_arguments, variable_argument
 from minitorch_np.layer import Layer
+from minitorch_np.layers.branches import Parallel
 from minitorch_np.layers.sequential import Sequential
 from minitorch_np.optimizers.optimizer import Optimizer
 from minitorch_np.parameter import Parameter
@@ -134,7 +135,7 @@ class Builder:
                 f"there is no class {name} here: is it one of your own? load(custom={{{name!r}: ...}})"
             )
         if "layers" in description:
-            made: Any = self._sequential(cls, description["layers"], where)
+            made: Any = self._container(cls, description, where)
         else:
             made = self._called(cls, description.get("arguments"), where, more)
         for child, inner in _mapping(description.get("inside", {})).items():
@@ -150,16 +151,21 @@ class Builder:
             made.training = False
         return made
 
-    def _sequential(self, cls: type, layers: Any, where: str) -> Sequential:
+    def _container(self, cls: type, description: Any, where: str) -> Sequential | Parallel:
+        layers = _mapping(description["layers"])
+        made = {name: self._made(inner, _inside(where, name)) for name, inner in layers.items()}
+        if issubclass(cls, Parallel):
+            return self._called(cls, description.get("arguments"), where, {}, made)
         if not issubclass(cls, Sequential):
             raise ValueError(f"{cls.__name__} at {where!r} is not a Sequential")
-        made = {name: self._made(inner, _inside(where, name)) for name, inner in _mapping(layers).items()}
         numbered = list(made) == [str(i) for i in range(len(made))]
         return cls._of_new(list(made.values()), None if numbered else list(made))
 
-    def _called(self, cls: type, arguments: Any, where: str, more: dict[str, Any]) -> Any:
+    def _called(
+        self, cls: type, arguments: Any, where: str, more: dict[str, Any], *layers: dict[str, Layer]
+    ) -> Any:
         given = {name: decode(value, self._other(where, name)) for name, value in _mapping(arguments).items()}
-        several = given.pop(variable_argument(cls) or "", ())
+        several = layers or given.pop(variable_argument(cls) or "", ())
         takes = constructor_arguments(cls)
         unknown = [name for name in given if name not in takes]
         if unknown:

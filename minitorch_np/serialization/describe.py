@@ -15,6 +15,7 @@ import numpy as np
 
 from minitorch_np._internal.reprs import KEYWORDS, REQUIRED, VARARGS, constructor_arguments, variable_argument
 from minitorch_np.layer import Layer
+from minitorch_np.layers.branches import Parallel
 from minitorch_np.layers.sequential import Sequential
 from minitorch_np.losses.loss import Loss
 from minitorch_np.module import Module
@@ -68,14 +69,15 @@ class Describer:
             raise ValueError(f"{_place(thing, where)}: there are two classes named {name}; rename one")
         described: dict[str, Any] = {"class": name}
         children: dict[str, Any] = dict(thing.named_children()) if isinstance(thing, Module) else {}
-        if isinstance(thing, Sequential) and cls.__init__ is Sequential.__init__:
+        has_layers = any(isinstance(thing, c) and cls.__init__ is c.__init__ for c in (Sequential, Parallel))
+        if isinstance(thing, Sequential | Parallel) and has_layers:
             described["layers"] = {
                 name: self.describe(layer, _inside(where, name))
                 for name, layer in list(children.items())[: len(thing)]
             }
             children = dict(list(children.items())[len(thing) :])
-        else:
-            described["arguments"] = self._arguments(thing, where)
+        if not isinstance(thing, Sequential) or not has_layers:
+            described["arguments"] = self._arguments(thing, where, has_layers)
         inside = {
             name: self.describe(child, _inside(where, name))
             for name, child in children.items()
@@ -87,13 +89,13 @@ class Describer:
             described["training"] = False
         return described
 
-    def _arguments(self, thing: Described, where: str) -> dict[str, Any]:
+    def _arguments(self, thing: Described, where: str, has_layers: bool = False) -> dict[str, Any]:
         code = getattr(type(thing).__init__, "__code__", None)
         several, values = variable_argument(type(thing)), vars(thing)
         arguments: dict[str, Any] = {}
         if several and isinstance(values.get(several), tuple):
             arguments[several] = self._argument(thing, where, several, values[several], REQUIRED)
-        elif code is not None and code.co_flags & (VARARGS | KEYWORDS):
+        elif code is not None and code.co_flags & (VARARGS | KEYWORDS) and not has_layers:
             raise ValueError(
                 f"{_place(thing, where)} cannot be described: it takes any number of arguments. "
                 f"Name them, or keep those of *sizes as a tuple, self.sizes = sizes, {WAY_OUT}"

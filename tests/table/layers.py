@@ -194,6 +194,21 @@ LAYERS = {
         (5, 4),
         (5, 3),
     ),
+    "Parallel": LayerCase(
+        lambda dtype: mt.Parallel(mt.Linear(4, 4, dtype=dtype, rng=0), mt.Tanh(), mt.Identity()), (5, 4), (5, 3)
+    ),
+    "Parallel, side by side": LayerCase(
+        lambda dtype: mt.Parallel(
+            {
+                "wide": mt.Sequential(mt.Linear(4, 3, dtype=dtype, rng=0), mt.Tanh()),
+                "narrow": mt.Linear(4, 2, dtype=dtype, rng=1),
+            },
+            combine="concatenate",
+            dim=-1,
+        ),
+        (2, 5, 4),
+        (2, 5, 3),
+    ),
     "Sequential": LayerCase(
         lambda dtype: mt.Sequential(
             mt.Linear(4, 6, dtype=dtype, rng=0), mt.Tanh(), mt.Linear(6, 2, dtype=dtype, rng=1)
