@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy import ndarray
 
-from minitorch_np._internal.arrays import FLOATS, as_floats, likely_fix, shape_text
+from minitorch_np._internal.arrays import FLOATS, as_floats, as_indices, likely_fix, shape_text
 from minitorch_np._internal.reprs import call_text
 from minitorch_np.module import Module
 
@@ -67,6 +67,7 @@ class Layer(Module, ABC):
     """
 
     takes_numbers: bool = False  # arrays of no axes too
+    index_count: int | None = None  # x are integers from 0 to that number − 1; None: floats
 
     _saved: tuple[tuple[int, ...], np.dtype[Any], tuple[Any, ...]] | None = None
 
@@ -108,6 +109,14 @@ class Layer(Module, ABC):
             fix = likely_fix("x", x.shape, shape)
             raise ValueError(f"{self!r} expects x of shape {shape_text(shape)}, got {x.shape}{fix}")
         return x
+
+    def check_indices(self, x: Any) -> Array:
+        """Return x as an array of integers below `index_count`; raise an error that says what is wrong."""
+        try:
+            return as_indices(x, self.index_count or 0, repr(self), "x")
+        except (TypeError, ValueError):
+            self._saved = None
+            raise
 
     def check_input_axis(self, x: Any, dim: int) -> Array:
         """`check_input`, for an x that has an axis `dim`."""

@@ -9,7 +9,7 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from minitorch_np._internal.arrays import aligned_zeros, as_floats, likely_fix
 from minitorch_np._internal.names import NameElsewhere
-from minitorch_np._internal.numerics import product, sum_rows
+from minitorch_np._internal.numerics import add_rows, product, sum_rows
 
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
@@ -22,8 +22,8 @@ FORGOTTEN: list[tuple[int, ...]] = []  # shapes of parameters that get gradients
 class Parameter(NDArrayOperatorsMixin):
     """`data` and `grad`, two arrays of one shape and dtype.
 
-    A backward pass adds to the gradient with `add_product`, `add_sum` or `add_grad`: the first one
-    overwrites the array `grad`, a second one before it is used adds to it. An optimizer's `step()`
+    A backward pass adds to the gradient with `add_product`, `add_sum`, `add_rows` or `add_grad`: the first
+    one overwrites the array `grad`, a second one before it is used adds to it. An optimizer's `step()`
     consumes it, so that the next backward overwrites it. `has_grad` says whether there is one that
     was not consumed.
 
@@ -113,6 +113,17 @@ class Parameter(NDArrayOperatorsMixin):
             self._note_a_step_between()
         else:
             sum_rows(a, out=self._grad if self._grad is not None else self.grad)
+            self.has_grad = True
+            self._begun = STEPS_MADE[0]
+
+    def add_rows(self, index: Array, rows: Array) -> None:
+        """Add each of the rows to the row of the gradient that `index` says; no array of its size is made."""
+        if not self.has_grad:
+            self.grad[...] = 0
+        add_rows(self.grad, index, rows)
+        if self.has_grad:
+            self._note_a_step_between()
+        else:
             self.has_grad = True
             self._begun = STEPS_MADE[0]
 

@@ -130,8 +130,9 @@ def test_the_public_names_are_the_public_names():
     base = "Activation Layer Loss Optimizer Parameter initializers"
     layers = (
         "AdaptiveAvgPool2d AvgPool1d AvgPool2d BatchNorm1d BatchNorm2d Conv1d Conv2d ConvTranspose2d "
-        "Dropout Dropout2d Flatten GLU GroupNorm LayerNorm Linear LogSoftmax MaxPool1d MaxPool2d Mean "
-        "Parallel RMSNorm Reshape Residual Select Sequential Softmax Transpose Unflatten Upsample ZeroPad2d"
+        "Dropout Dropout2d Embedding Flatten GLU GroupNorm LayerNorm Linear LogSoftmax MaxPool1d MaxPool2d "
+        "Mean Parallel RMSNorm Reshape Residual Select Sequential Softmax Transpose Unflatten Upsample "
+        "ZeroPad2d"
     )
     activations = (
         "CELU ELU GELU Hardshrink Hardsigmoid Hardswish Hardtanh Identity LeakyReLU LogSigmoid Mish PReLU ReLU "

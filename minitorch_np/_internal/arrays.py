@@ -56,6 +56,32 @@ def as_floats(value: Any, dtype: np.dtype[Any] | None, owner: object, name: str)
     raise TypeError(f"{owner} expects {name} of dtype {expected}, got {array.dtype}{fix}")
 
 
+def as_indices(value: Any, count: int, owner: object, name: str) -> Array:
+    """Return `value` as an array of integers from 0 to `count` − 1; raise an error that says what is wrong."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{owner} expects {name} without a mask: fill it, {name}.filled(0)")
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{owner} expects {name} as one array of integers: {error}") from None
+    expected = f"{owner} expects {name} of integers from 0 to {count - 1}, got"
+    if array.size == 0 and not isinstance(value, np.ndarray):
+        return array.astype(np.intp)  # of an empty list NumPy makes floats
+    if array.dtype.kind not in "iu":
+        fix = f": {name}.astype(int)" if array.dtype.kind in "bf" else ""
+        with np.errstate(invalid="ignore"):
+            broken = array != np.floor(array) if array.dtype.kind == "f" else np.zeros(array.shape, bool)
+        if broken.any():
+            fix = f" with {array[broken][0]} in it: an index is a whole number"
+        raise TypeError(f"{expected} {array.dtype}{fix}")
+    if array.size and (array.min() < 0 or array.max() >= count):
+        place = tuple(int(i) for i in np.argwhere((array < 0) | (array >= count))[0])
+        where = f" at {name}[{', '.join(map(str, place))}]" if place else ""
+        fix = "indices count from 0" if array[place] in (-1, count) else "is it of another table?"
+        raise ValueError(f"{expected} {array[place]}{where}: {fix}")
+    return array
+
+
 def shape_text(shape: tuple[Any, ...]) -> str:
     """Return a shape as messages print it, a leading `...` or None as the batch axis N: `(N, 1000)`."""
     sizes = [str(size) if size not in (..., None) else "*" if i else "N" for i, size in enumerate(shape)]

@@ -103,6 +103,29 @@ def sum_rows(a: Array, out: Array) -> Array:
     return np.add.reduce(a, out=out)
 
 
+@same_bits_as(lambda a, index: a[index])
+def rows_at(a: Array, index: Array) -> Array:
+    """The bits of `a[index]`, in half the time or less."""
+    return a.take(index, axis=0)
+
+
+def scattered(index: Array, rows: Array, shape: tuple[int, ...]) -> Array:
+    """Row i is the sum of those of the `rows` that have the index i; 0 where there are none."""
+    a = np.zeros(shape, rows.dtype)
+    np.add.at(a, index, rows)
+    return a
+
+
+def add_rows(a: Array, index: Array, rows: Array) -> None:
+    """The bits of `np.add.at(a, index, rows)`, in a fifth of the time: one after the other, in their order.
+
+    NumPy has a fast loop for single numbers only, so each gets an index of its own.
+    """
+    width = a.shape[1]
+    places = index.astype(np.intp, copy=False)[:, np.newaxis] * width + np.arange(width)
+    np.add.at(a.reshape(-1), places.reshape(-1), rows.reshape(-1))
+
+
 @same_bits_as(lambda a: a.sum())
 def total(a: Array) -> Any:
     """The bits of `a.sum()`, in less time."""

@@ -5,6 +5,7 @@ from minitorch_np.layers.branches import Parallel, Residual
 from minitorch_np.layers.convolution import Conv1d, Conv2d, ConvTranspose2d
 from minitorch_np.layers.dropout import Dropout, Dropout2d
 from minitorch_np.layers.elu import CELU, ELU, SELU
+from minitorch_np.layers.embedding import Embedding
 from minitorch_np.layers.gated import GELU, GLU, Mish, SiLU
 from minitorch_np.layers.linear import Linear
 from minitorch_np.layers.normalization import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm, RMSNorm
@@ -47,6 +48,7 @@ __all__ = [
     "ConvTranspose2d",
     "Dropout",
     "Dropout2d",
+    "Embedding",
     "Flatten",
     "GroupNorm",
     "Hardshrink",

@@ -38,7 +38,7 @@ class Residual(Layer):
         self.shortcut = shortcut
 
     def forward(self, x: Array) -> Array:
-        if type(x) is not np.ndarray or x.dtype not in FLOATS:
+        if (type(x) is not np.ndarray or x.dtype not in FLOATS) and self.index_count is None:
             x = as_floats(x, self.dtype, self, "x")
         y = self.layer(x)
         direct = x if self.shortcut is None else self.shortcut(x)
@@ -104,7 +104,7 @@ class Parallel(Layer):
         self.clear_saved()  # looks through all layers: none stands at two places
 
     def forward(self, x: Array) -> Array:
-        if type(x) is not np.ndarray or x.dtype not in FLOATS:
+        if (type(x) is not np.ndarray or x.dtype not in FLOATS) and self.index_count is None:
             x = as_floats(x, self.dtype, self, "x")
         parts = []
         for name, layer in self._branches.items():
@@ -159,6 +159,11 @@ class Parallel(Layer):
             return shape
         dim = self.dim % len(shape) if -len(shape) <= self.dim < len(shape) else None
         return None if dim is None else (*shape[:dim], -1, *shape[dim + 1 :])
+
+    @property
+    def index_count(self) -> int | None:  # type: ignore[override]
+        """The least of the branches that look their x up; None without any."""
+        return min((layer.index_count for layer in self if layer.index_count is not None), default=None)
 
     @property
     def layers(self) -> list[Layer]:

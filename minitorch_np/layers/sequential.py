@@ -65,7 +65,7 @@ class Sequential(Layer):
 
     @located
     def forward(self, x: Array) -> Array:
-        if type(x) is not np.ndarray or x.dtype not in FLOATS:
+        if (type(x) is not np.ndarray or x.dtype not in FLOATS) and self.index_count is None:
             x = as_floats(x, self.dtype, self, "x")
         for layer in self._layers:
             x = layer.forward(x)
@@ -95,6 +95,11 @@ class Sequential(Layer):
     def named_children(self) -> Iterator[tuple[str, Module]]:
         yield from zip(self._layer_names(), self._layers, strict=True)
         yield from super().named_children()
+
+    @property
+    def index_count(self) -> int | None:  # type: ignore[override]
+        """That of the first layer."""
+        return self._layers[0].index_count if self._layers else None
 
     @property
     def layers(self) -> list[Layer]:

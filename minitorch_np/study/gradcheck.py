@@ -12,6 +12,7 @@ import numpy as np
 from minitorch_np._internal.reprs import constructor_arguments
 from minitorch_np.layer import Layer
 from minitorch_np.layers.activation import Activation
+from minitorch_np.layers.embedding import Embedding
 from minitorch_np.layers.sequential import input_gradient
 from minitorch_np.losses.loss import Loss
 from minitorch_np.parameter import Parameter
@@ -99,6 +100,9 @@ def gradcheck(
     steps, is neither right nor wrong: a warning says so. A float32 layer is checked in float64, and its own
     gradients against those.
 
+    Integers that a layer looks up have no gradient, and only those of the parameters are compared; the row
+    `padding_idx` of an Embedding counts as a constant.
+
     Then the same for other inputs made of x, as far as the layer takes them: with zeros, 10 times as large, a
     hundredth, of the other sign, a batch of one and a larger one; and whether backward is linear in dy
     and adds to the gradients of the parameters.
@@ -156,6 +160,8 @@ def _compare_precisions(
     kept = Snapshot(subject)
     try:
         single, whole = x.astype(np.float32), x.astype(np.float32).astype(np.float64)
+        if subject.index_count is not None:
+            single = whole = x
         dy = rng.standard_normal(np.shape(double(whole)))
         subject.zero_grad()
         double.zero_grad()
@@ -177,6 +183,11 @@ def _compare_precisions(
 def _other_inputs(check: _Check, rng: np.random.Generator) -> Iterator[tuple[str, tuple[Any, ...]]]:
     """Other inputs made of those that were given, with what they are."""
     x, target = check.x, check.target
+    if check.has_indices:
+        if x.ndim and len(x) > 1:
+            yield "with a batch of one", (x[:1],)
+            yield "with a larger batch", (np.concatenate([x, x[:3]]),)
+        return
     zeros = np.where(rng.random(x.shape) < 0.3, 0.0, x)
     yield "with zeros in x", (zeros, *target)
     for what, factor in (
@@ -208,7 +219,8 @@ class _Check:
             )
         self.subject: Any = subject
         self.takes_dy = not isinstance(subject, Loss) or subject.reduction == "none"
-        self.x = np.array(inputs[0], dtype=np.float64)
+        self.has_indices = isinstance(subject, Layer) and subject.index_count is not None
+        self.x = np.array(inputs[0], dtype=None if self.has_indices else np.float64)
         if not np.isfinite(self.x).all():
             raise ValueError(f"gradcheck of {subject!r} expects finite numbers")
         self.target = tuple(np.asarray(t) if isinstance(t, list) else t for t in inputs[1:])
@@ -217,6 +229,10 @@ class _Check:
             raise ValueError(f"gradcheck expects a layer of one dtype, {subject!r} has float32 and float64")
         self.weights = tuple(parameter.data for parameter in self.parameters.values())
         self.snapshot = Snapshot(subject)
+        layers = [] if isinstance(subject, Loss) else subject.modules()
+        tables = [layer for layer in layers if isinstance(layer, Embedding) and layer.padding_idx is not None]
+        rows = [table.weight.data[table.padding_idx] for table in tables]
+        self.constants = [(row, row.copy()) for row in rows]  # that learn nothing
 
     def put_back(self) -> None:
         self.snapshot.restore()
@@ -225,6 +241,8 @@ class _Check:
     def y(self) -> Array:
         """A copy of the output, always from the state in which the subject was found."""
         self.snapshot.restore()
+        for row, value in self.constants:
+            row[...] = value
         return np.array(self.subject(self.x.copy(), *self.target))
 
     def backward(self, dy: Array, x: Array) -> tuple[Any, dict[str, Array]]:
@@ -258,7 +276,9 @@ class _Check:
                 found.add(parameter_name, "backward left no gradient in it", fix)
                 gradients.pop(parameter_name)
         dx = np.array(returned) if isinstance(returned, np.ndarray) else returned
-        variables = {name: (self.x, dx)}
+        if self.has_indices and (np.shape(dx) != self.x.shape or np.any(dx)):
+            found.add(name, "integers have no gradient: backward should return zeros in the shape of x")
+        variables = {} if self.has_indices else {name: (self.x, dx)}
         variables |= {n: (self.parameters[n].data, gradient) for n, gradient in gradients.items()}
         for variable, (v, gradient) in variables.items():
             self._judge(found, variable, v, gradient, y, dy, eps=eps, atol=atol, rtol=rtol)
@@ -285,7 +305,7 @@ class _Check:
                 dx, gradients = self.backward(dy.copy(), self.x.copy())
         except Exception:  # it takes no such input
             return
-        variables = {"prediction" if self.is_loss else "x": (self.x, dx)}
+        variables = {} if self.has_indices else {"prediction" if self.is_loss else "x": (self.x, dx)}
         variables |= {n: (self.parameters[n].data, g) for n, g in gradients.items()}
         for name, (v, gradient) in variables.items():
             if not isinstance(gradient, np.ndarray) or gradient.shape != v.shape:
@@ -440,7 +460,7 @@ class _Check:
         if self.is_loss:
             return
         self.snapshot.restore()
-        other = self.x * rng.uniform(0.5, 1.5, self.x.shape)
+        other = self.x[::-1] if self.has_indices else self.x * rng.uniform(0.5, 1.5, self.x.shape)
         _, others = self.backward(rng.standard_normal(dy.shape), other)
         if not np.array_equal(returned, dx):
             found.add(name, "the array that backward returned was overwritten by the next backward")

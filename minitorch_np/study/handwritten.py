@@ -108,7 +108,9 @@ def write(
         x, y = arrays["x"], arrays["y"]
     elif x is None or is_shape or y is None:
         raise ValueError(f"handwritten with data={data!r} expects the arrays x and y")
-    x, y = np.array(as_floats(x, model.dtype, "handwritten", "x")), np.array(y)
+    if model.index_count is None:
+        x = as_floats(x, model.dtype, "handwritten", "x")
+    x, y = np.array(x), np.array(y)
     y = y.astype(y.dtype.newbyteorder("="), copy=False)
     rules.begin(x, y)
     layers = copy.deepcopy((model, loss, optimizer))
@@ -202,7 +204,7 @@ def drawn(
 ) -> tuple[list[str], dict[str, Any]]:
     """The lines that draw data and weights with a seed, and what they make.
 
-    x is normal; y is what the loss accepts first: normal numbers, classes, numbers from 0 to 1; a
+    x is normal, or indices; y is what the loss accepts first: normal numbers, classes, numbers from 0 to 1; a
     `target` is taken as it is. Parameters are drawn as Linear draws them, or are as constant as they are.
     """
     rng_line = f"rng = np.random.default_rng({seed})"
@@ -211,6 +213,8 @@ def drawn(
     dtype = model.dtype or np.dtype(np.float64)
     cast = "" if dtype == np.float64 else f".astype(np.{dtype.name})"
     x_line = f"x = rng.standard_normal({shape}){cast}"
+    if model.index_count is not None:
+        x_line = f"x = rng.integers(0, {model.index_count}, {shape})"
     exec(x_line, scope)
     lines = [rng_line, x_line]
     if target is None:

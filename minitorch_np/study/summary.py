@@ -72,7 +72,7 @@ class Summary(NamedTuple):
 def summary(model: Layer, x: Array | tuple[int, ...]) -> Summary:
     """Each layer's output shape, parameters, multiply-adds, and memory kept for the backward pass.
 
-    `x` is a batch, or its shape: `summary(model, (64, 1000))` sends zeros of the model's dtype through
+    `x` is a batch, or its shape: `summary(model, (64, 1000))` sends zeros through
     it. Whatever forward changes is put back: random generators, running statistics, what was saved.
 
     A multiply-add is one term of a sum of products, as in x W; elementwise work counts as none. A
@@ -114,7 +114,7 @@ def _batch(model: Layer, x: Any) -> Array:
     if isinstance(x, np.ndarray):
         return x
     if isinstance(x, tuple) and all(_is_size(n) for n in x):
-        return np.zeros(x, model.dtype or np.float64)
+        return np.zeros(x, int if model.index_count else model.dtype or np.float64)
     raise TypeError(
         f"summary expects x as an array, or as the shape of one, the batch with it: (64, 1000); got {x!r}"
     )

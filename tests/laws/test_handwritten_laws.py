@@ -19,8 +19,9 @@ STEPS = 20
 
 def of_layer(name, dtype):
     layer = LAYERS[name].make(dtype)
-    model = mt.Sequential(mt.PReLU(dtype=dtype), layer)  # something to learn before it
-    x = sample(LAYERS[name].shape, dtype)
+    first = [] if LAYERS[name].indices else [mt.PReLU(dtype=dtype)]  # something to learn before it
+    model = mt.Sequential(*first, layer)
+    x = LAYERS[name].sample(dtype)
     y = sample(model(x).shape, dtype, seed=1)
     return model, mt.SquaredLoss(), mt.SGD(model.parameters(), lr=1e-3), x, y
 

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from table.layers import LAYERS
-from table.samples import sample
 
 import minitorch_np as mt
 from minitorch_np.layers.sequential import input_gradient
@@ -26,7 +25,7 @@ def pairs(layer, x):
 
 @leaves
 def test_a_weight_matrix_takes_each_x_once_into_each_y_that_depends_on_it(case):
-    layer, x = case.make("float64"), sample(case.shape)
+    layer, x = case.make("float64"), case.sample()
     convolution = isinstance(layer, mt.Conv1d | mt.Conv2d | mt.ConvTranspose2d)
     expected = pairs(layer, x) if convolution or isinstance(layer, mt.Linear) else 0
     said = layer.multiply_adds(x.shape, layer(x).shape)
@@ -44,7 +43,7 @@ BATCHES = {name: case for name, case in LAYERS.items() if len(case.shape) > 1}
 def test_they_are_whole_numbers_in_proportion_to_the_batch(case, batch):
     layer = case.make("float64")
     least = max(1, case.least)
-    few, many = sample((least, *case.shape[1:])), sample((batch, *case.shape[1:]))
+    few, many = case.sample(batch=least), case.sample(batch=batch)
     said = layer.multiply_adds(many.shape, layer(many).shape)
     assert type(said) is int
     assert said * least == batch * layer.multiply_adds(few.shape, layer(few).shape)

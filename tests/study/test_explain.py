@@ -169,7 +169,7 @@ def test_every_layer_can_be_explained(name):
     case = LAYERS[name]
     for dtype in ("float64", "float32"):
         layer = case.make(dtype)
-        explanation = explain(layer, sample(case.shape, dtype), numbers=True)
+        explanation = explain(layer, case.sample(dtype), numbers=True)
         text = flat(explanation)
         assert f"; {dtype}" in text
         assert "no docstring says" not in text

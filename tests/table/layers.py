@@ -9,6 +9,7 @@ import numpy as np
 
 import minitorch_np as mt
 from minitorch_np.layers.standardize import Standardize
+from table.samples import sample
 
 DATA = np.random.default_rng(7).normal([1, -20, 0.3, 5], [2, 0.1, 30, 1], (50, 4))  # four features, unlike
 
@@ -18,6 +19,13 @@ class LayerCase(NamedTuple):
     shape: tuple[int, ...]
     wrong_shape: tuple[int, ...] | None = None
     least: int = 0  # the smallest batch that is no empty one
+    indices: int = 0  # x are integers below that number; 0: floats
+
+    def sample(self, dtype="float64", seed=0, batch=None):
+        shape = self.shape if batch is None else (batch, *self.shape[1:])
+        if self.indices:
+            return np.random.default_rng(seed).integers(0, self.indices, shape)
+        return sample(shape, dtype, seed)
 
 
 ACTIVATIONS: dict[str, Callable[[], mt.Activation]] = {
@@ -60,6 +68,24 @@ LAYERS = {
     ),
     "Linear, more axes": LayerCase(lambda dtype: mt.Linear(4, 3, dtype=dtype, rng=0), (2, 5, 4), (4, 5)),
     "Linear, one sample": LayerCase(lambda dtype: mt.Linear(4, 3, dtype=dtype, rng=0), (4,), ()),
+    "Embedding": LayerCase(lambda dtype: mt.Embedding(6, 3, dtype=dtype, rng=0), (5, 4), indices=6),
+    "Embedding with padding": LayerCase(
+        lambda dtype: mt.Embedding(4, 3, padding_idx=1, dtype=dtype, rng=0), (7,), indices=4
+    ),
+    "Embedding, before a Linear": LayerCase(
+        lambda dtype: mt.Sequential(
+            mt.Embedding(4, 3, padding_idx=-1, dtype=dtype, rng=0), mt.Linear(3, 2, dtype=dtype, rng=1)
+        ),
+        (2, 3, 2),
+        indices=4,
+    ),
+    "Embedding, two side by side": LayerCase(
+        lambda dtype: mt.Parallel(
+            mt.Embedding(4, 3, dtype=dtype, rng=0), mt.Embedding(5, 3, dtype=dtype, rng=1)
+        ),
+        (3, 2),
+        indices=4,
+    ),
     "PReLU": LayerCase(lambda dtype: mt.PReLU(dtype=dtype), (5, 4)),
     "PReLU with channels": LayerCase(lambda dtype: mt.PReLU(4, init=0.1, dtype=dtype), (5, 4), (5, 3)),
     "PReLU with channels, more axes": LayerCase(lambda dtype: mt.PReLU(3, dtype=dtype), (2, 3, 2), (2, 2, 3)),

@@ -257,7 +257,9 @@ class Against:
             if node.operation in ("dot", "matmul") and first in node.inputs:
                 x = next(n.value for n in node.inputs if n is not first)
                 break
-        out = self.given.copied().model(np.asarray(x, self.given.model.dtype))
+        model = self.given.copied().model
+        x = np.asarray(x, None if model.index_count else model.dtype)
+        out = model(x)
         leaves = [n.value for n in self.judge.tape.nodes if n.operation not in (CONSTANT,) and not n.inputs]
         targets = [
             a
@@ -268,7 +270,7 @@ class Against:
             and a is not x
         ]
         targets = [a for a in targets if not np.array_equal(a, x)] or [self.y]
-        return np.asarray(x, self.given.model.dtype), targets[0]
+        return x, targets[0]
 
     def _same(self, value: Array) -> Node | None:
         """The first node with these numbers that an operation made."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from minitorch_np._internal.numerics import product, sum_rows
+from minitorch_np._internal.numerics import product, scattered, sum_rows
 from minitorch_np.layer import Layer
 from minitorch_np.losses.loss import Loss
 from minitorch_np.optimizers.optimizer import Optimizer, ParamGroup
@@ -266,6 +266,8 @@ class Tracer(Helpers):
             self._add_gradient(parameter, self.call(product, args, kwargs))
         elif method == "add_sum":
             self._add_gradient(parameter, self.call(sum_rows, args, kwargs))
+        elif method == "add_rows":
+            self._add_gradient(parameter, self.call(scattered, [*args, parameter.shape], kwargs))
         elif method == "add_grad":
             self._add_gradient(parameter, *args)
         elif method == "zero_grad":
