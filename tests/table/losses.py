@@ -29,6 +29,10 @@ def probabilities(*shape: int, seed: int = 0) -> Any:
 
 X, Y, IMAGES = normal(5, 4), normal(5, 4, seed=1), normal(2, 3, 4)
 CLASSES, CLASSES_OF_IMAGES = np.array([3, 0, 1, 1, 2]), np.array([[0, 2, 1, 1], [2, 1, 0, 0]])
+PIXELS, CLASSES_OF_PIXELS = (
+    normal(2, 3, 2, 4),
+    np.array([[[0, 2, 1, 1], [2, -100, 0, 0]], [[1] * 4, [-100] * 4]]),
+)
 SOME_IGNORED = np.array([3, -100, 1, 1, -100])
 P, LOG_P, LOG_P_OF_IMAGES = probabilities(5, 4), np.log(probabilities(5, 4)), np.log(probabilities(2, 3, 4))
 Q, YES_NO = probabilities(5, 4, seed=1), (normal(5, 4, seed=2) > 0).astype(float)
@@ -63,6 +67,7 @@ LOSSES = {
     **every_reduction("CrossEntropyLoss", X, CLASSES, ignore_index=1),
     **every_reduction("CrossEntropyLoss", X, SOME_IGNORED, weight=WEIGHT, label_smoothing=0.1),
     **every_reduction("CrossEntropyLoss", IMAGES, CLASSES_OF_IMAGES, weight=WEIGHT[:3], label_smoothing=0.1),
+    **every_reduction("CrossEntropyLoss", PIXELS, CLASSES_OF_PIXELS, weight=WEIGHT[:3], label_smoothing=0.1),
     **every_reduction("CrossEntropyLoss", X, Q),
     **every_reduction("CrossEntropyLoss", X[0], Q[0]),
     **every_reduction("CrossEntropyLoss", X, Q, weight=WEIGHT, label_smoothing=0.1),
@@ -70,6 +75,7 @@ LOSSES = {
     **every_reduction("NLLLoss", LOG_P[0], np.array(2), weight=WEIGHT),
     **every_reduction("NLLLoss", LOG_P, SOME_IGNORED, weight=WEIGHT),
     **every_reduction("NLLLoss", LOG_P_OF_IMAGES, CLASSES_OF_IMAGES, ignore_index=0),
+    **every_reduction("NLLLoss", np.log(probabilities(2, 3, 2, 4)), CLASSES_OF_PIXELS, weight=WEIGHT[:3]),
     **every_reduction("BCELoss", P, YES_NO),
     **every_reduction("BCELoss", P, Q, weight=WEIGHT),
     **every_reduction("BCEWithLogitsLoss", X, YES_NO),
