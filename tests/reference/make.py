@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 HERE = Path(__file__).parent
-AREAS = sorted(path.stem for path in HERE.glob("*.py") if path.stem not in ("__init__", "make"))
+AREAS = sorted(path.stem for path in HERE.glob("*.py") if path.stem not in ("__init__", "layer_runs", "make"))
 
 
 def values(area: str) -> dict[str, Any]:
