@@ -35,16 +35,21 @@ class UniqueNames:
 def parameter_names(model: Module, names: UniqueNames) -> dict[int, str]:
     """Return w1, b1, w2, … by the parameter's id, numbered by the layers that have parameters of their own.
 
-    A network with one such layer has no numbers. Other attributes than weight and bias are names themselves.
+    A network with one such layer has no numbers. Other attributes than weight and bias are names themselves:
+    weight_ih_l0 of the first layer is weight_ih_l0_1.
     """
     found = [own for layer in model.modules() if (own := own_parameters(layer))]
     return {
         id(parameter): names.unique(
-            LETTERS.get(attribute, attribute.strip("_") or "p") + str(number) * (len(found) > 1)
+            _numbered(LETTERS.get(attribute, attribute.strip("_") or "p"), number if len(found) > 1 else "")
         )
         for number, own in enumerate(found, start=1)
         for attribute, parameter in own
     }
+
+
+def _numbered(name: str, number: int | str) -> str:
+    return f"{name}_{number}" if number and name[-1].isdigit() else f"{name}{number}"
 
 
 def output_names(outputs: Sequence[tuple[int | str, str]], result: int, names: UniqueNames) -> list[str]:
