@@ -85,7 +85,14 @@ def test_imports_go_one_way(path):
 
 @pytest.mark.parametrize("folder", ["layers", "losses", "optimizers", "schedules"])
 def test_parts_of_one_kind_import_only_their_base(folder):
-    bases = {"layers.activation", "losses.loss", "losses.checks", "optimizers.optimizer", "schedules.schedule"}
+    bases = {
+        "layers.activation",
+        "layers.recurrent",
+        "losses.loss",
+        "losses.checks",
+        "optimizers.optimizer",
+        "schedules.schedule",
+    }
     for path in sorted((PACKAGE / folder).glob("[a-z]*.py")):
         for name, names, _ in imported(parsed(path)):
             if name.split(".")[0] == "minitorch_np":
@@ -130,9 +137,9 @@ def test_the_public_names_are_the_public_names():
     base = "Activation Layer Loss Optimizer Parameter initializers"
     layers = (
         "AdaptiveAvgPool2d AvgPool1d AvgPool2d BatchNorm1d BatchNorm2d Conv1d Conv2d ConvTranspose2d "
-        "Dropout Dropout2d Embedding Flatten GLU GroupNorm LayerNorm Linear LogSoftmax MaxPool1d MaxPool2d "
-        "Mean Parallel RMSNorm Reshape Residual Select Sequential Softmax Transpose Unflatten Upsample "
-        "ZeroPad2d"
+        "Dropout Dropout2d Embedding Flatten GLU GRU GroupNorm LSTM LayerNorm Linear LogSoftmax MaxPool1d "
+        "MaxPool2d Mean Parallel RMSNorm RNN Reshape Residual Select Sequential Softmax Transpose Unflatten "
+        "Upsample ZeroPad2d"
     )
     activations = (
         "CELU ELU GELU Hardshrink Hardsigmoid Hardswish Hardtanh Identity LeakyReLU LogSigmoid Mish PReLU ReLU "

@@ -108,3 +108,18 @@ def test_a_convolutional_network_goes_on_from_the_state_of_torchs():
     np.testing.assert_allclose(
         model.eval()(x.numpy()), theirs.eval()(x).detach().numpy(), rtol=1e-9, atol=1e-12
     )
+
+
+@pytest.mark.skipif(not find_spec("torch"), reason="torch is not installed")
+@pytest.mark.parametrize("name", ["RNN", "LSTM", "GRU"])
+def test_a_recurrent_network_goes_on_from_the_state_of_torchs(name):
+    import torch
+
+    import minitorch_np as mt
+
+    theirs = getattr(torch.nn, name)(4, 6, 2, batch_first=True, bidirectional=True).double()
+    layer, x = getattr(mt, name)(4, 6, 2, bidirectional=True), torch.randn(3, 7, 4, dtype=torch.float64)
+    assert list(layer.state_dict()) == list(theirs.state_dict())
+    layer.load_state_dict(theirs.state_dict(), layout="torch")
+    np.testing.assert_allclose(layer(x.numpy()), theirs(x)[0].detach().numpy(), rtol=1e-9, atol=1e-12)
+    theirs.load_state_dict({key: torch.from_numpy(array) for key, array in layer.state_dict().items()})

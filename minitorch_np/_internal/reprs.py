@@ -38,11 +38,11 @@ def call_text(thing: Any) -> str:
 
     An argument is read from the attribute of its name; those of `*sizes`, a tuple in the attribute `sizes`,
     and those without a default come first and bare. One that says whether there is a parameter, as `bias`,
-    is read from that; `dtype` from what is inside.
+    is read from that; `dtype` from what is inside. A random generator is left out.
     """
     parts = [repr(value) for value in vars(thing).get(variable_argument(type(thing)) or "", ())]
     for name, default in constructor_arguments(type(thing)).items():
-        if name not in vars(thing):
+        if name not in vars(thing) or name == "rng":
             if default is REQUIRED:
                 parts.append("...")
             elif name == "dtype" and getattr(thing, "_dtype", None) not in (None, default):

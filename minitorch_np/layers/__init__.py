@@ -7,7 +7,9 @@ from minitorch_np.layers.dropout import Dropout, Dropout2d
 from minitorch_np.layers.elu import CELU, ELU, SELU
 from minitorch_np.layers.embedding import Embedding
 from minitorch_np.layers.gated import GELU, GLU, Mish, SiLU
+from minitorch_np.layers.gru import GRU
 from minitorch_np.layers.linear import Linear
+from minitorch_np.layers.lstm import LSTM
 from minitorch_np.layers.normalization import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm, RMSNorm
 from minitorch_np.layers.piecewise import (
     Hardshrink,
@@ -26,6 +28,7 @@ from minitorch_np.layers.pooling import AdaptiveAvgPool2d, AvgPool1d, AvgPool2d,
 from minitorch_np.layers.reduce import Mean, Select
 from minitorch_np.layers.reshape import Flatten, Reshape, Transpose, Unflatten
 from minitorch_np.layers.resize import Upsample, ZeroPad2d
+from minitorch_np.layers.rnn import RNN
 from minitorch_np.layers.sequential import Sequential
 from minitorch_np.layers.sigmoids import LogSigmoid, Sigmoid, Softplus, Softsign, Tanh, Tanhshrink
 from minitorch_np.layers.softmax import LogSoftmax, Softmax
@@ -36,6 +39,9 @@ __all__ = [
     "ELU",
     "GELU",
     "GLU",
+    "GRU",
+    "LSTM",
+    "RNN",
     "SELU",
     "Activation",
     "AdaptiveAvgPool2d",

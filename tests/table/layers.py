@@ -211,6 +211,25 @@ LAYERS = {
     "Mean, two axes": LayerCase(lambda dtype: mt.Mean((-1, 1), keepdim=True), (2, 3, 4), (2, 3, 0)),
     "Dropout, no longer training": LayerCase(lambda dtype: mt.Dropout().eval(), (5, 4)),
     "Dropout2d, no longer training": LayerCase(lambda dtype: mt.Dropout2d().eval(), (2, 3, 2, 2), (2, 3, 4)),
+    "RNN, relu, last step": LayerCase(
+        lambda dtype: mt.RNN(4, 3, nonlinearity="relu", return_sequences=False, dtype=dtype, rng=0), (2, 5, 4)
+    ),
+    "RNN": LayerCase(lambda dtype: mt.RNN(4, 3, dtype=dtype, rng=0), (2, 5, 4), (2, 5, 3)),
+    "LSTM, two layers, both directions, last step": LayerCase(
+        lambda dtype: mt.LSTM(4, 3, 2, bidirectional=True, return_sequences=False, dtype=dtype, rng=0),
+        (2, 5, 4),
+        (2, 0, 4),
+    ),
+    "LSTM without bias": LayerCase(lambda dtype: mt.LSTM(4, 3, bias=False, dtype=dtype, rng=0), (2, 1, 4)),
+    "LSTM": LayerCase(lambda dtype: mt.LSTM(4, 3, dtype=dtype, rng=0), (2, 5, 4), (5, 4)),
+    "GRU, three layers": LayerCase(lambda dtype: mt.GRU(4, 3, 3, bias=False, dtype=dtype, rng=0), (2, 3, 4)),
+    "GRU, both directions": LayerCase(
+        lambda dtype: mt.GRU(4, 3, bidirectional=True, dtype=dtype, rng=0), (2, 5, 4), (2, 3)
+    ),
+    "GRU, dropout, no longer training": LayerCase(
+        lambda dtype: mt.GRU(4, 3, 2, dropout=0.5, dtype=dtype, rng=0).eval(), (2, 3, 4)
+    ),
+    "GRU": LayerCase(lambda dtype: mt.GRU(4, 3, dtype=dtype, rng=0), (2, 5, 4), (0, 5)),
     "Residual": LayerCase(lambda dtype: mt.Residual(mt.Linear(4, 4, dtype=dtype, rng=0)), (5, 4), (5, 3)),
     "Residual with a shortcut": LayerCase(
         lambda dtype: mt.Residual(
