@@ -58,10 +58,12 @@ class SizeBudget:
         """Instead of one that draws the first weights: of the same use."""
         return _Zeros(self._zeros)
 
-    def _zeros(self, shape: Any, dtype: Any = np.float64) -> Any:
-        if shape is not None and math.prod(shape if isinstance(shape, tuple) else (shape,)) > self.left:
+    def _zeros(self, shape: Any, dtype: Any = np.float64, *, drawn: int = 0) -> Any:
+        """`drawn` numbers have gone to other weights of the same layer."""
+        shape = () if shape is None else shape
+        if drawn + math.prod(shape if isinstance(shape, tuple) else (shape,)) > self.left:
             raise ValueError(f"it has a weight of shape {shape}, {self._left()}")
-        return np.broadcast_to(np.zeros((), dtype), () if shape is None else shape)
+        return np.broadcast_to(np.zeros((), dtype), shape)
 
     def take(self, layer: Layer, where: str) -> None:
         """Count the layer's own arrays, and refuse what goes beyond the file."""
@@ -77,20 +79,26 @@ class SizeBudget:
 
 
 class _Zeros(np.random.Generator):
-    """A generator of zeros, made by a function of their shape."""
+    """A generator of zeros, made by a function of their shape and of how many there were before."""
 
-    def __init__(self, zeros: Callable[[Any], Any]) -> None:
+    def __init__(self, zeros: Callable[..., Any]) -> None:
         super().__init__(np.random.PCG64(0))
         self._zeros = zeros
+        self._drawn = 0
+
+    def _next(self, size: Any) -> Any:
+        made = self._zeros(size, drawn=self._drawn)
+        self._drawn += made.size
+        return made
 
     def uniform(self, low: Any = 0.0, high: Any = 1.0, size: Any = None) -> Any:
-        return self._zeros(size)
+        return self._next(size)
 
     def normal(self, loc: Any = 0.0, scale: Any = 1.0, size: Any = None) -> Any:
-        return self._zeros(size)
+        return self._next(size)
 
     def standard_normal(self, size: Any = None, dtype: Any = np.float64, out: Any = None) -> Any:
-        return self._zeros(size)
+        return self._next(size)
 
 
 class Builder:
@@ -177,11 +185,7 @@ class Builder:
         init = given.get("init", takes.get("init"))
         if isinstance(init, str):
             more = {**more, "init": self.budget.initializer()}
-        if (
-            issubclass(cls, Layer)
-            and cls.__module__.startswith("minitorch_np.")
-            and "rng" in {*takes} - {*given}
-        ):
+        if issubclass(cls, Layer) and cls.__module__.startswith("minitorch_np.") and "rng" in takes:
             more = {**more, "rng": self.budget.generator()}
         try:
             made = cls(*several, **given | more)
@@ -189,6 +193,8 @@ class Builder:
             raise ValueError(f"{cls.__name__} at {where!r} cannot be made: {error}") from error
         if isinstance(init, str):
             vars(made)["init"] = init
+        if "rng" in more and "rng" in given:
+            vars(made)["rng"] = given["rng"]  # of one that it goes on with, as for dropout
         if isinstance(made, Layer):
             self.budget.take(made, where)
         return made

@@ -367,6 +367,16 @@ def test_a_weight_larger_than_the_file_has_is_named():
         Builder(known_classes(None), 12).build(description, mt.Layer)
 
 
+def test_all_weights_of_a_layer_are_together_no_larger_than_the_file():
+    arguments = {"input_size": 10, "hidden_size": 10, "num_layers": 4000}
+    for more in ({}, {"dropout": 0.5, "rng": {"generator": None}}):
+        description = {"class": "RNN", "arguments": arguments | more}
+        with pytest.raises(
+            ValueError, match=r"a weight of shape .*, and the file 1000 that no other layer has"
+        ):
+            Builder(known_classes(None), 1000).build(description, mt.Layer)
+
+
 def test_many_small_layers_are_together_no_larger_than_the_file():
     linear = {"class": "Linear", "arguments": LINEAR}
     for count, more in ((5, {}), (3, {"3": {"class": "PReLU", "arguments": {"num_parameters": 31}}})):
