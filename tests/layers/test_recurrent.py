@@ -129,6 +129,15 @@ def test_dropout_is_between_layers_and_only_while_training():
     assert (everything.backward(np.ones((50, 3, 3))) == 0).all()
 
 
+def test_dropout_leaves_out_its_part_and_scales_the_rest():
+    layer, x = mt.RNN(2, 40, 2, "relu", bias=False, dropout=0.25, rng=0), np.ones((50, 30, 2))
+    layer.weight_ih_l1.data, layer.weight_hh_l1.data = np.eye(40), np.zeros((40, 40))  # y is what it is given
+    dropped, whole = layer(x), layer.eval()(x)
+    dropped, whole = dropped[whole > 0], whole[whole > 0]
+    np.testing.assert_allclose(dropped[dropped > 0], whole[dropped > 0] / 0.75, rtol=1e-14)
+    assert (dropped == 0).mean() == pytest.approx(0.25, abs=0.01)
+
+
 def test_a_saved_layer_goes_on_with_the_same_masks(tmp_path):
     model, x = mt.Sequential(mt.GRU(2, 3, 2, dropout=0.5, bidirectional=True, rng=1)), np.ones((5, 4, 2))
     model(x)
