@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from alone import layered, run_alone
 from table.authored import Centre, InPlace, Masked, Swish
+from table.samples import sample
 
 import minitorch_np as mt
 from minitorch_np import tutorial
@@ -469,3 +470,25 @@ def test_wrong_calls_of_the_command(arguments, message, capsys, tmp_path, monkey
     assert main(["handwritten", *arguments]) == 2
     assert message in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_what_an_inner_layer_is_given_has_the_name_that_the_source_gives_it():
+    class Doubled(mt.Layer):
+        def __init__(self, inner):
+            self.inner = inner
+
+        def forward(self, x):
+            twice = 2 * self.check_input(x)
+            return self.inner(twice)
+
+        def backward(self, dy):
+            return 2 * self.inner.backward(dy)
+
+    x = sample((5, 4))
+    model = mt.Sequential(mt.Linear(4, 4, rng=0), Doubled(mt.Tanh()), mt.Linear(4, 2, rng=1))
+    program = mt.handwritten(model, mt.MSELoss(), mt.SGD(model.parameters()), x, sample((5, 2), seed=1))
+    assert "twice_tanh = np.tanh(" in program
+    assert "grad_twice = " in program
+    model[1].inner = mt.Dropout().eval()  # gives back what it was given
+    program = mt.handwritten(model, mt.MSELoss(), mt.SGD(model.parameters()), x, sample((5, 2), seed=1))
+    assert "twice_dropout" in program

@@ -42,7 +42,7 @@ class Roles:
         outputs: list[tuple[int | str, str]] = []
         for variable, layer, source in self.outputs:
             new = source is None or is_new(layer, source.value.shape, variable.value.shape)
-            before = "x" if source is None else at.get(source.key, source.name or "x")
+            before = "x" if source is None else at.get(source.key, source.name or identifier(source.hint))
             outputs.append((before, "" if new else word_of(layer)))
         for (variable, _, _), name in zip(
             self.outputs, output_names(outputs, at[result.key], self.names), strict=True

@@ -212,7 +212,7 @@ class Tracer(Helpers):
         self.inputs[id(layer)] = source
         variable = self.variable_of(result)
         inner = any(True for _ in layer.children())
-        if variable is None or variable.given or (variable.place and not inner):
+        if variable is None or variable.given or ((variable.place or variable is source) and not inner):
             result = self.assigned(result, "y")
             variable = self.variable(result)
         if not variable.place:
@@ -225,7 +225,7 @@ class Tracer(Helpers):
         inner = any(True for _ in layer.children())
         if variable is not None and variable.place and inner:
             return result
-        wanted = f"grad_{source.name if source and source.name else 'x'}"
+        wanted = f"grad_{(source.name or source.hint) if source else 'x'}"
         return self._placed(result, wanted, self.roles.place(layer, "gradient of input"))
 
     def gradients_made(self) -> int:
