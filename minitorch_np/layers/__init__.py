@@ -1,6 +1,7 @@
 """Layers: linear maps, activations, and Sequential, which composes them."""
 
 from minitorch_np.layers.activation import Activation
+from minitorch_np.layers.attention import MultiheadAttention, TransformerEncoderLayer
 from minitorch_np.layers.branches import Parallel, Residual
 from minitorch_np.layers.convolution import Conv1d, Conv2d, ConvTranspose2d
 from minitorch_np.layers.dropout import Dropout, Dropout2d
@@ -25,6 +26,7 @@ from minitorch_np.layers.piecewise import (
     Threshold,
 )
 from minitorch_np.layers.pooling import AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d
+from minitorch_np.layers.positions import PositionalEmbedding, SinusoidalPositionalEncoding
 from minitorch_np.layers.reduce import Mean, Select
 from minitorch_np.layers.reshape import Flatten, Reshape, Transpose, Unflatten
 from minitorch_np.layers.resize import Upsample, ZeroPad2d
@@ -71,8 +73,10 @@ __all__ = [
     "MaxPool2d",
     "Mean",
     "Mish",
+    "MultiheadAttention",
     "PReLU",
     "Parallel",
+    "PositionalEmbedding",
     "RMSNorm",
     "ReLU",
     "ReLU6",
@@ -82,6 +86,7 @@ __all__ = [
     "Sequential",
     "SiLU",
     "Sigmoid",
+    "SinusoidalPositionalEncoding",
     "Softmax",
     "Softplus",
     "Softshrink",
@@ -90,6 +95,7 @@ __all__ = [
     "Tanh",
     "Tanhshrink",
     "Threshold",
+    "TransformerEncoderLayer",
     "Transpose",
     "Unflatten",
     "Upsample",

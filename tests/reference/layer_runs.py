@@ -60,11 +60,17 @@ def run_module(layer: Any, shape: tuple[int, ...], dtype: str, scale: float = 1.
     return found | {"evaluated": layer.eval()(torch.from_numpy(x)).detach().numpy()}
 
 
+def in_torch(parameter: mt.Parameter, array: Any) -> Any:
+    """Its data or gradient in torch's layout."""
+    return array.T if parameter.is_transposed_in_torch else array
+
+
 def run_ours(case: Case, dtype: str, scale: float = 1.0) -> dict[str, Any]:
     name, positional, options, shape = case
     layer = getattr(mt, name)(*positional, **options).astype(dtype)
-    for key, array in weights({n: p.shape for n, p in layer.named_parameters()}, scale).items():
-        dict(layer.named_parameters())[key].data = array.astype(dtype)
+    shapes = {n: in_torch(p, p.data).shape for n, p in layer.named_parameters()}
+    state = {n: array.astype(dtype) for n, array in weights(shapes, scale).items()}
+    layer.load_state_dict(state, strict=False, layout="torch")
     y_shape = layer(np.zeros(shape, dtype)).shape
     found: dict[str, Any] = {}
     parameters = list(layer.parameters())
@@ -73,9 +79,10 @@ def run_ours(case: Case, dtype: str, scale: float = 1.0) -> dict[str, Any]:
         y = layer(x)
         dx = layer.backward(dy)
         if not found:
-            found = {"y": y, "dx": dx, **{f"{n}.grad": p.grad.copy() for n, p in layer.named_parameters()}}
+            found = {"y": y, "dx": dx}
+            found |= {f"{n}.grad": in_torch(p, p.grad).copy() for n, p in layer.named_parameters()}
         if optimizer is not None:
             optimizer.step()
-    found |= {f"{n} at the end": p.data for n, p in layer.named_parameters()}
+    found |= {f"{n} at the end": in_torch(p, p.data) for n, p in layer.named_parameters()}
     found |= dict(layer.named_buffers())
     return found | {"evaluated": layer.eval()(x)}

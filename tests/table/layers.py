@@ -198,6 +198,33 @@ LAYERS = {
     "GroupNorm, without weights": LayerCase(
         lambda dtype: mt.GroupNorm(3, 3, affine=False, dtype=dtype), (2, 3, 4), (2, 3, 0)
     ),
+    "MultiheadAttention": LayerCase(
+        lambda dtype: mt.MultiheadAttention(4, 2, dtype=dtype, rng=0), (2, 3, 4), (3, 4)
+    ),
+    "MultiheadAttention, causal": LayerCase(
+        lambda dtype: mt.MultiheadAttention(6, 3, bias=False, causal=True, dtype=dtype, rng=0),
+        (2, 4, 6),
+        (2, 6, 4),
+    ),
+    "MultiheadAttention with dropout, no longer training": LayerCase(
+        lambda dtype: mt.MultiheadAttention(4, 1, 0.5, dtype=dtype, rng=0).eval(), (2, 3, 4)
+    ),
+    "TransformerEncoderLayer": LayerCase(
+        lambda dtype: mt.TransformerEncoderLayer(4, 2, 5, 0.0, dtype=dtype, rng=0), (2, 3, 4), (3, 4)
+    ),
+    "TransformerEncoderLayer, all options": LayerCase(
+        lambda dtype: mt.TransformerEncoderLayer(
+            4, 2, 5, 0.2, "gelu", 1e-3, True, False, causal=True, dtype=dtype, rng=0
+        ).eval(),
+        (2, 3, 4),
+        (2, 4, 3),
+    ),
+    "PositionalEmbedding": LayerCase(
+        lambda dtype: mt.PositionalEmbedding(5, 4, dtype=dtype, rng=0), (2, 3, 4), (2, 6, 4)
+    ),
+    "SinusoidalPositionalEncoding": LayerCase(
+        lambda dtype: mt.SinusoidalPositionalEncoding(5), (2, 3, 5), (2, 3, 4)
+    ),
     "Flatten": LayerCase(lambda dtype: mt.Flatten(), (2, 3, 4)),
     "Flatten(0, 1)": LayerCase(lambda dtype: mt.Flatten(0, 1), (2, 3, 4), (3,)),
     "Unflatten": LayerCase(lambda dtype: mt.Unflatten(1, (2, -1)), (3, 4), (3, 5)),
