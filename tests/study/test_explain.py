@@ -512,3 +512,15 @@ def test_a_letter_with_a_hat_is_another_array():
     text = flat(explain(model, sample((5, 3))))
     assert "with x̂ = (h_tanh − mean) / √(var + eps)" in text
     assert "(g − mean(g) − x̂ mean(g x̂))" in text
+
+
+def test_the_products_of_the_layers_inside_are_counted():
+    text = flat(
+        explain(mt.Residual(mt.Sequential(mt.Linear(4, 6), mt.ReLU(), mt.Linear(6, 4))), sample((5, 4)))
+    )
+    assert "multiply-adds 240 " in text
+    assert "240 multiply-adds forward." in text
+    layer = mt.MultiheadAttention(4, 2)
+    assert f"{mt.summary(layer, (2, 3, 4)).multiply_adds} multiply-adds forward" in flat(
+        explain(layer, sample((2, 3, 4)))
+    )

@@ -36,12 +36,18 @@ class Passage:
         self.dy: Any = None
         self.dx: Any = None
         self.saved: list[Array] = []
+        self.counts: list[int | None] = []  # of multiply-adds, its own and those of the layers inside it
         self.before = _own_arrays(layer)
 
     def forward(self, run: Callable[[], Any], x: Array) -> Any:
         self.x, self.y = x, run()
         self.saved = _saved_arrays(self.layer, self.before)
         return self.y
+
+    @property
+    def multiply_adds(self) -> int | None:
+        known = [count for count in self.counts if count is not None]
+        return sum(known) if len(known) == len(self.counts) else None
 
     def backward(self, run: Callable[[], Any], dy: Array) -> Any:
         self.dy, self.dx = dy, run()
@@ -64,7 +70,11 @@ class Run:
 
     def _forward(self, name: str, layer: Any, run: Callable[[], Any], x: Any) -> Any:
         passage = self._of(layer)
-        return run() if passage is None else passage.forward(run, x)
+        y = run() if passage is None else passage.forward(run, x)
+        for around in self.passages:
+            if around.path in ("", name) or name.startswith(f"{around.path}."):
+                around.counts.append(layer.multiply_adds(np.shape(x), np.shape(y)))
+        return y
 
     def _backward(self, name: str, layer: Any, run: Callable[[], Any], dy: Any) -> Any:
         passage = self._of(layer)
@@ -144,6 +154,7 @@ class Step(NamedTuple):
     parameters: list[str]  # of these the ones that are learned
     missing: list[str]  # parameters of the docstring that this layer does not have, as b
     saved: list[SavedArray]
+    multiply_adds: int | None  # with those of the layers inside; None: one does not say
 
     def gradients(self) -> list[str]:
         """Of `arrays` the ones that backward made: dW, db, dx."""
@@ -185,7 +196,9 @@ class Chain:
             declared = formulas.shapes(type(passage.layer))[1]
             missing = [s for name, s in declared.items() if getattr(passage.layer, name, 0) is None]
             saved = memory.saved(passage.saved)
-            self.steps.append(Step(passage.path, passage.layer, arrays, list(symbols), missing, saved))
+            self.steps.append(
+                Step(passage.path, passage.layer, arrays, list(symbols), missing, saved, passage.multiply_adds)
+            )
         memory.name(self.prediction.name, run.prediction)
         self.target = None if loss is None else _target(self.prediction, np.asarray(run.target))
         if self.target is not None:

@@ -182,7 +182,7 @@ def write_forward(page: Page, chain: Chain, numbers: bool) -> None:
         page.title("", chain.loss)
         write_loss(page, chain, chain.loss)
     page.gap()
-    counts = [s.layer.multiply_adds(s.arrays["x"].value.shape, s.arrays["y"].value.shape) for s in chain.steps]
+    counts = [step.multiply_adds for step in chain.steps]
     rest = ", without those of layers that do not say" * (None in counts)
     page.prose(f"{sum(count or 0 for count in counts):,} multiply-adds forward{rest}.", 0)
     page.prose(f"{bytes_text(chain.saved_bytes)} saved for the backward pass, each array counted once.", 0)
@@ -202,7 +202,7 @@ def write_step(page: Page, step: Step) -> None:
         many = f"{count:,} number{'s' * (count != 1)}"
         page.item("learns", f"{array}: {many}, {bytes_text(array.value.nbytes)}")
     page.item("saves", saved_text(step.saved))
-    cost = step.layer.multiply_adds(x.value.shape, y.value.shape)
+    cost = step.multiply_adds
     if cost:
         page.item("multiply-adds", f"{f'{orders[0].cost()} = ' if orders else ''}{cost:,}")
     elif cost is None:
