@@ -123,3 +123,22 @@ def test_a_recurrent_network_goes_on_from_the_state_of_torchs(name):
     layer.load_state_dict(theirs.state_dict(), layout="torch")
     np.testing.assert_allclose(layer(x.numpy()), theirs(x)[0].detach().numpy(), rtol=1e-9, atol=1e-12)
     theirs.load_state_dict({key: torch.from_numpy(array) for key, array in layer.state_dict().items()})
+
+
+@pytest.mark.skipif(not find_spec("torch"), reason="torch is not installed")
+@pytest.mark.parametrize("norm_first", [False, True])
+def test_an_encoder_goes_on_from_the_state_of_torchs(norm_first):
+    import torch
+
+    import minitorch_np as mt
+
+    x = torch.randn(3, 5, 8, dtype=torch.float64)
+    made = (
+        torch.nn.TransformerEncoderLayer(8, 2, 12, norm_first=norm_first, batch_first=True) for _ in range(2)
+    )
+    theirs = torch.nn.Sequential(*made).double().eval()
+    model = mt.Sequential(
+        *[mt.TransformerEncoderLayer(8, 2, 12, norm_first=norm_first) for _ in range(2)]
+    ).eval()
+    model.load_state_dict(theirs.state_dict(), layout="torch")
+    np.testing.assert_allclose(model(x.numpy()), theirs(x).detach().numpy(), rtol=1e-9, atol=1e-12)
