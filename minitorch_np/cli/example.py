@@ -28,7 +28,7 @@ def add(commands: Commands) -> None:
 
 
 def names() -> list[str]:
-    return [module.name for module in pkgutil.iter_modules(examples.__path__)]
+    return [m.name for m in pkgutil.iter_modules(examples.__path__) if not m.name.startswith("_")]
 
 
 def run(options: argparse.Namespace) -> int:
@@ -39,8 +39,9 @@ def run(options: argparse.Namespace) -> int:
         return 0
     if options.plot is not None:
         check_output(options.plot, [])
-    part = modules[options.name].run(options.seed, options.plot)
-    print(f"test accuracy {part:.4f}")
+    module = modules[options.name]
+    reached = module.run(options.seed, options.plot)
+    print(f"{module.MEASURE} {reached:.4f}")
     if options.plot is not None:
         print(f"the picture is in {options.plot}")
     return 0

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 import minitorch_np as mt
+from minitorch_np.examples import _digits
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from minitorch_np._internal.arrays import Array
-
+MEASURE = "test accuracy"
 EPOCHS = 15
 
 
@@ -34,23 +33,9 @@ def network(rng: np.random.Generator) -> mt.Sequential:
     ).astype("float32")
 
 
-def data(seed: int) -> tuple[Array, ...]:
-    """The digits as images from 0 to 1, four fifths to train with, the rest to test: x, x_test, y, y_test."""
-    try:
-        datasets, selection = (import_module(f"sklearn.{name}") for name in ("datasets", "model_selection"))
-    except ImportError:
-        raise ValueError("this example reads scikit-learn's digits: pip install scikit-learn") from None
-    digits = datasets.load_digits()
-    images = (digits.images[:, np.newaxis] / 16).astype("float32")
-    parts = selection.train_test_split(
-        images, digits.target, test_size=0.2, random_state=seed, stratify=digits.target
-    )
-    return tuple(parts)
-
-
 def run(seed: int = 0, plot: Path | None = None, verbose: int = 1) -> float:
-    """Train it, and return the part of the test digits that it reads."""
-    x, x_test, y, y_test = data(seed)
+    """Train it; draw the digits that it misreads; return the part that it reads."""
+    x, x_test, y, y_test = _digits.load(seed)
     model = network(np.random.default_rng(seed))
     optimizer = mt.Adam(model.parameters(), lr=3e-3)
     schedule = mt.CosineAnnealingLR(optimizer, EPOCHS)
@@ -59,20 +44,7 @@ def run(seed: int = 0, plot: Path | None = None, verbose: int = 1) -> float:
         validation_data=(x_test, y_test), metrics="accuracy", schedule=schedule, verbose=verbose,
     )  # fmt: skip
     read = mt.predict(model, x_test).argmax(axis=1)
+    wrong = np.flatnonzero(read != y_test)
     if plot is not None:
-        draw(x_test[read != y_test], read[read != y_test], y_test[read != y_test], plot)
+        _digits.draw([x_test[wrong]], [f"{y_test[i]}, read as {read[i]}" for i in wrong], plot)
     return float((read == y_test).mean())
-
-
-def draw(images: Array, read: Array, digits: Array, path: Path) -> None:
-    """Draw the digits that were misread."""
-    from matplotlib.figure import Figure
-
-    from minitorch_np.study import plots
-
-    figure = Figure(figsize=(1.3 * max(1, len(images)), 1.8))
-    for i, (image, said, digit) in enumerate(zip(images, read, digits, strict=True)):
-        axes = figure.add_subplot(1, len(images), i + 1, xticks=[], yticks=[])
-        axes.imshow(image[0], cmap="gray_r")
-        axes.set_title(f"{digit}, read as {said}", fontsize=8)
-    plots.save(figure, path)

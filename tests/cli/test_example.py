@@ -1,4 +1,5 @@
 import importlib
+from pathlib import Path
 
 import pytest
 
@@ -7,11 +8,16 @@ from minitorch_np.cli import example, main
 pytest.importorskip("sklearn")
 
 
+def module(name):
+    return importlib.import_module(f"minitorch_np.examples.{name}")
+
+
 def test_they_are_listed(capsys):
     assert main(["example"]) == 0
     said = capsys.readouterr().out
     assert "lenet       A small convolutional network" in said
     assert len(said.splitlines()) == len(example.names())
+    assert not [name for name in example.names() if name.startswith("_")]
 
 
 def test_a_name_that_is_none(capsys):
@@ -21,17 +27,27 @@ def test_a_name_that_is_none(capsys):
     assert "invalid choice: 'alexnet'" in capsys.readouterr().err
 
 
-def test_an_example_trains_and_draws(capsys, tmp_path, monkeypatch):
-    module = importlib.import_module("minitorch_np.examples.lenet")
-    monkeypatch.setattr(module, "EPOCHS", 1)
-    path = tmp_path / "misread.png"
-    assert main(["example", "lenet", "--seed", "1", "--plot", str(path)]) == 0
+@pytest.mark.parametrize("name", example.names())
+def test_a_file_is_short_enough_to_be_read(name):
+    assert len(Path(module(name).__file__).read_text().splitlines()) < 60
+
+
+@pytest.mark.parametrize(
+    ("name", "least", "most"), [("lenet", 0.6, 1), ("resnet", 0.3, 1), ("autoencoder", 0.5, 3)]
+)
+def test_an_example_trains_and_draws(name, least, most, capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(module(name), "EPOCHS", 1)
+    path = tmp_path / "picture.png"
+    assert main(["example", name, "--seed", "1", "--plot", str(path)]) == 0
     assert path.stat().st_size > 1000
-    assert float(capsys.readouterr().out.partition("test accuracy ")[2].split()[0]) > 0.6
+    assert least < float(capsys.readouterr().out.partition(module(name).MEASURE)[2].split()[0]) < most
 
 
 @pytest.mark.slow
-def test_it_reads_99_of_100_digits():
-    module = importlib.import_module("minitorch_np.examples.lenet")
-    parts = [module.run(seed, verbose=0) for seed in range(5)]
-    assert sum(parts) / 5 >= 0.985, parts
+@pytest.mark.parametrize(
+    ("name", "seeds", "least", "most"),
+    [("lenet", 5, 0.985, 1), ("resnet", 1, 0.97, 1), ("autoencoder", 1, 0.2, 0.45)],
+)
+def test_what_an_example_reaches(name, seeds, least, most):
+    reached = [module(name).run(seed, verbose=0) for seed in range(seeds)]
+    assert least <= sum(reached) / seeds <= most, reached
