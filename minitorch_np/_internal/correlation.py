@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minitorch_np._internal.images import windows
+from minitorch_np._internal.images import Pair, windows
 
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
 
-Pair = tuple[int, int]
 CACHE = 3 * 2**18  # bytes of windows that are made at a time
 FEW = 32  # numbers in a row of the kernel, all channels together
 MANY = 4  # times as many channels of y as of x

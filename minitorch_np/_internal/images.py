@@ -11,10 +11,11 @@ from minitorch_np._internal.validation import whole
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
 
-Size = int | tuple[int, int]
+Pair = tuple[int, int]
+Size = int | Pair
 
 
-def pair(owner: str, name: str, value: Size, least: int) -> tuple[int, int]:
+def pair(owner: str, name: str, value: Size, least: int) -> Pair:
     """One size for height and width, or one for each."""
     both = value if isinstance(value, tuple | list) else (value, value)
     if len(both) != 2:
@@ -28,7 +29,7 @@ def short(size: Size) -> Size:
     return size[0] if isinstance(size, tuple) and size[0] == size[1] else size
 
 
-def windows(x: Array, kernel: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int]) -> Array:
+def windows(x: Array, kernel: Pair, stride: Pair, dilation: Pair) -> Array:
     """The view (N, C, H_out, W_out, kh, kw) of x (N, C, H, W): what the kernel sees from each place."""
     sizes = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
     seen = np.lib.stride_tricks.sliding_window_view(x, sizes, axis=(2, 3))

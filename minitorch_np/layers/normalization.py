@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -28,10 +28,10 @@ class BatchNorm1d(Layer):
     that with N − 1 in place of N, as in torch); in evaluation mode the buffers are used.
 
     Backward: with x̂ = (x − mean) / √(var + eps), w and b go into every sample: dw = Σ dy x̂ and db = Σ dy
-    over the batch; with g = dy w, dx = (g − mean(g) − x̂ mean(g x̂)) / √(var + eps). The two means are there
-    because x_i moves, through mean and var, all numbers of its feature.
+    over the batch; of M numbers of a feature, dx = w (dy − db / M − x̂ dw / M) / √(var + eps). What is taken
+    off is there because x_i moves, through mean and var, all numbers of its feature.
 
-    In evaluation mode mean and var are constants, and both means are left out of dx.
+    In evaluation mode mean and var are constants, and dx = w dy / √(var + eps).
     Raises ValueError while it trains for a batch with a single value a feature, whose variance is 0.
     Source: Ioffe and Szegedy (2015), https://arxiv.org/abs/1502.03167;
     https://docs.pytorch.org/docs/stable/generated/torch.nn.BatchNorm1d.html
@@ -67,7 +67,7 @@ class BatchNorm1d(Layer):
             raise ValueError(
                 f"{self!r} expects x with {' or '.join(map(str, self.dims))} axes, got x of shape {x.shape}"
             )
-        axes = (0, *range(2, x.ndim))
+        flat = self._flat(x)
         count = x.size // self.num_features
         if self.training and count == 1:
             self.clear_saved()
@@ -76,42 +76,48 @@ class BatchNorm1d(Layer):
                 "the variance of one value is 0; give a larger batch, or call eval()"
             )
         if self.training and count:
-            mean, var = x.mean(axis=axes), x.var(axis=axes)
+            mean = flat.mean(axis=(0, 2))
+            normal = flat - mean[:, np.newaxis]
+            var = np.einsum("nfi,nfi->f", normal, normal) / count
             self.running_mean = (1 - self.momentum) * self.running_mean + self.momentum * mean
             self.running_var = (1 - self.momentum) * self.running_var + self.momentum * var * (
                 count / (count - 1)
             )
         else:
-            mean, var = self.running_mean, self.running_var
+            normal, var = flat - self.running_mean[:, np.newaxis], self.running_var
         scale = 1 / np.sqrt(var + self.eps)
-        normal = (x - self._by_feature(mean, x)) * self._by_feature(scale, x)
+        normal *= scale[:, np.newaxis]
         y = normal
         if self.weight is not None and self.bias is not None:
-            y = normal * self._by_feature(self.weight.data, x) + self._by_feature(self.bias.data, x)
+            y = normal * self.weight.data[:, np.newaxis]
+            y += self.bias.data[:, np.newaxis]
+        y = y.reshape(x.shape)
         self.save_for_backward(normal, scale, self.training, output=y)
         return y
 
     def backward(self, dy: Array) -> Array:
         dy, normal, scale, was_training = self.saved(dy)
-        axes = (0, *range(2, dy.ndim))
+        shape, count = dy.shape, dy.size // self.num_features
+        dy = self._flat(dy)
+        dw, db = np.einsum("nfi,nfi->f", dy, normal), dy.sum(axis=(0, 2))
         if self.weight is not None and self.bias is not None:
-            self.weight.add_grad((dy * normal).sum(axis=axes))
-            self.bias.add_grad(dy.sum(axis=axes))
-            dy = dy * self._by_feature(self.weight.data, dy)
-        if was_training and dy.size:
-            mean, along = dy.mean(axis=axes), (dy * normal).mean(axis=axes)
-            dy = dy - self._by_feature(mean, dy) - normal * self._by_feature(along, dy)
-        return dy * self._by_feature(scale, dy)
+            self.weight.add_grad(dw)
+            self.bias.add_grad(db)
+            scale = scale * self.weight.data
+        if not was_training or count == 0:
+            return (dy * scale[:, np.newaxis]).reshape(shape)
+        dx = normal * (-dw / count)[:, np.newaxis]
+        dx += dy
+        dx -= (db / count)[:, np.newaxis]
+        dx *= scale[:, np.newaxis]
+        return dx.reshape(shape)
 
-    def _by_feature(self, values: Array, x: Array) -> Array:
-        """One value for each feature, in the shape that goes with x."""
-        return values.reshape(1, self.num_features, *(1 for _ in x.shape[2:]))
+    def _flat(self, x: Array) -> Array:
+        """(N, num_features, numbers of a feature in a sample)."""
+        return x.reshape(*x.shape[:2], math.prod(x.shape[2:]))
 
     def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
         return 0
-
-    def __repr__(self) -> str:
-        return _text(self, self.num_features, eps=1e-5, momentum=0.1, affine=True)
 
 
 class BatchNorm2d(BatchNorm1d):
@@ -122,8 +128,7 @@ class BatchNorm2d(BatchNorm1d):
     Buffers, evaluation mode and the backward pass are those of BatchNorm1d, with all pixels of all samples
     for the samples there.
 
-    Backward: dw = Σ_nhw dy x̂ and db = Σ_nhw dy; with g = dy w,
-    dx = (g − mean(g) − x̂ mean(g x̂)) / √(var + eps).
+    Backward: dw = Σ_nhw dy x̂ and db = Σ_nhw dy; of M pixels, dx = w (dy − db / M − x̂ dw / M) / √(var + eps).
     Source: Ioffe and Szegedy (2015), https://arxiv.org/abs/1502.03167;
     https://docs.pytorch.org/docs/stable/generated/torch.nn.BatchNorm2d.html
     """
@@ -152,43 +157,39 @@ class LayerNorm(Layer):
         *,
         dtype: DTypeLike = np.float64,
     ) -> None:
-        self.normalized_shape = _sizes("LayerNorm", normalized_shape)
+        shape = _sizes("LayerNorm", normalized_shape)
+        self.normalized_shape, self._shape, self._size = _short(shape), shape, math.prod(shape)
         self.eps = number("LayerNorm", "eps", eps)
         self.elementwise_affine = flag("LayerNorm", "elementwise_affine", elementwise_affine)
         dtype = float_dtype(dtype)
-        self.weight = Parameter(np.ones(self.normalized_shape, dtype)) if elementwise_affine else None
+        self.weight = Parameter(np.ones(shape, dtype)) if elementwise_affine else None
         has_bias = flag("LayerNorm", "bias", bias) and elementwise_affine
-        self.bias = Parameter(np.zeros(self.normalized_shape, dtype)) if has_bias else None
+        self.bias = Parameter(np.zeros(shape, dtype)) if has_bias else None
 
     def forward(self, x: Array) -> Array:
-        x = self.check_input(x, (..., *self.normalized_shape))
-        axes = tuple(range(-len(self.normalized_shape), 0))
-        normal, scale = standardized(x, axes, self.eps)
+        x = self.check_input(x, (..., *self._shape))
+        normal, scale = standardized(_rows(x, self._size), self.eps)
         y = normal
         if self.weight is not None:
-            y = y * self.weight.data
+            y = normal * self.weight.data.reshape(-1)
         if self.bias is not None:
-            y = y + self.bias.data
+            y += self.bias.data.reshape(-1)
+        y = y.reshape(x.shape)
         self.save_for_backward(normal, scale, output=y)
         return y
 
     def backward(self, dy: Array) -> Array:
         dy, normal, scale = self.saved(dy)
-        axes = tuple(range(-len(self.normalized_shape), 0))
-        samples = tuple(range(dy.ndim - len(axes)))
+        shape, dy = dy.shape, _rows(dy, self._size)
         if self.bias is not None:
-            self.bias.add_grad(dy.sum(axis=samples))
+            self.bias.add_grad(dy.sum(axis=0).reshape(self.bias.shape))
         if self.weight is not None:
-            self.weight.add_grad((dy * normal).sum(axis=samples))
-            dy = dy * self.weight.data
-        return standardized_backward(dy, normal, scale, axes)
+            self.weight.add_grad(np.einsum("ni,ni->i", dy, normal).reshape(self.weight.shape))
+            dy = dy * self.weight.data.reshape(-1)
+        return standardized_backward(dy, normal, scale).reshape(shape)
 
     def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
         return 0
-
-    def __repr__(self) -> str:
-        bias = {"bias": True} if self.elementwise_affine else {}
-        return _text(self, _short(self.normalized_shape), eps=1e-5, elementwise_affine=True, **bias)
 
 
 class RMSNorm(Layer):
@@ -213,35 +214,37 @@ class RMSNorm(Layer):
         *,
         dtype: DTypeLike = np.float64,
     ) -> None:
-        self.normalized_shape = _sizes("RMSNorm", normalized_shape)
+        shape = _sizes("RMSNorm", normalized_shape)
+        self.normalized_shape, self._shape, self._size = _short(shape), shape, math.prod(shape)
         self.eps = None if eps is None else number("RMSNorm", "eps", eps)
         self.elementwise_affine = flag("RMSNorm", "elementwise_affine", elementwise_affine)
         dtype = float_dtype(dtype)
-        self.weight = Parameter(np.ones(self.normalized_shape, dtype)) if elementwise_affine else None
+        self.weight = Parameter(np.ones(shape, dtype)) if elementwise_affine else None
 
     def forward(self, x: Array) -> Array:
-        x = self.check_input(x, (..., *self.normalized_shape))
-        axes = tuple(range(-len(self.normalized_shape), 0))
+        x = self.check_input(x, (..., *self._shape))
+        rows = _rows(x, self._size)
         eps = float(np.finfo(x.dtype).eps) if self.eps is None else self.eps
-        scale = 1 / np.sqrt(np.square(x).mean(axis=axes, keepdims=True) + eps)
-        normal = x * scale
-        y = normal if self.weight is None else normal * self.weight.data
+        scale = 1 / np.sqrt(np.einsum("ni,ni->n", rows, rows)[:, np.newaxis] / self._size + eps)
+        normal = rows * scale
+        y = normal if self.weight is None else normal * self.weight.data.reshape(-1)
+        y = y.reshape(x.shape)
         self.save_for_backward(normal, scale, output=y)
         return y
 
     def backward(self, dy: Array) -> Array:
         dy, normal, scale = self.saved(dy)
-        axes = tuple(range(-len(self.normalized_shape), 0))
+        shape, dy = dy.shape, _rows(dy, self._size)
         if self.weight is not None:
-            self.weight.add_grad((dy * normal).sum(axis=tuple(range(dy.ndim - len(axes)))))
-            dy = dy * self.weight.data
-        return (dy - normal * (dy * normal).mean(axis=axes, keepdims=True)) * scale
+            self.weight.add_grad(np.einsum("ni,ni->i", dy, normal).reshape(self.weight.shape))
+            dy = dy * self.weight.data.reshape(-1)
+        dx = normal * (-np.einsum("ni,ni->n", dy, normal)[:, np.newaxis] / self._size)
+        dx += dy
+        dx *= scale
+        return dx.reshape(shape)
 
     def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
         return 0
-
-    def __repr__(self) -> str:
-        return _text(self, _short(self.normalized_shape), eps=None, elementwise_affine=True)
 
 
 class GroupNorm(Layer):
@@ -284,10 +287,11 @@ class GroupNorm(Layer):
         if 0 in x.shape[1:]:
             self.clear_saved()
             raise ValueError(f"{self!r} expects a pixel or more of each channel, got x of shape {x.shape}")
-        grouped, scale = standardized(self._in_groups(x), (2,), self.eps)
+        grouped, scale = standardized(self._in_groups(x), self.eps)
         normal = y = grouped.reshape(x.shape)
         if self.weight is not None and self.bias is not None:
-            y = normal * self._by_channel(self.weight.data, x) + self._by_channel(self.bias.data, x)
+            y = normal * self._by_channel(self.weight.data, x)
+            y += self._by_channel(self.bias.data, x)
         self.save_for_backward(normal, scale, output=y)
         return y
 
@@ -298,7 +302,7 @@ class GroupNorm(Layer):
             self.weight.add_grad((dy * normal).sum(axis=axes))
             self.bias.add_grad(dy.sum(axis=axes))
             dy = dy * self._by_channel(self.weight.data, dy)
-        dx = standardized_backward(self._in_groups(dy), self._in_groups(normal), scale, (2,))
+        dx = standardized_backward(self._in_groups(dy), self._in_groups(normal), scale)
         return dx.reshape(dy.shape)
 
     def _in_groups(self, a: Array) -> Array:
@@ -312,21 +316,28 @@ class GroupNorm(Layer):
     def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
         return 0
 
-    def __repr__(self) -> str:
-        return _text(self, self.num_groups, self.num_channels, eps=1e-5, affine=True)
+
+def standardized(x: Array, eps: float) -> tuple[Array, Array]:
+    """x̂ = (x − mean) / √(var + eps), mean and variance over the last axis, and the factor 1 / √(var + eps)."""
+    normal = x - x.mean(axis=-1, keepdims=True)
+    var = np.einsum("...i,...i->...", normal, normal)[..., np.newaxis] / x.shape[-1]
+    scale = 1 / np.sqrt(var + eps)
+    normal *= scale
+    return normal, scale
 
 
-def standardized(x: Array, axes: tuple[int, ...], eps: float) -> tuple[Array, Array]:
-    """x̂ = (x − mean) / √(var + eps), mean and variance over `axes`, and the factor 1 / √(var + eps)."""
-    scale = 1 / np.sqrt(x.var(axis=axes, keepdims=True) + eps)
-    return (x - x.mean(axis=axes, keepdims=True)) * scale, scale
-
-
-def standardized_backward(g: Array, normal: Array, scale: Array, axes: tuple[int, ...]) -> Array:
+def standardized_backward(g: Array, normal: Array, scale: Array) -> Array:
     """dx = (g − mean(g) − x̂ mean(g x̂)) / √(var + eps), for the gradient g with respect to x̂."""
-    mean, along = g.mean(axis=axes, keepdims=True), (g * normal).mean(axis=axes, keepdims=True)
-    dx: Array = (g - mean - normal * along) * scale
+    dx: Array = normal * (-np.einsum("...i,...i->...", g, normal)[..., np.newaxis] / g.shape[-1])
+    dx += g
+    dx -= g.mean(axis=-1, keepdims=True)
+    dx *= scale
     return dx
+
+
+def _rows(x: Array, size: int) -> Array:
+    """A row for each sample."""
+    return x.reshape(x.size // size, size)
 
 
 def _sizes(owner: str, normalized_shape: int | Iterable[int]) -> tuple[int, ...]:
@@ -338,13 +349,3 @@ def _sizes(owner: str, normalized_shape: int | Iterable[int]) -> tuple[int, ...]
 
 def _short(sizes: tuple[int, ...]) -> int | tuple[int, ...]:
     return sizes[0] if len(sizes) == 1 else sizes
-
-
-def _text(layer: Layer, *sizes: Any, **defaults: Any) -> str:
-    """The call that builds a layer: its sizes, and the options that are not the defaults."""
-    values = {name: getattr(layer, name) for name in defaults}
-    if "bias" in values:
-        values["bias"] = values["bias"] is not None
-    options = [f"{name}={value!r}" for name, value in values.items() if value != defaults[name]]
-    options += [f"dtype={str(layer._dtype)!r}"] if layer._dtype == np.float32 else []
-    return f"{type(layer).__name__}({', '.join([*map(str, sizes), *options])})"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minitorch_np._internal.images import Size, pair, short, windows
+from minitorch_np._internal.images import Pair, Size, pair, short
 from minitorch_np._internal.validation import whole
 from minitorch_np.layer import Layer
 
@@ -46,8 +46,8 @@ class Pool(Layer):
         """The inverse of `as_images`."""
         return images if self.spatial == 2 else images[:, :, 0]
 
-    def windows(self, x: Array, outside: float) -> Array:
-        """The windows of x, with that number around it."""
+    def padded(self, x: Array, outside: float) -> Array:
+        """x with that number around it."""
         (top, left), (kh, kw) = self._edges, self._kernel
         if x.shape[2] + 2 * top < kh or x.shape[3] + 2 * left < kw:
             self.clear_saved()
@@ -56,13 +56,11 @@ class Pool(Layer):
                 f"{self!r} expects {least} or more, with padding, got x of shape {self.as_given(x).shape}"
             )
         edges = ((0, 0), (0, 0), (top, top), (left, left))
-        padded = np.pad(x, edges, constant_values=outside) if top or left else x
-        return windows(padded, self._kernel, self._step, (1, 1))
+        return np.pad(x, edges, constant_values=outside) if top or left else x
 
-    def from_windows(self, seen: Array, shape: tuple[int, ...]) -> Array:
-        """dx, for images of that shape: the gradients of the windows, added where their numbers came from."""
-        (top, left), (samples, channels, height, width) = self._edges, shape
-        dx = add_windows(seen, self._step, (samples, channels, height + 2 * top, width + 2 * left))
+    def inside(self, dx: Array, shape: tuple[int, ...]) -> Array:
+        """dx of x, from that of the padded one."""
+        (top, left), (height, width) = self._edges, shape[2:]
         return self.as_given(dx[:, :, top : top + height, left : left + width])
 
     def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
@@ -91,19 +89,14 @@ class MaxPool2d(Pool):
 
     def forward(self, x: Array) -> Array:
         x = self.as_images(self.check_input(x, (None, None, *(None,) * self.spatial)))
-        seen = self.windows(x, -np.inf)
-        flat = seen.reshape(*seen.shape[:4], self._kernel[0] * self._kernel[1])
-        largest = flat.argmax(axis=-1)[..., np.newaxis]
-        y = self.as_given(np.take_along_axis(flat, largest, axis=-1)[..., 0])
-        self.save_for_backward(largest, x.shape, output=y)
-        return y
+        padded = self.padded(x, -np.inf)
+        y = maxima(padded, self._kernel, self._step)
+        self.save_for_backward(padded, y, x.shape, output=self.as_given(y))
+        return self.as_given(y)
 
     def backward(self, dy: Array) -> Array:
-        dy, largest, shape = self.saved(dy)
-        kh, kw = self._kernel
-        chosen = largest == np.arange(kh * kw)  # which number of its window each is: (N, C, H_out, W_out, K)
-        seen = np.where(chosen, self.as_images(dy)[..., np.newaxis], 0)
-        return self.from_windows(seen.reshape(*largest.shape[:4], kh, kw), shape)
+        dy, padded, y, shape = self.saved(dy)
+        return self.inside(maxima_backward(self.as_images(dy), padded, y, self._kernel, self._step), shape)
 
 
 class MaxPool1d(MaxPool2d):
@@ -135,15 +128,14 @@ class AvgPool2d(Pool):
 
     def forward(self, x: Array) -> Array:
         x = self.as_images(self.check_input(x, (None, None, *(None,) * self.spatial)))
-        y = self.as_given(self.windows(x, 0.0).mean(axis=(4, 5)))
-        self.save_for_backward(x.shape, output=y)
+        padded = self.padded(x, 0.0)
+        y = self.as_given(averages(padded, self._kernel, self._step))
+        self.save_for_backward(padded.shape, x.shape, output=y)
         return y
 
     def backward(self, dy: Array) -> Array:
-        dy, shape = self.saved(dy)
-        kh, kw = self._kernel
-        part = self.as_images(dy)[..., np.newaxis, np.newaxis] / (kh * kw)  # of each number of a window
-        return self.from_windows(np.broadcast_to(part, (*part.shape[:4], kh, kw)), shape)
+        dy, padded_shape, shape = self.saved(dy)
+        return self.inside(averages_backward(self.as_images(dy), padded_shape, self._kernel, self._step), shape)
 
 
 class AvgPool1d(AvgPool2d):
@@ -207,16 +199,51 @@ class AdaptiveAvgPool2d(Layer):
         return f"AdaptiveAvgPool2d({height if height == width else self.output_size})"
 
 
-def add_windows(seen: Array, stride: tuple[int, int], shape: tuple[int, ...]) -> Array:
-    """The windows (N, C, H_out, W_out, kh, kw), each added to an array of that shape where it stands in it."""
-    height, width, kh, kw = seen.shape[2:]
-    total = np.zeros(shape, seen.dtype)
-    for i in range(kh):
-        for j in range(kw):
-            rows = slice(i, i + stride[0] * (height - 1) + 1, stride[0])
-            columns = slice(j, j + stride[1] * (width - 1) + 1, stride[1])
-            total[:, :, rows, columns] += seen[:, :, :, :, i, j]
-    return total
+def places(shape: tuple[int, ...], kernel: Pair, stride: Pair) -> list[tuple[slice, slice]]:
+    """For each place of the kernel the rows and columns that it sees from all windows."""
+    height, width = ((n - k) // s + 1 for n, k, s in zip(shape[2:], kernel, stride, strict=True))
+    rows = [slice(i, i + stride[0] * (height - 1) + 1, stride[0]) for i in range(kernel[0])]
+    columns = [slice(j, j + stride[1] * (width - 1) + 1, stride[1]) for j in range(kernel[1])]
+    return [(some, others) for some in rows for others in columns]
+
+
+def maxima(x: Array, kernel: Pair, stride: Pair) -> Array:
+    """The largest number of each window of x (N, C, H, W)."""
+    (rows, columns), *others = places(x.shape, kernel, stride)
+    y = x[:, :, rows, columns].copy()
+    for rows, columns in others:
+        np.maximum(y, x[:, :, rows, columns], out=y)
+    return y
+
+
+def maxima_backward(dy: Array, x: Array, y: Array, kernel: Pair, stride: Pair) -> Array:
+    """dx of `maxima`: dy where the first number of a window is that is equal to y, 0 elsewhere."""
+    dx = np.zeros(x.shape, dy.dtype)
+    open_windows = np.ones(y.shape, bool)
+    for rows, columns in places(x.shape, kernel, stride):
+        largest = (x[:, :, rows, columns] == y) & open_windows
+        open_windows ^= largest
+        dx[:, :, rows, columns] += dy * largest
+    return dx
+
+
+def averages(x: Array, kernel: Pair, stride: Pair) -> Array:
+    """The mean of each window of x (N, C, H, W)."""
+    (rows, columns), *others = places(x.shape, kernel, stride)
+    y = x[:, :, rows, columns].copy()
+    for rows, columns in others:
+        y += x[:, :, rows, columns]
+    y /= kernel[0] * kernel[1]
+    return y
+
+
+def averages_backward(dy: Array, shape: tuple[int, ...], kernel: Pair, stride: Pair) -> Array:
+    """dx of `averages`: dy / K for each of the K numbers of a window, added up where windows overlap."""
+    dx = np.zeros(shape, dy.dtype)
+    part = dy / (kernel[0] * kernel[1])
+    for rows, columns in places(shape, kernel, stride):
+        dx[:, :, rows, columns] += part
+    return dx
 
 
 def means(x: Array, rows: Any, columns: Any) -> Array:

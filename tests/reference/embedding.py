@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 import minitorch_np as mt
-from reference.images import STEPS, weights
+from reference.layer_runs import STEPS, weights
 
 CASES: dict[str, tuple[tuple[Any, ...], dict[str, Any], tuple[int, ...]]] = {
     "sequences": ((7, 4), {}, (5, 6)),

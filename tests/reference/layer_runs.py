@@ -21,7 +21,7 @@ def arrays(shape: tuple[int, ...], y_shape: tuple[int, ...], dtype: str) -> Any:
         yield x.astype(dtype), rng.standard_normal(y_shape).astype(dtype)
 
 
-def weights(parameters: dict[str, Any], scale: float) -> dict[str, Any]:
+def weights(parameters: dict[str, Any], scale: float = 1.0) -> dict[str, Any]:
     rng = np.random.default_rng(2)
     return {name: scale * rng.standard_normal(tuple(shape)) for name, shape in parameters.items()}
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from reference.images import IMAGES, ROWS, run_ours, run_torch
+from reference.images import IMAGES, ROWS
+from reference.layer_runs import run_ours, run_torch
 
 __all__ = ["CASES", "run_ours", "run_torch"]
 
