@@ -115,9 +115,9 @@ def test_a_network_learns_from_indices(dtype, tmp_path):
     assert again(x).tobytes() == model(x).tobytes()
 
 
-@pytest.mark.parametrize("data", ["embed", "seed"])
-def test_the_program_by_hand_is_judged_as_right(data, tmp_path):
-    model, (x, y) = network(padding_idx=None), samples(6)
+@pytest.mark.parametrize(("data", "padding_idx"), [("embed", None), ("embed", 0), ("seed", None)])
+def test_the_program_by_hand_is_judged_as_right(data, padding_idx, tmp_path):
+    model, (x, y) = network(padding_idx=padding_idx), samples(6)
     loss, optimizer = mt.CrossEntropyLoss(), mt.SGD(model.parameters(), lr=0.1)
     given = (x, y) if data == "embed" else (x.shape,)
     program = mt.handwritten(model, loss, optimizer, *given)
@@ -125,7 +125,13 @@ def test_the_program_by_hand_is_judged_as_right(data, tmp_path):
     assert "h1 = w1[x]" in program
     path = tmp_path / "program.py"
     path.write_text(program.replace("steps=500", "steps=5"))
-    assert mt.compare(path)
+    judged = mt.compare(path)
+    assert judged
+    assert ("row 0 of w1 is held constant" in str(judged)) == (padding_idx == 0)
+    path.write_text(path.read_text().replace("np.add.at(a, index, rows)", "a[index] = rows"))
+    assert not mt.compare(path)
+    if data == "embed":
+        assert mt.compare(model, loss, optimizer, x, y, steps=3)
 
 
 def test_the_tools_take_integers():

@@ -372,6 +372,17 @@ class Judge:
             loss, mode, [v for group in groups.values() for v in _steady(group, references, self.bound)]
         )
 
+    def constant_row(self, update: Update, truth: Array) -> int | None:
+        """The row of a table, looked up by indices, that has a gradient and never changes, such as padding."""
+        old, new = update.old, update.new
+        if old.value.ndim != 2 or new.value.shape != old.value.shape:
+            return None
+        has_gradient, changes = truth.any(axis=1), (new.value != old.value).any(axis=1)
+        rows = np.flatnonzero(has_gradient & ~changes)
+        following = (n for n in self.tape.nodes[old.index : old.index + FAR] if n.operation == "getitem")
+        is_table = any(old in n.inputs and n.value.shape[-1:] == old.value.shape[1:] for n in following)
+        return int(rows[0]) if is_table and len(rows) == 1 and changes.any() else None
+
     def step_of(self, new: Array, update: Update, truth: Array) -> float | None:
         """How many times the true gradient an update goes down, beside weight decay; None if it does not."""
         old = update.old.value
@@ -466,6 +477,9 @@ class Judge:
             if is_wide
             else update.new.value.reshape(-1) - update.old.value.reshape(-1)
         )
+        row = self.constant_row(update, truth)
+        if row is not None:
+            truth[row] = 0
         if not np.any(truth) or self._is_noise(update.old, truth, passes):
             if np.abs(change).max(initial=0) <= NOISE * np.abs(update.old.value).max(initial=1):
                 change = np.zeros(0)
