@@ -16,7 +16,7 @@ from minitorch_np.layer import Layer
 from minitorch_np.losses.loss import Loss
 from minitorch_np.serialization.parse import load, place
 from minitorch_np.study.gradcheck import diagnose
-from minitorch_np.study.targets import accepted_target, drawn_targets
+from minitorch_np.study.targets import accepted_target, drawn_input, drawn_targets
 
 if TYPE_CHECKING:
     from minitorch_np.cli.shared import Commands
@@ -107,9 +107,9 @@ def example(subject: Any, options: argparse.Namespace) -> tuple[tuple[Any, ...],
     """Return inputs that the subject accepts, and a text that says what they are."""
     rng = np.random.default_rng(options.seed)
     size = options.shape or (5, getattr(subject, "in_features", 4))
-    x = rng.standard_normal(size)
+    x = drawn_input(subject, size, rng)
     if not isinstance(subject, Loss):
-        return (x,), f"x of shape {size}, normal"
+        return (x,), f"x of shape {size}, {'normal' if x.dtype.kind == 'f' else 'indices'}"
     refused: Exception | None = None
     for kind, prediction in (("normal", x), ("probabilities", drawn_targets(x, rng)["probabilities"])):
         drawn = drawn_targets(x, rng)
@@ -140,7 +140,8 @@ def remarks(layer: Layer, x: Any) -> list[str]:
     if x.ndim > 1:
         attempt("a batch of one fails", x[:1], copy.deepcopy(layer))
         attempt("an empty batch fails", x[:0], copy.deepcopy(layer))
-    y = attempt("float32 fails", x.astype("float32"), copy.deepcopy(layer).astype("float32"))
+    single = x.astype("float32") if x.dtype.kind == "f" else x
+    y = attempt("float32 fails", single, copy.deepcopy(layer).astype("float32"))
     if y is not None and y.dtype != np.float32:
         found.append(f"float32 becomes {y.dtype}: are its constants Python numbers?")
     try:

@@ -14,7 +14,7 @@ from minitorch_np.cli.shared import positive_integer, shape, whole_number
 from minitorch_np.serialization import parse as networks
 from minitorch_np.serialization.parse import place
 from minitorch_np.study.explain import explain
-from minitorch_np.study.targets import accepted_target, drawn_targets
+from minitorch_np.study.targets import accepted_target, drawn_input, drawn_targets
 
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
@@ -86,7 +86,7 @@ def subject(options: argparse.Namespace) -> tuple[Layer, Array, list[Array]]:
     model = networks.network(options.network or networks.TUTORIAL, rng=options.seed)
     asked = (layer.in_features for _, layer in model.named_modules() if hasattr(layer, "in_features"))
     size = options.shape or (options.batch or 5, next(asked, 4))
-    return model, np.random.default_rng(options.seed).standard_normal(size), []
+    return model, drawn_input(model, size, np.random.default_rng(options.seed)), []
 
 
 def target(loss: Loss, prediction: Array, given: list[Array], seed: int) -> Any:

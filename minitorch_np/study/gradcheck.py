@@ -241,9 +241,13 @@ class _Check:
     def y(self) -> Array:
         """A copy of the output, always from the state in which the subject was found."""
         self.snapshot.restore()
+        given = [row.copy() for row, _ in self.constants]
         for row, value in self.constants:
             row[...] = value
-        return np.array(self.subject(self.x.copy(), *self.target))
+        y = np.array(self.subject(self.x.copy(), *self.target))
+        for (row, _), value in zip(self.constants, given, strict=True):
+            row[...] = value
+        return y
 
     def backward(self, dy: Array, x: Array) -> tuple[Any, dict[str, Array]]:
         """What forward and then backward make of x and dy: dx as returned, copies of the rest."""

@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from minitorch_np.losses.loss import Loss
 
 
+def drawn_input(model: Any, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+    """Draw an x: normal numbers, or indices for a layer that looks them up."""
+    count = getattr(model, "index_count", None)
+    return rng.standard_normal(shape) if count is None else rng.integers(0, count, shape)
+
+
 def drawn_targets(prediction: Array, rng: np.random.Generator) -> dict[str, Array]:
     """Return targets for a prediction by their kind: normal numbers, class indices, probabilities."""
     shape, axis = prediction.shape, class_axis(prediction)

@@ -153,13 +153,20 @@ def test_files_that_are_none(capsys, tmp_path):
     assert "cannot be imported: ModuleNotFoundError" in check(capsys, "no_such_module:A")[1]
 
 
-def test_what_is_here_and_options(capsys, file):
+def test_what_is_here_and_options(capsys, file, tmp_path):
     assert check(capsys, "leaky_relu(0.2)", "--shape", "3,2")[1].startswith(
         "LeakyReLU(negative_slope=0.2), x of shape (3, 2)"
     )
     assert "target: classes" in check(capsys, "CrossEntropyLoss")[1]
     assert "target: probabilities" in check(capsys, "BCELoss")[1]
     assert "target: probabilities" in check(capsys, "CrossEntropyLoss", "--target", "probabilities")[1]
+    (tmp_path / "table.py").write_text(
+        "from minitorch_np import Embedding\nclass Table(Embedding):\n"
+        "    def __init__(self):\n        super().__init__(6, 3, padding_idx=1, rng=0)\n"
+    )
+    assert check(capsys, f"{tmp_path}/table.py:Table")[1].startswith(
+        "Embedding(6, 3, padding_idx=1), x of shape (5, 4), indices\n  right  weight"
+    )
     code, text = check(capsys, "Nonsense")
     assert (code, "there is no Nonsense here" in text) == (2, True)
     assert "expected sizes such as 5,4, got 'x'" in check(capsys, "relu", "--shape", "x")[1]

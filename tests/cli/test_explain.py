@@ -69,6 +69,7 @@ def test_without_a_loss_and_other_shapes(capsys):
     assert "Without a loss grad_y_pred (N, D_out) is random" in text
     assert "N = 5 samples, D_in = 7 inputs" in text
     assert "N = 2 samples, d = 3, D_in = 7 inputs" in said(capsys, "Linear(7, 2)", "--shape", "2,3,7")
+    assert "h = w1[x], the row of w1 at each index in x" in said(capsys, "Embedding(6, 3), Linear(3, 2)")
     assert "N = 2 samples, D_in = 1000 inputs" in said(capsys, "--shape", "2,1000")
 
 
