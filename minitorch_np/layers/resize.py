@@ -20,7 +20,8 @@ class Upsample(Layer):
 
     Shapes: x (N, C, ...) -> y (N, C, ...), with every axis after the first two `scale_factor` times as long,
     rounded down, or as long as `size` says. Both are one number or one an axis; scale_factor need not be
-    whole. The only mode is "nearest".
+    whole. The only mode is "nearest". Where i / scale_factor is whole but for rounding, torch takes x_j or its
+    neighbour, not the same in float32 and float64; here it is in both what torch takes in float32.
 
     Backward: x_j moves every y_i that repeats it, so dx_j sums dy over them.
     Raises ValueError unless exactly one of size and scale_factor is given.
@@ -144,7 +145,7 @@ def _lengths(old: tuple[int, ...], given: tuple[Any, ...], are_factors: bool) ->
 
 def _repeats(old: int, new: int, factor: float | None) -> int | tuple[int, ...]:
     """How often each old number is taken: number i of the new ones is old number i / factor, rounded down."""
-    step = np.float32(old / new if factor is None else 1 / factor)  # float32 rounds to the same ones as torch
+    step = np.float32(old / new if factor is None else 1 / factor)  # rounded as torch does for float32 images
     taken = Counter(min(int(np.float32(i) * step), old - 1) for i in range(new))
     counts = tuple(taken[i] for i in range(old))
     return counts[0] if len(set(counts)) == 1 else counts
