@@ -78,12 +78,12 @@ class Recurrent(Layer):
     ) -> tuple[Array, tuple[Array, ...]]:
         """Return the states h_0 … h_T, (T + 1, N, hidden_size), and what else `back_through_time` needs.
 
-        `products` are p_t = x_t Wᵀ + b of all steps, (T, N, gates · hidden_size), `weight` and `bias` U and v.
+        `products` are p[t] = x[t] Wᵀ + b of all steps, (T, N, gates · hidden_size), `weight` is U, `bias` v.
         """
 
     @abstractmethod
     def back_through_time(self, dh: Array, weight: Array, h: Array, *saved: Array) -> tuple[Array, Array]:
-        """Return the gradients of p_t = x_t Wᵀ + b and of q_t = h_(t−1) Uᵀ + v, each of all steps.
+        """Return the gradients of p[t] = x[t] Wᵀ + b and of q[t] = h[t−1] Uᵀ + v, each of all steps.
 
         dh is the part of the gradient of the states h_1 … h_T that comes from outside the layer.
         """

@@ -28,7 +28,7 @@ def rnn_forward(products: Array, weight: Array, nonlinearity: str) -> Array:
 def rnn_backward(dh: Array, weight: Array, slope: Array) -> Array:
     """The gradient of the sums of all steps, from that of the states and the slope of the nonlinearity."""
     da = np.empty_like(slope)
-    later = np.zeros_like(slope[0])  # what comes back to h_t from the next step
+    later = np.zeros_like(slope[0])  # what comes back to h[t] from the next step
     for t in reversed(range(len(slope))):
         da[t] = slope[t] * (dh[t] + later)
         later = da[t] @ weight
@@ -36,27 +36,27 @@ def rnn_backward(dh: Array, weight: Array, slope: Array) -> Array:
 
 
 class RNN(Recurrent):
-    """y_t = tanh(x_t Wᵀ + b + y_(t−1) Uᵀ + v).
+    """y[t] = tanh(x[t] Wᵀ + b + y[t−1] Uᵀ + v).
 
     Shapes: x (N, T, input_size) -> y (N, T, hidden_size), weight_ih_l0 W (hidden_size, input_size),
     weight_hh_l0 U (hidden_size, hidden_size), bias_ih_l0 b (hidden_size,), bias_hh_l0 v (hidden_size,).
     The batch comes first, as with batch_first=True in torch.
 
-    The same weights stand at all T steps; y_0 is 0, and y_t, the state after step t, is what is known of the
-    steps up to it. A second layer, `num_layers=2`, takes the states of the first for its x, with weights
-    weight_ih_l1 and so on. With `bidirectional=True` a layer goes through time in the other direction too, with
-    weights of its own, weight_ih_l0_reverse, and y has both states of each step side by side,
-    (N, T, 2 hidden_size). `return_sequences=False` gives the state that each direction of the last layer ends
-    with, (N, hidden_size) or (N, 2 hidden_size). `nonlinearity="relu"` puts max(0, ·) in place of tanh.
+    The same weights stand at all T steps; y[t], the state after step t, is what is known of the steps up to it,
+    and the state before the first is 0. A second layer, `num_layers=2`, takes the states of the first for its
+    x, with weights weight_ih_l1 and so on. With `bidirectional=True` a layer goes through time in the other
+    direction too, with weights of its own, weight_ih_l0_reverse, and y has both states of each step side by
+    side, (N, T, 2 hidden_size). `return_sequences=False` gives the state that each direction of the last layer
+    ends with, (N, hidden_size) or (N, 2 hidden_size). `nonlinearity="relu"` puts max(0, ·) in place of tanh.
     `dropout` is the probability with which a number on its way from one layer to the next is left out while it
     trains, drawn from `rng`.
 
-    Backward: the state goes into y_t and into step t + 1. With dh_t for the sum of what comes back from both,
-    and a_t for what tanh is taken of, dh_t = dy_t + da_(t+1) U, from the last step to the first:
-    backpropagation through time. (Where y is the last state alone, dy_t of the others is 0.) tanh has the slope
-    1 − y_t², relu 1 where y_t > 0 and else 0, so da_t = dh_t (1 − y_t²). All steps use the same W and U, so
-    their gradients sum over steps and samples: dW = Σ_t da_tᵀ x_t, dU = Σ_t da_tᵀ y_(t−1), and
-    db = dv = Σ_t Σ_n da_nt. x_t goes into a_t alone: dx_t = da_t W.
+    Backward: the state goes into y[t] and into step t + 1. With dh[t] for the sum of what comes back from both,
+    and a[t] for what tanh is taken of, dh[t] = dy[t] + da[t+1] U, from the last step to the first:
+    backpropagation through time. (Where y is the last state alone, dy[t] of the others is 0.) tanh has the
+    slope 1 − y[t]², relu 1 where y[t] > 0 and else 0, so da[t] = dh[t] (1 − y[t]²). All steps use the same W
+    and U, so their gradients sum over steps and samples: dW = Σ_t da[t]ᵀ x[t], dU = Σ_t da[t]ᵀ y[t−1], and
+    db = dv = Σ_t Σ_n da[n,t]. x[t] goes into a[t] alone: dx[t] = da[t] W.
 
     All weights are uniform in ±1/√hidden_size, as in torch. Raises ValueError for an x without a time step.
     Source: Elman (1990), https://doi.org/10.1207/s15516709cog1402_1; Werbos (1990),

@@ -15,7 +15,7 @@ def problems(layer):
     """What `explain` would not find in the docstring of a layer."""
     cls, found = type(layer), []
     line = first_line(cls)
-    if not line.startswith(("y = ", "y_i = ", "y_t = ")):
+    if not line.startswith(("y = ", "y_i = ", "y[t] = ")):
         found.append("formula")
     if isinstance(layer, mt.Activation):
         return found + ["derivative"] * ("dy/dx = " not in line)

@@ -184,7 +184,7 @@ def test_the_explanation_has_the_formulas_in_the_names_of_the_network():
     text = " ".join(str(mt.explain(mt.GRU(4, 3, rng=0), sample((2, 5, 4)))).split())
     assert "y_pred[t] = (1 − z) n + z y_pred[t−1], n = tanh(p + r q); r, z = σ(p + q)" in text
     assert "p = x[t] weight_ih_l0ᵀ + bias_ih_l0, q = y_pred[t−1] weight_hh_l0ᵀ + bias_hh_l0" in text
-    assert "grad_weight_hh_l0 = Σ_t dq_tᵀ y_pred[t−1]" in text
+    assert "grad_weight_hh_l0 = Σ_t dq[t]ᵀ y_pred[t−1]" in text
     text = " ".join(str(mt.explain(mt.LSTM(4, 3, bias=False, rng=0), sample((2, 5, 4)))).split())
     assert "a = x[t] weight_ih_l0ᵀ + y_pred[t−1] weight_hh_l0ᵀ" in text
 

@@ -83,20 +83,15 @@ def equations(text: str, known: Container[str]) -> list[Equation]:
 
 
 def renamed(text: str, names: Mapping[str, str]) -> str:
-    """The text with other names for its arrays: x_ni becomes h_relu[n,i], y_(t−1) becomes y_pred[t−1].
-
-    dy/dx becomes dy_pred/dh_relu; x̂ stays.
-    """
+    """The text with other names for its arrays: x_ni becomes h_relu[n,i], dy/dx dy_pred/dh_relu; x̂ stays."""
     one = "|".join(sorted(map(re.escape, names), key=len, reverse=True))
 
     def other(match: re.Match[str]) -> str:
         if match["y"]:
             return f"d{names['y']}/d{names['x']}"
-        index = match["step"] or ",".join(match["index"] or "")
-        return names[match["name"]] + (f"[{index}]" if index else "")
+        return names[match["name"]] + (f"[{','.join(match['index'])}]" if match["index"] else "")
 
-    index = r"(?:_(?:(?P<index>[a-z]{1,2})|\((?P<step>t[−+]1)\)))?"
-    pattern = rf"(?<![\w.])(?:(?P<y>dy/dx)|(?P<name>{one}){index})(?![A-Za-z0-9_\u0302])"
+    pattern = rf"(?<![\w.])(?:(?P<y>dy/dx)|(?P<name>{one})(?:_(?P<index>[a-z]{{1,2}}))?)(?![A-Za-z0-9_\u0302])"
     return re.sub(pattern, other, text) if one else text
 
 
