@@ -1,6 +1,7 @@
 import importlib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from minitorch_np.cli import example, main
@@ -43,10 +44,27 @@ def test_an_example_trains_and_draws(name, least, most, capsys, tmp_path, monkey
     assert least < float(capsys.readouterr().out.partition(module(name).MEASURE)[2].split()[0]) < most
 
 
+def test_names_are_invented(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(module("char_rnn"), "STEPS", 30)
+    assert main(["example", "char_rnn", "--plot", str(tmp_path / "loss.png")]) == 0
+    names, measure, _ = capsys.readouterr().out.splitlines()
+    assert len(names.split()) > 10
+    assert 0 < float(measure.partition(module("char_rnn").MEASURE)[2]) < 0.9
+
+
+def test_the_names_to_learn_from_are_of_the_language():
+    language = module("_language")
+    names = language.drawn(200, np.random.default_rng(0))
+    assert all(language.RULES.fullmatch(name) for name in names)
+    x, y = language.data(names)
+    np.testing.assert_array_equal(x[:, 1:][y[:, :-1] >= 0], y[:, :-1][y[:, :-1] >= 0])
+    assert [language.text(row) for row in x] == names
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "seeds", "least", "most"),
-    [("lenet", 5, 0.985, 1), ("resnet", 1, 0.97, 1), ("autoencoder", 1, 0.2, 0.45)],
+    [("lenet", 5, 0.985, 1), ("resnet", 1, 0.97, 1), ("autoencoder", 1, 0.2, 0.45), ("char_rnn", 2, 0.94, 1)],
 )
 def test_what_an_example_reaches(name, seeds, least, most):
     reached = [module(name).run(seed, verbose=0) for seed in range(seeds)]
