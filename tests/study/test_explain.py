@@ -524,3 +524,13 @@ def test_the_products_of_the_layers_inside_are_counted():
     assert f"{mt.summary(layer, (2, 3, 4)).multiply_adds} multiply-adds forward" in flat(
         explain(layer, sample((2, 3, 4)))
     )
+
+
+def test_axes_of_sequences_stay_when_they_change_places():
+    model = mt.Sequential(
+        mt.Embedding(7, 4, rng=0), mt.GRU(4, 3, rng=0), mt.Linear(3, 7, rng=0), mt.Transpose(1, 2)
+    )
+    text = flat(explain(model, np.zeros((2, 5), int), np.zeros((2, 5), int), mt.CrossEntropyLoss()))
+    assert "N = 2 samples, T = 5 steps, H1 = 4 hidden, H2 = 3 hidden, H3 = 7 hidden" in text
+    assert "(N, T, H3) -> (N, H3, T)" in text
+    assert "(N·T, H2)(H2, H3) -> (N·T, H3)" in text

@@ -29,6 +29,14 @@ def eight():
     return explain(model, sample((20, 64)), np.arange(20) % 10, mt.NLLLoss())
 
 
+def images():
+    model = mt.Sequential(
+        *(mt.Conv2d(1, 16, 3, padding=1, rng=0), mt.BatchNorm2d(16), mt.ReLU(), mt.MaxPool2d(2)),
+        *(mt.Conv2d(16, 32, 3, rng=1), mt.ReLU(), mt.Flatten(), mt.Dropout(rng=2), mt.Linear(128, 10, rng=3)),
+    )
+    return explain(model, sample((8, 1, 8, 8)), np.arange(8), mt.CrossEntropyLoss())
+
+
 def lopsided():
     model = mt.Sequential(mt.Linear(5000, 1, rng=0), mt.Linear(1, 2, bias=False, rng=1))
     return explain(model, sample((1, 5000)))
@@ -54,7 +62,7 @@ def keeping():
     return explain(mt.Sequential(mt.SELU(), Keeper()), sample((1, 3)))
 
 
-CASES = [tutorials, one, eight, lopsided, keeping, empty]
+CASES = [tutorials, one, eight, images, lopsided, keeping, empty]
 
 
 def texts(figure):
@@ -216,3 +224,18 @@ def test_a_figure_of_ones_own_and_a_file(tmp_path):
     assert own.get_size_inches()[1] > 4
     plots.save(own, tmp_path / "one.png")
     assert matplotlib.image.imread(tmp_path / "one.png").shape[0] > 600
+
+
+def test_a_long_network_goes_on_below_with_the_array_that_it_stopped_at():
+    layers = [layer for _ in range(12) for layer in (mt.Linear(6, 6, rng=0), mt.ReLU())]
+    explanation = explain(mt.Sequential(*layers), np.ones((3, 6)), np.ones((3, 6)), mt.MSELoss())
+    everything = picture.columns(explanation.chain)
+    bands = list(picture._bands(everything, picture.scale_of(everything)))
+    assert len(bands) > 2
+    assert [band[-1] for band in bands[:-1]] == [band[0] for band in bands[1:]]
+    assert [*bands[0], *(column for band in bands[1:] for column in band[1:])] == everything
+    figure = picture.draw(everything)
+    assert figure.get_size_inches()[0] < picture.WIDEST + 2
+    said = [text.get_text() for text in figure.axes[0].texts]
+    assert said.count("Linear") == 24  # forward and backward
+    assert said.count("forward") == len(bands)

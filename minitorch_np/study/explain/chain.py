@@ -15,6 +15,7 @@ import numpy as np
 from minitorch_np._internal.watching import watched
 from minitorch_np.layer import Layer
 from minitorch_np.layers.activation import Activation
+from minitorch_np.layers.reshape import Transpose
 from minitorch_np.layers.sequential import Sequential
 from minitorch_np.study.array_names import UniqueNames, is_new, output_names, parameter_names, word_of
 from minitorch_np.study.explain import axes, formulas
@@ -246,9 +247,13 @@ def _axes(run: Run) -> tuple[list[Axes], list[dict[str, str]]]:
         return f"?{next(number)} {axes.ROLES.get(word, '')}"
 
     says = [_says(passage.layer) for passage in run.passages] or [ELEMENTWISE]
-    ends, words = [axes.of_input(first.ndim, says[0][0], fresh)], []
+    indices = run.passages and run.passages[0].layer.index_count is not None
+    x_says = ("N", "T") if indices and first.ndim == 2 else says[0][0]  # sequences of indices
+    ends, words = [axes.of_input(first.ndim, x_says, fresh)], []
     for passage, says_it in zip(run.passages, says, strict=False):
         y_axes, meaning = axes.after((ends[-1], passage.x.shape), passage.y.shape, says_it, fresh)
+        if isinstance(passage.layer, Transpose):
+            y_axes = _swapped(ends[-1], passage.layer.dim0, passage.layer.dim1)
         ends.append(y_axes)
         words.append(meaning)
     new = [axis for axis in dict.fromkeys(a for end in ends for a in end) if axis.startswith("?")]
@@ -261,6 +266,12 @@ def _axes(run: Run) -> tuple[list[Axes], list[dict[str, str]]]:
         names |= {axis: f"{role or 'H'}{i if len(alike) > 1 else ''}" for i, axis in enumerate(alike, 1)}
     ends = [tuple(names.get(axis, axis) for axis in end) for end in ends]
     return ends, [{w: names.get(axis, axis) for w, axis in meaning.items()} for meaning in words]
+
+
+def _swapped(names: Axes, i: int, j: int) -> Axes:
+    swapped = list(names)
+    swapped[i], swapped[j] = names[j], names[i]
+    return tuple(swapped)
 
 
 def _says(layer: Layer) -> tuple[Axes, Axes]:

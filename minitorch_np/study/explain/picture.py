@@ -167,6 +167,8 @@ def _saved_arrays(saved: Sequence[SavedArray]) -> list[str]:
 
 GAP = 0.34  # inches between columns, and between rows
 
+WIDEST = 20  # inches
+
 DATA, LEARNED, INK = "#0072B2", "#D55E00", "#333333"
 
 LEGEND = (
@@ -176,33 +178,43 @@ LEGEND = (
 
 
 def draw(columns: Sequence[Column], figure: Figure | None = None) -> Figure:
-    """The picture, in a figure that is made as large as it has to be."""
+    """The picture, in a figure that is made as large as it has to be; long networks go on below."""
     scale = scale_of(columns)
-    widths = [_column_width(column, scale) for column in columns]
     gutter = _text_width("backward", bold=True) + GAP
-    width = gutter + sum(widths) + GAP * (len(widths) + 1)
+    bands = list(_bands(columns, scale))
+    width = gutter + max(_band_width(band, scale) for band in bands)
     letter = _text_width(LEGEND) / len(LEGEND)
     legend = textwrap.wrap(LEGEND, int((width - 2 * GAP) / letter * 0.94))
-    heights = row_heights(columns, scale)
-    height = sum(heights) + GAP * 5 + LINE * len(legend)
+    heights = [row_heights(band, scale) for band in bands]
+    height = sum(sum(rows) + 4 * GAP for rows in heights) + GAP + LINE * len(legend)
     figure = figure or Figure()
     figure.set_layout_engine("none")
     figure.set_size_inches(width, height)
     axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(0, height))
     axes.set_axis_off()
     canvas = _Canvas(axes, scale)
-    tops = [height - GAP - sum(heights[:i]) - GAP * i for i in range(4)]
-    lines = [tops[1] - tallest([c.forward for c in columns], scale) / 2]
-    lines.append(tops[2] - tallest([c.backward for c in columns], scale) / 2)
-    for y, name in zip(lines, ("forward", "backward"), strict=True):
-        canvas.text(GAP, y, name, weight="bold", ha="left")
-    centers = [gutter + GAP * (i + 1) + sum(widths[:i]) + w / 2 for i, w in enumerate(widths)]
-    for i, column in enumerate(columns):
-        canvas.column(column, centers[i], tops, lines)
-    canvas.arrows(columns, centers, lines)
+    top = height
+    for band, rows in zip(bands, heights, strict=True):
+        canvas.band(band, rows, gutter, top)
+        top -= sum(rows) + 4 * GAP
     for i, line in enumerate(legend):
         canvas.text(GAP, GAP / 2 + LINE * (len(legend) - 1 - i), line, ha="left", va="bottom")
     return figure
+
+
+def _bands(columns: Sequence[Column], scale: float) -> Iterator[Sequence[Column]]:
+    """Parts that are not too wide; the array at the end of one begins the next."""
+    start = 0
+    while start < len(columns) - 1 or start == 0:
+        end = start + 3
+        while end < len(columns) and _band_width(columns[start : end + 2], scale) <= WIDEST:
+            end += 2
+        yield columns[start:end]
+        start = end - 1
+
+
+def _band_width(band: Sequence[Column], scale: float) -> float:
+    return sum(_column_width(column, scale) for column in band) + GAP * (len(band) + 1)
 
 
 class _Canvas:
@@ -233,6 +245,19 @@ class _Canvas:
     def stack(self, boxes: Sequence[Box], x: float, top: float, color: str, hatch: str = "") -> None:
         for box in boxes:
             top = self.box(box, x, top - sides(box, self.scale)[1] / 2, color, hatch) - PAD
+
+    def band(self, columns: Sequence[Column], heights: Sequence[float], left: float, top: float) -> None:
+        """Columns beside each other, from `left` and `top` on."""
+        widths = [_column_width(column, self.scale) for column in columns]
+        tops = [top - GAP - sum(heights[:i]) - GAP * i for i in range(4)]
+        lines = [tops[1] - tallest([c.forward for c in columns], self.scale) / 2]
+        lines.append(tops[2] - tallest([c.backward for c in columns], self.scale) / 2)
+        for y, name in zip(lines, ("forward", "backward"), strict=True):
+            self.text(GAP, y, name, weight="bold", ha="left")
+        centers = [left + GAP * (i + 1) + sum(widths[:i]) + w / 2 for i, w in enumerate(widths)]
+        for column, center in zip(columns, centers, strict=True):
+            self.column(column, center, tops, lines)
+        self.arrows(columns, centers, lines)
 
     def column(self, column: Column, x: float, tops: Sequence[float], lines: Sequence[float]) -> None:
         if column.forward is not None:
