@@ -193,8 +193,8 @@ class Builder:
             raise ValueError(f"{cls.__name__} at {where!r} cannot be made: {error}") from error
         if isinstance(init, str):
             vars(made)["init"] = init
-        if "rng" in more and "rng" in given:
-            vars(made)["rng"] = given["rng"]  # of one that it goes on with, as for dropout
+        if "rng" in more:
+            _put_generator(made, given.get("rng", np.random.default_rng(0)))
         if isinstance(made, Layer):
             self.budget.take(made, where)
         return made
@@ -236,6 +236,14 @@ def _build_once(
             f"as they are, in attributes of their names, {WAY_OUT}"
         )
     return model
+
+
+def _put_generator(made: Layer, generator: np.random.Generator) -> None:
+    """Put it where the layer, or one inside it, goes on with the generator that it was made with: dropout."""
+    for layer in made.modules():
+        for name, value in vars(layer).items():
+            if isinstance(value, _Zeros):
+                vars(layer)[name] = generator
 
 
 def _put(made: Any, child: str, layer: Any, in_list: Any) -> None:

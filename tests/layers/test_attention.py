@@ -120,6 +120,7 @@ def test_dropout_is_held_in_the_gradient_check_resumed_when_loaded_and_off_in_ev
     assert (model(x) != model(x)).any()
     save(tmp_path / "net.npz", model)
     again = load(tmp_path / "net.npz").model
+    assert {type(layer.rng) for layer in again.modules() if hasattr(layer, "rng")} == {np.random.Generator}
     for _ in range(2):
         np.testing.assert_array_equal(again(x), model(x))
     y = model.eval()(x)
