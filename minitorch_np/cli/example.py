@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
     modules = {name: importlib.import_module(f"minitorch_np.examples.{name}") for name in names()}
     if options.name is None:
         for name, module in modules.items():
-            print(f"{name:10}  {module.__doc__}")
+            print(f"{name:11}  {module.__doc__}")
         return 0
     if options.plot is not None:
         check_output(options.plot, [])
