@@ -175,7 +175,7 @@ def written(rules: Tracer, phases: dict[str, list[ast.stmt]], optimizer: Optimiz
         if not state.name:  # of a rule that goes over blocks in its own way
             state.name = rules.roles.unique(f"{state.hint}_{rules.variable(weight).name}")
     note_shapes(root, variables)
-    Names(variables, reserved={*rules.helpers, *rules.roles.taken} - _all_names(variables)).give(root)
+    Names(variables, reserved=set(rules.helpers) | (rules.roles.taken - _all_names(variables))).give(root)
     starts, kept = _states(rules, used)
     given = ["x", "y", *rules.roles.parameters.values()]
     arrays = {name: rules.start[name] for name in given}
