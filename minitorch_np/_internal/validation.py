@@ -68,6 +68,16 @@ def axis(owner: str, name: str, value: Any) -> Any:
     return _expected(fine, owner, name, "the number of an axis", value)
 
 
+def batch_comes_first(owner: str, batch_first: bool) -> bool:
+    """True, as torch's argument of that name has to be for layers of sequences."""
+    if batch_first is not True:
+        raise ValueError(
+            f"{owner} expects batch_first=True, x of shape (N, T, features), got {batch_first!r}: it takes no "
+            "other order, x.swapaxes(0, 1) brings it about"
+        )
+    return True
+
+
 def flag(owner: str, name: str, value: Any) -> Any:
     """True or False."""
     if not isinstance(plain(value), bool):

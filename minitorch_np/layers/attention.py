@@ -10,7 +10,7 @@ import numpy as np
 from minitorch_np import initializers
 from minitorch_np._internal.arrays import as_floats, float_dtype
 from minitorch_np._internal.numerics import softmax
-from minitorch_np._internal.validation import flag, fraction, number, whole
+from minitorch_np._internal.validation import batch_comes_first, flag, fraction, number, whole
 from minitorch_np.layer import Layer
 from minitorch_np.layers.dropout import Dropout
 from minitorch_np.layers.gated import GELU
@@ -55,11 +55,13 @@ class MultiheadAttention(Layer):
         dropout: float = 0.0,
         bias: bool = True,
         *,
+        batch_first: bool = True,
         causal: bool = False,
         dtype: DTypeLike = np.float64,
         rng: np.random.Generator | int | None = None,
     ) -> None:
         self.embed_dim = whole("MultiheadAttention", "embed_dim", embed_dim, 1)
+        self.batch_first = batch_comes_first("MultiheadAttention", batch_first)
         self.num_heads = whole("MultiheadAttention", "num_heads", num_heads, 1)
         if embed_dim % num_heads:
             fewer = max(heads for heads in range(1, num_heads) if embed_dim % heads == 0)
@@ -164,6 +166,7 @@ class TransformerEncoderLayer(Layer):
         dropout: float = 0.1,
         activation: str | Layer = "relu",
         layer_norm_eps: float = 1e-5,
+        batch_first: bool = True,
         norm_first: bool = False,
         bias: bool = True,
         *,
@@ -173,6 +176,7 @@ class TransformerEncoderLayer(Layer):
     ) -> None:
         name = "TransformerEncoderLayer"
         self.d_model = whole(name, "d_model", d_model, 1)
+        self.batch_first = batch_comes_first(name, batch_first)
         self.nhead = whole(name, "nhead", nhead, 1)
         self.dim_feedforward = whole(name, "dim_feedforward", dim_feedforward, 1)
         self.dropout = fraction(name, "dropout", dropout)

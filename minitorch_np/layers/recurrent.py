@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minitorch_np._internal.arrays import float_dtype
-from minitorch_np._internal.validation import flag, fraction, whole
+from minitorch_np._internal.validation import batch_comes_first, flag, fraction, whole
 from minitorch_np.layer import Layer
 from minitorch_np.parameter import Parameter
 
@@ -39,6 +39,7 @@ class Recurrent(Layer):
         hidden_size: int,
         num_layers: int = 1,
         bias: bool = True,
+        batch_first: bool = True,
         dropout: float = 0.0,
         bidirectional: bool = False,
         *,
@@ -51,6 +52,7 @@ class Recurrent(Layer):
         self.hidden_size = whole(name, "hidden_size", hidden_size, 1)
         self.num_layers = whole(name, "num_layers", num_layers, 1)
         self.bias = flag(name, "bias", bias)
+        self.batch_first = batch_comes_first(name, batch_first)
         self.dropout = fraction(name, "dropout", dropout)
         self.bidirectional = flag(name, "bidirectional", bidirectional)
         self.return_sequences = flag(name, "return_sequences", return_sequences)

@@ -70,6 +70,7 @@ class RNN(Recurrent):
         num_layers: int = 1,
         nonlinearity: str = "tanh",
         bias: bool = True,
+        batch_first: bool = True,
         dropout: float = 0.0,
         bidirectional: bool = False,
         *,
@@ -79,7 +80,7 @@ class RNN(Recurrent):
     ) -> None:
         self.nonlinearity = choice("RNN", "nonlinearity", nonlinearity, "tanh", "relu")
         super().__init__(
-            input_size, hidden_size, num_layers, bias, dropout, bidirectional,
+            input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional,
             return_sequences=return_sequences, dtype=dtype, rng=rng,
         )  # fmt: skip
 

@@ -223,3 +223,19 @@ def test_an_x_that_does_not_fit_is_named_and_leaves_nothing_behind(kind, shape, 
         layer(np.ones(shape))
     with pytest.raises(RuntimeError, match="call forward"):
         layer.backward(np.ones((2, 2, 3)))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda first: mt.RNN(4, 3, 1, "relu", True, first),
+        lambda first: mt.LSTM(4, 3, 1, True, first),
+        lambda first: mt.GRU(4, 3, batch_first=first),
+        lambda first: mt.MultiheadAttention(4, 2, batch_first=first),
+        lambda first: mt.TransformerEncoderLayer(4, 2, 8, 0.1, "relu", 1e-5, first),
+    ],
+)
+def test_the_batch_comes_first_as_torch_is_told(make):
+    assert "batch_first" not in repr(make(True))
+    with pytest.raises(ValueError, match=r"expects batch_first=True, x of shape \(N, T, features\), got False"):
+        make(False)

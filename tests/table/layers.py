@@ -214,7 +214,7 @@ LAYERS = {
     ),
     "TransformerEncoderLayer, all options": LayerCase(
         lambda dtype: mt.TransformerEncoderLayer(
-            4, 2, 5, 0.2, "gelu", 1e-3, True, False, causal=True, dtype=dtype, rng=0
+            4, 2, 5, 0.2, "gelu", 1e-3, True, True, False, causal=True, dtype=dtype, rng=0
         ).eval(),
         (2, 3, 4),
         (2, 4, 3),
