@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from itertools import pairwise, repeat, zip_longest
 from timeit import repeat as timed_often
 from typing import Any, NamedTuple
@@ -16,7 +17,7 @@ LR = 1e-12
 
 
 class Workload(NamedTuple):
-    """Linear layers of these widths with ReLU between them, a loss, an optimizer."""
+    """Linear layers of these widths with ReLU between them, a loss, an optimizer; or a layer, or an example."""
 
     batch: int
     widths: tuple[int, ...]
@@ -299,3 +300,56 @@ def images(work: Workload, shape_of: Callable[[Any], tuple[int, ...]]) -> tuple[
     rng = np.random.default_rng(0)
     x = rng.standard_normal((work.batch, *work.widths)).astype(work.dtype)
     return x, rng.standard_normal(shape_of(x)).astype(work.dtype)
+
+
+def example(work: Workload) -> tuple[Any, Any, Any, Any]:
+    """The network of an example, its loss, and a batch of the kind that it reads."""
+    import minitorch_np as mt
+
+    model = import_module(f"minitorch_np.examples.{work.layer}").network(np.random.default_rng(0))
+    rng = np.random.default_rng(0)
+    if len(work.widths) == 1:  # characters, and those after them
+        x, y = rng.integers(0, model[0].num_embeddings, (2, work.batch, *work.widths))
+        y = y if model[-1].__class__ is mt.Transpose else y.reshape(-1)
+    else:
+        x = rng.random((work.batch, *work.widths)).astype(work.dtype)
+        y = x if work.loss == "MSELoss" else rng.integers(0, 10, work.batch)
+    return model, getattr(mt, work.loss)(), x, y
+
+
+def network(work: Workload) -> Run:
+    """A step of training of an example's network, with Adam."""
+    import minitorch_np as mt
+
+    model, loss, x, y = example(work)
+    optimizer = mt.Adam(model.parameters(), lr=1e-4)
+
+    def run(steps: int) -> None:
+        for _ in range(steps):
+            loss(model(x), y)
+            model.backward(loss.backward())
+            optimizer.step()
+
+    return run
+
+
+def torch_network(work: Workload) -> Run:
+    """The same in torch eager."""
+    import torch
+    import torch_networks
+
+    torch.set_num_threads(work.threads)
+    ours, _, *data = example(work)
+    model, loss = torch_networks.network(ours, work.dtype), getattr(torch.nn, work.loss)()
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
+    x, y = map(torch.from_numpy, data)
+
+    def run(steps: int) -> None:
+        for _ in range(steps):
+            optimizer.zero_grad()
+            value = loss(model(x), y)
+            value.backward()
+            optimizer.step()
+            value.item()
+
+    return run

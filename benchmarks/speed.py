@@ -1,8 +1,8 @@
 """Time a step of this framework against the handwritten loop and other peers, all in one run.
 
     python benchmarks/speed.py             every workload
-    python benchmarks/speed.py tiny        one of: tutorial, tiny, wide, activations, layers, sweep,
-                                           import, process
+    python benchmarks/speed.py tiny        one of: tutorial, tiny, wide, activations, layers, networks,
+                                           sweep, import, process
 
 Every peer lives in a process of its own, so that none inherits another's memory or threads. The
 processes take turns, a burst of steps each, so that what else the machine does meets all of them; the
@@ -41,6 +41,8 @@ PEERS = {
     "layer": Peer("layer", "numpy"),
     "layer in torch": Peer("torch_layer", "torch"),
     "im2col": Peer("im2col", "numpy"),
+    "network": Peer("network", "numpy"),
+    "network in torch": Peer("torch_network", "torch"),
 }
 LAYER = ["layer", "layer in torch", "im2col"]
 WHOLE = Path(__file__).parent / "whole"
@@ -155,8 +157,30 @@ def layers(how: Options) -> None:
         ("AvgPool2d(2)", 64, (16, 28, 28)),
         ("BatchNorm2d(16)", 64, (16, 28, 28)),
         ("LayerNorm(256)", 512, (256,)),
+        ("LSTM(32, 64)", 32, (50, 32)),
+        ("GRU(32, 64)", 32, (50, 32)),
+        ("MultiheadAttention(64, 4)", 32, (64, 64)),
     ]
     beside_torch(work, how)
+
+
+def networks(how: Options) -> None:
+    """A step of training of the examples' networks."""
+    names = turns.installed(PEERS, ["network", "network in torch"])
+    print("\n**a step with Adam, float32, 1 thread: median µs, and the ratio to torch**\n")
+    print("| | batch | minitorch_np | torch | ratio |\n|---|---:|---:|---:|---:|")
+    for name, batch, widths in (
+        ("lenet", 32, (1, 8, 8)),
+        ("resnet", 64, (1, 8, 8)),
+        ("autoencoder", 64, (1, 8, 8)),
+        ("char_rnn", 64, (10,)),
+        ("transformer", 64, (8,)),
+    ):
+        loss = "MSELoss" if name == "autoencoder" else "CrossEntropyLoss"
+        bursts = measure(Workload(batch, widths, "float32", loss=loss, layer=name), names, how)
+        medians = [f"{1e6 * median(s for s, _ in bursts[peer]):.0f}" for peer in names]
+        to_torch = f"{ratio(bursts, *names):.2f}" if len(names) > 1 else ""
+        print(f"| {name} | {batch} | {' | '.join([*medians, to_torch])} |", flush=True)
 
 
 def beside_torch(work: Sequence[tuple[str, int, tuple[int, ...]]], how: Options) -> None:
@@ -228,6 +252,7 @@ WORKLOADS = {
     "wide": wide,
     "activations": activations,
     "layers": layers,
+    "networks": networks,
     "sweep": sweep,
     "import": imports,
     "process": process,

@@ -132,3 +132,20 @@ def test_estimators_has_a_row_for_every_table():
     run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
     rows = re.findall(r"^\| (\w+)((?: \| -?\d+\.\d+){7}) \| \d+ \|$", run.stdout, re.MULTILINE)
     assert [table for table, _ in rows] == ["wine", "diabetes"]
+
+
+@pytest.mark.skipif(not find_spec("torch"), reason="torch is not installed")
+@pytest.mark.parametrize("name", ["lenet", "resnet", "autoencoder", "char_rnn", "transformer"])
+def test_the_networks_in_torch_are_those_of_the_examples(name, monkeypatch):
+    monkeypatch.syspath_prepend(str(SPEED.parent))
+    import peers
+    import torch
+    import torch_networks
+
+    loss = "MSELoss" if name == "autoencoder" else "CrossEntropyLoss"
+    widths = {"char_rnn": (10,), "transformer": (8,)}.get(name, (1, 8, 8))
+    model, _, x, _ = peers.example(peers.Workload(3, widths, "float32", loss=loss, layer=name))
+    theirs = torch_networks.network(model, "float32").eval()
+    model.load_state_dict(theirs.state_dict(), layout="torch")
+    expected = theirs(torch.from_numpy(x)).detach().numpy()
+    np.testing.assert_allclose(model.eval()(x), expected, rtol=1e-4, atol=1e-5)
