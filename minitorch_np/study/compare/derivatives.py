@@ -38,26 +38,6 @@ def argument(node: Node, position: int, name: str, default: Any = None) -> Any:
     return positional[position] if len(positional) > position else default
 
 
-def _axis(node: Node) -> tuple[Any, bool]:
-    """The axis argument of a reduction, and whether it keeps the reduced axes."""
-    if "shape" in node.options:
-        _, named = node.options["shape"]
-        return argument(node, 1, "axis"), bool(named.get("keepdims", False))
-    return node.options.get("axis", 0), bool(node.options.get("keepdims", False))
-
-
-def _expanded(g: Array, node: Node) -> Array:
-    """The gradient of a reduction's result with the reduced axes in it, of length 1."""
-    axis, keepdims = _axis(node)
-    x = node.inputs[0].value
-    if axis is None:
-        return np.reshape(g, (1,) * x.ndim)
-    if not keepdims:
-        for a in sorted(a % x.ndim for a in (axis if isinstance(axis, tuple) else (axis,))):
-            g = np.expand_dims(g, a)
-    return g
-
-
 def values(node: Node) -> list[Array]:
     """The values of the inputs, as floats."""
     return [n.value if n.value.dtype.kind == "f" else n.value.astype(float) for n in node.inputs]
@@ -91,14 +71,14 @@ def ties(passed: float) -> Iterator[None]:
         _tie[0] = 0.0
 
 
-def _larger(a: Array, b: Array, y: Array) -> tuple[Any, Any]:
-    tie = np.where(a == b, _tie[0], 0.0)
-    return (a > b) + tie, (b > a) + tie
+def extremum(sign: int) -> Rule:
+    """The rule of the larger (1) or the smaller (-1) of two."""
 
+    def larger(a: Array, b: Array, y: Array) -> tuple[Any, Any]:
+        tie = np.where(a == b, _tie[0], 0.0)
+        return (sign * a > sign * b) + tie, (sign * b > sign * a) + tie
 
-def _smaller(a: Array, b: Array, y: Array) -> tuple[Any, Any]:
-    tie = np.where(a == b, _tie[0], 0.0)
-    return (a < b) + tie, (b < a) + tie
+    return two(larger)
 
 
 def _power(node: Node, g: Array) -> Gradients:
@@ -109,65 +89,52 @@ def _power(node: Node, g: Array) -> Gradients:
     return [da, g * node.value * np.log(a)]
 
 
-def _sum(node: Node, g: Array) -> Gradients:
-    return [np.broadcast_to(_expanded(g, node), node.inputs[0].value.shape)]
+def reduction(derivative: Callable[..., Any]) -> Rule:
+    """The rule of a reduction, from dy/dx as a function of x, y, how many x make one y, axis and ddof.
+
+    y is given with the reduced axes in it, of length 1.
+    """
+
+    def rule(node: Node, g: Array) -> Gradients:
+        x, y, ddof = values(node)[0], node.value, 0
+        if "shape" in node.options:
+            is_norm = node.operation == "norm"
+            axis, ddof = argument(node, 1 + is_norm, "axis"), argument(node, 4, "ddof", 0)
+            keepdims = argument(node, 2 + is_norm, "keepdims", False) if is_norm else _named(node, "keepdims")
+        else:  # np.add.reduce
+            axis, keepdims = node.options.get("axis", 0), node.options.get("keepdims", False)
+        if axis is None:
+            y, g = (np.reshape(a, (1,) * x.ndim) for a in (y, g))
+        elif not keepdims:
+            y, g = np.expand_dims(y, axis), np.expand_dims(g, axis)
+        return [g * derivative(x, y, x.size / y.size, axis, ddof)]
+
+    return rule
 
 
-def _mean(node: Node, g: Array) -> Gradients:
-    x = node.inputs[0].value
-    return [np.broadcast_to(_expanded(g, node), x.shape) * (node.value.size / x.size)]
+def _named(node: Node, name: str) -> Any:
+    return node.options["shape"][1].get(name)
 
 
-def _extremum(node: Node, g: Array) -> Gradients:
-    x = values(node)[0]
-    is_it = x == _expanded(node.value, node)
-    return [is_it * _expanded(g, node) / _count(is_it, node)]
+def _of_extremum(x: Array, y: Array, n: float, axis: Any, ddof: int) -> Array:
+    is_it = x == y
+    return is_it / np.maximum(is_it.sum(axis=axis, keepdims=True), 1)
 
 
-def _count(is_it: Array, node: Node) -> Array:
-    axis, _ = _axis(node)
-    return np.maximum(is_it.sum(axis=axis, keepdims=True), 1)
-
-
-def _prod(node: Node, g: Array) -> Gradients:
-    x = values(node)[0]
-    return [_expanded(g * node.value, node) / x]
-
-
-def _variance(node: Node, g: Array) -> Gradients:
-    x = values(node)[0]
-    axis, _ = _axis(node)
-    _, named = node.options["shape"]
-    count = x.size / node.value.size - named.get("ddof", 0)
-    return [_expanded(g, node) * 2 * (x - x.mean(axis=axis, keepdims=True)) / count]
-
-
-def _deviation(node: Node, g: Array) -> Gradients:
-    return _variance(node, g / (2 * node.value))
+def _of_variance(x: Array, y: Array, n: float, axis: Any, ddof: int) -> Array:
+    return 2 * (x - x.mean(axis=axis, keepdims=True)) / (n - ddof)
 
 
 def _norm(node: Node, g: Array) -> Gradients:
-    order = argument(node, 1, "ord")
-    axis = argument(node, 2, "axis")
-    keepdims = bool(argument(node, 3, "keepdims", False))
-    x = values(node)[0]
-    if order not in (None, 2, "fro") or (order == 2 and axis is None and x.ndim > 1):
+    order, axis = argument(node, 1, "ord"), argument(node, 2, "axis")
+    if order not in (None, 2, "fro") or (order == 2 and axis is None and node.inputs[0].value.ndim > 1):
         raise NoDerivative(node)
-    y = node.value
-    if axis is None:
-        return [g * x / np.where(y == 0, 1, y)]
-    if not keepdims:
-        g, y = np.expand_dims(g, axis), np.expand_dims(y, axis)
-    return [g * x / np.where(y == 0, 1, y)]
+    return reduction(lambda x, y, n, axis, ddof: x / np.where(y == 0, 1, y))(node, g)
 
 
-def _product(node: Node, g: Array) -> Gradients:
-    """Matrix products of one and two axes; stacks of matrices for matmul."""
+def _matmul(node: Node, g: Array) -> Gradients:
+    """Matrix products of one and two axes, and of stacks of matrices."""
     a, b = values(node)
-    if a.ndim == 0 or b.ndim == 0:
-        return [g * b, g * a]
-    if node.operation == "dot" and max(a.ndim, b.ndim) > 2:
-        raise NoDerivative(node)
     a2 = a[None, :] if a.ndim == 1 else a
     b2 = b[:, None] if b.ndim == 1 else b
     if a.ndim == 1:
@@ -182,23 +149,28 @@ def _product(node: Node, g: Array) -> Gradients:
     return [da, db]
 
 
-def _inner(node: Node, g: Array) -> Gradients:
+def _contracted(node: Node, g: Array) -> Gradients:
+    """Sums of products over axes of a and b: tensordot, and the products that are special cases of it."""
     a, b = values(node)
-    if max(a.ndim, b.ndim) <= 1:
-        return [g * b, g * a]
-    if a.ndim == b.ndim == 2:
-        return [g @ b, g.T @ a]
-    raise NoDerivative(node)
-
-
-def _vdot(node: Node, g: Array) -> Gradients:
-    a, b = values(node)
-    return [g * b.reshape(a.shape), g * a.reshape(b.shape)]
-
-
-def _outer(node: Node, g: Array) -> Gradients:
-    a, b = values(node)
-    return [(g @ b.ravel()).reshape(a.shape), (a.ravel() @ g).reshape(b.shape)]
+    shapes = a.shape, b.shape
+    axes: Any = 0 if not (a.ndim and b.ndim) else argument(node, 2, "axes", 2)
+    if node.operation in ("outer", "vdot"):
+        a, b, axes = a.ravel(), b.ravel(), int(node.operation == "vdot")
+    elif node.operation in ("dot", "inner") and a.ndim and b.ndim:
+        axes = (-1, -1 if node.operation == "inner" or b.ndim == 1 else -2)
+    if isinstance(axes, int):
+        axes = (range(a.ndim - axes, a.ndim), range(axes))
+    of_a, of_b = (
+        [k % n for k in ([s] if isinstance(s, int) else s)] for s, n in zip(axes, (a.ndim, b.ndim), strict=True)
+    )
+    free_a, free_b = ([k for k in range(n) if k not in used] for n, used in ((a.ndim, of_a), (b.ndim, of_b)))
+    at = len(free_a)
+    da = np.tensordot(g, b, (list(range(at, g.ndim)), free_b))
+    order_a = free_a + [of_a[of_b.index(k)] for k in sorted(of_b)]
+    db = np.tensordot(g, a, (list(range(at)), free_a))
+    order_b = free_b + [of_b[of_a.index(k)] for k in sorted(of_a)]
+    found = np.transpose(da, np.argsort(order_a)), np.transpose(db, np.argsort(order_b))
+    return [d.reshape(shape) for d, shape in zip(found, shapes, strict=True)]
 
 
 def _einsum(node: Node, g: Array) -> Gradients:
@@ -223,36 +195,17 @@ def _einsum(node: Node, g: Array) -> Gradients:
     return found
 
 
-def _tensordot(node: Node, g: Array) -> Gradients:
-    axes = argument(node, 2, "axes", 2)
-    a, b = values(node)
-    if isinstance(axes, int):
-        axes = (list(range(a.ndim - axes, a.ndim)), list(range(axes)))
-    of_a, of_b = (
-        [k % n for k in ([s] if isinstance(s, int) else s)] for s, n in zip(axes, (a.ndim, b.ndim), strict=True)
-    )
-    free_a, free_b = ([k for k in range(n) if k not in used] for n, used in ((a.ndim, of_a), (b.ndim, of_b)))
-    at = len(free_a)
-    da = np.tensordot(g, b, (list(range(at, g.ndim)), free_b))
-    order = free_a + [of_a[of_b.index(k)] for k in sorted(of_b)]
-    db = np.tensordot(g, a, (list(range(at)), free_a))
-    order_b = free_b + [of_b[of_a.index(k)] for k in sorted(of_a)]
-    return [np.transpose(da, np.argsort(order)), np.transpose(db, np.argsort(order_b))]
-
-
 def _transposed(node: Node, g: Array) -> Gradients:
     axes = argument(node, 1, "axes")
     return [np.transpose(g, None if axes is None else np.argsort([a % g.ndim for a in axes]))]
 
 
 def _reshaped(node: Node, g: Array) -> Gradients:
-    if argument(node, 2, "order", "C") != "C" and node.operation != "copy":
-        return _moved(node, g)
-    return [np.reshape(g, node.inputs[0].value.shape)]
+    return (_same if argument(node, 2, "order", "C") == "C" else _moved)(node, g)
 
 
 def _same(node: Node, g: Array) -> Gradients:
-    return [g if g.size != node.inputs[0].value.size else np.reshape(g, node.inputs[0].value.shape)]
+    return [np.reshape(g, node.inputs[0].value.shape)]
 
 
 def _clip(node: Node, g: Array) -> Gradients:
@@ -273,58 +226,24 @@ def _where(node: Node, g: Array) -> Gradients:
     return found
 
 
-def _taken(node: Node, g: Array) -> Gradients:
-    found = np.zeros(node.inputs[0].value.shape)
-    np.add.at(found, node.options["index"], g)
-    return [found]
-
-
-def _set(node: Node, g: Array) -> Gradients:
-    index = node.options["index"]
-    whole, part = np.array(g, dtype=float), np.asarray(g)[index]
-    whole[index] = 0
-    return [whole, part]
-
-
-def _put(node: Node, g: Array) -> Gradients:
-    positions = node.options["positions"]
-    whole = np.array(g, dtype=float)
-    part = whole.reshape(-1)[positions]
-    whole.reshape(-1)[positions] = 0
-    return [whole, part]
-
-
-def _added_at(node: Node, g: Array) -> Gradients:
-    return [g, g[node.options["index"]]]
-
-
 def _moved(node: Node, g: Array) -> Gradients:
     """Functions that only put elements in other places: see where each one goes."""
-    ends = np.cumsum([0, *(n.value.size for n in node.inputs)])
-    numbers = [
-        np.arange(1 + start, 1 + start + n.value.size, dtype=float).reshape(n.value.shape)
-        for start, n in zip(ends, node.inputs, strict=False)
-    ]
     if node.compute is None:
         raise NoDerivative(node)
+    numbers: list[Array] = []
+    count = 1
+    for n in node.inputs:
+        numbers.append(np.arange(count, count + n.value.size, dtype=float).reshape(n.value.shape))
+        count += n.value.size
     where = np.asarray(node.compute(*numbers)).astype(int)
-    sums = np.zeros(ends[-1] + 1)
-    np.add.at(sums, where, g)
-    return [
-        sums[1 + start : 1 + start + n.value.size].reshape(n.value.shape)
-        for start, n in zip(ends, node.inputs, strict=False)
-    ]
+    sums = np.bincount(where.ravel(), np.broadcast_to(g, where.shape).ravel(), minlength=count)
+    return [sums[a.astype(int)] for a in numbers]
 
 
 def _cumsum(node: Node, g: Array) -> Gradients:
     axis = argument(node, 1, "axis")
-    if axis is None:
-        return [np.cumsum(g[::-1])[::-1].reshape(node.inputs[0].value.shape)]
-    return [np.flip(np.cumsum(np.flip(g, axis), axis=axis), axis)]
-
-
-def _trace(node: Node, g: Array) -> Gradients:
-    return [g * np.eye(*node.inputs[0].value.shape)]
+    summed = np.flip(np.cumsum(np.flip(g, axis), axis=axis), axis)
+    return [summed.reshape(node.inputs[0].value.shape)]
 
 
 def _by_differences(node: Node, g: Array) -> Gradients:
@@ -341,19 +260,15 @@ def _nothing(node: Node, g: Array) -> Gradients:
     return [None] * len(node.inputs)
 
 
-def _sigmoid(x: Array, y: Array) -> Array:
-    return y * (1 - y)
-
-
 RULES: dict[str, Rule] = {
     "add": two(lambda a, b, y: (1, 1)),
     "subtract": two(lambda a, b, y: (1, -1)),
     "multiply": two(lambda a, b, y: (b, a)),
     "divide": two(lambda a, b, y: (1 / b, -a / b**2)),
-    "maximum": two(_larger),
-    "fmax": two(_larger),
-    "minimum": two(_smaller),
-    "fmin": two(_smaller),
+    "maximum": extremum(1),
+    "fmax": extremum(1),
+    "minimum": extremum(-1),
+    "fmin": extremum(-1),
     "logaddexp": two(lambda a, b, y: (np.exp(a - y), np.exp(b - y))),
     "hypot": two(lambda a, b, y: (a / y, b / y)),
     "arctan2": two(lambda a, b, y: (b / (a * a + b * b), -a / (a * a + b * b))),
@@ -385,68 +300,43 @@ RULES: dict[str, Rule] = {
     "arctanh": elementwise(lambda x, y: 1 / (1 - x * x)),
     "absolute": elementwise(lambda x, y: np.sign(x)),
     "fabs": elementwise(lambda x, y: np.sign(x)),
-    "expit": elementwise(_sigmoid),
+    "expit": elementwise(lambda x, y: y * (1 - y)),
     "sinc": elementwise(lambda x, y: np.where(x == 0, 0.0, (np.cos(np.pi * x) - y) / np.where(x == 0, 1.0, x))),
     "erf": elementwise(lambda x, y: 2 / np.sqrt(np.pi) * np.exp(-x * x)),
-    "sum": _sum,
-    "nansum": _sum,
-    "add.reduce": _sum,
-    "mean": _mean,
-    "average": _mean,
-    "max": _extremum,
-    "amax": _extremum,
-    "min": _extremum,
-    "amin": _extremum,
-    "maximum.reduce": _extremum,
-    "minimum.reduce": _extremum,
-    "prod": _prod,
-    "multiply.reduce": _prod,
-    "var": _variance,
-    "std": _deviation,
+    "std": reduction(lambda x, y, n, axis, ddof: _of_variance(x, y, n, axis, ddof) / (2 * y)),
+    "var": reduction(_of_variance),
     "norm": _norm,
-    "trace": _trace,
+    "trace": lambda node, g: [g * np.eye(*node.inputs[0].value.shape)],
     "cumsum": _cumsum,
-    "dot": _product,
-    "matmul": _product,
-    "inner": _inner,
-    "vdot": _vdot,
-    "outer": _outer,
+    "matmul": _matmul,
     "einsum": _einsum,
-    "tensordot": _tensordot,
     "transpose": _transposed,
     "reshape": _reshaped,
-    "ravel": _same,
-    "squeeze": _same,
-    "expand_dims": _same,
-    "copy": _same,
-    "astype": _same,
-    "asarray": _same,
-    "asanyarray": _same,
-    "atleast_1d": _same,
-    "atleast_2d": _same,
-    "nan_to_num": _same,
     "clip": _clip,
     "where": _where,
     ELEMENTWISE: _by_differences,
-    "getitem": _taken,
-    "setitem": _set,
-    PUT: _put,
-    "add.at": _added_at,
+    "add.at": lambda node, g: [g, g[node.options["index"]]],
 }
-MOVING = """
-    array concatenate stack hstack vstack dstack column_stack append insert delete roll flip fliplr flipud
-    repeat tile take swapaxes moveaxis rollaxis rot90 diag diagonal pad split array_split hsplit vsplit
-    broadcast_to take_along_axis ascontiguousarray block tril triu diagflat compress sort
-"""  # functions that only put elements in other places
-RULES |= dict.fromkeys(MOVING.split(), _moved)
-RULES |= dict.fromkeys(
-    """
-    greater greater_equal less less_equal equal not_equal logical_and logical_or logical_not
-    logical_xor sign heaviside floor ceil rint trunc round around isnan isinf isfinite floor_divide
-    signbit bitwise_and bitwise_or invert
-""".split(),
-    _nothing,
-)
+ALIKE: dict[Rule, str] = {
+    reduction(lambda x, y, n, axis, ddof: 1): "sum nansum add.reduce",
+    reduction(lambda x, y, n, axis, ddof: 1 / n): "mean average",
+    reduction(lambda x, y, n, axis, ddof: y / x): "prod multiply.reduce",
+    reduction(_of_extremum): "max amax min amin maximum.reduce minimum.reduce",
+    _contracted: "dot inner vdot outer tensordot",
+    _same: "ravel squeeze expand_dims copy astype asarray asanyarray atleast_1d atleast_2d nan_to_num",
+    _moved: f"""
+        getitem setitem {PUT} array concatenate stack hstack vstack dstack column_stack append insert delete
+        roll flip fliplr flipud repeat tile take swapaxes moveaxis rollaxis rot90 diag diagonal pad split
+        array_split hsplit vsplit broadcast_to take_along_axis ascontiguousarray block tril triu diagflat
+        compress sort
+    """,
+    _nothing: """
+        greater greater_equal less less_equal equal not_equal logical_and logical_or logical_not
+        logical_xor sign heaviside floor ceil rint trunc round around isnan isinf isfinite floor_divide
+        signbit bitwise_and bitwise_or invert
+    """,
+}
+RULES |= {name: rule for rule, names in ALIKE.items() for name in names.split()}
 
 
 def unbroadcast(g: Array, shape: tuple[int, ...]) -> Array:
