@@ -597,11 +597,12 @@ def crash_finding(judge: Judge, executions: list[Execution]) -> WrongLine | None
         if n.operation == LEAF and n.value.dtype.kind == "f" and n.value.size > 1
     }
     forward = dict(execution.values)
-    trial = Trial(execution, Values(execution.values, forward, {}), [])
+    values = Values(execution.values, forward, {})
+    trial = Trial(execution, values, [])
     for loss in losses(judge.tape, leaves, {}):
         reverse = judge.reverse(loss.instances[-1][1])
         truths = [(reverse.nodes[i], g) for i, g in reverse.gradients.items() if g.size > 1]
-        for edit in sorted(edits(execution, trial.values), key=lambda e: e.cost):
+        for edit in sorted(edits(execution, values), key=lambda e: e.cost):
             made = trial.run(edit.tree)
             if not made:
                 continue

@@ -6,7 +6,7 @@ import ast
 import sys
 from collections.abc import Callable, Iterator
 from itertools import islice
-from time import perf_counter
+from time import process_time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -93,7 +93,7 @@ class Recorder:
         self.tape = Tape()
         self.statements: list[Statement] = []
         self.executions: list[Execution] = []
-        self.steps, self.seconds, self.started = steps, seconds, perf_counter()
+        self.steps, self.seconds, self.started = steps, seconds, process_time()
         self._chains: dict[int, tuple[dict[int, Node], int, int]] = {}  # by the newest version: see _count
         self._updates: dict[int, int] = {}
         self._seen = self._least = 0
@@ -173,7 +173,7 @@ class Recorder:
 
     def _stop_in_time(self) -> None:
         """End a program that goes on for long after its first updates, or without any."""
-        seconds = perf_counter() - self.started
+        seconds = process_time() - self.started
         is_late = seconds > self.seconds or len(self.tape.nodes) > MANY_NODES
         if (is_late and self._least >= 3) or seconds > 10 * self.seconds:
             raise TapeIsFull
