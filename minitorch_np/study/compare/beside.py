@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minitorch_np.study.bits import equal_bits, first_difference
-from minitorch_np.study.compare.diagnosis import Examination, Gradient
+from minitorch_np.study.compare.diagnosis import Examination, Gradient, other_sign, times_of
 from minitorch_np.study.compare.edits import Trial, Values, edits, forward_edits
-from minitorch_np.study.compare.findings import Search, made_by
+from minitorch_np.study.compare.findings import Search
 from minitorch_np.study.compare.instrument import Execution
 from minitorch_np.study.compare.judge import Judge, Judgement, Verdict, multiple
 from minitorch_np.study.compare.network import Beside, Training, names_of
@@ -309,14 +309,14 @@ class Against:
         for execution in candidates:
             found = self._mended(execution, value)
             if found is not None:
-                yield found._replace(array=name, place=place, name=made_by(execution))
+                yield found._replace(array=name, place=place, name=execution.made)
                 return
         execution = next(iter(candidates), None) or next(e for e in self.judge.executions if e.bound)
         statement = execution.statement
         yield WrongLine(
             statement.line,
             statement.text,
-            made_by(execution),
+            execution.made,
             "no single change of this line makes it right",
             array=name,
             place=place,
@@ -354,7 +354,7 @@ class Against:
         return WrongLine(
             statement.line,
             statement.text,
-            made_by(execution),
+            execution.made,
             edit.mistake,
             (edit.text(),),
             self._proof(index, value),
@@ -490,7 +490,7 @@ class Against:
         off = next((g for g in last.values() if abs(g.c - 1) > 1e-6), None)
         if off is not None:
             execution = off.node.execution
-            times = self.diagnosis.times(off.c, execution)
+            times = times_of(off.c, execution)
             said = "it has the other sign" if times == "minus" else f"it is {times} the right one"
             if np.isclose(off.c, self.names.prediction.size):
                 said = f"it is {off.c:.6g} times the right one, the number of elements"
@@ -498,7 +498,7 @@ class Against:
             value = off.node.value.reshape(-1)
             proof = f"its first element is {value[0]:.6g} where {value[0] / off.c:.6g} belongs"
             statement = execution.statement
-            yield WrongLine(statement.line, statement.text, made_by(execution), said, (), proof, target=off.of)
+            yield WrongLine(statement.line, statement.text, execution.made, said, (), proof, target=off.of)
             return
         execution = verdict.update.new.execution
         if execution is None:
@@ -516,7 +516,7 @@ class Against:
             execution.statement.text,
             verdict.update.name,
             said,
-            self.diagnosis.other_sign(execution) if ratio is not None and ratio < 0 else (),
+            other_sign(execution) if ratio is not None and ratio < 0 else (),
         )
 
     def _later_steps(self, judgement: Judgement) -> Iterator[WrongLine]:
@@ -606,7 +606,7 @@ class Against:
 
     def _first(self, node: Node, name: str, place: Location, difference: Any) -> None:
         statement = node.execution.statement
-        made = made_by(node.execution) or name
+        made = node.execution.made or name
         self.result.findings.insert(
             0,
             WrongLine(

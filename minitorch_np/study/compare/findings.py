@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from time import process_time
 from typing import TYPE_CHECKING, NamedTuple
@@ -17,6 +17,7 @@ from minitorch_np.study.compare.judge import NOISE, RIGHT, WRONG, Judge, Judgeme
 from minitorch_np.study.compare.objective import losses
 from minitorch_np.study.compare.recorded import CONSTANT, LEAF, Node
 from minitorch_np.study.compare.report import WrongLine
+from minitorch_np.study.compare.trained import chains
 
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
@@ -26,33 +27,39 @@ MOST_TIMES = 60  # executions of one statement that an edit is tried in
 SECONDS = 4.0  # after which no further statement is searched
 
 
+class Multiples(NamedTuple):
+    """Of a step, downwards, and of the last variable that holds the gradient."""
+
+    step: float | None
+    named: float | None
+
+
 class Window:
     """The updates of one step: the wrong and the right ones, and what they are made of."""
 
     def __init__(self, judge: Judge, verdicts: list[Verdict], odd: list[Verdict]) -> None:
         self.judge = judge
+        self.proven: set[int] = set()  # nodes of which something right comes
+        self.ratios: dict[int, float] = {}  # by execution: how many times its value is of what it is made of
         self._has_step: dict[int, bool] = {}
         self.usual: Multiples | None = None  # of the right gradients: a single number must have the same
         amiss = odd or [v for v in verdicts if v.what == WRONG]
-        first = min(amiss, key=lambda v: v.update.new.index)
-        start = first.update.old.index
-        end = first.update.new.index
+        first = min(amiss, key=lambda v: v.update.new.index).update
         by_name: dict[int, Verdict] = {}
         for v in verdicts:
-            if v.what in (RIGHT, WRONG) and v.update.old.index < end and v.update.new.index > start:
+            is_within = v.update.old.index < first.new.index and v.update.new.index > first.old.index
+            if v.what in (RIGHT, WRONG) and is_within:
                 by_name.setdefault(judge.parameter_of(v.update), v)
-        self.wrong = [v for v in by_name.values() if any(v is w for w in amiss)]
-        self.right = [v for v in by_name.values() if not any(v is w for w in amiss)]
-        slices = {n.index: n for v in self.wrong for n in judge.made_of(v.update)}
-        self.nodes = [slices[i] for i in sorted(slices)]
-        every = {n.index: n for v in (*self.wrong, *self.right) for n in judge.made_of(v.update)}
-        self.every = [every[i] for i in sorted(every)]
-        passes = {id(r): r for v in (*self.wrong, *self.right) for r in v.passes}
-        self.begin = min(i for r in passes.values() for i, n in r.nodes.items() if i not in judge.versions)
+        blamed = set(map(id, amiss))
+        self.wrong = [v for v in by_name.values() if id(v) in blamed]
+        self.right = [v for v in by_name.values() if id(v) not in blamed]
+        self.all = [*self.wrong, *self.right]
+        self.nodes, self.every = self._made_of(self.wrong), self._made_of(self.all)
+        passes = list({id(r): r for v in self.all for r in v.passes}.values())
+        self.begin = min(i for r in passes for i in r.nodes if i not in judge.versions)
         self.truths: dict[tuple[int, ...], list[tuple[Node, Array]]] = {}
-        self.forward: set[int] = set()
-        values = set()
-        for reverse in passes.values():
+        self.forward = {i for r in passes for i in r.nodes}
+        for reverse in passes:
             largest = max(float(np.abs(g).max(initial=0)) for g in reverse.gradients.values())
             for index, gradient in reverse.gradients.items():
                 node = reverse.nodes[index]
@@ -60,19 +67,19 @@ class Window:
                 is_varied = node.value.size > 1 and np.ptp(gradient) > NOISE * largest
                 if is_varied and judge.is_seen(node):
                     self.truths.setdefault(_shape_key(gradient), []).append((node, gradient))
-                self.forward.add(index)
-                if node.value.size > 1:
-                    values.add(node.value.tobytes())
+        values = {n.value.tobytes() for r in passes for n in r.nodes.values() if n.value.size > 1}
         ends = {v.update.new.index for v in self.wrong}
-        self.forward |= {
-            n.index for n in self.nodes
-            if n.value.size > 1 and n.index not in ends and n.value.tobytes() in values
-        }  # fmt: skip
+        copies = (n for n in self.nodes if n.value.size > 1 and n.index not in ends)
+        self.forward |= {n.index for n in copies if n.value.tobytes() in values}
         found = [(v, m) for v in self.right if v.truth is not None and (m := self.multiples(v, {})) is not None]
         arrays = [m for v, m in found if v.truth.size > 1]
         numbers = [m for v, m in found if v.truth.size == 1]
         if arrays or (len(numbers) > 1 and is_uniform(numbers)):
             self.usual = (arrays or numbers)[0]
+
+    def _made_of(self, verdicts: list[Verdict]) -> list[Node]:
+        found = {n.index: n for v in verdicts for n in self.judge.made_of(v.update)}
+        return [found[i] for i in sorted(found)]
 
     def truth_of(self, value: Array) -> tuple[Node, float] | None:
         """The array of the forward pass whose gradient `value` is a multiple of, with the multiple."""
@@ -82,10 +89,14 @@ class Window:
                 return node, c
         return None
 
+    def is_gradient(self, node: Node) -> bool:
+        """Whether an array of the backward pass is a true gradient, or a multiple of one."""
+        return node.index not in self.forward and self.truth_of(node.value) is not None
+
     def candidates(self, changed: Mapping[int, Array]) -> list[Execution]:
         """Executed statements, in order, that made something of which nothing right came."""
         proven = set(self.forward)
-        if all(v.truth is not None and v.truth.size == 1 for v in (*self.right, *self.wrong)):
+        if all(v.truth is not None and v.truth.size == 1 for v in self.all):
             proven |= {n.index for v in self.right for n in self.judge.made_of(v.update)}  # of plain numbers
         for node in reversed(self.nodes):
             value = changed.get(node.index, node.value)
@@ -101,58 +112,44 @@ class Window:
             and m.index not in proven and m.index not in changed
         }  # fmt: skip
         unproven = [*leaves.values(), *unproven]
-        found: dict[int, Execution] = {}
-        for node in (*self._unchanged(unproven, changed), *unproven):
-            if node.execution is not None:
-                found.setdefault(node.execution.number, node.execution)
-        return [found[number] for number in sorted(found)]
+        return _executions([*self._unchanged(unproven, changed), *unproven])
 
     def _unchanged(self, unproven: list[Node], changed: Mapping[int, Array]) -> list[Node]:
         """Steps before the first wrong one that leave a gradient as it is: something may be missing there."""
         found: list[Node] = []
         for node in unproven:
-            pending = [n for n in node.inputs if n.index not in self.forward]
-            if found:
-                break
+            pending = list(node.inputs)
             while pending:
                 n = pending.pop()
                 truth = self.truth_of(changed.get(n.index, n.value))
-                if (
-                    n.operation in (LEAF, CONSTANT)
-                    or truth is None
-                    or n.value.size == 1
-                    or n.index in self.forward
-                ):
+                if truth is None or n.operation in (LEAF, CONSTANT) or n.index in self.forward:
                     continue
                 found.append(n)
-                before = [m for m in n.inputs if m.index not in self.forward and self.truth_of(m.value)]
-                pending += [m for m in before if self.truth_of(m.value)[0] is truth[0]]  # type: ignore[index]
+                before = ((m, self.truth_of(m.value)) for m in n.inputs if m.index not in self.forward)
+                pending += [m for m, of in before if of is not None and of[0] is truth[0]]
+            if found:
+                break
         return found
 
     def scaled(self) -> list[Execution]:
         """Executed statements that make another multiple of a true gradient than went into them, in order."""
-        self.proven = set()
-        self.ratios: dict[int, float] = {}
         known: dict[int, float] = {}
-        found: dict[int, Execution] = {}
-        helpers: dict[int, Execution] = {}
+        found: list[Node] = []
         for node in self.nodes:
             if node.index in self.forward or node.execution is None:
                 continue
-            execution = node.execution
-            truth = self.truth_of(node.value) if node.value.size > 1 else None
+            truth = self.truth_of(node.value)
             if truth is None:
-                helpers.setdefault(execution.number, execution)
+                found.append(node)  # a part of a gradient, or a factor
                 continue
             known[node.index] = truth[1]
-            before = [known[n.index] for n in node.inputs if n.index in known]
-            if not before or abs(before[0] - truth[1]) > 1e-6 * abs(truth[1]):
-                found.setdefault(execution.number, execution)
-                self.ratios[execution.number] = self.ratios.get(execution.number, 1.0) * (
-                    truth[1] / before[0] if before else 1.0
-                )
-        everything = {**helpers, **found}
-        return [everything[number] for number in sorted(everything)]
+            before = next((known[n.index] for n in node.inputs if n.index in known), None)
+            if before is None or abs(before - truth[1]) > 1e-6 * abs(truth[1]):
+                found.append(node)
+                number = node.execution.number
+                ratio = 1.0 if before is None else truth[1] / before
+                self.ratios[number] = self.ratios.get(number, 1.0) * ratio
+        return _executions(found)
 
     def replay(self, changed: Mapping[int, Array], start: Mapping[int, Array]) -> dict[int, Array] | None:
         """All values that follow from changed ones; None if they cannot be computed."""
@@ -161,14 +158,12 @@ class Window:
         try:
             with np.errstate(all="ignore"):
                 for node in self.every:
-                    if node.index <= first or node.index in changed:
-                        continue
-                    if any(n.index in values for n in node.inputs):
+                    is_later = node.index > first and node.index not in changed
+                    if is_later and any(n.index in values for n in node.inputs):
                         if node.compute is None:
                             return None
-                        values[node.index] = np.asarray(
-                            node.compute(*(values.get(n.index, n.value) for n in node.inputs))
-                        )
+                        made = node.compute(*(values.get(n.index, n.value) for n in node.inputs))
+                        values[node.index] = np.asarray(made)
         except Exception:
             return None
         return values
@@ -181,13 +176,12 @@ class Window:
         nodes = [n for n in self.judge.made_of(update) if n.index not in self.forward and n is not update.new]
         found = [(n, c) for n in nodes if (c := multiple(values.get(n.index, n.value), truth)) is not None]
         step = self.judge.step_of(values.get(update.new.index, update.new.value), update, truth)
-        named = [c for n, c in found if n.index in self.judge.bound and n is not update.new]
         if truth.size == 1 and self.usual is not None:  # any number is a multiple of another
             step = step if _is_close(step, self.usual.step) else None
             found = [(n, c) for n, c in found if _is_close(c, self.usual.named)]
-            named = [c for c in named if _is_close(c, self.usual.named)]
         if step is None and not found:
             return None
+        named = [c for n, c in found if n.index in self.judge.bound]
         return Multiples(step, named[-1] if named else found[0][1] if found else None)
 
     def has_step(self, verdict: Verdict) -> bool:
@@ -198,11 +192,10 @@ class Window:
         return self._has_step[id(verdict)]
 
 
-class Multiples(NamedTuple):
-    """Of a step, downwards, and of the last variable that holds the gradient."""
-
-    step: float | None
-    named: float | None
+def _executions(nodes: Iterable[Node]) -> list[Execution]:
+    """The executed statements that made some nodes, in order."""
+    found = {n.execution.number: n.execution for n in nodes if n.execution is not None}
+    return [found[number] for number in sorted(found)]
 
 
 def _is_close(a: float | None, b: float | None) -> bool:
@@ -221,7 +214,7 @@ class Search:
         self.is_odd = bool(odd)  # the gradients are right but for a factor
         self.cost = float("inf")  # of the edit that was found
         self.window = Window(judge, judgement.verdicts, odd or [])
-        self.states = self._states(max(v.update.new.index for v in (*self.window.wrong, *self.window.right)))
+        self.states = self._states(max(v.update.new.index for v in self.window.all))
         self.own: dict[int, list[Node]] = {}
         for node in judge.tape.nodes:
             if node.execution is not None:
@@ -234,13 +227,9 @@ class Search:
         while len(found) < most:
             pending = [v for v in self.window.wrong if self.is_odd or self.window.multiples(v, values) is None]
             candidates = self.window.scaled() if self.is_odd else self.window.candidates(values)
-            candidates = [
-                e for e in candidates
-                if e.statement.number not in done and not self._is_of_the_loss(e) and not self._has_state(e)
-            ]  # fmt: skip
+            candidates = [e for e in candidates if e.statement.number not in done and not self._is_excused(e)]
             if not pending or not candidates:
                 break
-            self.factors = self.window.ratios if self.is_odd else {}
             best = self._best(candidates, pending, values)
             if best is None:
                 if not found:
@@ -262,95 +251,84 @@ class Search:
         found = []
         deadline = process_time() + SECONDS
         for position, execution in enumerate(candidates[:12]):
-            seen = self._values(execution)
-            trial = Trial(execution, seen, self.own.get(execution.number, []), values)
-            tried: set[str] = set()
-            scores: dict[object, float | None] = {}
-            factor = self.factors.get(execution.number)
-            for count, edit in enumerate(chain(scalings(execution, factor), edits(execution, seen))):
-                text = edit.text()
-                if text in tried:
-                    continue
-                if count > MOST_EDITS or process_time() > 2 * SECONDS + deadline:
-                    break
-                tried.add(text)
-                changed = trial.run(edit.tree)
-                if not changed:
-                    continue
-                if self.is_odd and (edit.is_missing or not self._is_rescaled(changed)):
-                    continue
-                key = _key(changed)
-                if key not in scores:
-                    scores[key] = self._score(changed, pending, values)
-                    if scores[key] is None and (again := self._again(execution)):
-                        everywhere = self._everywhere(edit, changed, again, values)
-                        scores[key] = None if everywhere is None else self._score(everywhere, pending, values)
-                        changed = everywhere or changed
-                score = scores[key]
-                if score is not None:
-                    late = -0.12 if edit.is_missing else 0.05  # what is missing may come late
-                    found.append(((score, edit.cost + late * position, position), execution, edit, changed))
+            for score, edit, changed in self._scored(execution, pending, values, deadline + 2 * SECONDS):
+                late = -0.12 if edit.is_missing else 0.05  # what is missing may come late
+                found.append(((score, edit.cost + late * position, position), execution, edit, changed))
             if process_time() > deadline or (found and position > 2 and min(f[0] for f in found)[0] <= 0):
                 break
-        if not found:
-            return None
-        _, execution, edit, changed = min(found, key=lambda f: f[0])
-        return execution, edit, changed
+        return min(found, key=lambda f: f[0])[1:] if found else None
+
+    def _scored(
+        self, execution: Execution, pending: list[Verdict], values: dict[int, Array], deadline: float
+    ) -> Iterator[tuple[float, Edit, dict[int, Array]]]:
+        """The edits of a statement that mend something, with how little they leave, and what they change."""
+        seen = self._values(execution)
+        trial = Trial(execution, seen, self.own.get(execution.number, []), values)
+        tried: set[str] = set()
+        scores: dict[object, float | None] = {}
+        factor = self.window.ratios.get(execution.number)
+        for count, edit in enumerate(chain(scalings(execution, factor), edits(execution, seen))):
+            text = edit.text()
+            if text in tried:
+                continue
+            if count > MOST_EDITS or process_time() > deadline:
+                break
+            tried.add(text)
+            changed = trial.run(edit.tree)
+            if not changed or (self.is_odd and (edit.is_missing or not self._is_rescaled(changed))):
+                continue
+            key = tuple((index, value.shape, value.tobytes()) for index, value in changed.items())
+            if key not in scores:
+                scores[key] = self._score(changed, pending, values)
+                if scores[key] is None and (everywhere := self._everywhere(execution, edit, changed, values)):
+                    scores[key] = self._score(everywhere, pending, values)
+                    changed = everywhere
+            score = scores[key]
+            if score is not None:
+                yield score, edit, changed
 
     def _again(self, execution: Execution) -> list[Execution]:
         """The other executions of a statement in this window: in a loop or a function."""
-        found = {n.execution.number: n.execution for n in self.window.every if n.execution is not None}
-        others = [e for e in found.values() if e.statement is execution.statement and e is not execution]
+        others = [
+            e for e in _executions(self.window.every)
+            if e.statement is execution.statement and e is not execution
+        ]  # fmt: skip
         return others if len(others) < MOST_TIMES else []
 
-    def _accumulates(self, execution: Execution) -> bool:
-        """Whether a statement adds to a sum over a loop, which is only right or wrong at its end."""
-        return isinstance(execution.statement.tree, ast.AugAssign) and bool(self._again(execution))
-
     def _everywhere(
-        self, edit: Edit, changed: dict[int, Array], again: list[Execution], values: dict[int, Array]
+        self, execution: Execution, edit: Edit, changed: dict[int, Array], values: dict[int, Array]
     ) -> dict[int, Array] | None:
-        """What an edit changes in all executions of its statement."""
+        """What an edit changes in all executions of a statement that is executed more than once."""
         made = dict(changed)
-        for execution in sorted(again, key=lambda e: e.number):
+        for other in self._again(execution):
             now = self.window.replay(made, values)
-            if now is None:
-                return None
-            trial = Trial(execution, self._values(execution), self.own.get(execution.number, []), now)
-            more = trial.run(edit.tree)
+            trial = Trial(other, self._values(other), self.own.get(other.number, []), now)
+            more = None if now is None else trial.run(edit.tree)
             if not more:
                 return None
             made |= more
-        return made
+        return made if len(made) > len(changed) else None
 
     def _states(self, end: int) -> set[int]:
         """Versions of arrays that are carried on beyond the step, as an optimizer's, but are no parameters."""
-        following: dict[int, int] = {}
+        following: dict[int, list[Node]] = {}
         for old, new in self.judge.tape.replaced.values():
             if old.index not in self.judge.versions and carried(old, new) is not None:
-                following.setdefault(old.index, new.index)
-        found: set[int] = set()
-        for index in following.keys() - set(following.values()):
-            versions = [index]
-            while versions[-1] in following:
-                versions.append(following[versions[-1]])
-            found |= set(versions) if versions[0] <= end < versions[-1] else set()
-        return found
+                following.setdefault(old.index, []).append(new)
+        found = chains(self.judge.tape, following)
+        return {
+            v.index for versions in found for v in versions if versions[0].index <= end < versions[-1].index
+        }
 
-    def _has_state(self, execution: Execution) -> bool:
-        """Whether a statement goes on from what an optimizer keeps from step to step."""
-        inputs = chain.from_iterable(n.inputs for n in self.own.get(execution.number, ()))
-        return any(n.index in self.states for n in inputs)
-
-    def _is_of_the_loss(self, execution: Execution) -> bool:
-        """Whether a statement is part of the forward pass up to the difference that implies the loss."""
-        if not self.judgement.loss.kind:
-            return False
-        return any(
-            n.index in self.window.forward and n.index not in self.judge.versions
-            for n in self.own.get(execution.number, ())
-            if n.operation not in ("transpose", "getitem")
-        )
+    def _is_excused(self, execution: Execution) -> bool:
+        """Whether a statement goes on from an optimizer's state, or makes what implies the loss."""
+        for n in self.own.get(execution.number, ()):
+            is_forward = n.index in self.window.forward and n.index not in self.judge.versions
+            if is_forward and self.judgement.loss.kind and n.operation not in ("transpose", "getitem"):
+                return True
+            if any(m.index in self.states for m in n.inputs):
+                return True
+        return False
 
     def _is_rescaled(self, changed: dict[int, Array]) -> bool:
         """Whether an edit only multiplies what it changes by a number."""
@@ -367,17 +345,13 @@ class Search:
         made = self.window.replay(changed, values)
         if made is None:
             return None
-        righted = 0
-        factors: list[Multiples] = []
-        for verdict in pending:
-            multiples = self.window.multiples(verdict, made)
-            is_step = verdict.update.new.index in changed
-            if multiples is None or (is_step and multiples.step is None):
-                continue
-            righted += 1
-            factors.append(multiples)
-        if not righted:
+        found = ((v, self.window.multiples(v, made)) for v in pending)
+        factors = [
+            m for v, m in found if m is not None and not (m.step is None and v.update.new.index in changed)
+        ]
+        if not factors:
             return 2.0 if any(self._is_a_truth(i, a) for i, a in changed.items()) else None
+        righted = len(factors)
         for verdict in self.window.right:
             multiples = self.window.multiples(verdict, made)
             if multiples is None or (multiples.step is None and self.window.has_step(verdict)):
@@ -391,47 +365,39 @@ class Search:
     def _is_a_truth(self, index: int, value: Array) -> bool:
         """Whether a new value is a gradient that the program has nowhere yet."""
         truth = self.window.truth_of(value)
-        if truth is None or value.size == 1 or index in self.judge.versions:
+        if truth is None or index in self.judge.versions:
             return False
         node, _ = truth
-        own = next((v for v in (*self.window.wrong, *self.window.right) if v.update.old is node), None)
+        own = next((v for v in self.window.all if v.update.old is node), None)
         if own is not None and all(n.index != index for n in self.judge.made_of(own.update)):
             return False  # the gradient of another parameter
-        before = self.window.truth_of(self.judge.tape.nodes[index].value)
-        if before is not None:
+        if self.window.truth_of(self.judge.tape.nodes[index].value) is not None:
             return False
         known = (n for n in self.window.nodes if n.index in self.window.proven and n.index != index)
-        return not any(
-            multiple(n.value, gradient)
-            for n in known
-            for m, gradient in self.window.truths[_shape_key(value)]
-            if m is node
-        )
+        gradients = [gradient for m, gradient in self.window.truths[_shape_key(value)] if m is node]
+        return not any(multiple(n.value, gradient) for n in known for gradient in gradients)
 
     def _values(self, execution: Execution) -> Values:
         here = dict(execution.values)
         earlier: dict[str, list[tuple[Node, str]]] = {}
         others = self.executions[max(0, execution.number - 60) : execution.number][::-1]
         others += self.executions[execution.number + 1 : execution.number + 30]
-        for before in others:
-            if (
-                before.statement.function != execution.statement.function
-                or before.statement is execution.statement
-            ):
+        for other in others:
+            is_same = other.statement is execution.statement
+            if is_same or other.statement.function != execution.statement.function:
                 continue
-            for name, node in before.values.items():
+            for name, node in other.values.items():
                 now = here.get(name)
-                if now is None or now is node:
-                    continue
                 versions = earlier.setdefault(name, [])
-                if len(versions) < 3 and all(node is not n for n, _ in versions):
-                    versions.append((node, self._earlier(name, node, now, before)))
+                is_known = now is None or now is node or any(node is n for n, _ in versions)
+                if now is not None and not is_known and len(versions) < 3:
+                    versions.append((node, self._earlier(name, node, now, other)))
         forward = {n: node for n, node in here.items() if node.index in self.window.forward}
         return Values(here, forward, earlier)
 
-    def _earlier(self, name: str, node: Node, now: Node, before: Execution) -> str:
+    def _earlier(self, name: str, node: Node, now: Node, seen: Execution) -> str:
         if node.index > now.index:
-            line = node.execution.statement.line if node.execution else before.statement.line
+            line = (node.execution or seen).statement.line
             return f"{name} is made only after it: line {line} has to come first"
         if now.index in self.judge.versions:
             return f"it is made with {name} after its update: compute all gradients first, update then"
@@ -440,105 +406,58 @@ class Search:
         return f"it is made with {name} after a change: {name}{where} belongs in it"
 
     def _finding(self, execution: Execution, edit: Edit, changed: dict[int, Array]) -> WrongLine:
-        statement = execution.statement
         text = edit.text()
-        if "__earlier_" in text:
-            write: tuple[str, ...] = ()
-        else:
-            write = (text,)
-        return WrongLine(
-            statement.line, statement.text, made_by(execution), edit.mistake, write, self._proof(changed),
-            target=self._target(changed), difference=self._difference(changed),
+        write = () if "__earlier_" in text else (text,)
+        pairs = [(self.judge.tape.nodes[index].value, right) for index, right in changed.items()]
+        return WrongLine.at(
+            execution, edit.mistake, *write,
+            proof=_proof(pairs), target=self._target(changed), difference=_difference(pairs),
         )  # fmt: skip
 
     def _target(self, changed: Mapping[int, Array]) -> Node | None:
         """The node of the forward pass whose gradient is made right."""
         values = self.window.replay(changed, {}) or changed
-        for index in sorted(values):
-            for verdict in (*self.window.wrong, *self.window.right):
-                if verdict.truth is not None and index == verdict.update.new.index:
+        for index, value in sorted(values.items()):
+            for verdict in self.window.all:
+                if verdict.truth is None:
+                    continue
+                is_its = value.size > 1 and multiple(value, verdict.truth) is not None
+                if is_its or index == verdict.update.new.index:
                     return verdict.update.old
-                if (
-                    verdict.truth is not None
-                    and values[index].size > 1
-                    and multiple(values[index], verdict.truth) is not None
-                ):
-                    return verdict.update.old
-            truth = self.window.truth_of(values[index]) if values[index].size > 1 else None
+            truth = self.window.truth_of(value)
             if truth is not None:
                 return truth[0]
         return None
 
-    def _difference(self, changed: Mapping[int, Array]) -> Difference | None:
-        for index, right in changed.items():
-            got = self.judge.tape.nodes[index].value
-            if got.shape == right.shape and got.dtype == right.dtype and got.dtype.kind == "f":
-                return first_difference(np.ascontiguousarray(got), np.ascontiguousarray(right))
-        return None
-
-    def _proof(self, changed: Mapping[int, Array]) -> str:
-        """Where the value that the program has differs first from the one that belongs there."""
-        for index, right in changed.items():
-            got = self.judge.tape.nodes[index].value
-            if got.shape != right.shape:
-                return f"it has the shape {got.shape} where {right.shape} belongs"
-            differs = np.flatnonzero(~np.isclose(got, right, rtol=1e-6, atol=0))
-            if differs.size:
-                at = tuple(int(i) for i in np.unravel_index(differs[0], got.shape))
-                count = (
-                    f"{differs.size} of {got.size} elements differ, first at {list(at)}: " if got.ndim else ""
-                )
-                return f"{count}{got[at]:.6g} where {right[at]:.6g} belongs"
-        return ""
-
     def _unexplained(self, candidates: list[Execution], pending: list[Verdict]) -> WrongLine:
         """The first statement that takes something right and makes something wrong of it."""
         is_explained = any(
-            n.index in self.window.proven
-            and n.index not in self.window.forward
-            and n.value.size > 1
-            and self.window.truth_of(n.value)
-            for n in self.window.nodes
+            n.index in self.window.proven and self.window.is_gradient(n) for n in self.window.nodes
         )
         numbers = {
-            n.execution.number for n in self.window.nodes if n.index not in self.window.proven and n.execution
+            e.number for e in _executions(n for n in self.window.nodes if n.index not in self.window.proven)
         }
         candidates = [e for e in candidates if e.number in numbers] or candidates
-        candidates = [e for e in candidates if not self._accumulates(e)] or candidates
+        sums = [e for e in candidates if isinstance(e.statement.tree, ast.AugAssign) and self._again(e)]
+        candidates = [e for e in candidates if e not in sums] or candidates  # right or wrong only at the end
         execution = next((e for e in candidates if is_explained and self._takes_a_gradient(e)), candidates[0])
         for verdict in pending:
-            old, new = verdict.update.old.value, verdict.update.new.value
-            change = new - old if new.shape == old.shape else new
+            name, old, new = verdict.update
+            change = new.value - old.value if new.value.shape == old.value.shape else new.value
             for other in self.window.right:
                 is_array = other.truth is not None and change.size > 1
                 if is_array and multiple(change, other.truth) is not None:
-                    last = verdict.update.new.execution or execution
-                    mistake = (
-                        f"it is made with the gradient of {other.update.name}, not of {verdict.update.name}"
-                    )
-                    return WrongLine(
-                        last.statement.line,
-                        last.statement.text,
-                        verdict.update.name,
-                        mistake,
-                        (),
-                        self._difference_of(verdict),
-                    )
+                    mistake = f"it is made with the gradient of {other.update.name}, not of {name}"
+                    proof = self._direction(verdict)
+                    return WrongLine.at(new.execution or execution, mistake, name=name, proof=proof)
         names = ", ".join(dict.fromkeys(v.update.name for v in pending))
         mistake = f"from here on the gradient of {names} is wrong; no single change of this line makes it right"
-        return WrongLine(
-            execution.statement.line,
-            execution.statement.text,
-            made_by(execution),
-            mistake,
-            (),
-            self._difference_of(pending[0]),
-        )
+        return WrongLine.at(execution, mistake, proof=self._direction(pending[0]))
 
-    def _difference_of(self, verdict: Verdict) -> str:
+    def _direction(self, verdict: Verdict) -> str:
         """The direction of an update against the true gradient; of a single number its size."""
-        name, old, new = verdict.update.name, verdict.update.old.value, verdict.update.new.value
-        change, truth = (new - old).reshape(-1), verdict.truth.reshape(-1)
+        name, old, new = verdict.update
+        change, truth = (new.value - old.value).reshape(-1), verdict.truth.reshape(-1)
         usual = self.window.usual
         if truth.size == 1 and change.size == 1 and usual is not None and usual.step is not None:
             right = -usual.step * float(truth[0])
@@ -546,42 +465,44 @@ class Search:
         norm = float(np.sqrt((change @ change) * (truth @ truth))) if change.size == truth.size else 0.0
         cosine = float(change @ truth) / norm if norm else 0.0
         if cosine < -0.9995:
-            return (
-                f"{name} goes nearly, but not quite, against its gradient: the cosine is -1 + {1 + cosine:.1e}"
-            )
+            what = f"-1 + {1 + cosine:.1e}"
+            return f"{name} goes nearly, but not quite, against its gradient: the cosine is {what}"
         return f"the cosine between the change of {name} and its gradient is {cosine:.3f}, not -1"
 
     def _takes_a_gradient(self, execution: Execution) -> bool:
         """Whether a gradient that is right goes into a statement."""
-        inputs = chain.from_iterable(n.inputs for n in self.own.get(execution.number, ()))
-        return any(
-            n.index not in self.window.forward and n.value.size > 1 and self.window.truth_of(n.value)
-            for n in inputs
-        )
+        return any(self.window.is_gradient(m) for n in self.own.get(execution.number, ()) for m in n.inputs)
 
 
-def made_by(execution: Execution) -> str:
-    """What a statement makes, as the program calls it."""
-    tree = execution.statement.tree
-    target = tree.targets[0] if isinstance(tree, ast.Assign) else getattr(tree, "target", None)
-    if isinstance(target, ast.Subscript) and ast.unparse(target.value) in {
-        **execution.values,
-        **execution.loads,
-    }:
-        target = target.value
-    return ast.unparse(target) if target is not None else ""
+Pairs = list[tuple["Array", "Array"]]  # what the program has, and what belongs there
 
 
-def _key(changed: Mapping[int, Array]) -> tuple[tuple[int, tuple[int, ...], bytes], ...]:
-    return tuple((index, value.shape, value.tobytes()) for index, value in changed.items())
+def _difference(pairs: Pairs) -> Difference | None:
+    for got, right in pairs:
+        if got.shape == right.shape and got.dtype == right.dtype and got.dtype.kind == "f":
+            return first_difference(np.ascontiguousarray(got), np.ascontiguousarray(right))
+    return None
+
+
+def _proof(pairs: Pairs) -> str:
+    """Where the value that the program has differs first from the one that belongs there."""
+    for got, right in pairs:
+        if got.shape != right.shape:
+            return f"it has the shape {got.shape} where {right.shape} belongs"
+        differs = np.flatnonzero(~np.isclose(got, right, rtol=1e-6, atol=0))
+        if differs.size:
+            at = tuple(int(i) for i in np.unravel_index(differs[0], got.shape))
+            count = f"{differs.size} of {got.size} elements differ, first at {list(at)}: " if got.ndim else ""
+            return f"{count}{got[at]:.6g} where {right[at]:.6g} belongs"
+    return ""
 
 
 def is_uniform(factors: list[Multiples]) -> bool:
-    """Whether all gradients are one multiple of the true ones: in the steps, or in the variables."""
-    for values in ([f.step for f in factors], [f.named for f in factors]):
+    """Whether all gradients are one multiple of the true ones: in steps, which go down, or in variables."""
+    for values, is_step in (([f.step for f in factors], True), ([f.named for f in factors], False)):
         known = [v for v in values if v is not None]
         if len(known) == len(values) and max(known) - min(known) <= 1e-4 * max(map(abs, known)):
-            return known[0] > 0 or values[0] is not factors[0].step
+            return known[0] > 0 or not is_step
     return False
 
 
@@ -591,35 +512,20 @@ def crash_finding(judge: Judge, executions: list[Execution]) -> WrongLine | None
         return None
     execution = executions[-1]
     execution.result = {"": Node(-1, "", (), np.zeros(0), {}, None, execution)}
-    leaves = {
-        n.index
-        for n in judge.tape.nodes
-        if n.operation == LEAF and n.value.dtype.kind == "f" and n.value.size > 1
-    }
-    forward = dict(execution.values)
-    values = Values(execution.values, forward, {})
+    nodes = (n for n in judge.tape.nodes if n.operation == LEAF and n.value.dtype.kind == "f")
+    leaves = {n.index for n in nodes if n.value.size > 1}
+    values = Values(execution.values, execution.values, {})
     trial = Trial(execution, values, [])
     for loss in losses(judge.tape, leaves, {}):
         reverse = judge.reverse(loss.instances[-1][1])
         truths = [(reverse.nodes[i], g) for i, g in reverse.gradients.items() if g.size > 1]
         for edit in sorted(edits(execution, values), key=lambda e: e.cost):
-            made = trial.run(edit.tree)
-            if not made:
+            value = (trial.run(edit.tree) or {}).get(-1)
+            if value is None:
                 continue
-            value = made[-1]
-            node = next((n for n, g in truths if value.size == g.size and multiple(value, g) is not None), None)
+            node = next((n for n, g in truths if multiple(value, g) is not None), None)
             if node is not None:
-                statement = execution.statement
-                name = next(
-                    (path for path, n in execution.values.items() if n is node), "an array of the forward pass"
-                )
-                return WrongLine(
-                    statement.line,
-                    statement.text,
-                    made_by(execution),
-                    edit.mistake,
-                    (edit.text(),),
-                    f"it should make the gradient of {name}",
-                    target=node,
-                )
+                named = (path for path, n in execution.values.items() if n is node)
+                proof = f"it should make the gradient of {next(named, 'an array of the forward pass')}"
+                return WrongLine.at(execution, edit.mistake, edit.text(), proof=proof, target=node)
     return None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from minitorch_np.study.compare import recorded
-from minitorch_np.study.compare.recorded import Node, Tape, TapeIsFull, is_recorded
+from minitorch_np.study.compare.recorded import Node, Tape, TapeIsFull, ancestors, is_recorded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,6 +55,15 @@ class Execution:
 
     def __repr__(self) -> str:
         return f"<line {self.statement.line}: {self.statement.text}>"
+
+    @property
+    def made(self) -> str:
+        """What the statement makes, as the program calls it."""
+        target = next(iter(getattr(self.statement.tree, "targets", ())), None)
+        target = target or getattr(self.statement.tree, "target", None)
+        if isinstance(target, ast.Subscript) and ast.unparse(target.value) in self.values | self.loads:
+            target = target.value
+        return ast.unparse(target) if target is not None else ""
 
 
 def _recorded_in(scope: Mapping[str, Any]) -> Iterator[tuple[str, Node]]:
@@ -233,19 +242,8 @@ def _tried(target: Callable[[], Any]) -> Any:
 
 def used_version(added: list[Node], versions: Mapping[int, Node], oldest: int) -> Node | None:
     """The newest of the versions of an array that what is added to it depends on."""
-    seen: set[int] = set()
-    pending = list(added)
-    found: Node | None = None
-    while pending:
-        node = pending.pop()
-        if node.index < oldest or node.index in seen:
-            continue
-        seen.add(node.index)
-        if node.index in versions:
-            found = node if found is None or node.index > found.index else found
-        else:
-            pending += node.inputs
-    return found
+    found = ancestors(added, lambda n: n.index >= oldest and n.index not in versions)
+    return max((n for i, n in found.items() if i in versions), default=None)
 
 
 def carried(old: Node, new: Node) -> list[Node] | None:

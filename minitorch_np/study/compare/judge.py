@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
+from functools import cached_property
 from itertools import islice, pairwise
 from time import process_time
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,7 +14,7 @@ import numpy as np
 from minitorch_np.study.compare.derivatives import Reverse, ties
 from minitorch_np.study.compare.instrument import Execution
 from minitorch_np.study.compare.objective import PRODUCTS, Objective, Seeds, dependent, losses
-from minitorch_np.study.compare.recorded import CONSTANT, LEAF, Node, Tape
+from minitorch_np.study.compare.recorded import CONSTANT, LEAF, Node, Tape, ancestors
 from minitorch_np.study.compare.trained import TrainedArray, Update, parameters
 
 if TYPE_CHECKING:
@@ -35,18 +36,22 @@ class Verdict(NamedTuple):
 
     update: Update
     what: str
-    truth: Any
-    found: list[tuple[Node, float]]
-    step: float | None
-    passes: list[Reverse]
+    truth: Any = None
+    found: Sequence[tuple[Node, float]] = ()
+    step: float | None = None
+    passes: Sequence[Reverse] = ()
+
+    @property
+    def is_number(self) -> bool:
+        """Whether it is of a single number, which is a multiple of any other."""
+        return self.truth is not None and self.truth.size == 1
 
     def multiples(self, bound: Collection[int]) -> tuple[set[float], set[float]]:
         """The multiple of the step, and that of the last variable that holds the gradient."""
         step = set() if self.step is None else {-self.step}
-        named = [c for n, c in self.found if n.index in bound and n is not self.update.new]
-        if self.truth is not None and self.truth.size == 1:
-            return step, set(named) or {c for _, c in self.found}
-        return step, set(named[-1:] or [c for _, c in self.found])
+        every = [c for _, c in self.found]
+        named = [c for n, c in self.found if n.index in bound]
+        return step, set(named or every) if self.is_number else set(named[-1:] or every)
 
 
 class Judgement(NamedTuple):
@@ -79,17 +84,13 @@ class Judgement(NamedTuple):
                 found.setdefault((v.update.name, size, *_origin(node)), []).append(c)
             if v.step is not None and not v.found:
                 steps.setdefault((v.update.name, size), []).append(abs(v.step))
-        ranges = [max(cs) - min(cs) <= 1e-4 * max(map(abs, cs)) for cs in found.values() if len(cs) > 1]
+        even = [_are_equal(cs) for cs in found.values() if len(cs) > 1]
         falling = [all(b <= 1.0001 * a for a, b in pairwise(cs)) for cs in steps.values() if len(cs) > 1]
-        return any(ranges) if ranges else all(falling)
+        return any(even) if even else all(falling)
 
     def is_whole(self, bound: Collection[int]) -> bool:
         """Whether all gradients are those of the steps, or in variables: not only parts on the way to them."""
         return all(v.step is not None or any(n.index in bound for n, _ in v.found) for v in self.right)
-
-    @property
-    def right_arrays(self) -> list[Verdict]:
-        return [v for v in self.right if v.truth is not None and v.truth.size > 1]
 
     @property
     def descends(self) -> bool:
@@ -115,40 +116,26 @@ class Judgement(NamedTuple):
         for verdict in self.right:
             key = tuple(id(r) for r in verdict.passes)
             windows.setdefault(key, {}).setdefault(verdict.update.name, verdict)
-        return min(
-            (
-                self._odd(w, bound, beside_first)
-                for w in windows.values()
-                if len(w) == max(map(len, windows.values()))
-            ),
-            key=len,
-            default=[],
-        )
+        most = max(map(len, windows.values()), default=0)
+        whole = (list(w.values()) for w in windows.values() if len(w) == most)
+        return min((_odd(firsts, bound, beside_first) for firsts in whole), key=len, default=[])
 
-    def _odd(
-        self, firsts: dict[str, Verdict], bound: Collection[int], beside_first: bool
-    ) -> list[tuple[Verdict, float]]:
-        best: list[tuple[Verdict, float]] | None = None
-        for kind in range(2):
-            sets = [(v, v.multiples(bound)[kind]) for v in firsts.values()]
-            sets.sort(key=lambda pair: pair[0].found[0][0].index if pair[0].found else pair[0].update.new.index)
-            candidates = [c for _, values in sets if 0 < len(values) < 3 for c in values] or list(sets[0][1])[
-                :50
-            ]
-            if not candidates or not all(values for _, values in sets):
-                continue
-            if kind == 0 and any(c > 0 for c in candidates):  # steps that go down are the usual ones
-                candidates = [c for c in candidates if c > 0]
-            usual = max(
-                candidates, key=lambda c: sum(_has(values, c) for _, values in sets)
-            )  # of equals the first made
-            usual = candidates[0] if beside_first else usual
-            odd = [
-                (v, min(values, key=abs, default=0.0) / usual) for v, values in sets if not _has(values, usual)
-            ]
-            if best is None or len(odd) < len(best):
-                best = odd
-        return best or []
+
+def _odd(firsts: list[Verdict], bound: Collection[int], beside_first: bool) -> list[tuple[Verdict, float]]:
+    firsts = sorted(firsts, key=lambda v: v.found[0][0].index if v.found else v.update.new.index)
+    kinds = []
+    for is_step, kind in ((True, 0), (False, 1)):
+        sets = [(v, v.multiples(bound)[kind]) for v in firsts]
+        candidates = [c for _, values in sets if len(values) < 3 for c in values] or list(sets[0][1])[:50]
+        if not candidates or not all(values for _, values in sets):
+            continue
+        if is_step:  # those that go down are the usual ones
+            candidates = [c for c in candidates if c > 0] or candidates
+        counts = [sum(_has(values, c) for _, values in sets) for c in candidates]
+        usual = candidates[0 if beside_first else counts.index(max(counts))]  # of equals the first made
+        odd = [(v, min(values, key=abs) / usual) for v, values in sets if not _has(values, usual)]
+        kinds.append(odd)
+    return min(kinds, key=len, default=[])
 
 
 def _decayed(change: Array, truth: Array, value: Array) -> float | None:
@@ -170,7 +157,7 @@ def _steady(
 
     The same is meant beside those of other parameters, the `references`, where there are any.
     """
-    judged = [v for v in verdicts if v.what == RIGHT and v.truth is not None and v.truth.size == 1]
+    judged = [v for v in verdicts if v.what == RIGHT and v.is_number]
     largest = max((abs(v.truth.item()) for v in judged), default=0.0)
     judged = [v for v in judged if abs(v.truth.item()) > 1e-9 * largest]  # rounding is larger than the others
     if len(judged) < 2:
@@ -179,22 +166,16 @@ def _steady(
     scales = [1.0 if r is None or not r.found else r.found[0][1] for r in beside]
     rates = [1.0 if r is None else next(iter(r.multiples(bound)[0]), 1.0) for r in beside]
     tables = [{_origin(n): c / scale for n, c in v.found} for v, scale in zip(judged, scales, strict=True)]
-    kept = {
-        key
-        for key, c in tables[0].items()
-        if all(key in t and abs(t[key] - c) <= 1e-4 * abs(c) for t in tables)
-    }
+    common = set.intersection(*(set(t) for t in tables))
+    kept = {key for key in common if all(_has([tables[0][key]], t[key]) for t in tables)}
     steps = [v.step / rate for v, rate in zip(judged, rates, strict=True) if v.step is not None]
-    is_steady = len(steps) == len(judged) and max(steps) - min(steps) <= 1e-4 * max(map(abs, steps))
-    made = []
-    for v in verdicts:
-        if any(v is j for j in judged):
-            found = [(n, c) for n, c in v.found if _origin(n) in kept]
-            v = v._replace(
-                found=found, step=v.step if is_steady else None, what=RIGHT if found or is_steady else WRONG
-            )
-        made.append(v)
-    return made
+    is_steady = len(steps) == len(judged) and _are_equal(steps)
+    made = {}
+    for v in judged:
+        found = [(n, c) for n, c in v.found if _origin(n) in kept]
+        what = RIGHT if found or is_steady else WRONG
+        made[id(v)] = v._replace(found=found, step=v.step if is_steady else None, what=what)
+    return [made.get(id(v), v) for v in verdicts]
 
 
 def _origin(node: Node) -> tuple[int, int, str]:
@@ -204,8 +185,12 @@ def _origin(node: Node) -> tuple[int, int, str]:
         return -1, 0, node.operation
     depth, inside = 0, node
     while inner := [n for n in inside.inputs if n.execution is execution]:
-        depth, inside = depth + 1, max(inner, key=lambda n: n.index)
+        depth, inside = depth + 1, max(inner)
     return execution.statement.number, depth, node.operation
+
+
+def _are_equal(values: list[float]) -> bool:
+    return max(values) - min(values) <= 1e-4 * max(map(abs, values))
 
 
 def _has(values: Collection[float], c: float) -> bool:
@@ -250,7 +235,6 @@ class Judge:
         self._following = [[p.after(v) for v in p.used] for p in self.parameters]
         self._owners = {v.index: p.versions[0].index for p in self.parameters for v in p.versions}
         self.losses = losses(tape, self.versions, names)
-        self._seen: set[int] | None = None
         self._reverses: dict[int, tuple[Seeds, Reverse]] = {}
         self._penalties: dict[int, bool] = {}
         self.left_out = 0  # losses that there was no time to try
@@ -267,15 +251,17 @@ class Judge:
 
     def is_seen(self, node: Node) -> bool:
         """Whether a node is an array that a reader would differentiate by, not a step within an activation."""
-        if self._seen is None:
-            products = [n for n in self.tape.nodes if n.operation in PRODUCTS]
-            self._seen = {m.index for n in products for m in (n, *n.inputs)} | self.versions | self.bound
-            self._seen |= {
-                n.index for n in self.tape.nodes
-                if n.operation in ("add", "subtract")
-                and any(m.index in self.versions or m.operation in PRODUCTS for m in n.inputs)
-            }  # fmt: skip
         return node.index in self._seen
+
+    @cached_property
+    def _seen(self) -> set[int]:
+        products = [n for n in self.tape.nodes if n.operation in PRODUCTS]
+        found = {m.index for n in products for m in (n, *n.inputs)} | self.versions | self.bound
+        for n in self.tape.nodes:
+            is_sum = n.operation in ("add", "subtract")
+            if is_sum and any(m.index in self.versions or m.operation in PRODUCTS for m in n.inputs):
+                found.add(n.index)
+        return found
 
     def parameter_of(self, update: Update) -> int:
         """The index of the first version of the parameter."""
@@ -299,58 +285,41 @@ class Judge:
         """The nodes that an update is made of, oldest first."""
         key = (update.old.index, update.new.index)
         if key not in self._slices:
-            seen: dict[int, Node] = {}
-            pending = [update.new]
-            while pending:
-                node = pending.pop()
-                if node.index > update.old.index and node.index not in seen:
-                    seen[node.index] = node
-                    pending += node.inputs
-            self._slices[key] = [seen[i] for i in sorted(seen) if seen[i].operation not in (LEAF, CONSTANT)]
+            found = ancestors([update.new], lambda n: n.index > update.old.index)
+            nodes = (found[i] for i in sorted(found) if i > update.old.index)
+            self._slices[key] = [n for n in nodes if n.operation not in (LEAF, CONSTANT)]
         return self._slices[key]
 
-    def judge(self, most_updates: int = 3) -> list[Judgement]:
-        """The judgement by the loss that explains most; none if there is no loss."""
-        found = []
+    def judge(self, most_updates: int = 3) -> Judgement | None:
+        """The judgement by the loss that explains most; None if there is no loss."""
+        found: list[tuple[Any, Judgement]] = []
         end = process_time() + SECONDS
+        names = {p.name for p in self.parameters}
+        has_arrays = any(p.versions[0].value.size > 1 for p in self.parameters)
         for position, loss in enumerate(self.losses):
             if process_time() > end:
                 self.left_out = len(self.losses) - position
                 break
             for mode in ("last", "all") if not loss.kind and self._is_repeated(loss) else ("all",):
-                judgement = self.by(loss, mode, 1)
-                if judgement.right and not judgement.wrong:  # in the first step
-                    judgement = self.by(loss, mode, most_updates)
-                if judgement.right or judgement.wrong:
-                    found.append(judgement)
-                is_right = judgement.right and not judgement.wrong and self._is_complete(judgement)
-                is_whole = judgement.is_whole(self.bound)
-                is_even = not judgement.odd(self.bound) and judgement.is_steady
-                if is_right and is_whole and is_even and judgement.descends and not loss.is_inner:
-                    return [judgement]
-        has_arrays = any(p.versions[0].value.size > 1 for p in self.parameters)
-        found.sort(
-            key=lambda j: (
-                bool(j.right_arrays) or not (j.loss.kind and has_arrays),  # a number may be right by chance
-                *j.score,
-                j.is_whole(self.bound),
-                j.is_steady,
-                not j.loss.is_inner,
-                j.descends,
-                -len(j.odd(self.bound)),
-                not j.loss.kind,
-            ),
-            reverse=True,
-        )
-        return [self.by(j.loss, j.mode, most_updates) for j in found[:1]]
-
-    def _is_complete(self, judgement: Judgement) -> bool:
-        judged = {v.update.name for v in judgement.verdicts if v.what in (RIGHT, STILL)}
-        return len(judged) == len({p.name for p in self.parameters})
+                j = self.by(loss, mode, 1)
+                if j.right and not j.wrong:  # in the first step
+                    j = self.by(loss, mode, most_updates)
+                odd, is_whole = len(j.odd(self.bound)), j.is_whole(self.bound)
+                is_complete = {v.update.name for v in j.verdicts if v.what in (RIGHT, STILL)} == names
+                is_sure = is_complete and is_whole and not odd and j.is_steady and j.descends
+                if j.right and not j.wrong and is_sure and not loss.is_inner:
+                    return j
+                # a number may be right by chance
+                is_likely = any(not v.is_number for v in j.right) or not (loss.kind and has_arrays)
+                order = is_likely, *j.score, is_whole, j.is_steady, not loss.is_inner, j.descends, -odd
+                if j.right or j.wrong:
+                    found.append(((*order, not loss.kind), j))
+        best = max(found, key=lambda pair: pair[0], default=None)
+        return None if best is None else self.by(best[1].loss, best[1].mode, most_updates)
 
     def by(self, loss: Objective, mode: str, most_updates: int) -> Judgement:
         """The judgement by one loss; `mode` says whether its last value before an update counts, or all."""
-        verdicts: list[Verdict] = []
+        groups: list[list[Verdict]] = []
         for parameter, between in zip(self.parameters, self._steps(loss), strict=True):
             updates = [Update(parameter.name, a, b) for a, b, _ in between if b is not None]
             last = parameter.versions[-1]
@@ -358,19 +327,13 @@ class Judge:
                 updates.append(Update(parameter.name, between[-1][0], last))
             found = [self._verdict(u, loss, mode) for u in updates[:most_updates]]
             if not any(v.passes for v in found):
-                unused = Update(parameter.name, parameter.versions[0], last)
-                found = [Verdict(unused, UNUSED, None, [], None, [])]
-            verdicts += found
+                found = [Verdict(Update(parameter.name, parameter.versions[0], last), UNUSED)]
+            groups.append(found)
         references: dict[tuple[int, ...], Verdict] = {}
-        for v in verdicts:
-            if v.what == RIGHT and v.truth is not None and v.truth.size > 1:
+        for v in (v for group in groups for v in group):
+            if v.what == RIGHT and not v.is_number:
                 references.setdefault(tuple(map(id, v.passes)), v)
-        groups: dict[int, list[Verdict]] = {}
-        for v in verdicts:
-            groups.setdefault(self.parameter_of(v.update), []).append(v)
-        return Judgement(
-            loss, mode, [v for group in groups.values() for v in _steady(group, references, self.bound)]
-        )
+        return Judgement(loss, mode, [v for group in groups for v in _steady(group, references, self.bound)])
 
     def constant_row(self, update: Update, truth: Array) -> int | None:
         """The row of a table, looked up by indices, that has a gradient and never changes, such as padding."""
@@ -469,24 +432,19 @@ class Judge:
         if not passes:  # a loss of this step that is computed after its update
             passes = self._passes(update, loss, mode, update.new.index, self._end_of_the_next(update))
         if not passes:
-            return Verdict(update, UNKNOWN, None, [], None, [])
+            return Verdict(update, UNKNOWN)
         truth: Array = np.sum([r[update.old] for r in passes], axis=0)
-        is_wide = update.new.value.size != update.old.value.size  # broadcasting has changed its shape
-        change = (
-            update.new.value.reshape(-1)
-            if is_wide
-            else update.new.value.reshape(-1) - update.old.value.reshape(-1)
-        )
+        old, new = update.old.value.reshape(-1), update.new.value.reshape(-1)
+        is_wide = new.size != old.size  # broadcasting has changed its shape
+        change = new if is_wide else new - old
         row = self.constant_row(update, truth)
         if row is not None:
             truth[row] = 0
         if not np.any(truth) or self._is_noise(update.old, truth, passes):
-            if np.abs(change).max(initial=0) <= NOISE * np.abs(update.old.value).max(initial=1):
-                change = np.zeros(0)
-            what = STILL if not np.any(change) else WRONG
-            return Verdict(update, what, truth, [], None, passes)
+            is_still = np.abs(change).max(initial=0) <= NOISE * np.abs(old).max(initial=1)
+            return Verdict(update, STILL if is_still else WRONG, truth, passes=passes)
         if not np.isfinite(truth).all():
-            return Verdict(update, UNKNOWN, truth, [], None, passes)
+            return Verdict(update, UNKNOWN, truth, passes=passes)
         forward = {i for r in passes for i in r.nodes}
         nodes = [n for n in self.made_of(update) if n.index not in forward and n is not update.new]
         found = [(n, c) for n in nodes if (c := multiple(n.value, truth)) is not None]

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import ast
-import heapq
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from minitorch_np.study.compare.recorded import CONSTANT, LEAF, PUT, Node, Tape
+from minitorch_np.study.compare.recorded import CONSTANT, LEAF, PUT, Node, Tape, ancestors
 
-HALF_SQUARES, CROSS_ENTROPY = "half the squared error", "the cross entropy"
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
 
+HALF_SQUARES, CROSS_ENTROPY = "half the squared error", "the cross entropy"
 LOSS_NAMES = ("loss", "cost", "error", "objective", "mse", "nll", "j", "l")
 PRODUCTS = ("dot", "matmul", "inner", "einsum", "tensordot", "outer")
 Seeds = dict[Node, "np.ndarray"]
@@ -32,6 +31,14 @@ class Objective(NamedTuple):
     kind: str
     instances: list[tuple[Node, Seeds]]
     is_inner: bool = False  # another one is computed from it: a sum that is then divided, or turned in sign
+
+    @property
+    def first(self) -> Node:
+        return self.instances[0][0]
+
+    def values(self) -> list[Array]:
+        """Its numbers, if the program computes it."""
+        return [] if self.kind else [node.value.reshape(-1)[0] for node, _ in self.instances]
 
     def described(self) -> str:
         if self.kind:
@@ -51,8 +58,7 @@ def dependent(tape: Tape, versions: set[int]) -> set[int]:
 def losses(tape: Tape, versions: set[int], names: dict[int, str]) -> list[Objective]:
     """All that may be the loss: the program's numbers, likely ones first, then what is implied."""
     depends = dependent(tape, versions)
-    places: dict[tuple[int, int, str], list[tuple[Node, Seeds]]] = {}
-    implied: dict[tuple[int, int, str], list[tuple[Node, Seeds]]] = {}
+    places: dict[tuple[int, int, str], list[tuple[Node, Seeds]]] = {}  # by statement, operation and kind
     first: dict[int, int] = {}
     with_data: set[int] = set()  # what is made of other arrays than parameters too: no mere penalty
     after: set[int] = set()  # what is made of a difference of a prediction and a target
@@ -71,43 +77,28 @@ def losses(tape: Tape, versions: set[int], names: dict[int, str]) -> list[Object
         is_residual = node.operation == "subtract" and bool(differences)
         if node.value.size == 1 and node.operation not in ("getitem", "setitem", PUT) and not is_residual:
             places.setdefault((*place, ""), []).append((node, {node: np.ones(node.value.shape)}))
-        if node.index in after or any(n.index in after for n in node.inputs):
+        if any(n.index in after for n in node.inputs):
             after.add(node.index)
             continue
-        if (
-            any(n.operation != CONSTANT or n.value.size > 1 for n in node.inputs if n.index not in depends)
-            and differences
-        ):
+        given = (n for n in node.inputs if n.index not in depends)
+        if differences and any(n.operation != CONSTANT or n.value.size > 1 for n in given):
             after.add(node.index)
         for kind, seeds in differences:
-            implied.setdefault((*place, kind), []).append((node, seeds))
-    written = [_loss(key[2], found, names) for key, found in places.items()]
-    if any(loss.instances[0][0].index in with_data for loss in written):
-        written = [loss for loss in written if loss.instances[0][0].index in with_data]
+            places.setdefault((*place, kind), []).append((node, seeds))
+    found = [_loss(key[2], instances, names) for key, instances in places.items()]
+    written = [loss for loss in found if not loss.kind]
+    written = [loss for loss in written if loss.first.index in with_data] or written
     used = _used_by_updates(tape, versions)
     written = [
         loss for loss in written
-        if loss.instances[0][0].index not in used or any(w in loss.name.lower() for w in ("loss", "cost"))
+        if loss.first.index not in used or any(w in loss.name.lower() for w in ("loss", "cost"))
     ]  # fmt: skip
-    inner = _made_into_others([loss.instances[0][0] for loss in written])
-    written = [loss._replace(is_inner=loss.instances[0][0].index in inner) for loss in written]
-    written.sort(key=lambda loss: (-rank(loss), -loss.instances[0][0].index))
+    made = [ancestors(loss.first.inputs, lambda n: n.value.size == 1).keys() for loss in written]
+    inner = set().union(*made)
+    written = [loss._replace(is_inner=loss.first.index in inner) for loss in written]
+    written.sort(key=lambda loss: (-rank(loss), -loss.first.index))
     likely = [loss for loss in written if rank(loss)]
-    unsaid = [_loss(key[2], found, names) for key, found in implied.items()]
-    return likely + unsaid + written[len(likely) :]
-
-
-def _made_into_others(nodes: list[Node]) -> set[int]:
-    """Those numbers from which others of them are computed."""
-    found: set[int] = set()
-    for node in nodes:
-        pending = list(node.inputs)
-        while pending:
-            n = pending.pop()
-            if n.value.size == 1 and n.index not in found:
-                found.add(n.index)
-                pending += n.inputs
-    return found
+    return likely + [loss for loss in found if loss.kind] + written[len(likely) :]
 
 
 def _used_by_updates(tape: Tape, versions: set[int]) -> set[int]:
@@ -135,17 +126,17 @@ def rank(loss: Objective) -> int:
 
 def _implied(node: Node, depends: set[int], versions: set[int]) -> Iterator[tuple[str, Seeds]]:
     """The losses whose gradient a difference of a prediction and a target is."""
-    for output, sign in _predictions(node, depends):
-        if output.index in versions or output.value.shape != node.value.shape:
-            continue
-        error = sign * node.value
-        if node.operation == "subtract":
-            yield HALF_SQUARES, {output: error}
-        before = _before_activation(output, depends, versions)
-        if before is not None and before is not output:
-            gradient = _logit_gradient(output.value, before.value, error)
-            if gradient is not None:
-                yield CROSS_ENTROPY, {before: gradient}
+    found = _prediction(node, depends)
+    if found is None or found[0].index in versions or found[0].value.shape != node.value.shape:
+        return
+    output, error = found[0], found[1] * node.value
+    if node.operation == "subtract":
+        yield HALF_SQUARES, {output: error}
+    before = _before_activation(output, depends, versions)
+    if before is not None and before is not output:
+        gradient = _logit_gradient(output.value, before.value, error)
+        if gradient is not None:
+            yield CROSS_ENTROPY, {before: gradient}
 
 
 def _logit_gradient(p: Array, z: Array, error: Array) -> Array | None:
@@ -154,39 +145,34 @@ def _logit_gradient(p: Array, z: Array, error: Array) -> Array | None:
     Of a softmax it is only that if the targets sum to 1 along the same axis, and so p − t to 0.
     """
     if p.shape != z.shape:
-        if p.ndim == 2 and p.shape == z.shape[::-1]:
-            p, error = p.T, error.T
-        else:
-            p, error = p.reshape(z.shape), error.reshape(z.shape)
+        is_turned = p.ndim == 2 and p.shape == z.shape[::-1]
+        p, error = (a.T if is_turned else a.reshape(z.shape) for a in (p, error))
     with np.errstate(all="ignore"):
         if np.allclose(p, 1 / (1 + np.exp(-z)), rtol=1e-4, atol=1e-6):
             return error
+        largest = np.abs(error).max(initial=0)
         for axis in range(z.ndim):
             e = np.exp(z - z.max(axis=axis, keepdims=True))
             is_softmax = np.allclose(p, e / e.sum(axis=axis, keepdims=True), rtol=1e-4, atol=1e-6)
-            if is_softmax and np.abs(error.sum(axis=axis)).max(initial=0) <= 1e-4 * np.abs(error).max(
-                initial=0
-            ):
+            if is_softmax and np.abs(error.sum(axis=axis)).max(initial=0) <= 1e-4 * largest:
                 return error
     return None
 
 
-def _predictions(node: Node, depends: set[int]) -> Iterator[tuple[Node, float]]:
+def _prediction(node: Node, depends: set[int]) -> tuple[Node, float] | None:
+    """What a node takes a target from, or is taken from one, with the sign that it has then."""
     if node.operation == "subtract":
         a, b = node.inputs
         if (a.index in depends) != (b.index in depends):
             output, target, sign = (a, b, 1.0) if a.index in depends else (b, a, -1.0)
-            if not _is_literal(target, node):  # 1 - a ** 2
-                yield output, sign
+            return None if _is_literal(target, node) else (output, sign)  # 1 - a ** 2
     elif node.operation in ("setitem", PUT):  # p[range(n), labels] -= 1
         whole, part = node.inputs
-        if (
-            part.operation == "subtract"
-            and part.inputs[1].operation in (CONSTANT, LEAF)
-            and bool((part.inputs[1].value == 1).all())
-            and whole.index in depends
-        ):
-            yield whole, 1.0
+        if part.operation == "subtract" and whole.index in depends:
+            one = part.inputs[1]
+            if one.operation in (CONSTANT, LEAF) and bool((one.value == 1).all()):
+                return whole, 1.0
+    return None
 
 
 def _is_literal(target: Node, node: Node) -> bool:
@@ -198,22 +184,19 @@ def _is_literal(target: Node, node: Node) -> bool:
 
 
 def _before_activation(output: Node, depends: set[int], versions: set[int]) -> Node | None:
-    """The last array before `output` that a matrix product makes."""
-    size = output.value.size
-    pending = [(-output.index, output)]
-    seen: set[int] = set()
-    while pending:
-        _, node = heapq.heappop(pending)
-        if node.index in versions or node.index not in depends or node.index in seen:
-            continue
-        seen.add(node.index)
-        is_sum = node.operation in ("add", "subtract") and any(
-            n.operation in PRODUCTS or n.operation in ("sum", "add.reduce") or n.index in versions
-            for n in node.inputs
-        )
-        if node.value.size == size and (node.operation in PRODUCTS or is_sum):
-            return node
-        for n in node.inputs:
-            if n.index not in seen:
-                heapq.heappush(pending, (-n.index, n))
-    return None
+    """The last array before `output` that a matrix product makes, or the sum of one and a bias."""
+
+    def is_made(node: Node) -> bool:
+        terms = node.inputs if node.operation in ("add", "subtract") else ()
+        sums = (*PRODUCTS, "sum", "add.reduce")
+        return node.operation in PRODUCTS or any(n.operation in sums or n.index in versions for n in terms)
+
+    reached = ancestors([output], lambda n: n.index in depends and n.index not in versions)
+    return max(
+        (
+            n for n in reached.values()
+            if n.value.size == output.value.size
+            and n.index in depends and n.index not in versions and is_made(n)
+        ),
+        default=None,
+    )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +49,19 @@ class Node:
 
     def __repr__(self) -> str:
         return f"<Node {self.index} {self.operation} {self.value.shape}>"
+
+
+def ancestors(nodes: Iterable[Node], is_open: Callable[[Node], bool] = lambda node: True) -> dict[int, Node]:
+    """These nodes and what they are made of, by index; the inputs of a node that is not open are left out."""
+    found: dict[int, Node] = {}
+    pending = list(nodes)
+    while pending:
+        node = pending.pop()
+        if node.index not in found:
+            found[node.index] = node
+            if is_open(node):
+                pending += node.inputs
+    return found
 
 
 class Tape:

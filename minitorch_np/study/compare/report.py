@@ -13,6 +13,7 @@ from minitorch_np.study.locations import Location, described
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from minitorch_np.study.compare.instrument import Execution
     from minitorch_np.study.compare.recording import ProgramError
 
 RIGHT, WRONG, NOT_JUDGED = "right", "wrong", "not judged"
@@ -39,6 +40,12 @@ class WrongLine(NamedTuple):
     difference: Difference | None = None
     is_rounding: bool = False
     target: Any = None  # the node of the forward pass whose gradient the line should make
+
+    @staticmethod
+    def at(execution: Execution, mistake: str, *write: str, name: str = "", **more: Any) -> WrongLine:
+        """The line of an executed statement; `name` is what it makes if it is not given."""
+        statement = execution.statement
+        return WrongLine(statement.line, statement.text, name or execution.made, mistake, write, **more)
 
     def where(self) -> str:
         """`step 0, line 24, grad_h at [0, 3]: 1.5 where 0.0 belongs, 46 ULPs apart`."""

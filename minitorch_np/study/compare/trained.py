@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
 from minitorch_np.study.compare.instrument import Execution, carried, used_version
-from minitorch_np.study.compare.recorded import Node, Tape
+from minitorch_np.study.compare.recorded import Node, Tape, ancestors
+
+PRODUCTS = ("dot", "matmul", "inner", "einsum", "tensordot")
+ELEMENTWISE = frozenset(
+    "add subtract multiply divide negative sqrt power square copy maximum getitem reshape".split()
+)
 
 
 class Update(NamedTuple):
@@ -42,52 +48,56 @@ class TrainedArray(NamedTuple):
 
 def parameters(tape: Tape, executions: list[Execution]) -> list[TrainedArray]:
     """Everything that is updated by something that depends on itself, in the order of its first value."""
-    following: dict[int, list[Node]] = {}
-    nodes: dict[int, Node] = {}
     added: dict[tuple[int, int], list[Node]] = {}
+    following: dict[int, list[Node]] = {}
     for old, new in tape.replaced.values():
         more = carried(old, new)
-        if more is not None and fits(old, new) and old.value.dtype.kind in "fi":
-            following.setdefault(old.index, []).append(new)
-            nodes |= {old.index: old, new.index: new}
+        if more is not None and _fits(old, new) and old.value.dtype.kind in "fi":
             added[old.index, new.index] = more
-    later = {n.index for ns in following.values() for n in ns}
+            following.setdefault(old.index, []).append(new)
     consumers: dict[int, list[Node]] = {}
     for node in tape.nodes:
         for n in node.inputs:
             consumers.setdefault(n.index, []).append(node)
-    chains: list[tuple[list[Node], list[Node]]] = []
-    trained: set[int] = set()
-    for index in sorted(set(following) - later):
-        versions = [nodes[index]]
-        is_data = len({n.value.tobytes() for n in following[index]}) > 1
-        while nexts := following.get(versions[-1].index):
-            versions.append(nexts[0])
+    found: list[tuple[list[Node], list[Node]]] = []
+    owners: dict[int, int] = {}
+    for versions in chains(tape, following):
         used = _used(versions, added) or _consumed(versions, consumers)
-        if used and not is_data and not _depends_on(versions[0], trained):
-            trained |= {v.index for v in versions}
-            chains.append((versions, used))
-    owners = {v.index: i for i, (versions, _) in enumerate(chains) for v in versions}
+        is_data = len({n.value.tobytes() for n in following[versions[0].index]}) > 1
+        if used and not is_data and not owners.keys() & ancestors(versions[:1]).keys():
+            owners |= {v.index: len(found) for v in versions}
+            found.append((versions, used))
     states: set[int] = set()
-    for i, (versions, used) in enumerate(chains):
+    for i, (versions, used) in enumerate(found):
         for old, new in pairwise(versions):
-            now = max((v for v in used if v.index <= old.index), key=lambda v: v.index, default=old)
+            now = max((v for v in used if v.index <= old.index), default=old)
             buffers = _buffers(added[old.index, new.index], owners, i, now)
             states |= {owners[n.index] for n in buffers if not _feeds_a_product(n, consumers)}
     return [
         TrainedArray(called(versions, executions), versions, used)
-        for i, (versions, used) in enumerate(chains) if i not in states
+        for i, (versions, used) in enumerate(found) if i not in states
     ]  # fmt: skip
 
 
-def fits(old: Node, new: Node) -> bool:
+def chains(tape: Tape, following: Mapping[int, list[Node]]) -> list[list[Node]]:
+    """The successive versions of arrays, each with the first of those that follow it."""
+    later = {n.index for nodes in following.values() for n in nodes}
+    found = []
+    for index in sorted(following.keys() - later):
+        versions = [tape.nodes[index]]
+        while nexts := following.get(versions[-1].index):
+            versions.append(nexts[0])
+        found.append(versions)
+    return found
+
+
+def _fits(old: Node, new: Node) -> bool:
     """Whether a new version has the shape of the old one, or one that broadcasting has made of it."""
-    if old.value.size == new.value.size:
-        return True
     try:
-        return np.broadcast_shapes(old.value.shape, new.value.shape) == new.value.shape
+        is_wider = np.broadcast_shapes(old.value.shape, new.value.shape) == new.value.shape
     except ValueError:
-        return False
+        is_wider = False
+    return is_wider or old.value.size == new.value.size
 
 
 def _used(versions: list[Node], added: dict[tuple[int, int], list[Node]]) -> list[Node]:
@@ -117,58 +127,25 @@ def _is_forward(node: Node) -> bool:
 
 def _feeds_a_product(version: Node, consumers: dict[int, list[Node]]) -> bool:
     """Whether a matrix product takes an array, or a part or view of it: it is no momentum buffer then."""
-    pending = [version]
-    while pending:
-        for node in consumers.get(pending.pop().index, ()):
-            if node.operation in PRODUCTS:
-                return True
-            if node.operation in ("getitem", "transpose", "reshape"):
-                pending.append(node)
-    return False
+    return any(
+        node.operation in PRODUCTS
+        or (node.operation in ("getitem", "transpose", "reshape") and _feeds_a_product(node, consumers))
+        for node in consumers.get(version.index, ())
+    )
 
 
 def _buffers(added: list[Node], owners: dict[int, int], mine: int, now: Node) -> list[Node]:
     """Versions of other arrays that an update is made of element by element: momentum, Adam's averages."""
-    found: list[Node] = []
-    pending = list(added)
-    seen: set[int] = set()
-    while pending:
-        node = pending.pop()
-        if node.index in seen:
-            continue
-        seen.add(node.index)
-        owner = owners.get(node.index)
-        if owner is not None and owner != mine:
-            if used_version(list(node.inputs), {now.index: now}, now.index) is not None:
-                found.append(node)
-        elif owner is None and node.operation in ELEMENTWISE:
-            pending += node.inputs
-    return found
+    found = ancestors(added, lambda n: n.index not in owners and n.operation in ELEMENTWISE)
+    return [
+        n for n in found.values()
+        if owners.get(n.index, mine) != mine
+        and used_version(list(n.inputs), {now.index: now}, now.index) is not None
+    ]  # fmt: skip
 
 
-PRODUCTS = ("dot", "matmul", "inner", "einsum", "tensordot")
-ELEMENTWISE = frozenset(
-    """
-    add subtract multiply divide negative sqrt power square copy maximum getitem reshape
-""".split()
-)
-
-
-def called(tape_versions: list[Node], executions: list[Execution]) -> str:
+def called(versions: list[Node], executions: list[Execution]) -> str:
     """What the program calls a parameter most often."""
-    wanted = {v.index for v in tape_versions}
+    wanted = {v.index for v in versions}
     counts = Counter(path for e in executions for path, node in e.values.items() if node.index in wanted)
     return min(counts, key=lambda path: (-counts[path], len(path))) if counts else ""
-
-
-def _depends_on(node: Node, trained: set[int]) -> bool:
-    seen: set[int] = set()
-    pending = [node]
-    while pending:
-        n = pending.pop()
-        if n.index in trained:
-            return True
-        if n.index not in seen:
-            seen.add(n.index)
-            pending += n.inputs
-    return False

@@ -36,14 +36,12 @@ class StepSeries(NamedTuple):
     values: list[Array]
 
 
-def steps_of(verdicts: Sequence[Verdict], factor: float) -> dict[str, StepSeries]:
-    """The steps of every parameter, with `factor` times the true gradients."""
+def steps_of(verdicts: Sequence[Verdict]) -> dict[str, StepSeries]:
+    """The steps of every parameter, with the true gradients."""
     found: dict[str, StepSeries] = {}
     for v in verdicts:
-        if v.truth is None:
-            continue
         steps = found.setdefault(v.update.name, StepSeries([], [], []))
-        steps.gradients.append(factor * v.truth.reshape(-1))
+        steps.gradients.append(v.truth.reshape(-1))
         before = v.update.old.value.reshape(-1).astype(float)
         steps.changes.append(v.update.new.value.reshape(-1) - before)
         steps.values.append(before)
