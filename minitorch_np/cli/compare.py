@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 from minitorch_np.cli.shared import learning_rate, positive_integer, positive_number
 from minitorch_np.serialization import parse as networks
-from minitorch_np.study.compare import compare
-from minitorch_np.study.compare.process import examined_apart
+from minitorch_np.study.compare import compare, examined_apart
 from minitorch_np.study.compare.recording import ProgramSource
 from minitorch_np.study.handwritten import write
 

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import ast
+import shutil
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from minitorch_np._internal.child_process import ChildEndedError, call_apart
 from minitorch_np._internal.validation import whole
 from minitorch_np.layer import Layer
 from minitorch_np.losses.loss import Loss
 from minitorch_np.optimizers.optimizer import Optimizer
-from minitorch_np.study.compare.beside import Against, count_bits
+from minitorch_np.study.compare.beside import Against, count_bits, time_both
 from minitorch_np.study.compare.diagnosis import Examination
-from minitorch_np.study.compare.network import Beside, Stopwatch, Training, read_off
-from minitorch_np.study.compare.recording import ProgramSource, record, run_plainly, time_steps
+from minitorch_np.study.compare.network import Training, read_off
+from minitorch_np.study.compare.recording import ProgramSource, record, run_plainly
 from minitorch_np.study.compare.report import NOT_JUDGED, RIGHT, Comparison
-from minitorch_np.study.compare.trained import TrainedArray
 
 MANY_STEPS = 5000  # for a program whose loss comes late
 
@@ -23,74 +29,69 @@ MANY_STEPS = 5000  # for a program whose loss comes late
 def examined(source: ProgramSource, steps: int) -> Comparison:
     """Run a program in this process, and judge it by its own loss."""
     with np.errstate(all="ignore"):
-        return _examined(source, steps)
-
-
-def _examined(source: ProgramSource, steps: int) -> Comparison:
-    recording = record(source, steps)
-    if recording.error is not None and (plain := run_plainly(source)) != recording.error:
-        result = Comparison(source.name, source.text)
-        what = recording.error if plain is None else plain
-        result.reason = f"it cannot be recorded: line {what.line}, `{what.text}`: {what.error}"
+        recording = record(source, steps)
+        if recording.error is not None and (plain := run_plainly(source)) != recording.error:
+            result = Comparison(source.name, source.text)
+            what = plain or recording.error
+            result.reason = f"it cannot be recorded: line {what.line}, `{what.text}`: {what.error}"
+            return result
+        diagnosis = Examination(recording)
+        result = diagnosis.comparison()
+        if result.judged == NOT_JUDGED and recording.was_cut_short and diagnosis.judge.parameters:
+            later = Examination(record(source, MANY_STEPS, seconds=8.0)).comparison()
+            return result if later.judged == NOT_JUDGED else later
+        if result.judged == RIGHT and diagnosis.judgement is not None:
+            _compare_bits(diagnosis, result, steps)
         return result
-    diagnosis = Examination(recording)
-    result = diagnosis.comparison()
-    if result.judged == NOT_JUDGED and recording.was_cut_short and diagnosis.judge.parameters:
-        later = Examination(record(source, MANY_STEPS, seconds=8.0))
-        again = later.comparison()
-        if again.judged != NOT_JUDGED:
-            return again
-    if result.judged == RIGHT and diagnosis.judgement is not None:
-        _beside(diagnosis, result, steps)
+
+
+def _compare_bits(diagnosis: Examination, result: Comparison, steps: int) -> None:
+    """Train the network that the program is beside it, if it is a stack of layers."""
+    judge, judgement = diagnosis.judge, diagnosis.judgement
+    beside = read_off(judge, judgement, diagnosis.rule)
+    if beside is not None:
+        steps = min(steps, *(len(p.used) for p in beside.parameters.values()))
+        if count_bits(result, judge, judgement, beside, steps, judgement.loss.values()):
+            time_both(result, diagnosis.recording.source, beside, None)
+
+
+def examined_apart(
+    source: ProgramSource, steps: int, timeout: float, say: Callable[[str], None] | None = None
+) -> Comparison:
+    """Judge a program in a child process, in an empty folder; ValueError for one that cannot be parsed."""
+    tree = source.tree()
+    with tempfile.TemporaryDirectory(prefix="compare-") as name:
+        folder = Path(name)
+        _copy_files(tree, source, folder)
+        try:
+            return call_apart(examined_here, source, steps, timeout=timeout, folder=folder, say=say)
+        except ChildEndedError as ended:
+            result = Comparison(source.name, source.text)
+            result.reason = str(ended)
+            if "was stopped after" in result.reason:
+                result.reason += ": shorten it, or give more with --timeout"
+            return result
+
+
+def examined_here(source: ProgramSource, steps: int) -> Comparison:
+    """Judge a program in this process; the result can be sent to another one."""
+    result = examined(source, steps)
+    result.findings = [finding._replace(target=None) for finding in result.findings]
     return result
 
 
-def _beside(diagnosis: Examination, result: Comparison, steps: int) -> None:
-    """Train the network that the program is beside it, if it is a stack of layers."""
-    beside = read_off(diagnosis.judge, diagnosis.judgement, diagnosis.rule)
-    if beside is None:
-        return
-    steps = min(steps, *(len(p.used) for p in beside.parameters.values()))
-    trial = Comparison(result.program)
-    loss = diagnosis.judgement.loss
-    losses = [] if loss.kind else [node.value.reshape(()) for node, _ in loss.instances]
-    if count_bits(trial, diagnosis.judge, diagnosis.judgement, beside, steps, losses):
-        for name in (
-            "counts",
-            "first_count",
-            "losses",
-            "handwritten_losses",
-            "ulps",
-            "steps",
-            "network",
-            "dtype",
-        ):
-            setattr(result, name, getattr(trial, name))
-        _time(result, diagnosis.recording.source, beside, None, steps)
-
-
-def _time(result: Comparison, source: ProgramSource, beside: Beside, call: Any, steps: int) -> None:
-    """Run both once more, a step of each in turn."""
-    last = _last_statement(list(beside.parameters.values()))
-    if last is None:
-        return
-    stopwatch = Stopwatch(beside.training.copied(), *beside.data[0])
-    result.handwritten_times = time_steps(source, last, steps, call, stopwatch)
-    result.times = stopwatch.times
-
-
-def _last_statement(parameters: list[TrainedArray]) -> tuple[int, int] | None:
-    """The line of the last update of a step, and how many parameters are updated there."""
-    lines = [
-        p.versions[1].execution.statement.line
-        for p in parameters
-        if len(p.versions) > 1 and p.versions[1].execution
-    ]
-    if not lines:
-        return None
-    last = max((p.versions[1] for p in parameters if len(p.versions) > 1), key=lambda v: v.index)
-    line = last.execution.statement.line if last.execution is not None else lines[-1]
-    return line, lines.count(line)
+def _copy_files(tree: ast.Module, source: ProgramSource, folder: Path) -> None:
+    """Copy the files that the program names and that are there: what it writes must not reach them."""
+    texts = (n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str))
+    for name in (Path(text) for text in texts if 0 < len(text) < 200 and "\n" not in text):
+        if name.is_absolute() or ".." in name.parts:
+            continue
+        for base in (Path(source.filename).parent, Path.cwd()):
+            with suppress(OSError, ValueError):
+                if (base / name).is_file():
+                    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(base / name, folder / name)
+                    break
 
 
 def compare(
@@ -128,8 +129,6 @@ def compare(
             raise TypeError(f"compare expects a Layer, got {program!r}")
         source = ProgramSource.of(program)
         if source.namespace is None:
-            from minitorch_np.study.compare.process import examined_apart
-
             return examined_apart(source, steps, timeout)
         return examined(source._replace(text=f"{source.text}\n\n{program.__name__}()"), steps)
     for value, kind in ((loss, Loss), (optimizer, Optimizer)):
@@ -156,6 +155,5 @@ def compared(given: Training, x: Any, y: Any, steps: int, against: Any) -> Compa
         result = check.comparison()
     result.is_ours = is_ours
     if result.failure is None and result.counts:
-        beside = Beside(check.given, check.parameters, [(check.x, check.y)], False)
-        _time(result, source, beside, check._call(), result.steps)
+        time_both(result, source, check.beside, check.arguments())
     return result

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
+from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from minitorch_np.study.bits import equal_bits, first_difference
-from minitorch_np.study.compare.diagnosis import Examination, Gradient, other_sign, times_of
+from minitorch_np.study.compare.diagnosis import UPHILL, Examination, Gradient, other_sign, times_of
 from minitorch_np.study.compare.edits import Trial, Values, edits, forward_edits
 from minitorch_np.study.compare.findings import Search
 from minitorch_np.study.compare.instrument import Execution
 from minitorch_np.study.compare.judge import Judge, Judgement, Verdict, multiple
-from minitorch_np.study.compare.network import Beside, Training, names_of
+from minitorch_np.study.compare.network import Beside, Stopwatch, Training, names_of
 from minitorch_np.study.compare.objective import Objective
 from minitorch_np.study.compare.recorded import CONSTANT, LEAF, Node
-from minitorch_np.study.compare.recording import ProgramSource, Recording, record
+from minitorch_np.study.compare.recording import ProgramSource, record, time_steps
 from minitorch_np.study.compare.report import RIGHT, WRONG, Comparison, Equal, WrongLine
 from minitorch_np.study.compare.trained import TrainedArray
 from minitorch_np.study.locations import Location
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
 
 LOSSES, GRADIENTS, WEIGHTS = "losses", "numbers in gradients", "numbers in weights"
+NO_EDIT = "no single change of this line makes it right"
+RATES = frozenset("lr learning_rate rate eta alpha step_size".split())
+STEPS = frozenset("steps epochs iterations n_steps num_steps n_epochs num_epochs n_iter iters".split())
 
 
 def count_bits(
@@ -36,74 +41,73 @@ def count_bits(
     `losses` are the program's.
     """
     counts = {what: [0, 0] for what in (LOSSES, GRADIENTS, WEIGHTS)}
-    first = ""
+    unequal: list[str] = []
 
-    def add(what: str, name: str, right: Array, theirs: Array | None) -> None:
-        nonlocal first
-        if theirs is None:
-            return
+    def add(what: str, name: str, right: Array, theirs: Array) -> None:
         value = _fitted(theirs, right, beside.is_turned)
-        if value is None:
-            return
-        equal = equal_bits(right, value) if right.dtype == value.dtype else 0
-        counts[what][0] += equal
-        counts[what][1] += right.size
-        if equal < right.size:
-            first = first or name
+        if value is not None:
+            equal = equal_bits(right, value) if right.dtype == value.dtype else 0
+            counts[what][0] += equal
+            counts[what][1] += right.size
+            unequal.extend([name] if equal < right.size else [])
 
-    verdicts: dict[tuple[str, int], Verdict] = {}
-    for v in judge.by(judgement.loss, judgement.mode, steps).verdicts:
-        verdicts[v.update.name, v.update.old.index] = v
+    verdicts = judge.by(judgement.loss, judgement.mode, steps).verdicts
+    found = {(v.update.name, v.update.old.index): v.found for v in verdicts}
     training = beside.training.copied()
     data = [beside.data[min(k, len(beside.data) - 1)] for k in range(steps)]
-    for k, ours in enumerate(training.steps(data)):
-        result.losses.append(float(ours.loss))
+    ours, theirs, ulps = [], [float(value) for value in losses[:steps]], []
+    for k, step in enumerate(training.steps(data)):
+        ours.append(float(step.loss))
         if k < len(losses):
-            value = np.asarray(ours.loss)
-            add(LOSSES, f"the loss of step {k}", value, losses[k])
-            result.handwritten_losses.append(float(losses[k]))
+            value = np.asarray(step.loss)
+            add(LOSSES, f"the loss of step {k}", value, np.asarray(losses[k]))
             apart = first_difference(value, np.asarray(losses[k], value.dtype).reshape(value.shape))
-            result.ulps.append(apart.ulps if apart else 0)
+            ulps.append(apart.ulps if apart else 0)
         for name, parameter in beside.parameters.items():
             if k >= len(parameter.used):
                 continue
             old = parameter.used[k]
-            new = parameter.after(old) or parameter.versions[-1]
-            weight = _fitted(new.value, ours.weights[name], beside.is_turned)
-            if not result.is_given and (
-                weight is None or not np.allclose(weight, ours.weights[name], rtol=1e-6, atol=1e-9)
-            ):
+            new = (parameter.after(old) or parameter.versions[-1]).value
+            weight = _fitted(new, step.weights[name], beside.is_turned)
+            is_it = weight is not None and np.allclose(weight, step.weights[name], rtol=1e-6, atol=1e-9)
+            if not result.is_given and not is_it:
                 return False
-            verdict = verdicts.get((parameter.name, old.index))
-            found = [] if verdict is None else verdict.found
-            gradient = next((n for n, c in found if abs(c - 1) < 1e-6), None)
-            gradient = found[0][0] if gradient is None and result.is_given and found else gradient
-            add(
-                GRADIENTS,
-                f"the gradient of {name} in step {k}",
-                ours.gradients[name],
-                None if gradient is None else gradient.value,
-            )
-            add(WEIGHTS, f"{name} after step {k}", ours.weights[name], new.value)
+            multiples = found.get((parameter.name, old.index), ())
+            exact = [n for n, c in multiples if abs(c - 1) < 1e-6]
+            for node in (exact or [n for n, _ in multiples if result.is_given])[:1]:
+                add(GRADIENTS, f"the gradient of {name} in step {k}", step.gradients[name], node.value)
+            add(WEIGHTS, f"{name} after step {k}", step.weights[name], new)
+    result.losses, result.handwritten_losses, result.ulps = ours, theirs, ulps
     result.counts = [Equal(what, *count) for what, count in counts.items() if count[1]]
-    result.first_count, result.steps = first, steps
+    result.first_count, result.steps = next(iter(unequal), ""), steps
     result.network, result.dtype = repr(beside.training), str(training.model.dtype)
-    if not np.isfinite(result.losses).all():
-        endless = next(k for k, value in enumerate(result.losses) if not np.isfinite(value))
+    endless = next((k for k, value in enumerate(ours) if not np.isfinite(value)), None)
+    if endless is not None and result.is_given:
         result.remarks.append(f"the loss is not finite from step {endless} on")
     return True
 
 
-def _fitted(a: Array, like: Array, is_turned: bool) -> Array | None:
+def time_both(result: Comparison, source: ProgramSource, beside: Beside, call: Any) -> None:
+    """Run both once more, a step of each in turn."""
+    updates = [p.versions[1] for p in beside.parameters.values() if len(p.versions) > 1]
+    lines = [v.execution.statement.line for v in updates if v.execution is not None]
+    last = max(updates, default=None)
+    if last is None or not lines:
+        return
+    line = lines[-1] if last.execution is None else last.execution.statement.line
+    stopwatch = Stopwatch(beside.training.copied(), *beside.data[0])
+    result.handwritten_times = time_steps(source, (line, lines.count(line)), result.steps, call, stopwatch)
+    result.times = stopwatch.times
+
+
+def _fitted(a: Array, like: Array, is_turned: bool = False) -> Array | None:
     """An array in the shape of another: with other axes of length 1, or turned as a whole."""
-    if a.size != like.size:
-        return None
-    if a.shape == like.shape and not (is_turned and a.ndim == 2):
-        return a
     if is_turned and a.ndim == 2 and a.T.shape == like.shape:
         return np.ascontiguousarray(a.T)
+    if a.shape == like.shape and not (is_turned and a.ndim == 2):
+        return a
     squeezed = [[n for n in s if n != 1] for s in (a.shape, like.shape)]
-    return a.reshape(like.shape) if squeezed[0] == squeezed[1] else None
+    return a.reshape(like.shape) if a.size == like.size and squeezed[0] == squeezed[1] else None
 
 
 class Against:
@@ -123,33 +127,29 @@ class Against:
         self.is_ours = is_ours
         self.given, self.program, self.source, self.steps = given.copied(), program, source, steps
         self.x, self.y = x, y
-        self.call = self._call()
-        self.recording: Recording = record(source, steps, self.call)
+        self.call = self.arguments()
+        self.recording = record(source, steps, self.call)
         self.diagnosis = Examination(self.recording)
-        self.judge = self.diagnosis.judge
-        self.result = self.diagnosis.result
+        self.judge, self.result = self.diagnosis.judge, self.diagnosis.result
         self.result.is_given = True
 
-    def _call(self) -> tuple[str, dict[str, Any]] | None:
+    def arguments(self) -> tuple[str, dict[str, Any]] | None:
         """The function to call and its arguments; None if the program is run as a script."""
         tree = self.source.tree()
-        functions = [
-            n
-            for n in tree.body
-            if isinstance(n, ast.FunctionDef) and any(isinstance(m, ast.For | ast.While) for m in ast.walk(n))
-        ]
         called = {n.func.id for n in ast.walk(tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
-        idle = [f for f in functions if f.name not in called or self.is_ours]
-        if not idle:
+        functions = [
+            n for n in tree.body
+            if isinstance(n, ast.FunctionDef) and (n.name not in called or self.is_ours)
+            and any(isinstance(m, ast.For | ast.While) for m in ast.walk(n))
+        ]  # fmt: skip
+        if not functions:
             return None
-        function = idle[-1]
+        function = functions[-1]
         names = [a.arg for a in function.args.args]
         needed = len(names) - len(function.args.defaults)
-        weights = {
-            name
-            for name, place in self.program.places.items()
-            if f"{place.layer}.{place.what}".lstrip(".") in dict(self.given.model.named_parameters())
-        }
+        own = dict(self.given.model.named_parameters())
+        places = self.program.places.items()
+        weights = {name for name, place in places if f"{place.layer}.{place.what}".lstrip(".") in own}
         data = [name for name in self.program.arrays if name not in weights][:2]
         main = {n: a for n, a in self.program.arrays.items() if n in weights or n in data}
         if self.source.namespace is None and not self.is_ours and needed < len(main):
@@ -171,33 +171,38 @@ class Against:
         findings = list(self._forward())
         if self.recording.error is not None:
             return self._failed(findings)
-        predictions = self._predictions()
-        if predictions and not findings:
-            findings = list(self._backward(predictions))
-        elif not findings:
-            findings = self.diagnosis.comparison().findings
+        if not findings:
+            findings = list(self._backward() if self._predictions else self.diagnosis.comparison().findings)
         result.findings = [self._placed(f) for f in findings]
         result.judged = WRONG if findings else RIGHT
-        self._count(predictions)
+        self._count()
         if self.is_ours:
             result.findings, result.judged = [], RIGHT if result.is_identical else WRONG
-            return result
-        if not result.is_identical and not any(
-            f.place is not None and f.place.what == "output" for f in findings
-        ):
-            self._rounding()
+        elif not result.is_identical and not any(f.place and f.place.what == "output" for f in findings):
+            result.findings[:0] = islice(self._rounding(), 1)
         return result
 
-    def _count(self, predictions: list[tuple[Node, Array]]) -> None:
+    def _failed(self, findings: list[WrongLine]) -> Comparison:
+        result = self.result
+        result.failure = self.recording.error
+        found = self.diagnosis.comparison()
+        result.findings = [self._placed(f) for f in (*findings, *found.findings)]
+        result.judged = WRONG
+        if min((len(p.used) for p in self.parameters.values()), default=0) > 1:
+            self._count()
+        result.steps = len(result.losses)
+        return result
+
+    def _count(self) -> None:
         """Count the bits over the steps that the program made."""
         result = self.result
         steps = max(1, min(self.steps, *(len(p.used) for p in self.parameters.values())))
-        beside = Beside(self.given, self.parameters, [(self.x, self.y)], False)
-        judgement = (
-            self.judge.by(self._loss(predictions), "last", 3) if predictions else self.diagnosis.judgement
-        )
+        self.beside = Beside(self.given, self.parameters, [(self.x, self.y)], False)
+        judgement = self._judgement() if self._predictions else self.diagnosis.judgement
         if judgement is not None:
-            count_bits(result, self.judge, judgement, beside, steps, self._own_losses())
+            own = (loss for loss in self.judge.losses if not loss.kind and self._is_loss(loss.first))
+            losses = next(([node.value.reshape(()) for node, _ in loss.instances] for loss in own), [])
+            count_bits(result, self.judge, judgement, self.beside, steps, losses)
         if steps < self.steps and self.recording.error is None:
             result.remarks.append(f"the program made {steps} of the {self.steps} steps")
 
@@ -206,43 +211,34 @@ class Against:
         found: dict[str, TrainedArray] = {}
         left = list(self.judge.parameters)
         for name, parameter in self.given.model.named_parameters():
-            fitting = [p for p in left if _fitted(p.versions[0].value, parameter.data, False) is not None]
+            fitting = [p for p in left if _fitted(p.versions[0].value, parameter.data) is not None]
             same = [
-                p
-                for p in fitting
-                if np.array_equal(p.versions[0].value.reshape(parameter.shape), parameter.data)
+                p for p in fitting if (p.versions[0].value.reshape(parameter.shape) == parameter.data).all()
             ]
-            if self.call is not None and not same:
-                leaf = self._leaf(parameter.data)
-                if leaf is not None:
-                    found[name] = TrainedArray(self._name(leaf), [leaf], [leaf])
-                    continue
-            if not same and not fitting:
-                shapes = (
-                    ", ".join(f"{p.name} {p.versions[0].value.shape}" for p in self.judge.parameters) or "none"
-                )
+            leaves = (n for n in self.judge.tape.nodes if n.operation == LEAF)
+            leaf = next((n for n in leaves if np.array_equal(n.value, parameter.data)), None)
+            if self.call is not None and not same and leaf is not None:
+                found[name] = TrainedArray(self._name(leaf), [leaf], [leaf])
+                continue
+            if not fitting:
+                shapes = [f"{p.name} {p.versions[0].value.shape}" for p in self.judge.parameters]
                 raise ValueError(
                     f"{self.source.name} has no array of shape {parameter.shape} for {name} that it "
-                    f"trains; it has {shapes}"
+                    f"trains; it has {', '.join(shapes) or 'none'}"
                 )
             found[name] = (same or fitting)[0]
             left.remove(found[name])
         return found
-
-    def _leaf(self, value: Array) -> Node | None:
-        return next(
-            (n for n in self.judge.tape.nodes if n.operation == LEAF and np.array_equal(n.value, value)), None
-        )
 
     def _name(self, node: Node) -> str:
         return next((path for e in self.judge.executions for path, n in e.values.items() if n is node), "")
 
     def _take_over(self) -> None:
         """Let the network start from the file's arrays."""
-        starts = {n: p.versions[0].value for n, p in self.parameters.items()}
         own = dict(self.given.model.named_parameters())
-        changed = [n for n, a in starts.items() if not np.array_equal(a.reshape(own[n].shape), own[n].data)]
-        self.given.load({n: a.reshape(own[n].shape) for n, a in starts.items()})
+        starts = {n: p.versions[0].value.reshape(own[n].shape) for n, p in self.parameters.items()}
+        changed = [n for n, a in starts.items() if not np.array_equal(a, own[n].data)]
+        self.given.load(starts)
         x, y = self._data()
         if changed or not np.array_equal(x, self.x):
             names = ", ".join([p.name for p in self.parameters.values()])
@@ -252,37 +248,28 @@ class Against:
     def _data(self) -> tuple[Array, Array]:
         """The file's own x and y: what goes into the first product, and what is of the prediction's shape."""
         first = next(iter(self.parameters.values())).versions[0]
-        x = self.x
-        for node in self.judge.tape.nodes:
-            if node.operation in ("dot", "matmul") and first in node.inputs:
-                x = next(n.value for n in node.inputs if n is not first)
-                break
+        nodes = self.judge.tape.nodes
+        products = (n for n in nodes if n.operation in ("dot", "matmul") and first in n.inputs)
+        x = next((m.value for n in products for m in n.inputs if m is not first), self.x)
         model = self.given.copied().model
         x = np.asarray(x, None if model.index_count else model.dtype)
-        out = model(x)
-        leaves = [n.value for n in self.judge.tape.nodes if n.operation not in (CONSTANT,) and not n.inputs]
-        targets = [
-            a
-            for a in leaves
-            if len(a.shape) == self.y.ndim
-            and a.shape[:1] == out.shape[:1]
-            and a.shape[1:] == self.y.shape[1:]
-            and a is not x
-        ]
-        targets = [a for a in targets if not np.array_equal(a, x)] or [self.y]
-        return x, targets[0]
+        shape = (len(model(x)), *self.y.shape[1:])
+        leaves = (n.value for n in nodes if n.operation != CONSTANT and not n.inputs)
+        return x, next((a for a in leaves if a.shape == shape and not np.array_equal(a, x)), self.y)
 
     def _same(self, value: Array) -> Node | None:
         """The first node with these numbers that an operation made."""
         scale = float(np.abs(value).max(initial=0.0))
         tolerance = 1e-9 if value.dtype == np.float64 else 1e-4
         for node in self.judge.tape.nodes:
-            if node.value.size != value.size or node.value.dtype.kind != "f" or not node.inputs:
-                continue
-            a = _fitted(node.value, value, False)
-            if a is not None and np.abs(a - value).max(initial=0.0) <= tolerance * scale:
-                return node
+            if node.value.size == value.size and node.value.dtype.kind == "f" and node.inputs:
+                a = _fitted(node.value, value)
+                if a is not None and np.abs(a - value).max(initial=0.0) <= tolerance * scale:
+                    return node
         return None
+
+    def _is_loss(self, node: Node) -> bool:
+        return bool(np.isclose(float(node.value.reshape(-1)[0]), float(self.names.loss), rtol=1e-9))
 
     def _forward(self) -> Iterator[WrongLine]:
         """The first output of a layer that the program does not have."""
@@ -290,137 +277,69 @@ class Against:
         for name, place, value in self.names.outputs:
             node = self._same(value)
             if node is None:
-                yield from self._missing(name, place, value, before)
+                yield self._missing(value, before)._replace(array=name, place=place)
                 return
             before = node
         loss = np.asarray(self.names.loss)
-        values = self.diagnosis.judge.losses
-        written = [one for one in values if not one.kind and (one.name or "loss" in one.text)]
-        if (
-            written
-            and self._same(loss) is None
-            and not any(_near(one.instances[0][0], loss) for one in written)
-        ):
-            yield from self._other_loss(written[0], loss)
+        written = [one for one in self.judge.losses if not one.kind and (one.name or "loss" in one.text)]
+        if written and self._same(loss) is None and not any(self._is_loss(one.first) for one in written):
+            yield self._other_loss(written[0].first, loss)
 
-    def _missing(self, name: str, place: Location, value: Array, before: Node | None) -> Iterator[WrongLine]:
+    def _missing(self, value: Array, before: Node | None) -> WrongLine:
         """The statement that should make an output."""
         candidates = [e for e in self.judge.executions if self._takes(e, before)][:12]
-        for execution in candidates:
-            found = self._mended(execution, value)
-            if found is not None:
-                yield found._replace(array=name, place=place, name=execution.made)
-                return
+        mended = (found for e in candidates if (found := self._mended(e, value)) is not None)
         execution = next(iter(candidates), None) or next(e for e in self.judge.executions if e.bound)
-        statement = execution.statement
-        yield WrongLine(
-            statement.line,
-            statement.text,
-            execution.made,
-            "no single change of this line makes it right",
-            array=name,
-            place=place,
-        )
+        return next(mended, WrongLine.at(execution, NO_EDIT))
 
     def _takes(self, execution: Execution, node: Node | None) -> bool:
         """Whether a statement goes on from a node: computes with it, or gives it another name."""
-        own = [n for n in self.judge.tape.nodes if n.execution is execution]
+        own = self.judge.own.get(execution.number, [])
         if node is None:
             return bool(own) and execution.bound != []
-        if any(b[2] is node for b in execution.bound) and not own and len(execution.bound) == 1:
-            return True
-        return any(n.index > node.index for n in own)
+        is_renamed = [b[2] for b in execution.bound] == [node] and not own
+        return is_renamed or any(n.index > node.index for n in own)
 
     def _mended(self, execution: Execution, value: Array) -> WrongLine | None:
         """The edit of a statement that makes this value."""
-        own = [n for n in self.judge.tape.nodes if n.execution is execution]
-        values = Values(dict(execution.values), dict(execution.values), {})
-        trial = Trial(execution, values, own)
-        best = None
-        for edit in (*forward_edits(execution, values), *edits(execution, values)):
-            made = trial.run(edit.tree)
-            for index, a in (made or {}).items():
-                fitted = _fitted(np.asarray(a), value, False)
-                if (
-                    fitted is not None
-                    and np.allclose(fitted, value, rtol=1e-9, atol=1e-12)
-                    and (best is None or edit.cost < best[0].cost)
-                ):
-                    best = edit, index
-        if best is None:
-            return None
-        edit, index = best
-        statement = execution.statement
-        return WrongLine(
-            statement.line,
-            statement.text,
-            execution.made,
-            edit.mistake,
-            (edit.text(),),
-            self._proof(index, value),
-        )
+        values = Values(execution.values, execution.values, {})
+        trial = Trial(execution, values, self.judge.own.get(execution.number, []))
+        every = (*forward_edits(execution, values), *edits(execution, values))
+        for edit in sorted(every, key=lambda e: e.cost):
+            for index, a in (trial.run(edit.tree) or {}).items():
+                fitted = _fitted(a, value)
+                if fitted is not None and np.allclose(fitted, value, rtol=1e-9, atol=1e-12):
+                    got = self.judge.tape.nodes[index].value
+                    is_number = got.shape == value.shape and got.size == 1
+                    proof = f"it is {got.item():.6g} where {value.item():.6g} belongs" if is_number else ""
+                    return WrongLine.at(execution, edit.mistake, edit.text(), proof=proof)
+        return None
 
-    def _proof(self, index: int, value: Array) -> str:
-        got = self.judge.tape.nodes[index].value
-        if got.shape != value.shape:
-            return ""
-        return (
-            f"it is {got.reshape(-1)[0]:.6g} where {value.reshape(-1)[0]:.6g} belongs" if got.size == 1 else ""
-        )
-
-    def _other_loss(self, loss: Objective, value: Array) -> Iterator[WrongLine]:
-        node = loss.instances[0][0]
-        execution = node.execution
-        statement, got, right = execution.statement, float(node.value.reshape(-1)[0]), float(value)
-        place = Location("", repr(self.given.loss), "loss")
-        found = self._mended(execution, value)
-        after = self._loss_after()
-        mistake = "no single change of this line makes it right"
-        write: tuple[str, ...] = ()
-        if after is not None and np.isclose(got, after, rtol=1e-9):
+    def _other_loss(self, node: Node, value: Array) -> WrongLine:
+        got, right = float(node.value.reshape(-1)[0]), float(value)
+        found = self._mended(node.execution, value)
+        mistake, write = (NO_EDIT, ()) if found is None else (found.mistake, found.write)
+        *_, second = self.given.copied().steps([(self.x, self.y)] * 2)
+        if np.isclose(got, float(second.loss), rtol=1e-9):
             mistake = "it is what it becomes by the update: compute it before the weights are updated"
-        elif found is not None:
-            ratio = got / right if right else 0.0
-            size = self.names.prediction.size
-            mistake = (
-                "it is the right one divided by the number of elements"
-                if np.isclose(ratio * size, 1)
-                else found.mistake
-            )
-            write = found.write
-        yield WrongLine(
-            statement.line,
-            statement.text,
-            "loss",
-            mistake,
-            write,
-            f"it is {got:.6g} where {right:.6g} belongs",
-            array="loss",
-            place=place,
+            write = ()
+        elif found is not None and right and np.isclose(got / right * self.names.prediction.size, 1):
+            mistake = "it is the right one divided by the number of elements"
+        proof = f"it is {got:.6g} where {right:.6g} belongs"
+        place = Location("", repr(self.given.loss), "loss")
+        return WrongLine.at(
+            node.execution, mistake, *write, name="loss", proof=proof, array="loss", place=place
         )
 
-    def _loss_after(self) -> float | None:
-        training = self.given.copied()
-        steps = list(training.steps([(self.x, self.y)] * 2))
-        return float(steps[1].loss) if len(steps) > 1 else None
-
+    @cached_property
     def _predictions(self) -> list[tuple[Node, Array]]:
         """The program's prediction in every step, with the gradient of the network's loss at its numbers."""
         first = self._same(self.names.prediction)
         if first is None or first.execution is None:
             return []
-        numbers = [
-            n
-            for n in self.judge.tape.nodes
-            if n.execution is not None and n.execution.statement is first.execution.statement
-        ]
-        like = [
-            n
-            for n in numbers
-            if n.operation == first.operation
-            and n.value.shape == first.value.shape
-            and len(n.inputs) == len(first.inputs)
-        ]
+        here = (n for n in self.judge.tape.nodes if n.execution is not None and n.operation == first.operation)
+        like = [n for n in here if n.execution.statement is first.execution.statement]
+        like = [n for n in like if (n.value.shape, len(n.inputs)) == (first.value.shape, len(first.inputs))]
         loss = self.given.copied().loss
         found = []
         for node in like[: self.steps]:
@@ -429,44 +348,32 @@ class Against:
                 found.append((node, loss.backward().reshape(node.value.shape)))
         return found
 
-    def _loss(self, predictions: list[tuple[Node, Array]]) -> Objective:
-        return Objective(0, repr(self.given.loss), "", "", [(node, {node: dy}) for node, dy in predictions])
+    def _judgement(self) -> Judgement:
+        """The program by the network's loss."""
+        instances = [(node, {node: dy}) for node, dy in self._predictions]
+        return self.judge.by(Objective(0, repr(self.given.loss), "", "", instances), "last", 3)
 
-    def _own_losses(self) -> list[Any]:
-        """The values of the program's loss, where it computes the network's."""
-        for loss in self.judge.losses:
-            if not loss.kind and _near(loss.instances[0][0], np.asarray(self.names.loss)):
-                return [node.value.reshape(()) for node, _ in loss.instances]
-        return []
-
-    def _backward(self, predictions: list[tuple[Node, Array]]) -> Iterator[WrongLine]:
-        judgement = self.judge.by(self._loss(predictions), "last", 3)
-        self.diagnosis.judgement = judgement
+    def _backward(self) -> Iterator[WrongLine]:
+        judgement = self.diagnosis.judgement = self._judgement()
         wrong = Search(self.judge, judgement).findings() if judgement.wrong else []
         if wrong:
             lines = {f.line for f in wrong}
             steps = [f for f in self._steps(judgement) if f.line not in lines]
-            order = {e.statement.line: -e.number for e in reversed(self.judge.executions)}
-            yield from sorted((*steps[:1], *wrong), key=lambda f: -order[f.line])
+            order = {e.statement.line: e.number for e in reversed(self.judge.executions)}
+            yield from sorted((*steps[:1], *wrong), key=lambda f: order[f.line])
             return
-        stale = list(self.diagnosis.stale(judgement))
-        idle = list(self.diagnosis.not_updated(judgement))
-        if stale or idle:
-            yield from stale + idle
-            return
-        yield from self._steps(judgement)
-        yield from self._later_steps(judgement)
+        idle = [*self.diagnosis.stale(judgement), *self.diagnosis.not_updated(judgement)]
+        yield from idle or (*self._steps(judgement), *self._later_steps(judgement))
 
     def _steps(self, judgement: Judgement) -> Iterator[WrongLine]:
         """First steps that are not the network's."""
         training = self.given.copied()
-        known = {id(p): name for name, p in self.parameters.items()}
         own = {name: p.data.copy() for name, p in training.model.named_parameters()}
         ours = next(training.steps([(self.x, self.y)]))
+        starts = {p.used[0].index: name for name, p in self.parameters.items()}
         for verdict in judgement.right:
-            parameter = next(p for p in self.judge.parameters if verdict.update.old in p.versions)
-            name = known.get(id(parameter))
-            if name is None or verdict.update.old is not parameter.used[0]:
+            name = starts.get(verdict.update.old.index)
+            if name is None:
                 continue
             right = ours.weights[name] - own[name]
             change = (verdict.update.new.value - verdict.update.old.value).reshape(right.shape)
@@ -480,44 +387,31 @@ class Against:
 
     def _other_step(self, verdict: Verdict, change: Array, right: Array) -> Iterator[WrongLine]:
         """A gradient of another size than the network's, or a step of another length."""
+        execution = verdict.update.new.execution
         last: dict[int, Gradient] = {}  # by the executed statement
         for gradient in self.diagnosis.output_gradients(verdict):
-            if (
-                gradient.node is not verdict.update.new
-                and gradient.node.execution is not verdict.update.new.execution
-            ):
+            if gradient.node.execution is not execution:
                 last[gradient.node.execution.number] = gradient
         off = next((g for g in last.values() if abs(g.c - 1) > 1e-6), None)
         if off is not None:
-            execution = off.node.execution
-            times = times_of(off.c, execution)
+            times = times_of(off.c, off.node.execution)
             said = "it has the other sign" if times == "minus" else f"it is {times} the right one"
             if np.isclose(off.c, self.names.prediction.size):
                 said = f"it is {off.c:.6g} times the right one, the number of elements"
             said += ": a division is missing" if off.c > 2 else ""
-            value = off.node.value.reshape(-1)
-            proof = f"its first element is {value[0]:.6g} where {value[0] / off.c:.6g} belongs"
-            statement = execution.statement
-            yield WrongLine(statement.line, statement.text, execution.made, said, (), proof, target=off.of)
-            return
-        execution = verdict.update.new.execution
-        if execution is None:
-            return
-        ratio = multiple(change, right)
-        said = (
-            "its step is none of the optimizer's"
-            if ratio is None
-            else f"its step is {ratio:.4g} times as long as it should be"
-        )
-        if ratio is not None and ratio < 0:
-            said = "its update has the wrong sign: gradient descent subtracts, w -= learning_rate * gradient"
-        yield WrongLine(
-            execution.statement.line,
-            execution.statement.text,
-            verdict.update.name,
-            said,
-            other_sign(execution) if ratio is not None and ratio < 0 else (),
-        )
+            value = off.node.value.reshape(-1)[0]
+            proof = f"its first element is {value:.6g} where {value / off.c:.6g} belongs"
+            yield WrongLine.at(off.node.execution, said, proof=proof, target=off.of)
+        elif execution is not None:
+            ratio = multiple(change, right)
+            write: tuple[str, ...] = ()
+            if ratio is None:
+                said = "its step is none of the optimizer's"
+            elif ratio < 0:
+                said, write = UPHILL, other_sign(execution)
+            else:
+                said = f"its step is {ratio:.4g} times as long as it should be"
+            yield WrongLine.at(execution, said, *write, name=verdict.update.name)
 
     def _later_steps(self, judgement: Judgement) -> Iterator[WrongLine]:
         """Steps after the first that are longer by what the step before leaves in them."""
@@ -525,15 +419,13 @@ class Against:
         for v in judgement.right:
             by_name.setdefault(v.update.name, []).append(v)
         options = self.given.optimizer.param_groups[0]
-        if (
-            type(self.given.optimizer).__name__ != "SGD"
-            or options.get("momentum")
-            or options.get("weight_decay")
-        ):
+        is_plain = type(self.given.optimizer).__name__ == "SGD"
+        if not is_plain or options.get("momentum") or options.get("weight_decay"):
             return
         for verdicts in by_name.values():
-            if len(verdicts) < 2 or verdicts[1].step is not None or verdicts[1].truth is None:
+            if len(verdicts) < 2 or verdicts[1].step is not None:
                 continue
+            name, _, new = verdicts[1].update
             before, now = ((v.update.new.value - v.update.old.value).reshape(-1) for v in verdicts[:2])
             columns = np.stack([before, verdicts[1].truth.reshape(-1)], axis=1)
             solution, *_ = np.linalg.lstsq(columns, now, rcond=None)
@@ -541,11 +433,9 @@ class Against:
                 continue
             if abs(solution[0] - 1) < 1e-6:
                 yield from self.diagnosis.added_up(verdicts)
-            elif (execution := verdicts[1].update.new.execution) is not None:
+            elif new.execution is not None:
                 said = f"its step has {solution[0]:.4g} of the step before in it: momentum, which SGD has not"
-                yield WrongLine(
-                    execution.statement.line, execution.statement.text, verdicts[1].update.name, said, step=1
-                )
+                yield WrongLine.at(new.execution, said, name=name, step=1)
 
     def _placed(self, finding: WrongLine) -> WrongLine:
         """A finding with what it is in the network."""
@@ -555,92 +445,36 @@ class Against:
             array, place = self.names.weights[name]
             if finding.name == parameter.name:
                 return finding._replace(array=array, place=place)
-        made = {
-            new.index
-            for e in self.judge.executions
-            if e.statement.line == finding.line
-            for _, _, new in e.bound
-        }
-        target = finding.target
-        if target is not None:
-            for name, parameter in self.parameters.items():
-                if target in parameter.versions:
-                    array, place = self.names.weights[name]
-                    return finding._replace(
-                        array=f"grad_{array}", place=place._replace(what=f"gradient of {place.what}")
-                    )
-            for (name, _, _), node in self._output_nodes():
-                if node is target or np.array_equal(node.value, target.value):
-                    return finding._replace(array=f"grad_{name}", place=self._gradient_place(f"grad_{name}"))
-        for (name, place, _), node in self._output_nodes():
+            if finding.target in parameter.versions:
+                gradient = place._replace(what=f"gradient of {place.what}")
+                finding = finding._replace(array=f"grad_{array}", place=gradient)
+        if finding.place is not None:
+            return finding
+        here = (e for e in self.judge.executions if e.statement.line == finding.line)
+        made = {new.index for e in here for _, _, new in e.bound}
+        places = {name: place for name, place, _ in self.names.gradients}
+        outputs = [(name, place, node) for name, place, a in self.names.outputs if (node := self._same(a))]
+        for name, _, node in outputs if finding.target is not None else ():
+            if node is finding.target or np.array_equal(node.value, finding.target.value):
+                return finding._replace(array=f"grad_{name}", place=places.get(f"grad_{name}"))
+        for name, place, node in outputs:
             if node.index in made:
                 return finding._replace(array=name, place=place)
         return finding
 
-    def _output_nodes(self) -> Iterator[tuple[tuple[str, Location, Array], Node]]:
-        for output in self.names.outputs:
-            node = self._same(output[2])
-            if node is not None:
-                yield output, node
-
-    def _gradient_place(self, name: str) -> Location | None:
-        return next((place for n, place, _ in self.names.gradients if n == name), None)
-
-    def _rounding(self) -> None:
-        """The first array whose bits differ."""
-        for name, place, value in self.names.outputs:
+    def _rounding(self) -> Iterator[WrongLine]:
+        """The arrays whose bits differ, in order."""
+        loss = "loss", Location("", repr(self.given.loss), "loss"), np.asarray(self.names.loss)
+        for name, place, value in (*self.names.outputs, loss):
             node = self._same(value)
-            a = None if node is None else _fitted(node.value, value, False)
+            a = None if node is None else _fitted(node.value, value)
             if node is None or a is None or node.execution is None or a.dtype != value.dtype:
                 continue
-            difference = first_difference(np.ascontiguousarray(a), np.ascontiguousarray(value))
-            if difference is not None:
-                self._first(node, name, place, difference)
-                return
-        loss = np.asarray(self.names.loss)
-        node = self._same(loss)
-        if node is not None and node.execution is not None and node.value.dtype == loss.dtype:
-            difference = first_difference(node.value.reshape(()), loss)
-            if difference is not None:
-                self._first(node, "loss", Location("", repr(self.given.loss), "loss"), difference)
-
-    def _first(self, node: Node, name: str, place: Location, difference: Any) -> None:
-        statement = node.execution.statement
-        made = node.execution.made or name
-        self.result.findings.insert(
-            0,
-            WrongLine(
-                statement.line,
-                statement.text,
-                made,
-                "",
-                array=name,
-                place=place,
-                difference=difference,
-                is_rounding=True,
-            ),
-        )
-
-    def _failed(self, findings: list[WrongLine]) -> Comparison:
-        result, error = self.result, self.recording.error
-        result.failure = error
-        found = self.diagnosis.comparison()
-        result.findings = [self._placed(f) for f in (*findings, *found.findings)]
-        result.judged = WRONG
-        if min((len(p.used) for p in self.parameters.values()), default=0) > 1:
-            self._count(self._predictions())
-        result.steps = len(result.losses)
-        return result
-
-
-def _near(node: Node, value: Array) -> bool:
-    return bool(np.isclose(float(node.value.reshape(-1)[0]), float(value), rtol=1e-9))
-
-
-RATES = frozenset(["lr", "learning_rate", "rate", "eta", "alpha", "step_size"])
-STEPS = frozenset(
-    ["steps", "epochs", "iterations", "n_steps", "num_steps", "n_epochs", "num_epochs", "n_iter", "iters"]
-)
+            apart = first_difference(np.ascontiguousarray(a), np.ascontiguousarray(value))
+            if apart is not None:
+                made = node.execution.made or name
+                where = {"array": name, "place": place, "difference": apart}
+                yield WrongLine.at(node.execution, "", name=made, is_rounding=True, **where)
 
 
 def bound(

@@ -215,10 +215,7 @@ class Search:
         self.cost = float("inf")  # of the edit that was found
         self.window = Window(judge, judgement.verdicts, odd or [])
         self.states = self._states(max(v.update.new.index for v in self.window.all))
-        self.own: dict[int, list[Node]] = {}
-        for node in judge.tape.nodes:
-            if node.execution is not None:
-                self.own.setdefault(node.execution.number, []).append(node)
+        self.own = judge.own
 
     def findings(self, most: int = 3) -> list[WrongLine]:
         found: list[WrongLine] = []

@@ -263,6 +263,15 @@ class Judge:
                 found.add(n.index)
         return found
 
+    @cached_property
+    def own(self) -> dict[int, list[Node]]:
+        """What every execution of a statement made, by its number."""
+        found: dict[int, list[Node]] = {}
+        for node in self.tape.nodes:
+            if node.execution is not None:
+                found.setdefault(node.execution.number, []).append(node)
+        return found
+
     def parameter_of(self, update: Update) -> int:
         """The index of the first version of the parameter."""
         return self._owners[update.old.index]

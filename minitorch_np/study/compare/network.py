@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from itertools import product
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -237,31 +239,23 @@ def _activation(z: Array, after: Node | None, nodes: Mapping[int, Node]) -> list
 
 
 def _loss(judge: Judge, judgement: Judgement, out: Array, is_turned: bool) -> tuple[Loss, Array] | None:
-    """The loss whose value, or whose gradient, the program has, and the target that it has it for."""
+    """The loss whose value the program has, and the target that it has it for."""
+    values = judgement.loss.values()
     depends = dependent(judge.tape, judge.versions)
-    node, _ = judgement.loss.instances[0]
-    known = {n.index: n for n in judge.tape.nodes[: node.index + 1] if n.index not in depends and n.value.ndim}
-    targets = [_turned(n.value, is_turned and n.value.ndim == 2) for n in known.values()]
-    targets = [t for t in targets if len(t) == len(out) and t.size in (len(out), out.size)]
-    for target, kind in ((t, k) for t in targets for k in LOSSES):
-        y = target.reshape(out.shape) if target.size == out.size and kind is not CrossEntropyLoss else target
-        for reshaped in (y, target.reshape(-1)) if kind is CrossEntropyLoss else (y,):
+    nodes = judge.tape.nodes[: judgement.loss.first.index + 1] if values else []
+    targets = [n.value for n in nodes if n.index not in depends and n.value.ndim]
+    targets = [_turned(t, is_turned and t.ndim == 2) for t in targets]
+    for target, kind in product(targets, LOSSES):
+        is_classes = kind is CrossEntropyLoss and target.dtype.kind in "iu"
+        y = target if is_classes else target.astype(out.dtype)
+        if len(target) != len(out) or target.size not in (len(out), out.size):
+            continue
+        usual = out.shape if y.size == out.size else y.shape
+        for shape in (y.shape, y.size) if kind is CrossEntropyLoss else (usual,):
             loss = kind()
-            try:
-                with np.errstate(all="ignore"):
-                    value = float(
-                        loss(
-                            out,
-                            reshaped
-                            if reshaped.dtype.kind in "iu" and kind is CrossEntropyLoss
-                            else reshaped.astype(out.dtype),
-                        )
-                    )
-            except (TypeError, ValueError, IndexError):
-                continue
-            if not judgement.loss.kind and np.isclose(value, float(node.value.reshape(-1)[0]), rtol=1e-7):
-                is_class = reshaped.dtype.kind in "iu" and kind is CrossEntropyLoss
-                return kind(), reshaped if is_class else reshaped.astype(out.dtype)
+            with suppress(TypeError, ValueError, IndexError), np.errstate(all="ignore"):
+                if np.isclose(float(loss(out, y.reshape(shape))), float(values[0]), rtol=1e-7):
+                    return kind(), y.reshape(shape)
     return None
 
 
