@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 import sys
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -17,8 +18,7 @@ from minitorch_np.study.compare.recorded import Node, Tape, TapeIsFull, ancestor
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-AT, AFTER, CALL, LOAD, VALUE = "__at__", "__after__", "__call__", "__load__", "__value__"
-ARGUMENT, IMPORTED = "__argument__", "__imported__"
+HOOKS = ("at", "after", "call", "load", "value", "argument", "imported")  # methods of a Recorder
 NOT_WRAPPED = frozenset(["super", "locals", "globals", "vars", "eval", "exec", "dir", "print"])
 MANY_NODES = 20_000
 THOROUGH = 4  # steps of which it is recorded what every statement could see
@@ -108,38 +108,29 @@ class Recorder:
         self._seen = self._least = 0
 
     def hooks(self) -> dict[str, Any]:
-        hooks = {AT: self.at, AFTER: self.after, CALL: self.call, LOAD: self.load, VALUE: self.value}
-        return hooks | {ARGUMENT: self.argument, IMPORTED: self.imported}
+        return {f"__{name}__": getattr(self, name) for name in HOOKS}
 
     def at(self, number: int, *targets: Callable[[], Any]) -> None:
+        """A statement is about to be executed that assigns to these targets."""
         if recorded.current() is not self.tape:
             return
         if not len(self.executions) % 64:
             self._stop_in_time()
         frame = sys._getframe(1)
-        scope = dict(frame.f_locals)
+        scope = dict(frame.f_locals) if self._least < THOROUGH else {}
         execution = Execution(len(self.executions), self.statements[number], scope, frame.f_globals)
-        if self._least < THOROUGH:
-            execution.values = dict(_recorded_in(scope))
-        else:
-            execution.scope = {}
+        execution.values = dict(_recorded_in(scope))
         self.executions.append(execution)
         self.tape.execution = execution
-        names = _names_bound(execution.statement.tree)
-        old = [scope.get(name) for name in names] + [_tried(t) for t in targets]
-        execution.before = [self._known(value) for value in old]
+        execution.before = [self._known(_tried(target)) for target in targets]
 
     def after(self, number: int, paths: tuple[str, ...], *targets: Callable[[], Any]) -> None:
-        if recorded.current() is not self.tape:
-            return
+        """A statement has been executed."""
         execution = self.tape.execution
-        if execution is None or execution.statement.number != number:
+        if recorded.current() is not self.tape or execution is None or execution.statement.number != number:
             return
-        scope = sys._getframe(1).f_locals
-        names = _names_bound(execution.statement.tree)
-        values = [scope.get(name) for name in names] + [_tried(target) for target in targets]
-        for old, path, value in zip(execution.before, (*names, *paths), values, strict=True):
-            self._bind(execution, path, old, value)
+        for old, path, target in zip(execution.before, paths, targets, strict=True):
+            self._bind(execution, path, old, _tried(target))
         self._count()
 
     def _bind(self, execution: Execution, path: str, old: Any, value: Any) -> None:
@@ -246,40 +237,30 @@ def used_version(added: list[Node], versions: Mapping[int, Node], oldest: int) -
     return max((n for i, n in found.items() if i in versions), default=None)
 
 
+KEEPING = frozenset("copy positive reshape astype asarray array squeeze ravel".split())
+CARRYING = KEEPING | {"add", "subtract", "multiply", "divide", "setitem", recorded.PUT}
+
+
 def carried(old: Node, new: Node) -> list[Node] | None:
     """What is added to or subtracted from `old` to make `new`; None if it is not made in this way."""
     added: list[Node] = []
     node = new
     while node is not old:
-        if node.index <= old.index or not node.inputs:
+        if node.index <= old.index or not node.inputs or node.operation not in CARRYING:
             return None
         first, *rest = node.inputs
-        if node.operation in ("add", "subtract"):
-            if node.operation == "add" and not _reaches(first, old):
-                first, rest = rest[0], [first]
-            added += rest
-        elif node.operation in ("setitem", recorded.PUT):
+        if node.operation in ("setitem", recorded.PUT):
             inside = _set(first, rest[0])
             if inside is None:
                 return None
-            added += inside
-        elif node.operation in ("multiply", "divide"):
-            if rest[0].value.size != 1:
-                if first.value.size != 1:
-                    return None
-                first, rest = rest[0], [first]
-            added += rest
-        elif node.operation not in (
-            "copy",
-            "positive",
-            "reshape",
-            "astype",
-            "asarray",
-            "array",
-            "squeeze",
-            "ravel",
-        ):
-            return None
+            rest = inside
+        elif node.operation == "add" and not _reaches(first, old):
+            first, rest = rest[0], [first]
+        elif node.operation in ("multiply", "divide") and rest[0].value.size != 1:
+            if first.value.size != 1:
+                return None
+            first, rest = rest[0], [first]
+        added += [] if node.operation in KEEPING else rest
         node = first
     return added
 
@@ -298,20 +279,12 @@ def _set(whole: Node, part: Node) -> list[Node] | None:
 def _reaches(node: Node, old: Node) -> bool:
     """Whether a chain of first operands leads to `old`."""
     while node is not old:
-        if node.index <= old.index or not node.inputs or node.operation not in _CARRIES:
+        if node.index <= old.index or not node.inputs or node.operation not in CARRYING:
             return False
         if node.operation in ("add", "multiply") and len(node.inputs) > 1 and _reaches(node.inputs[1], old):
             return True
         node = node.inputs[0]
     return True
-
-
-_CARRIES = frozenset(
-    """
-    add subtract multiply divide setitem put copy positive reshape astype asarray array squeeze
-    ravel
-""".split()
-)
 
 
 def _targets(tree: Any) -> list[Any]:
@@ -332,23 +305,20 @@ def _targets(tree: Any) -> list[Any]:
     return singles
 
 
-def _names_bound(tree: Any) -> list[str]:
-    return [t.id for t in _targets(tree) if isinstance(t, ast.Name)]
+PURE = (
+    ast.Name, ast.Attribute, ast.Subscript, ast.Constant, ast.BinOp, ast.UnaryOp, ast.operator, ast.unaryop,
+    ast.expr_context, ast.Slice, ast.Tuple, ast.JoinedStr, ast.FormattedValue,
+)  # fmt: skip
 
 
-def _is_pure(node: ast.AST) -> bool:
+def _is_pure(target: ast.AST) -> bool:
     """Whether a target can be evaluated twice."""
-    allowed = (
-        ast.Name, ast.Attribute, ast.Subscript, ast.Constant, ast.BinOp, ast.UnaryOp, ast.operator, ast.unaryop,
-        ast.expr_context, ast.Slice, ast.Tuple, ast.JoinedStr, ast.FormattedValue,
-    )  # fmt: skip
-    for child in ast.walk(node):
-        if isinstance(child, ast.Call):
-            if not (isinstance(child.func, ast.Name) and child.func.id in ("str", "len", "int")):
-                return False
-        elif not isinstance(child, allowed):
-            return False
-    return True
+    return all(
+        node.func.id in ("str", "len", "int")
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        else isinstance(node, PURE)
+        for node in ast.walk(target)
+    )
 
 
 class Instrumenter(ast.NodeTransformer):
@@ -364,54 +334,54 @@ class Instrumenter(ast.NodeTransformer):
         return ast.fix_missing_locations(tree)
 
     def _body(self, node: Any, field: str) -> None:
-        made: list[Any] = []
-        for statement in getattr(node, field):
-            made += self._statement(statement)
-        setattr(node, field, made)
+        setattr(
+            node, field, [made for statement in getattr(node, field) for made in self._statement(statement)]
+        )
 
     def _statement(self, st: Any) -> list[Any]:
         if isinstance(st, ast.FunctionDef | ast.AsyncFunctionDef):
-            self.functions.append(st.name)
-            names = [a.arg for a in (*st.args.posonlyargs, *st.args.args, *st.args.kwonlyargs)]
-            self._body(st, "body")
-            self.functions.pop()
-            wraps = []
-            for name in names:
-                hook = f"{VALUE}({name}, integers=True)" if name in self.updated else f"{ARGUMENT}({name})"
-                wraps += [_parse(f"{name} = {hook}", st)] if name not in ("self", "cls") else []
-            has_text = ast.get_docstring(st, clean=False) is not None
-            st.body[has_text:has_text] = wraps
+            self._function(st)
             return [st]
         if isinstance(st, ast.ClassDef):
-            st.body = [s if not isinstance(s, ast.FunctionDef) else self._statement(s)[0] for s in st.body]
+            for method in st.body:
+                if isinstance(method, ast.FunctionDef):
+                    self._function(method)
             return [st]
         if isinstance(st, ast.ImportFrom) and st.module != "__future__" and not self.functions[-1]:
-            return [st, _parse(f"{IMPORTED}()", st)]
+            return [st, _parse("__imported__()", st)]
         skipped = (ast.Import, ast.ImportFrom, ast.Global, ast.Nonlocal, ast.Pass, ast.Break, ast.Continue)
         if isinstance(st, skipped) or (isinstance(st, ast.Expr) and isinstance(st.value, ast.Constant)):
             return [st]
-        number = len(self.statements)
-        is_short = st.lineno == st.end_lineno or hasattr(st, "body")
+        number, is_compound = len(self.statements), hasattr(st, "body")
         text = ast.unparse(st).partition("\n")[0]
-        if is_short:  # as it stands there, without a comment
-            end = None if hasattr(st, "body") else st.end_col_offset
+        if is_compound or st.lineno == st.end_lineno:  # as it stands there, without a comment
+            end = None if is_compound else st.end_col_offset
             text = self.line(st.lineno).encode()[st.col_offset : end].decode().strip()
-        self.statements.append(Statement(number, st.lineno, text, _copy(st), self.functions[-1]))
-        others = [t for t in _targets(st) if not isinstance(t, ast.Name)]
-        pure = [ast.unparse(_loaded(t)) for t in others if _is_pure(t)]
-        thunks = "".join(f", lambda: {text}" for text in pure)
-        before = _parse(f"{AT}({number}{thunks})", st)
-        has_targets = bool(_targets(st))
+        tree = st if is_compound else copy.deepcopy(st)
+        self.statements.append(Statement(number, st.lineno, text, tree, self.functions[-1]))
+        pure = tuple(ast.unparse(t) for t in _targets(st) if _is_pure(t))
+        thunks = "".join(f", lambda: {target}" for target in pure)
+        made = [_parse(f"__at__({number}{thunks})", st), st]
+        if _targets(st):
+            made.append(_parse(f"__after__({number}, {pure!r}{thunks})", st))
         for field in ("body", "orelse", "finalbody"):
             if isinstance(getattr(st, field, None), list):
                 self._body(st, field)
         for inner in (*getattr(st, "handlers", ()), *getattr(st, "cases", ())):
             self._body(inner, "body")
         self._expressions(st)
-        made = [before, st]
-        if has_targets:
-            made.append(_parse(f"{AFTER}({number}, {tuple(pure)!r}{thunks})", st))
         return made
+
+    def _function(self, st: Any) -> None:
+        self.functions.append(st.name)
+        self._body(st, "body")
+        self.functions.pop()
+        wraps = []
+        for name in (a.arg for a in (*st.args.posonlyargs, *st.args.args, *st.args.kwonlyargs)):
+            hook = f"__value__({name}, integers=True)" if name in self.updated else f"__argument__({name})"
+            wraps += [_parse(f"{name} = {hook}", st)] if name not in ("self", "cls") else []
+        has_text = ast.get_docstring(st, clean=False) is not None
+        st.body[has_text:has_text] = wraps
 
     def _expressions(self, st: Any) -> None:
         """Wrap calls and loads in the expressions of a statement itself."""
@@ -425,66 +395,42 @@ class Instrumenter(ast.NodeTransformer):
         if isinstance(st, ast.Assign | ast.AnnAssign | ast.Return) and st.value is not None:
             integers = any(ast.unparse(t) in self.updated for t in _targets(st))
             arguments = [ast.keyword("integers", ast.Constant(True))] if integers else []
-            st.value = ast.copy_location(ast.Call(ast.Name(VALUE, ast.Load()), [st.value], arguments), st)
+            st.value = _call("__value__", [st.value], arguments, st)
 
     def visit_Call(self, node: ast.Call) -> Any:
-        is_name = isinstance(node.func, ast.Name)
-        if is_name and node.func.id in NOT_WRAPPED:  # type: ignore[attr-defined]
-            return self.generic_visit(node)
         self.generic_visit(node)
-        made = ast.Call(ast.Name(CALL, ast.Load()), [node.func, *node.args], node.keywords)
-        return ast.copy_location(made, node)
+        if isinstance(node.func, ast.Name) and node.func.id in NOT_WRAPPED:
+            return node
+        return _call("__call__", [node.func, *node.args], node.keywords, node)
 
     def _load(self, node: Any) -> Any:
-        text = ast.unparse(node) if isinstance(node.ctx, ast.Load) else ""
+        text = ast.unparse(node)
         self.generic_visit(node)
-        if not text or text.startswith("np."):
-            return node
-        made = ast.Call(ast.Name(LOAD, ast.Load()), [ast.Constant(text), node], [])
-        return ast.copy_location(made, node)
+        if isinstance(node.ctx, ast.Load) and not text.startswith("np."):
+            return _call("__load__", [ast.Constant(text), node], [], node)
+        return node
 
     visit_Attribute = visit_Subscript = _load  # noqa: N815
 
-    def visit_Lambda(self, node: ast.Lambda) -> Any:
-        node.body = self.visit(node.body)
-        return node
-
 
 def _updated(tree: ast.AST) -> set[str]:
-    """The targets that are assigned from themselves: b -= ..., b = b - ..."""
+    """The targets that are assigned from themselves: b -= ..., b = b - ..., m, b = step(m, b)."""
     found = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.AugAssign):
             found.add(ast.unparse(node.target))
         elif isinstance(node, ast.Assign):
             inside = {ast.unparse(n) for n in ast.walk(node.value) if isinstance(n, ast.Name | ast.Attribute)}
-            found |= {text for t in _targets(node) if (text := ast.unparse(t)) in inside}
-            for target in node.targets:  # m, b = step(m, b)
-                if isinstance(target, ast.Tuple):
-                    found |= {text for t in target.elts if (text := ast.unparse(t)) in inside}
+            found |= {ast.unparse(t) for t in _targets(node)} & inside
     return found
+
+
+def _call(name: str, args: list[Any], keywords: list[Any], at: Any) -> Any:
+    return ast.copy_location(ast.Call(ast.Name(name, ast.Load()), args, keywords), at)
 
 
 def _parse(text: str, at: Any) -> Any:
     made = ast.parse(text).body[0]
     for node in ast.walk(made):
-        if hasattr(node, "lineno"):
-            ast.copy_location(node, at)
-    return ast.copy_location(made, at)
-
-
-def _copy(tree: Any) -> Any:
-    """A copy of a simple statement; of a compound one its head alone."""
-    made = (
-        ast.parse(ast.unparse(tree)).body[0]
-        if not hasattr(tree, "body") and not isinstance(tree, ast.Return)
-        else tree
-    )
-    if isinstance(tree, ast.Return):
-        made = ast.parse(f"def f():\n    {ast.unparse(tree)}").body[0].body[0]  # type: ignore[attr-defined]
+        ast.copy_location(node, at)
     return made
-
-
-def _loaded(target: Any) -> Any:
-    """A target as an expression."""
-    return ast.parse(ast.unparse(target), mode="eval").body

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -199,23 +199,25 @@ def plain(value: Any) -> Any:
     return value
 
 
+def _mapped(value: Any, change: Callable[[Any], Any]) -> Any:
+    """A value with what is in its tuples, lists, dicts and slices changed."""
+    if type(value) in (tuple, list):
+        return type(value)(_mapped(v, change) for v in value)
+    if type(value) is dict:
+        return {k: _mapped(v, change) for k, v in value.items()}
+    if isinstance(value, slice):
+        return slice(*(_mapped(v, change) for v in (value.start, value.stop, value.step)))
+    return change(value)
+
+
 def plain_deep(value: Any) -> Any:
     """The value without recording, in tuples, lists, dicts and slices too."""
-    if type(value) in (tuple, list):
-        return type(value)(plain_deep(v) for v in value)
-    if type(value) is dict:
-        return {k: plain_deep(v) for k, v in value.items()}
-    if isinstance(value, slice):
-        return slice(*(plain_deep(v) for v in (value.start, value.stop, value.step)))
-    return plain(value)
+    return _mapped(value, plain)
 
 
 def plain_index(index: Any) -> Any:
     """An index without recording, and a copy of its arrays."""
-    index = plain_deep(index)
-    if isinstance(index, tuple):
-        return tuple(i.copy() if isinstance(i, np.ndarray) else i for i in index)
-    return index.copy() if isinstance(index, np.ndarray) else index
+    return _mapped(index, lambda i: plain(i).copy() if isinstance(i, np.ndarray) else plain(i))
 
 
 def wrapped(result: Any, node: Node) -> Any:
@@ -257,17 +259,16 @@ class _Recorded:
         out = options.pop("out", None)
         call = ufunc if method == "__call__" else getattr(ufunc, method)
         given = [plain(i) for i in inputs]
+        options = plain_deep(options)
+        into = {} if out is None else {"out": tuple(map(plain, out))}
         tape = current()
-        options = {k: plain_deep(v) for k, v in options.items()}
-        if out is not None:
-            targets = tuple(plain(o) for o in out)
         if tape is None:
-            return call(*given, **options, **({} if out is None else {"out": targets}))
-        nodes = [tape.node(i) for i in inputs] if method != "at" else []
+            return call(*given, **options, **into)
         if method == "at":
             return _at(tape, ufunc, inputs, given)
+        nodes = [tape.node(i) for i in inputs]
         before = [tape.node(o) for o in out or () if isinstance(o, np.ndarray)]
-        result = call(*given, **options, **({} if out is None else {"out": targets}))
+        result = call(*given, **options, **into)
         name = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
         if isinstance(result, tuple):
             return tuple(wrapped(r, tape.add(OPAQUE, nodes, r)) for r in result)
@@ -313,46 +314,48 @@ CONSTANT_FUNCTIONS = frozenset(
 
 def call_function(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], name: str = "") -> Any:
     """Call a NumPy function on recorded arguments, and record it."""
-    tape = current()
-    if tape is None:
-        return function(*plain_deep(list(args)), **plain_deep(kwargs))
-    name = name or function.__name__
-    out = kwargs.get("out")
-    before = tape.node(out) if isinstance(out, np.ndarray) else None
-    if name in CONSTANT_FUNCTIONS:
-        return function(*plain_deep(list(args)), **plain_deep(kwargs))
+    tape, name = current(), name or function.__name__
+    if tape is None or name in CONSTANT_FUNCTIONS:
+        return function(*plain_deep(args), **plain_deep(kwargs))
     if name == "copyto":
         args[0][...] = args[1]
         return None
+    out = kwargs.get("out")
+    before = tape.node(out) if isinstance(out, np.ndarray) else None
     found: list[Any] = []
-    shape = _with_holes([list(args), {k: v for k, v in kwargs.items() if k != "out"}], found, name)
+
+    def take(value: Any) -> Any:
+        is_number = name == "array" and isinstance(value, int | float | np.generic) and type(value) is not bool
+        if is_recorded(value) or isinstance(value, np.ndarray) or is_number:
+            found.append(value)
+            return HOLE
+        return value
+
+    shape = _mapped([list(args), {k: v for k, v in kwargs.items() if k != "out"}], take)
     nodes = [tape.node(v) for v in found]
 
     def compute(*values: Any) -> Any:
-        positional, named = _filled(shape, iter(values))
+        left = iter(values)
+        positional, named = _mapped(shape, lambda value: next(left) if value is HOLE else value)
         return function(*positional, **named)
 
-    result = function(*plain_deep(list(args)), **plain_deep(kwargs))
-    options = {"shape": shape}
+    def made(result: Any, compute: Callable[..., Any]) -> Any:
+        node = tape.add(name, nodes, result, {"shape": shape}, compute)
+        if before is not None:
+            tape.wrote(out, node, before)
+            return out
+        value = wrapped(result, node)
+        is_array = isinstance(value, RecordedArray) and value.base is not None
+        is_alone = is_array and len(found) == 1 and isinstance(found[0], RecordedArray)
+        if is_alone and np.may_share_memory(plain(value), plain(found[0])):
+            value.parent, value.view_of = found[0], (name, node.options, compute)
+        return value
+
+    result = function(*plain_deep(args), **plain_deep(kwargs))
     if isinstance(result, list | tuple):  # split, unstack
-        made = []
-        for i, part in enumerate(result):
-            node = tape.add(name, nodes, part, options, lambda *v, i=i: compute(*v)[i])
-            made.append(_as_view(wrapped(part, node), found, name, options, node.compute))
-        return type(result)(made) if type(result) in (list, tuple) else made
-    node = tape.add(name, nodes, result, options, compute)
-    if before is not None:
-        tape.wrote(out, node, before)
-        return out
-    return _as_view(wrapped(result, node), found, name, options, compute)
-
-
-def _as_view(result: Any, found: list[Any], name: str, options: Any, compute: Any) -> Any:
-    """Tell a result of what recorded array it is a view, so that writing into it is seen there."""
-    are_arrays = isinstance(result, RecordedArray) and len(found) == 1 and isinstance(found[0], RecordedArray)
-    if are_arrays and result.base is not None and np.may_share_memory(plain(result), plain(found[0])):
-        result.parent, result.view_of = found[0], (name, options, compute)
-    return result
+        parts = [made(part, lambda *v, i=i: compute(*v)[i]) for i, part in enumerate(result)]
+        return type(result)(parts) if type(result) in (list, tuple) else parts
+    return made(result, compute)
 
 
 class _Hole:
@@ -360,27 +363,6 @@ class _Hole:
 
 
 HOLE = _Hole()
-
-
-def _with_holes(value: Any, found: list[Any], name: str) -> Any:
-    """The arguments with their arrays taken out, into `found`."""
-    if type(value) in (list, tuple):
-        return type(value)(_with_holes(v, found, name) for v in value)
-    if type(value) is dict:
-        return {k: _with_holes(v, found, name) for k, v in value.items()}
-    is_number = name == "array" and isinstance(value, int | float | np.generic) and not isinstance(value, bool)
-    if is_recorded(value) or isinstance(value, np.ndarray) or is_number:
-        found.append(value)
-        return HOLE
-    return value
-
-
-def _filled(value: Any, values: Iterator[Any]) -> Any:
-    if type(value) in (list, tuple):
-        return type(value)(_filled(v, values) for v in value)
-    if type(value) is dict:
-        return {k: _filled(v, values) for k, v in value.items()}
-    return next(values) if value is HOLE else value
 
 
 class RecordedArray(_Recorded, np.ndarray):
@@ -567,12 +549,7 @@ for _name, _ufunc in _OPERATORS.items():
 for _name, _ufunc in {"neg": "negative", "abs": "absolute", "pos": "positive"}.items():
     setattr(RecordedNumber, f"__{_name}__", _unary(_name, _ufunc))
 _NUMBERS: dict[type, Any] = {}
-for _type in (
-    float,
-    int,
-    np.float64,
-    np.float32,
-):  # a NumPy number is derived from float: NumPy's own crash in C
+for _type in (float, int, np.float64, np.float32):  # NumPy's own crash in C: float stands for them
     _base = _type if _type in (float, int) else float
     _NUMBERS[_type] = type(f"Recorded_{_type.__name__}", (RecordedNumber, _base), {"plain_type": _type})
 
@@ -584,16 +561,9 @@ _OUTSIDE: dict[Any, str] = {
     math.log1p: "log1p", math.expm1: "expm1", math.fabs: "absolute", pow: "power",
 }  # fmt: skip
 _ARRAY_MAKERS = (
-    np.array,
-    np.asarray,
-    np.asanyarray,
-    np.ascontiguousarray,
-    np.asfortranarray,
-    np.asarray_chkfinite,
-)
-_OF_LISTS = frozenset(
-    ["sum", "mean", "average", "max", "min", "amax", "amin", "std", "var", "prod", "dot", "matmul", "cumsum"]
-)
+    np.array, np.asarray, np.asanyarray, np.ascontiguousarray, np.asfortranarray, np.asarray_chkfinite
+)  # fmt: skip
+_OF_LISTS = frozenset("sum mean average max min amax amin std var prod dot matmul cumsum".split())
 
 
 def call(function: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: PLR0911, PLR0912
@@ -601,59 +571,51 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: PLR0911, PLR
     tape = current()
     if tape is None:
         return function(*args, **kwargs)
-    try:
-        operation = _OUTSIDE.get(function)
-    except TypeError:  # not hashable
-        operation = None
+    name = getattr(function, "__name__", "")
+    operation = _OUTSIDE.get(function) if isinstance(function, Hashable) else None
     if operation and args and all(isinstance(a, int | float | np.ndarray | np.generic) for a in args):
-        if not any(map(is_recorded, args)):
-            return function(*args, **kwargs)
-        result = function(*map(plain, args), **kwargs)
-        return wrapped(result, tape.add(operation, [tape.node(a) for a in args], result, {}, function))
+        return _recorded_call(tape, operation, function, args, kwargs)
     if isinstance(function, np.ufunc) and len(args) > function.nin == 1 and tape.execution is not None:
-        name = next(
-            (p for p, n in tape.execution.values.items() if n is getattr(args[1], "node", None)), "its argument"
-        )
-        tape.written_by_position.append((tape.execution, f"np.{function.__name__}", name))
-    if any(function is maker for maker in _ARRAY_MAKERS) and args and _has_recorded(args[0]):
-        if is_recorded(args[0]):
-            return call_function(function, args, kwargs, "asarray")
-        return call_function(function, args, kwargs, "array")
-    if (
-        args
-        and type(args[0]) is list
-        and getattr(function, "__name__", "") in _OF_LISTS
-        and _has_recorded(args[0])
-    ):
-        args = (call(np.array, args[0]), *args[1:])
-    if getattr(function, "__name__", "") == "shuffle" and not hasattr(function, "__code__"):
-        return _shuffle(tape, function, args, kwargs)
-    if isinstance(function, np.vectorize) and len(args) == 1 and is_recorded(args[0]):
-        result = function(plain(args[0]))
-        return wrapped(result, tape.add(ELEMENTWISE, (tape.node(args[0]),), result, {}, function))
+        seen = (path for path, n in tape.execution.values.items() if n is getattr(args[1], "node", None))
+        tape.written_by_position.append((tape.execution, f"np.{name}", next(seen, "its argument")))
+    if args and _has_recorded(args[0]):
+        if any(function is maker for maker in _ARRAY_MAKERS):
+            return call_function(function, args, kwargs, "asarray" if is_recorded(args[0]) else "array")
+        if type(args[0]) is list and name in _OF_LISTS:
+            args = (call(np.array, args[0]), *args[1:])
+    if name == "shuffle" and not hasattr(function, "__code__"):
+        result = function(*map(plain, args), **kwargs)
+        for array in args:
+            if isinstance(array, RecordedArray):
+                array.node = tape.add(LEAF, (), plain(array))  # shuffled data are new data
+        return result
+    if isinstance(function, np.vectorize) and len(args) == 1:
+        return _recorded_call(tape, ELEMENTWISE, function, args, {})
     given = (*args, *kwargs.values())
     if _takes_plain_numbers(function):
         args, kwargs = plain_deep(args), plain_deep(kwargs)
     result = function(*args, **kwargs)
-    if type(result) is np.ndarray or type(result) in (np.float64, np.float32):
-        if np.asarray(result).dtype.kind not in NUMERIC:
-            return result
-        inputs = [a for a in given if is_recorded(a)]
-        if inputs and not _is_constant(function):
-            nodes = [tape.node(a) for a in inputs]
-            return wrapped(result, tape.add(OPAQUE, nodes, result, {"function": function}))
+    if type(result) not in (np.ndarray, np.float64, np.float32) or result.dtype.kind not in NUMERIC:
+        return result
+    inputs = [tape.node(a) for a in given if is_recorded(a)]
+    if not inputs or _is_constant(function):
         return leaf(result)
-    return result
+    return wrapped(result, tape.add(OPAQUE, inputs, result, {"function": function}))
+
+
+def _recorded_call(tape: Tape, operation: str, function: Any, args: Any, kwargs: Any) -> Any:
+    if not any(map(is_recorded, args)):
+        return function(*args, **kwargs)
+    result = function(*map(plain, args), **kwargs)
+    return wrapped(result, tape.add(operation, [tape.node(a) for a in args], result, {}, function))
 
 
 def _takes_plain_numbers(function: Any) -> bool:
     """Whether this is a function of NumPy's in C that knows nothing of other kinds of arrays."""
     owner = type(getattr(function, "__self__", None)).__module__ or ""
-    module = getattr(function, "__module__", None) or ""
-    if owner.startswith("numpy.random"):
-        return True
-    is_numpy = module.startswith("numpy") and not isinstance(function, np.ufunc | type)
-    return is_numpy and not hasattr(function, "_implementation") and not hasattr(function, "__wrapped__")
+    is_numpy = (getattr(function, "__module__", None) or "").startswith("numpy")
+    is_c = not any(hasattr(function, name) for name in ("_implementation", "__wrapped__"))
+    return owner.startswith("numpy.random") or (is_numpy and is_c and not isinstance(function, np.ufunc | type))
 
 
 def _is_constant(function: Any) -> bool:
@@ -663,15 +625,4 @@ def _is_constant(function: Any) -> bool:
 
 
 def _has_recorded(value: Any) -> bool:
-    if isinstance(value, list | tuple):
-        return any(map(_has_recorded, value))
-    return is_recorded(value)
-
-
-def _shuffle(tape: Tape, function: Any, args: Any, kwargs: Any) -> Any:
-    """Shuffled data are new data."""
-    result = function(*(plain(a) for a in args), **kwargs)
-    for array in args:
-        if isinstance(array, RecordedArray):
-            array.node = tape.add(LEAF, (), plain(array))
-    return result
+    return any(map(_has_recorded, value)) if isinstance(value, list | tuple) else is_recorded(value)

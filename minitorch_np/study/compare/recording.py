@@ -6,6 +6,7 @@ import __future__
 import ast
 import inspect
 import io
+import itertools
 import os
 import random
 import sys
@@ -144,8 +145,7 @@ def run_plainly(source: ProgramSource, seconds: float = 5.0) -> ProgramError | N
         if perf_counter() > end:
             raise TapeIsFull
 
-    tree = _Ticks(None).visit(source.tree())
-    return _run(source, ast.fix_missing_locations(tree), {TICK: tick}, None, lambda a: a)[0]
+    return _run(source, _ticking(source), {TICK: tick}, None, lambda a: a)[0]
 
 
 def time_steps(
@@ -161,40 +161,36 @@ def time_steps(
     """
     line, often = last
     times: list[float] = []
-    started = [0.0]
-    count = [0]
+    starts: list[float] = []
+    count = itertools.count(1)
 
     def tick() -> None:
         now = perf_counter()
-        count[0] += 1
-        if count[0] % often:
+        if next(count) % often:
             return
-        if started[0]:
-            times.append(now - started[0])
+        times.extend(now - start for start in starts[-1:])
         if len(times) == steps:
             raise TapeIsFull
         between()
-        started[0] = perf_counter()
+        starts.append(perf_counter())
 
-    tree = _Ticks(line).visit(source.tree())
-    _run(source, ast.fix_missing_locations(tree), {TICK: tick}, call, lambda a: a)
+    _run(source, _ticking(source, line), {TICK: tick}, call, lambda a: a)
     return times
 
 
-class _Ticks(ast.NodeTransformer):
-    """Puts a call after the statement of one line, or after all."""
+def _ticking(source: ProgramSource, line: int | None = None) -> ast.Module:
+    """The program with a call after the statements of one line, or after all."""
 
-    def __init__(self, line: int | None) -> None:
-        self.line = line
-
-    def visit(self, node: ast.AST) -> Any:
-        self.generic_visit(node)
-        is_simple = isinstance(node, ast.Assign | ast.AugAssign | ast.Expr) and not (
-            isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-        )
-        if is_simple and self.line in (None, node.lineno):  # type: ignore[attr-defined]
+    class Ticks(ast.NodeTransformer):
+        def visit_Expr(self, node: Any) -> Any:
+            is_text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+            if is_text or line not in (None, node.lineno):
+                return node
             return [node, ast.copy_location(ast.parse(f"{TICK}()").body[0], node)]
-        return node
+
+        visit_Assign = visit_AugAssign = visit_Expr  # noqa: N815
+
+    return ast.fix_missing_locations(Ticks().visit(source.tree()))
 
 
 def _run(
