@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
-from itertools import product
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, product
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -50,10 +50,7 @@ def steps_of(verdicts: Sequence[Verdict]) -> dict[str, StepSeries]:
 
 def rule_of(steps: Sequence[StepSeries], constants: Sequence[float]) -> Rule | None:
     """The rule that makes all steps; None if it is none of those known here."""
-    for rules in (_plain, _decayed, _momentum, _nesterov, _adaptive):
-        for rule in rules(steps, constants):
-            return rule
-    return None
+    return next(chain(_linear(steps), _adaptive(steps, constants)), None)
 
 
 def constants_of(tree: ast.AST) -> list[float]:
@@ -62,14 +59,22 @@ def constants_of(tree: ast.AST) -> list[float]:
     return sorted(v for v in found if 0 < v < 1)
 
 
-def _fit(columns: list[list[Array]], wanted: list[Array]) -> list[float] | None:
-    """The coefficients with which the columns make what is wanted; None if they do not."""
-    matrix = np.stack([np.concatenate(column) for column in columns], axis=1)
-    target = np.concatenate(wanted)
-    if not (np.isfinite(matrix).all() and np.isfinite(target).all()) or not np.any(target):
+COLUMNS: dict[str, Callable[[StepSeries, int], Array]] = {
+    "gradient": lambda s, k: s.gradients[k],
+    "gradient before": lambda s, k: s.gradients[k - 1],
+    "value": lambda s, k: s.values[k],
+    "step before": lambda s, k: s.changes[k - 1],
+}
+
+
+def _fit(steps: list[tuple[StepSeries, int]], *columns: str) -> list[float] | None:
+    """The coefficients with which the columns make these steps; None if they do not."""
+    if not steps:
         return None
+    matrix = np.stack([np.concatenate([COLUMNS[name](s, k) for s, k in steps]) for name in columns], axis=1)
+    target = np.concatenate([s.changes[k] for s, k in steps])
     scale = np.abs(matrix).max(axis=0)
-    if not scale.all():
+    if not (np.isfinite(scale).all() and np.isfinite(target).all() and scale.all() and np.any(target)):
         return None
     solution, *_ = np.linalg.lstsq(matrix / scale, target, rcond=None)
     if np.abs(matrix / scale @ solution - target).max() > CLOSE * np.abs(target).max():
@@ -77,67 +82,25 @@ def _fit(columns: list[list[Array]], wanted: list[Array]) -> list[float] | None:
     return [float(c) for c in solution / scale]
 
 
-def _plain(steps: Sequence[StepSeries], constants: Sequence[float]) -> Iterator[Rule]:
-    rates = []
-    for k in range(max(len(s.changes) for s in steps)):
-        here = [s for s in steps if len(s.changes) > k]
-        fit = _fit([[s.gradients[k] for s in here]], [s.changes[k] for s in here])
-        if fit is None:
-            return
-        rates.append(-fit[0])
-    yield Rule("SGD", {"lr": _rounded(rates[0])})
-
-
-def _decayed(steps: Sequence[StepSeries], constants: Sequence[float]) -> Iterator[Rule]:
-    """Weight decay, of all parameters or of those with two axes or more alone."""
-    pairs = [(s, k) for s in steps for k in range(len(s.changes))]
-    for chosen in (pairs, [(s, k) for s, k in pairs if _fit([[s.gradients[k]]], [s.changes[k]]) is None]):
-        if not chosen:
-            continue
-        fit = _fit(
-            [[s.gradients[k] for s, k in chosen], [s.values[k] for s, k in chosen]],
-            [s.changes[k] for s, k in chosen],
-        )
+def _linear(steps: Sequence[StepSeries]) -> Iterator[Rule]:
+    """The rules whose step is a sum of multiples of a few arrays."""
+    every = [(s, k) for s in steps for k in range(len(s.changes))]
+    later = [(s, k) for s, k in every if k > 0]
+    rates = [_fit([(s, k) for s, k in every if k == at], "gradient") for at in sorted({k for _, k in every})]
+    if rates[0] is not None and None not in rates:  # it may fall from step to step
+        yield _rule("SGD", lr=-rates[0][0])
+    rest = [one for one in every if _fit([one], "gradient") is None]  # biases, as a rule, have no decay
+    for fit in (_fit(every, "gradient", "value"), _fit(rest, "gradient", "value")):
         if fit is not None and fit[1] < 0:
-            yield Rule("SGD", {"lr": _rounded(-fit[0]), "weight_decay": _rounded(fit[1] / fit[0])})
-
-
-def _momentum(steps: Sequence[StepSeries], constants: Sequence[float]) -> Iterator[Rule]:
-    later = [(s, k) for s in steps for k in range(1, len(s.changes))]
-    if len(later) == 0:
-        return
-    columns = [[s.changes[k - 1] for s, k in later], [s.gradients[k] for s, k in later]]
-    fit = _fit(columns, [s.changes[k] for s, k in later])
-    if fit is not None:
-        yield Rule("SGD", {"lr": _rounded(-fit[1]), "momentum": _rounded(fit[0])})
-        return
-    before = [s.values[k] - 0 * s.changes[k - 1] for s, k in later]
-    fit = _fit([*columns, before], [s.changes[k] for s, k in later])
+            yield _rule("SGD", lr=-fit[0], weight_decay=fit[1] / fit[0])
+    if fit := _fit(later, "step before", "gradient"):
+        yield _rule("SGD", lr=-fit[1], momentum=fit[0])
+    fit = _fit(later, "step before", "gradient", "value")
     if fit is not None and fit[2] / fit[1] > 0:
-        yield Rule(
-            "SGD",
-            {"lr": _rounded(-fit[1]), "momentum": _rounded(fit[0]), "weight_decay": _rounded(fit[2] / fit[1])},
-        )
-
-
-def _nesterov(steps: Sequence[StepSeries], constants: Sequence[float]) -> Iterator[Rule]:
-    later = [(s, k) for s in steps for k in range(1, len(s.changes))]
-    if len(later) == 0:
-        return
-    fit = _fit(
-        [
-            [s.changes[k - 1] for s, k in later],
-            [s.gradients[k] for s, k in later],
-            [s.gradients[k - 1] for s, k in later],
-        ],
-        [s.changes[k] for s, k in later],
-    )  # fmt: skip
+        yield _rule("SGD", lr=-fit[1], momentum=fit[0], weight_decay=fit[2] / fit[1])
+    fit = _fit(later, "step before", "gradient", "gradient before")
     if fit is not None and fit[1]:
-        momentum = fit[0]
-        yield Rule(
-            "SGD with Nesterov's momentum",
-            {"lr": _rounded(-fit[1] / (1 + momentum)), "momentum": _rounded(momentum)},
-        )
+        yield _rule("SGD with Nesterov's momentum", lr=-fit[1] / (1 + fit[0]), momentum=fit[0])
 
 
 def _adaptive(steps: Sequence[StepSeries], constants: Sequence[float]) -> Iterator[Rule]:
@@ -145,19 +108,17 @@ def _adaptive(steps: Sequence[StepSeries], constants: Sequence[float]) -> Iterat
     rates = sorted({*constants, 0.9, 0.999}, reverse=True)[:12]
     small = [c for c in constants if c <= 1e-3] or [1e-8]
     for eps, inside in product((*small, 1e-8), (False, True)):
-        for second in rates:
-            for first in (0.0, *rates):
-                for corrected in (True, False) if first else (False,):
-                    lr = _rate(steps, first, second, eps, corrected, inside)
-                    if lr is not None:
-                        if not first:
-                            yield Rule("RMSprop", {"lr": lr, "alpha": second, "eps": eps})
-                        else:
-                            name = "Adam" if corrected else "Adam without bias correction"
-                            yield Rule(name, {"lr": lr, "beta1": first, "beta2": second, "eps": eps})
+        for second, first in product(rates, (0.0, *rates)):
+            for corrected in (True, False) if first else (False,):
+                lr = _rate(steps, first, second, eps, corrected, inside)
+                if lr is not None and not first:
+                    yield _rule("RMSprop", lr=lr, alpha=second, eps=eps)
+                elif lr is not None:
+                    name = "Adam" if corrected else "Adam without bias correction"
+                    yield _rule(name, lr=lr, beta1=first, beta2=second, eps=eps)
         lr = _rate(steps, 0.0, 1.0, eps, False, inside)
         if lr is not None:
-            yield Rule("Adagrad", {"lr": lr, "eps": eps})
+            yield _rule("Adagrad", lr=lr, eps=eps)
 
 
 def _rate(
@@ -178,8 +139,8 @@ def _rate(
             lr = c if lr is None else lr
             if not norm or lr <= 0 or not np.abs(lr * made - wanted).max() <= CLOSE * np.abs(wanted).max():
                 return None
-    return None if lr is None else _rounded(lr)
+    return lr
 
 
-def _rounded(value: float) -> float:
-    return float(f"{value:.6g}")
+def _rule(name: str, **options: float) -> Rule:
+    return Rule(name, {key: float(f"{value:.6g}") for key, value in options.items()})
