@@ -452,11 +452,10 @@ class Against:
             return finding
         here = (e for e in self.judge.executions if e.statement.line == finding.line)
         made = {new.index for e in here for _, _, new in e.bound}
-        places = {name: place for name, place, _ in self.names.gradients}
         outputs = [(name, place, node) for name, place, a in self.names.outputs if (node := self._same(a))]
         for name, _, node in outputs if finding.target is not None else ():
             if node is finding.target or np.array_equal(node.value, finding.target.value):
-                return finding._replace(array=f"grad_{name}", place=places.get(f"grad_{name}"))
+                return finding._replace(array=f"grad_{name}", place=self.names.gradients.get(f"grad_{name}"))
         for name, place, node in outputs:
             if node.index in made:
                 return finding._replace(array=name, place=place)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import copy
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from time import process_time
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -110,27 +110,29 @@ class Recorder:
     def hooks(self) -> dict[str, Any]:
         return {f"__{name}__": getattr(self, name) for name in HOOKS}
 
-    def at(self, number: int, *targets: Callable[[], Any]) -> None:
-        """A statement is about to be executed that assigns to these targets."""
+    def at(self, number: int, paths: tuple[str, ...], *targets: Callable[[], Any]) -> None:
+        """A statement is about to be executed that assigns to these targets; those of names need no call."""
         if recorded.current() is not self.tape:
             return
         if not len(self.executions) % 64:
             self._stop_in_time()
         frame = sys._getframe(1)
-        scope = dict(frame.f_locals) if self._least < THOROUGH else {}
-        execution = Execution(len(self.executions), self.statements[number], scope, frame.f_globals)
-        execution.values = dict(_recorded_in(scope))
+        scope = dict(frame.f_locals)
+        execution = Execution(len(self.executions), self.statements[number], {}, frame.f_globals)
+        if self._least < THOROUGH:
+            execution.scope, execution.values = scope, dict(_recorded_in(scope))
         self.executions.append(execution)
         self.tape.execution = execution
-        execution.before = [self._known(_tried(target)) for target in targets]
+        execution.before = [self._known(value) for value in _looked_up(paths, scope, targets)]
 
     def after(self, number: int, paths: tuple[str, ...], *targets: Callable[[], Any]) -> None:
         """A statement has been executed."""
         execution = self.tape.execution
         if recorded.current() is not self.tape or execution is None or execution.statement.number != number:
             return
-        for old, path, target in zip(execution.before, paths, targets, strict=True):
-            self._bind(execution, path, old, _tried(target))
+        values = _looked_up(paths, sys._getframe(1).f_locals, targets)
+        for old, path, value in zip(execution.before, paths, values, strict=True):
+            self._bind(execution, path, old, value)
         self._count()
 
     def _bind(self, execution: Execution, path: str, old: Any, value: Any) -> None:
@@ -222,13 +224,19 @@ class Recorder:
         return value
 
 
-def _tried(target: Callable[[], Any]) -> Any:
-    """The value of a target, without recording that it was looked at."""
+def _looked_up(
+    paths: tuple[str, ...], scope: Mapping[str, Any], targets: Iterable[Callable[[], Any]]
+) -> list[Any]:
+    """The values of targets, without recording that they were looked at."""
+    calls = iter(targets)
+    found = []
     with recorded.paused():
-        try:
-            return target()
-        except Exception:
-            return None
+        for path in paths:
+            try:
+                found.append(scope.get(path) if path.isidentifier() else next(calls)())
+            except Exception:
+                found.append(None)
+    return found
 
 
 def used_version(added: list[Node], versions: Mapping[int, Node], oldest: int) -> Node | None:
@@ -360,10 +368,10 @@ class Instrumenter(ast.NodeTransformer):
         tree = st if is_compound else copy.deepcopy(st)
         self.statements.append(Statement(number, st.lineno, text, tree, self.functions[-1]))
         pure = tuple(ast.unparse(t) for t in _targets(st) if _is_pure(t))
-        thunks = "".join(f", lambda: {target}" for target in pure)
-        made = [_parse(f"__at__({number}{thunks})", st), st]
+        calls = "".join(f", lambda: {target}" for target in pure if not target.isidentifier())
+        made = [_parse(f"__at__({number}, {pure!r}{calls})", st), st]
         if _targets(st):
-            made.append(_parse(f"__after__({number}, {pure!r}{thunks})", st))
+            made.append(_parse(f"__after__({number}, {pure!r}{calls})", st))
         for field in ("body", "orelse", "finalbody"):
             if isinstance(getattr(st, field, None), list):
                 self._body(st, field)

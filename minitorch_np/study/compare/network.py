@@ -6,7 +6,7 @@ import copy
 import inspect
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from itertools import product
+from itertools import product, zip_longest
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -129,69 +129,53 @@ class _Linear(NamedTuple):
     is_turned: bool
 
 
-def read_off(judge: Judge, judgement: Judgement, rule: Rule | None) -> Beside | None:  # noqa: PLR0911
+def read_off(judge: Judge, judgement: Judgement, rule: Rule | None) -> Beside | None:
     """The stack of layers that the forward pass is, with its loss; None if it is none."""
-    first = next((v for v in judgement.right), None)
-    if first is None or rule is None or (optimizer := _optimizer(rule)) is None:
+    optimizer = None if rule is None else _optimizer(rule)
+    if optimizer is None or not judgement.right:
         return None
-    nodes = first.passes[0].nodes
+    nodes = judgement.right[0].passes[0].nodes
     linears = _linears(judge, nodes)
-    if not linears or len({p.name for p in judge.parameters}) != sum(
-        1 + (one.bias is not None) for one in linears
-    ):
-        return None
-    is_turned = linears[0].is_turned
-    layers: list[Layer] = []
     parameters: dict[str, TrainedArray] = {}
-    dtype = linears[0].z.value.dtype
-    for i, linear in enumerate(linears):
-        after = linears[i + 1].x if i + 1 < len(linears) else None
-        between = _activation(linear.z.value, after, nodes)
-        if between is None or linear.is_turned != is_turned:
+    layers: list[Layer] = []
+    for linear, following in zip_longest(linears, linears[1:]):
+        between = _activation(linear.z.value, following and following.x, nodes)
+        if between is None or linear.is_turned != linears[0].is_turned:
             return None
-        parameters[f"{len(layers)}.weight"] = linear.weight
-        if linear.bias is not None:
-            parameters[f"{len(layers)}.bias"] = linear.bias
-        height, width = _turned(linear.weight.versions[0].value, is_turned).shape
-        layers += [Linear(height, width, linear.bias is not None, dtype=dtype), *between]
-    model = Sequential(layers)
-    x = _turned(linears[0].x.value, is_turned)
-    starts = {name: _start(p, is_turned, model, name) for name, p in parameters.items()}
-    if any(a is None for a in starts.values()):
+        own = {"weight": linear.weight, "bias": linear.bias}
+        parameters |= {f"{len(layers)}.{what}": p for what, p in own.items() if p is not None}
+        height, width = _turned(linear.weight.versions[0].value, linear.is_turned).shape
+        layers += [Linear(height, width, linear.bias is not None, dtype=linears[0].z.value.dtype), *between]
+    if not linears or len({p.name for p in judge.parameters}) != len(parameters):
         return None
+    is_turned, dtype = linears[0].is_turned, linears[0].z.value.dtype
+    model = Sequential(layers)
     training = Training(model, SquaredLoss(), optimizer(model))
-    training.load({name: a for name, a in starts.items() if a is not None})
+    x = _turned(linears[0].x.value, is_turned).astype(dtype)
     try:
-        out = model(x.astype(dtype))
+        shapes = {name: p.shape for name, p in model.named_parameters()}
+        starts = {name: _turned(p.used[0].value, is_turned) for name, p in parameters.items()}
+        training.load({name: a.reshape(shapes[name]) for name, a in starts.items()})
+        out = model(x)
     except ValueError:  # between two of the layers stands something that is none
         return None
     found = _loss(judge, judgement, out, is_turned)
     if found is None:
         return None
     loss, y = found
-    return Beside(Training(model, loss, training.optimizer), parameters, [(x.astype(dtype), y)], is_turned)
+    return Beside(training._replace(loss=loss), parameters, [(x, y)], is_turned)
 
 
 def _turned(a: Array, is_turned: bool) -> Array:
-    return a.T if is_turned else a
-
-
-def _start(parameter: TrainedArray, is_turned: bool, model: Layer, name: str) -> Array | None:
-    value = parameter.used[0].value
-    shape = dict(model.named_parameters())[name].shape
-    value = _turned(value, is_turned and value.ndim == 2)
-    return np.array(value.reshape(shape)) if value.size == int(np.prod(shape)) else None
+    return a.T if is_turned and a.ndim == 2 else a
 
 
 def _optimizer(rule: Rule) -> Any:
-    options = rule.options
-    if rule.name == "SGD":
-        rates: Any = options
-        return lambda model: SGD(model.parameters(), **rates)
+    options: Any = dict(rule.options)
     if rule.name == "Adam":
-        betas = options["beta1"], options["beta2"]
-        return lambda model: Adam(model.parameters(), lr=options["lr"], betas=betas, eps=options["eps"])
-    return None
+        options["betas"] = options.pop("beta1"), options.pop("beta2")
+    kind: Any = {"SGD": SGD, "Adam": Adam}.get(rule.name)
+    return None if kind is None else lambda model: kind(model.parameters(), **options)
 
 
 def _linears(judge: Judge, nodes: Mapping[int, Node]) -> list[_Linear]:
@@ -203,37 +187,28 @@ def _linears(judge: Judge, nodes: Mapping[int, Node]) -> list[_Linear]:
         if node.operation not in ("dot", "matmul") or node.value.ndim != 2:
             continue
         a, b = node.inputs
-        if (b.index in owners) == (a.index in owners):
+        is_turned = a.index in owners
+        if is_turned == (b.index in owners):
             return []
-        weight, x, is_turned = (owners[b.index], a, False) if b.index in owners else (owners[a.index], b, True)
-        bias = None
-        for other in nodes.values():
-            if other.operation == "add" and any(n is node for n in other.inputs):
-                rest = next((n for n in other.inputs if n is not node), None)
-                if rest is not None and rest.index in owners:
-                    node, bias = other, owners[rest.index]
-                    break
-        found.append(_Linear(x, node, weight, bias, is_turned))
+        weight, x = (a, b) if is_turned else (b, a)
+        sums = (n for n in nodes.values() if n.operation == "add" and node in n.inputs)
+        biased = ((n, owners[m.index]) for n in sums for m in n.inputs if m.index in owners)
+        z, bias = next(biased, (node, None))
+        found.append(_Linear(x, z, owners[weight.index], bias, is_turned))
     return found
 
 
 def _activation(z: Array, after: Node | None, nodes: Mapping[int, Node]) -> list[Layer] | None:
     """What stands between a Linear and the next one, or the loss."""
-    if after is not None and after.value.shape == z.shape and np.array_equal(after.value, z):
+    if after is not None and np.array_equal(after.value, z):
         return []
-    wanted = (
-        [after.value] if after is not None else [n.value for n in nodes.values() if n.value.shape == z.shape]
-    )
+    wanted = [n.value for n in (nodes.values() if after is None else [after]) if n.value.shape == z.shape]
     for kind in ACTIVATIONS:
         try:
             made = kind()(z.copy())
         except (TypeError, ValueError):
             continue
-        if (
-            made.shape == z.shape
-            and not np.array_equal(made, z)
-            and any(w.shape == made.shape and np.allclose(made, w, rtol=1e-9, atol=1e-12) for w in wanted)
-        ):
+        if not np.array_equal(made, z) and any(np.allclose(made, w, rtol=1e-9, atol=1e-12) for w in wanted):
             return [kind()]
     return None if after is not None else []
 
@@ -243,8 +218,8 @@ def _loss(judge: Judge, judgement: Judgement, out: Array, is_turned: bool) -> tu
     values = judgement.loss.values()
     depends = dependent(judge.tape, judge.versions)
     nodes = judge.tape.nodes[: judgement.loss.first.index + 1] if values else []
-    targets = [n.value for n in nodes if n.index not in depends and n.value.ndim]
-    targets = [_turned(t, is_turned and t.ndim == 2) for t in targets]
+    given = (n.value for n in nodes if n.index not in depends and n.value.ndim)
+    targets = [_turned(a, is_turned) for a in given]
     for target, kind in product(targets, LOSSES):
         is_classes = kind is CrossEntropyLoss and target.dtype.kind in "iu"
         y = target if is_classes else target.astype(out.dtype)
@@ -263,10 +238,9 @@ class ArrayNames(NamedTuple):
     """What the arrays of a network are called, and where they are; and their values in one pass."""
 
     outputs: list[tuple[str, Location, Array]]
-    gradients: list[tuple[str, Location, Array]]
+    gradients: dict[str, Location]
     weights: dict[str, tuple[str, Location]]
     prediction: Array
-    dy: Array
     loss: Any
 
 
@@ -276,16 +250,16 @@ def names_of(training: Training, x: Array, y: Array) -> ArrayNames:
     names = UniqueNames({"x", "y"})
     called = parameter_names(run.model, names)
     outputs = passage_names(run.passages, names)[1:]
-    made = []
-    gradients = [(f"grad_{outputs[-1]}", Location("", repr(training.loss), "gradient of output"), run.dy)]
-    for name, p in zip(outputs, run.passages, strict=True):
-        made.append((name, Location(p.path, repr(p.layer), "output"), p.y))
-    for i in range(len(run.passages) - 1, 0, -1):
-        p = run.passages[i]
-        gradients.append((f"grad_{outputs[i - 1]}", Location(p.path, repr(p.layer), "gradient of input"), p.dx))
+    pairs = list(zip(outputs, run.passages, strict=True))
+    made = [(name, Location(p.path, repr(p.layer), "output"), p.y) for name, p in pairs]
+    upstream = Location("", repr(training.loss), "gradient of output")
+    gradients = {}
+    for name, p in reversed(pairs):
+        gradients[f"grad_{name}"] = upstream
+        upstream = Location(p.path, repr(p.layer), "gradient of input")
     weights = {}
     modules = dict(run.model.named_modules())
     for name, parameter in run.model.named_parameters():
         layer, _, what = name.rpartition(".")
         weights[name] = (called[id(parameter)], Location(layer, repr(modules[layer]), what))
-    return ArrayNames(made, gradients, weights, run.prediction, run.dy, run.value)
+    return ArrayNames(made, gradients, weights, run.prediction, run.value)
