@@ -215,6 +215,45 @@ for step in range(4):
     assert "after its update" in result.wrong[0].mistake
 
 
+VECTOR = """
+x, y = rng.normal(size=(16, 3)), rng.normal(size=(16, 2))
+w, v = rng.normal(size=(3, 5)), rng.normal(size=(5, 2))
+for step in range(4):
+    h = np.tanh(x @ w)
+    out = h @ v
+    loss = {loss}
+    d = 4 * (out - y) ** 3
+    dh = d @ v.T{factor}
+    v -= 0.01 * h.T @ d
+    w -= 0.01 * x.T @ dh
+"""
+
+
+@pytest.mark.parametrize("loss", ["(out - y) ** 4", "((out - y) ** 4).sum(axis=1)"])
+def test_of_a_loss_by_sample_the_sum_is_meant(loss):
+    right = judged(VECTOR, loss=loss, factor=" * (1 - h ** 2)")
+    assert (right.judged, right.loss) == ("right", "the sum of `loss` in line 9")
+    assert judged(VECTOR, loss=loss, factor="").wrong[0].write == ("dh = d @ v.T * (1 - h ** 2)",)
+
+
+def test_a_gradient_named_loss_is_no_loss():
+    """Its sum would have another gradient, and no right program is accused by it."""
+    result = judged(VECTOR, loss="4 * (out - y) ** 3", factor=" * (1 - h ** 2)")
+    assert result.judged == "not judged", result
+
+
+def test_a_list_is_an_operand_too():
+    text = """
+w = rng.normal(size=(3, 2))
+for step in range(4):
+    d = np.dot(w.T, [1, 0, 2]) - [1, 2]
+    loss = (d ** 2).sum()
+    w -= 0.1 * np.outer([1, 0, 2], 2 * d{factor})
+"""
+    assert judged(text, factor="").judged == "right"
+    assert judged(text, factor=" * d").wrong[0].line == 8
+
+
 PLAIN_NUMBERS = """
 import math
 w1, w2, w3, w4 = 0.1, -0.4, 0.6, 0.3

@@ -91,6 +91,8 @@ class Examination:
         """Whether the loss is sure enough to blame a line by it."""
         if self._unknown(judgement.wrong) or not self.judge.is_of_the_steps(judgement):
             return False
+        if judgement.loss.first.value.size > 1 and not judgement.loss.kind:
+            return any(not v.is_number for v in judgement.right)
         is_likely = rank(judgement.loss) > 0 or any(f.write for f in found)
         return bool(judgement.right) or (is_likely and not judgement.loss.kind)
 

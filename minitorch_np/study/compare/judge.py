@@ -13,8 +13,8 @@ import numpy as np
 
 from minitorch_np.study.compare.derivatives import Reverse, ties
 from minitorch_np.study.compare.instrument import Execution
-from minitorch_np.study.compare.objective import PRODUCTS, Objective, Seeds, dependent, losses
-from minitorch_np.study.compare.recorded import CONSTANT, LEAF, Node, Tape, ancestors
+from minitorch_np.study.compare.objective import Objective, Seeds, dependent, losses
+from minitorch_np.study.compare.recorded import CONSTANT, LEAF, PRODUCTS, Node, Tape, ancestors
 from minitorch_np.study.compare.trained import TrainedArray, Update, parameters
 
 if TYPE_CHECKING:

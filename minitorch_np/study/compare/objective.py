@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from minitorch_np.study.compare.recorded import CONSTANT, LEAF, PUT, Node, Tape, ancestors
+from minitorch_np.study.compare.recorded import CONSTANT, LEAF, PRODUCTS, PUT, Node, Tape, ancestors
 
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
 
 HALF_SQUARES, CROSS_ENTROPY = "half the squared error", "the cross entropy"
 LOSS_NAMES = ("loss", "cost", "error", "objective", "mse", "nll", "j", "l")
-PRODUCTS = ("dot", "matmul", "inner", "einsum", "tensordot", "outer")
+VECTOR_NAMES = ("loss", "losses", "cost", "costs")  # of an array whose sum is meant
 Seeds = dict[Node, "np.ndarray"]
 
 
@@ -38,12 +38,13 @@ class Objective(NamedTuple):
 
     def values(self) -> list[Array]:
         """Its numbers, if the program computes it."""
-        return [] if self.kind else [node.value.reshape(-1)[0] for node, _ in self.instances]
+        return [] if self.kind else [node.value.sum() for node, _ in self.instances]
 
     def described(self) -> str:
         if self.kind:
             return f"{self.kind} of `{self.text}`"
-        return f"`{self.name or self.text}` in line {self.line}"
+        total = "the sum of " if self.first.value.size > 1 else ""
+        return f"{total}`{self.name or self.text}` in line {self.line}"
 
 
 def dependent(tape: Tape, versions: set[int]) -> set[int]:
@@ -75,7 +76,9 @@ def losses(tape: Tape, versions: set[int], names: dict[int, str]) -> list[Object
             continue
         differences = list(_implied(node, depends, versions))
         is_residual = node.operation == "subtract" and bool(differences)
-        if node.value.size == 1 and node.operation not in ("getitem", "setitem", PUT) and not is_residual:
+        is_named = names.get(node.index, "").lower().removeprefix("self.") in VECTOR_NAMES
+        is_element = node.operation in ("getitem", "setitem", PUT)
+        if (node.value.size == 1 or is_named) and not is_element and not is_residual:
             places.setdefault((*place, ""), []).append((node, {node: np.ones(node.value.shape)}))
         if any(n.index in after for n in node.inputs):
             after.add(node.index)

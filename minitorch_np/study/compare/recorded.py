@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from minitorch_np.study.compare.instrument import Execution
 
 LEAF, CONSTANT, OPAQUE, PUT, ELEMENTWISE = "leaf", "constant", "opaque", "put", "a function of each element"
+PRODUCTS = ("dot", "matmul", "inner", "einsum", "tensordot", "outer")
 NUMERIC = "fiub"  # dtype kinds of what is recorded
 
 
@@ -236,6 +237,14 @@ def wrapped(result: Any, node: Node) -> Any:
     return number
 
 
+def _noted(operation: str, inputs: Sequence[Any], result: Any, compute: Callable[..., Any] | None) -> Any:
+    """The result of an operation on these values, recorded."""
+    tape = current()
+    if tape is None:
+        return result
+    return wrapped(result, tape.add(operation, [tape.node(v) for v in inputs], result, {}, compute))
+
+
 def leaf(value: Any) -> Any:
     """A value that comes from outside as one that is recorded; others unchanged."""
     tape = current()
@@ -320,6 +329,8 @@ def call_function(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], 
     if name == "copyto":
         args[0][...] = args[1]
         return None
+    if name in PRODUCTS:  # np.dot(w, [1, 0, 1])
+        args = tuple(call(np.array, a) if type(a) is list else a for a in args)
     out = kwargs.get("out")
     before = tape.node(out) if isinstance(out, np.ndarray) else None
     found: list[Any] = []
@@ -452,11 +463,8 @@ class RecordedArray(_Recorded, np.ndarray):
         return np.copy(np.ravel(self, order))
 
     def item(self, *index: Any) -> Any:
-        value = self.view(np.ndarray).item(*index)
-        if not (tape := current()):
-            return value
-        node = tape.node(self.reshape(-1)[index[0]] if index else self)
-        return wrapped(value, tape.add("copy", (node,), np.full(node.value.shape, value), {}, np.array))
+        element = self.reshape(-1)[index[0]] if index else self
+        return _noted("copy", [element], self.view(np.ndarray).item(*index), np.array)
 
     def fill(self, value: Any) -> None:
         self[...] = value
@@ -493,9 +501,7 @@ class RecordedNumber(_Recorded):
         return getattr(self.plain_type(self), name)
 
     def item(self) -> Any:
-        value = float(self.plain_type(self))
-        tape = current()
-        return wrapped(value, tape.add("copy", (self.node,), value, {}, np.array)) if tape else value
+        return _noted("copy", [self], float(self.plain_type(self)), np.array)
 
     def sum(self, *_: Any, **__: Any) -> Any:
         return self
@@ -524,23 +530,14 @@ def _binary(name: str, ufunc: str, *, swapped: bool) -> Callable[..., Any]:
         if not isinstance(other, int | float | np.generic):
             return NotImplemented
         first, second = (other, self) if swapped else (self, other)
-        result = call(plain(first), plain(second))
-        tape = current()
-        if tape is None:
-            return result
-        return wrapped(result, tape.add(ufunc, (tape.node(first), tape.node(second)), result, {}, call))
+        return _noted(ufunc, [first, second], call(plain(first), plain(second)), call)
 
     return apply
 
 
 def _unary(name: str, ufunc: str) -> Callable[..., Any]:
     call = getattr(operator, name)
-
-    def apply(self: Any) -> Any:
-        result, tape = call(plain(self)), current()
-        return wrapped(result, tape.add(ufunc, (self.node,), result, {}, call)) if tape else result
-
-    return apply
+    return lambda self: _noted(ufunc, [self], call(plain(self)), call)
 
 
 for _name, _ufunc in _OPERATORS.items():
@@ -566,7 +563,7 @@ _ARRAY_MAKERS = (
 _OF_LISTS = frozenset("sum mean average max min amax amin std var prod dot matmul cumsum".split())
 
 
-def call(function: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: PLR0911, PLR0912
+def call(function: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: PLR0911
     """A call in the program: as it stands, but nothing that is recorded gets lost in it."""
     tape = current()
     if tape is None:
@@ -574,7 +571,7 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: PLR0911, PLR
     name = getattr(function, "__name__", "")
     operation = _OUTSIDE.get(function) if isinstance(function, Hashable) else None
     if operation and args and all(isinstance(a, int | float | np.ndarray | np.generic) for a in args):
-        return _recorded_call(tape, operation, function, args, kwargs)
+        return _recorded_call(operation, function, args, kwargs)
     if isinstance(function, np.ufunc) and len(args) > function.nin == 1 and tape.execution is not None:
         seen = (path for path, n in tape.execution.values.items() if n is getattr(args[1], "node", None))
         tape.written_by_position.append((tape.execution, f"np.{name}", next(seen, "its argument")))
@@ -590,24 +587,20 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: PLR0911, PLR
                 array.node = tape.add(LEAF, (), plain(array))  # shuffled data are new data
         return result
     if isinstance(function, np.vectorize) and len(args) == 1:
-        return _recorded_call(tape, ELEMENTWISE, function, args, {})
+        return _recorded_call(ELEMENTWISE, function, args, {})
     given = (*args, *kwargs.values())
     if _takes_plain_numbers(function):
         args, kwargs = plain_deep(args), plain_deep(kwargs)
     result = function(*args, **kwargs)
     if type(result) not in (np.ndarray, np.float64, np.float32) or result.dtype.kind not in NUMERIC:
         return result
-    inputs = [tape.node(a) for a in given if is_recorded(a)]
-    if not inputs or _is_constant(function):
-        return leaf(result)
-    return wrapped(result, tape.add(OPAQUE, inputs, result, {"function": function}))
+    inputs = [a for a in given if is_recorded(a)]
+    return _noted(OPAQUE, inputs, result, None) if inputs and not _is_constant(function) else leaf(result)
 
 
-def _recorded_call(tape: Tape, operation: str, function: Any, args: Any, kwargs: Any) -> Any:
-    if not any(map(is_recorded, args)):
-        return function(*args, **kwargs)
+def _recorded_call(operation: str, function: Any, args: Any, kwargs: Any) -> Any:
     result = function(*map(plain, args), **kwargs)
-    return wrapped(result, tape.add(operation, [tape.node(a) for a in args], result, {}, function))
+    return _noted(operation, args, result, function) if any(map(is_recorded, args)) else result
 
 
 def _takes_plain_numbers(function: Any) -> bool:
