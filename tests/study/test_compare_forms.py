@@ -242,6 +242,25 @@ def test_a_gradient_named_loss_is_no_loss():
     assert result.judged == "not judged", result
 
 
+def test_a_one_that_is_appended_is_no_first_element():
+    text = """
+x, y = rng.normal(size=(8, 3)), rng.normal(size=(8, 2))
+w, v = rng.normal(size=(4, 4)), rng.normal(size=(2, 5))
+for step in range(2):
+    for xi, target in zip(x, y):
+        x1 = np.append(xi, 1)
+        h = np.tanh(np.inner(w, x1))
+        h1 = np.append(h, 1)
+        d = np.inner(v, h1) - target
+        loss = (d ** 2).sum() / 2
+        dh = np.dot(np.delete(v, 4, 1).T, d){factor}
+        v -= 0.01 * np.outer(d, h1)
+        w -= 0.01 * np.outer(dh, x1)
+"""
+    assert judged(text, factor=" * (1 - h ** 2)").judged == "right"
+    assert judged(text, factor="").wrong[0].line == 13
+
+
 def test_a_list_is_an_operand_too():
     text = """
 w = rng.normal(size=(3, 2))

@@ -82,7 +82,7 @@ CASES = {
             (np.dot, RNG.random((2, 3, 4)), B.T)],
     "matmul": [(np.matmul, A, B.T), (np.matmul, A, V), (np.matmul, V, B.T),
                (np.matmul, RNG.random((2, 3, 4)), B.T)],
-    "inner": [(np.inner, A, B), (np.inner, V, V + 1)],
+    "inner": [(np.inner, A, B), (np.inner, V, V + 1), (np.inner, A, V)],
     "vdot": [(np.vdot, A, B)],
     "outer": [(np.outer, V, A[0]), (np.outer, V, A[:, 0])],
     "einsum": [(lambda a, b: np.einsum("ij,kj->ik", a, b), A, B), (lambda a: np.einsum("ij->j", a), A)],
@@ -108,7 +108,11 @@ CASES = {
     "array": [(lambda a, b: recorded.call(np.array, [a, b, a * 2]), A, B)],
     "concatenate": [(lambda a, b: np.concatenate([a, b, np.ones((1, 4))]), A, B)],
     "stack": [(lambda a, b: np.stack([a, b], axis=1), A, B)],
-    "pad": [(lambda a: np.pad(a, 1), A)],
+    "pad": [(lambda a: np.pad(a, 1), A), (lambda a: np.pad(a, 1, constant_values=3), A)],
+    "append": [(lambda a: np.append(a, 1), V), (lambda a: np.append(a, np.full((3, 1), 2.0), axis=1), A)],
+    "insert": [(lambda a: np.insert(a, 0, 1, axis=1), A)],
+    "delete": [(lambda a: np.delete(a, 1, axis=1), A)],
+    "sort": [(np.sort, A), (lambda a: np.sort(a, axis=0), A)],
     "split": [(lambda a: np.split(a, 2, axis=1)[1], A)],
     ELEMENTWISE: [(lambda a: recorded.call(np.vectorize(math.atan), a), A)],
 }  # fmt: skip
@@ -120,9 +124,9 @@ DOMAINS = [
 for _domain, _names in DOMAINS:
     CASES |= {name: [(getattr(np, name), _domain)] for name in _names.split()}
 MOVING = """
-    hstack vstack dstack column_stack append insert delete roll flip fliplr flipud repeat tile take swapaxes
+    hstack vstack dstack column_stack roll flip fliplr flipud repeat tile take swapaxes
     moveaxis rollaxis rot90 diag diagonal array_split hsplit vsplit broadcast_to take_along_axis
-    ascontiguousarray block tril triu diagflat compress sort
+    ascontiguousarray block tril triu diagflat compress
 """.split()
 NEVER = {"amax", "amin", "asanyarray", "expit", "erf"}  # other names of the same, and scipy's
 NOTHING = {name for name, rule in RULES.items() if rule.__name__ == "_nothing"}

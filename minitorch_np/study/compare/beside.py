@@ -415,14 +415,11 @@ class Against:
 
     def _later_steps(self, judgement: Judgement) -> Iterator[WrongLine]:
         """Steps after the first that are longer by what the step before leaves in them."""
-        by_name: dict[str, list[Verdict]] = {}
-        for v in judgement.right:
-            by_name.setdefault(v.update.name, []).append(v)
         options = self.given.optimizer.param_groups[0]
         is_plain = type(self.given.optimizer).__name__ == "SGD"
         if not is_plain or options.get("momentum") or options.get("weight_decay"):
             return
-        for verdicts in by_name.values():
+        for verdicts in judgement.by_name().values():
             if len(verdicts) < 2 or verdicts[1].step is not None:
                 continue
             name, _, new = verdicts[1].update

@@ -235,9 +235,17 @@ def _moved(node: Node, g: Array) -> Gradients:
     for n in node.inputs:
         numbers.append(np.arange(count, count + n.value.size, dtype=float).reshape(n.value.shape))
         count += n.value.size
-    where = np.asarray(node.compute(*numbers)).astype(int)
-    sums = np.bincount(where.ravel(), np.broadcast_to(g, where.shape).ravel(), minlength=count)
+    where = np.asarray(node.compute(*numbers))
+    if "shape" in node.options:  # numbers among the arguments are no positions: np.append(h, 1)
+        where = np.where(np.asarray(node.compute(*(-a for a in numbers))) == -where, where, 0)
+    sums = np.bincount(where.astype(int).ravel(), np.broadcast_to(g, where.shape).ravel(), minlength=count)
     return [sums[a.astype(int)] for a in numbers]
+
+
+def _sorted(node: Node, g: Array) -> Gradients:
+    found, axis = np.zeros(node.value.shape), argument(node, 1, "axis", -1)
+    np.put_along_axis(found, np.argsort(node.inputs[0].value, axis=axis, kind="stable"), g, axis)
+    return [found]
 
 
 def _cumsum(node: Node, g: Array) -> Gradients:
@@ -308,6 +316,7 @@ RULES: dict[str, Rule] = {
     "norm": _norm,
     "trace": lambda node, g: [g * np.eye(*node.inputs[0].value.shape)],
     "cumsum": _cumsum,
+    "sort": _sorted,
     "matmul": _matmul,
     "einsum": _einsum,
     "transpose": _transposed,
@@ -328,7 +337,7 @@ ALIKE: dict[Rule, str] = {
         getitem setitem {PUT} array concatenate stack hstack vstack dstack column_stack append insert delete
         roll flip fliplr flipud repeat tile take swapaxes moveaxis rollaxis rot90 diag diagonal pad split
         array_split hsplit vsplit broadcast_to take_along_axis ascontiguousarray block tril triu diagflat
-        compress sort
+        compress
     """,
     _nothing: """
         greater greater_equal less less_equal equal not_equal logical_and logical_or logical_not

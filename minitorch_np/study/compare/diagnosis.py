@@ -13,7 +13,7 @@ from minitorch_np.study.compare import update_rules
 from minitorch_np.study.compare.findings import Search, crash_finding
 from minitorch_np.study.compare.instrument import Execution, carried
 from minitorch_np.study.compare.judge import STILL, UNKNOWN, UNUSED, Judge, Judgement, Verdict, multiple
-from minitorch_np.study.compare.objective import dependent, rank
+from minitorch_np.study.compare.objective import rank
 from minitorch_np.study.compare.recorded import LEAF, Node
 from minitorch_np.study.compare.recording import Recording
 from minitorch_np.study.compare.report import NOT_JUDGED, RIGHT, WRONG, Comparison, WrongLine
@@ -131,9 +131,7 @@ class Examination:
 
     def _climbing(self, judgement: Judgement) -> Iterator[WrongLine]:
         """Updates that go up the gradient."""
-        firsts: dict[str, Verdict] = {}
-        for verdict in judgement.right:
-            firsts.setdefault(verdict.update.name, verdict)
+        firsts = {name: verdicts[0] for name, verdicts in judgement.by_name().items()}
         changes = {n: (v.update.new.value - v.update.old.value).reshape(-1) for n, v in firsts.items()}
         climbing = [n for n, v in firsts.items() if changes[n] @ v.truth.reshape(-1) > 0]
         are_all = len(climbing) == len(firsts)
@@ -214,9 +212,7 @@ class Examination:
 
     def stale(self, judgement: Judgement) -> Iterator[WrongLine]:
         """Parameters of which the loss goes on to use the first values."""
-        by_name: dict[str, list[Verdict]] = {}
-        for verdict in judgement.right:
-            by_name.setdefault(verdict.update.name, []).append(verdict)
+        by_name = judgement.by_name()
         most = max((len(v) for v in by_name.values()), default=0)
         later = [v for verdicts in by_name.values() if len(verdicts) == most for v in verdicts[1:]]
         for name, verdicts in by_name.items():
@@ -357,8 +353,7 @@ class Examination:
 
     def _unknown(self, verdicts: list[Verdict]) -> list[Node]:
         """Operations without a derivative between the parameters and the loss."""
-        depends = dependent(self.tape, self.judge.versions)
-        return [n for v in verdicts for r in v.passes for n in r.unknown if n.index in depends]
+        return [n for v in verdicts for r in v.passes for n in r.unknown if n.index in self.judge.depends]
 
     def _reason(self) -> str:  # noqa: PLR0911
         """Why it cannot be judged, and what to give; "" if it is right."""

@@ -177,7 +177,7 @@ def _of_operand(part: ast.expr, known: Mapping[str, Node], values: Values) -> It
         if kept.value.shape == node.value.shape:
             yield 1.1, what, f"__earlier_{kept.index}__"
     others = [(1.0, other) for other in _others(text, node, values.here)]
-    others += [(1.25, other) for other in _of_another_shape(text, node, values.here)]
+    others += [(1.25, other) for other in _others(text, node, values.here, is_same_shape=False)]
     turned = (n for n, v in values.here.items() if v.value.ndim == 2 and v.value.T.shape == node.value.shape)
     others += [(1.6, f"{other}.T") for other in turned if other != text]
     for cost, other in others:
@@ -193,23 +193,15 @@ def _of_operand(part: ast.expr, known: Mapping[str, Node], values: Values) -> It
         yield cost, mistake.format(text, new), new
 
 
-def _others(text: str, node: Node, values: Mapping[str, Node]) -> list[str]:
-    """Variables that could stand there instead, those of the most similar name first."""
+def _others(text: str, node: Node, values: Mapping[str, Node], *, is_same_shape: bool = True) -> list[str]:
+    """Variables that could stand there instead, of this shape or of others, the most similar names first."""
     shape = node.value.shape
     found = [
         other for other, n in values.items()
-        if other != text and n is not node and n.value.shape == shape and n.value.dtype.kind in "fiu"
+        if other != text and n is not node and (n.value.shape == shape) == is_same_shape
+        and n.value.dtype.kind in ("fiu" if is_same_shape else "f") and (is_same_shape or n.value.ndim)
     ]  # fmt: skip
-    return sorted(found, key=lambda other: _unlike(text, other))
-
-
-def _of_another_shape(text: str, node: Node, values: Mapping[str, Node]) -> list[str]:
-    """Arrays of the most similar names that are of another shape."""
-    found = [
-        other for other, n in values.items()
-        if n.value.ndim and n.value.shape != node.value.shape and n.value.dtype.kind == "f"
-    ]  # fmt: skip
-    return sorted(found, key=lambda other: _unlike(text, other))[:6]
+    return sorted(found, key=lambda other: _unlike(text, other))[: None if is_same_shape else 6]
 
 
 def _unlike(a: str, b: str) -> int:

@@ -6,7 +6,6 @@ import ast
 import copy
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
 from time import process_time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -93,10 +92,7 @@ def _elements(value: Any) -> list[tuple[str, Any]]:
 
 
 class Recorder:
-    """Runs an instrumented tree's hooks: writes the executions and the tape, and ends the program in time.
-
-    `replaced` are the old and new nodes of everything that was bound or written to anew, in order.
-    """
+    """Runs an instrumented tree's hooks: writes the executions and the tape, and ends the program in time."""
 
     def __init__(self, steps: int, seconds: float = 2.0) -> None:
         self.tape = Tape()
@@ -105,7 +101,7 @@ class Recorder:
         self.steps, self.seconds, self.started = steps, seconds, process_time()
         self._chains: dict[int, tuple[dict[int, Node], int, int]] = {}  # by the newest version: see _count
         self._updates: dict[int, int] = {}
-        self._seen = self._least = 0
+        self._least = 0
 
     def hooks(self) -> dict[str, Any]:
         return {f"__{name}__": getattr(self, name) for name in HOOKS}
@@ -156,8 +152,7 @@ class Recorder:
 
     def _count(self) -> None:
         """End the program after enough steps."""
-        pairs = list(islice(self.tape.replaced.values(), self._seen, None))
-        self._seen += len(pairs)
+        pairs, self.tape.newly_replaced = self.tape.newly_replaced, []
         for old, new in pairs:
             added = carried(old, new)
             if added is None or new.value.size < old.value.size:

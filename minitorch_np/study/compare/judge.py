@@ -69,6 +69,13 @@ class Judgement(NamedTuple):
     def right(self) -> list[Verdict]:
         return [v for v in self.verdicts if v.what == RIGHT]
 
+    def by_name(self) -> dict[str, list[Verdict]]:
+        """The right ones of every parameter, oldest first."""
+        found: dict[str, list[Verdict]] = {}
+        for v in self.right:
+            found.setdefault(v.update.name, []).append(v)
+        return found
+
     @property
     def is_steady(self) -> bool:
         """Whether the gradients are the same multiple of the true ones in all steps of batches of one size.
@@ -235,6 +242,7 @@ class Judge:
         self._following = [[p.after(v) for v in p.used] for p in self.parameters]
         self._owners = {v.index: p.versions[0].index for p in self.parameters for v in p.versions}
         self.losses = losses(tape, self.versions, names)
+        self.depends = dependent(tape, self.versions)
         self._reverses: dict[int, tuple[Seeds, Reverse]] = {}
         self._penalties: dict[int, bool] = {}
         self.left_out = 0  # losses that there was no time to try
@@ -403,10 +411,10 @@ class Judge:
         ]
         if judgement.loss.kind or max(steps, default=0) >= 0.5:
             return True
-        depends = dependent(self.tape, self.versions)
 
         def data(nodes: Iterable[Node]) -> set[bytes]:
-            given = (m for n in nodes if n.index in depends for m in n.inputs if m.index not in depends)
+            made = (n for n in nodes if n.index in self.depends)
+            given = (m for n in made for m in n.inputs if m.index not in self.depends)
             return {m.value.tobytes() for m in given if m.value.size > 1}
 
         return all(

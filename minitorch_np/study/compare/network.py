@@ -29,7 +29,6 @@ from minitorch_np.optimizers.optimizer import Optimizer
 from minitorch_np.optimizers.sgd import SGD
 from minitorch_np.study.array_names import UniqueNames, parameter_names
 from minitorch_np.study.compare.judge import Judge, Judgement
-from minitorch_np.study.compare.objective import dependent
 from minitorch_np.study.compare.recorded import Node
 from minitorch_np.study.compare.trained import TrainedArray
 from minitorch_np.study.compare.update_rules import Rule
@@ -216,9 +215,8 @@ def _activation(z: Array, after: Node | None, nodes: Mapping[int, Node]) -> list
 def _loss(judge: Judge, judgement: Judgement, out: Array, is_turned: bool) -> tuple[Loss, Array] | None:
     """The loss whose value the program has, and the target that it has it for."""
     values = judgement.loss.values()
-    depends = dependent(judge.tape, judge.versions)
     nodes = judge.tape.nodes[: judgement.loss.first.index + 1] if values else []
-    given = (n.value for n in nodes if n.index not in depends and n.value.ndim)
+    given = (n.value for n in nodes if n.index not in judge.depends and n.value.ndim)
     targets = [_turned(a, is_turned) for a in given]
     for target, kind in product(targets, LOSSES):
         is_classes = kind is CrossEntropyLoss and target.dtype.kind in "iu"

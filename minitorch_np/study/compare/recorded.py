@@ -71,6 +71,7 @@ class Tape:
     def __init__(self, max_nodes: int = 200_000, max_bytes: int = 1_500_000_000) -> None:
         self.nodes: list[Node] = []
         self.replaced: dict[tuple[int, int], tuple[Node, Node]] = {}  # old and new, by their indices
+        self.newly_replaced: list[tuple[Node, Node]] = []
         self.execution: Execution | None = None
         self.written_by_position: list[tuple[Execution, str, str]] = []  # np.square(y_pred, y) writes into y
         self._plain: dict[int, tuple[Array, Node]] = {}  # arrays that the program holds unrecorded
@@ -129,8 +130,10 @@ class Tape:
 
     def replace(self, old: Node, new: Node) -> None:
         """Note that a name or an array has a new value."""
-        if old is not new:
-            self.replaced.setdefault((old.index, new.index), (old, new))
+        key = old.index, new.index
+        if old is not new and key not in self.replaced:
+            self.replaced[key] = old, new
+            self.newly_replaced.append((old, new))
 
     def wrote(self, array: Any, node: Node, before: Node) -> None:
         """Note that `array` was written to: it and the arrays that it is a view of have new values."""
