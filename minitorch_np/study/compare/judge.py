@@ -166,7 +166,7 @@ def _steady(
     """
     judged = [v for v in verdicts if v.what == RIGHT and v.is_number]
     largest = max((abs(v.truth.item()) for v in judged), default=0.0)
-    judged = [v for v in judged if abs(v.truth.item()) > 1e-9 * largest]  # rounding is larger than the others
+    judged = [v for v in judged if abs(v.truth.item()) > 1e-9 * largest and not _is_rounding(v.update)]
     if len(judged) < 2:
         return verdicts
     beside = [references.get(tuple(map(id, v.passes))) for v in judged]
@@ -183,6 +183,13 @@ def _steady(
         what = RIGHT if found or is_steady else WRONG
         made[id(v)] = v._replace(found=found, step=v.step if is_steady else None, what=what)
     return [made.get(id(v), v) for v in verdicts]
+
+
+def _is_rounding(update: Update) -> bool:
+    """Whether an update of a single number is so small that rounding changes the multiple that it is."""
+    old, new = float(update.old.value.item()), float(update.new.value.item())
+    precision = np.finfo(update.old.value.dtype).eps if update.old.value.dtype.kind == "f" else 0.0
+    return abs(new - old) <= 1e5 * precision * abs(old)
 
 
 def _origin(node: Node) -> tuple[int, int, str]:
