@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minitorch_np.study.compare.recorded import CONSTANT, ELEMENTWISE, HOLE, LEAF, PUT, Node
+from minitorch_np.study.compare.recorded import CONSTANT, ELEMENTWISE, HOLE, LEAF, Node
 
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
@@ -333,8 +333,8 @@ ALIKE: dict[Rule, str] = {
     reduction(_of_extremum): "max amax min amin maximum.reduce minimum.reduce",
     _contracted: "dot inner vdot outer tensordot",
     _same: "ravel squeeze expand_dims copy astype asarray asanyarray atleast_1d atleast_2d nan_to_num",
-    _moved: f"""
-        getitem setitem {PUT} array concatenate stack hstack vstack dstack column_stack append insert delete
+    _moved: """
+        getitem setitem array concatenate stack hstack vstack dstack column_stack append insert delete
         roll flip fliplr flipud repeat tile take swapaxes moveaxis rollaxis rot90 diag diagonal pad split
         array_split hsplit vsplit broadcast_to take_along_axis ascontiguousarray block tril triu diagflat
         compress
@@ -412,6 +412,10 @@ class Reverse:
             heapq.heappush(heap, -node.index)
         else:
             self.gradients[node.index] = known + g
+
+    def pairs(self) -> Iterator[tuple[Node, Array]]:
+        """The nodes with their gradients."""
+        return ((self.nodes[index], gradient) for index, gradient in self.gradients.items())
 
     def __contains__(self, node: Node) -> bool:
         return node.index in self.gradients

@@ -174,7 +174,7 @@ class Examination:
 
     def output_gradients(self, verdict: Verdict) -> list[Gradient]:
         """The arrays of the backward pass that are multiples of true gradients, in order."""
-        truths = [(r.nodes[i], g) for r in verdict.passes for i, g in r.gradients.items() if g.size > 1]
+        truths = [(n, g) for n, g in verdict.reverse.pairs() if g.size > 1]
         forward = {n.index for n, _ in truths}
         truths = [(n, g) for n, g in truths if self.judge.is_seen(n)]
         found = []
@@ -187,7 +187,7 @@ class Examination:
 
     def _not_used(self, judgement: Judgement) -> Iterator[WrongLine]:
         """Parameters with a gradient on which the loss does not depend."""
-        truths = [(r.nodes[i], g) for v in judgement.right for r in v.passes for i, g in r.gradients.items()]
+        truths = [pair for v in judgement.right for pair in v.reverse.pairs()]
         made = [m for v in judgement.right for m in self.judge.made_of(v.update)]
         used = {n.index for m in made for n in (m, *m.inputs)}
         for name, old, new in (v.update for v in judgement.verdicts if v.what == UNUSED):
@@ -219,30 +219,26 @@ class Examination:
             if len(verdicts) > 1 or not later:
                 continue
             old = verdicts[0].update.old
-            for reverse in later[0].passes:
-                users = (n for n in reverse.nodes.values() if old in n.inputs and n.execution is not None)
-                path = [n for n in users if n.index not in self.judge.versions]
-                if not path:
-                    continue
-                execution = path[0].execution
-                if sum(e.statement is execution.statement for e in self.executions) > 1:
-                    continue
-                mistake = (
-                    f"{execution.made} is that of the step before: it has to be computed in every step, "
-                    "inside the loop"
-                )
-                times = next(len(p.versions) for p in self.judge.parameters if p.name == name) - 1
-                proof = f"it is computed once, and {name} is updated {times} times"
-                yield WrongLine.at(execution, mistake, proof=proof, step=1)
+            users = (n for n in later[0].reverse.nodes.values() if old in n.inputs and n.execution is not None)
+            execution = next((n.execution for n in users if n.index not in self.judge.versions), None)
+            if execution is None or sum(e.statement is execution.statement for e in self.executions) > 1:
+                continue
+            mistake = (
+                f"{execution.made} is that of the step before: it has to be computed in every step, "
+                "inside the loop"
+            )
+            times = next(len(p.versions) for p in self.judge.parameters if p.name == name) - 1
+            proof = f"it is computed once, and {name} is updated {times} times"
+            yield WrongLine.at(execution, mistake, proof=proof, step=1)
 
     def not_updated(self, judgement: Judgement) -> Iterator[WrongLine]:
         """Arrays whose gradient is computed as for the parameters, but that stay as they are."""
         names = {re.sub(r"\d", "", p.name) for p in self.judge.parameters}
         seen = (pair for execution in self.executions[:2000] for pair in execution.values.items())
         known = {node.index: path for path, node in seen if re.sub(r"\d", "", path) in names}
-        for reverse in [r for v in judgement.right[:1] for r in v.passes]:
-            for index, truth in reverse.gradients.items():
-                node = reverse.nodes[index]
+        for verdict in judgement.right[:1]:
+            for node, truth in verdict.reverse.pairs():
+                index = node.index
                 is_start = node.operation == LEAF or all(n.operation == LEAF for n in node.inputs)
                 is_array = node.value.size > 1 and node.value.dtype.kind == "f" and np.any(truth)
                 if index in self.judge.versions or index not in known or not (is_start and is_array):
@@ -312,7 +308,7 @@ class Examination:
                 if not verdict.is_number and any(multiple(a.value, verdict.truth) for a in added):
                     line = new.execution.statement.line
                     mistake = f"the momentum {new.execution.made} of line {line} is not used by it"
-                    proof = f"its steps are {verdict.step:.6g} times its gradients"
+                    proof = f"its steps are {-(verdict.step or 0):.6g} times its gradients"
                     where = verdict.update.new.execution or new.execution
                     yield WrongLine.at(where, mistake, name=verdict.update.name, proof=proof)
                     return
@@ -353,7 +349,13 @@ class Examination:
 
     def _unknown(self, verdicts: list[Verdict]) -> list[Node]:
         """Operations without a derivative between the parameters and the loss."""
-        return [n for v in verdicts for r in v.passes for n in r.unknown if n.index in self.judge.depends]
+        return [
+            n
+            for v in verdicts
+            if v.reverse is not None
+            for n in v.reverse.unknown
+            if n.index in self.judge.depends
+        ]
 
     def _reason(self) -> str:  # noqa: PLR0911
         """Why it cannot be judged, and what to give; "" if it is right."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from minitorch_np.study.compare.instrument import Execution
-from minitorch_np.study.compare.recorded import PUT, Node, plain_deep
+from minitorch_np.study.compare.recorded import Node, plain_deep
 
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
@@ -367,7 +367,7 @@ class Trial:
         base = tree.value if is_left_out else target.value if isinstance(target, ast.Subscript) else None
         if base is not None and (is_left_out or ast.unparse(base) in self.names):
             name = self.names[ast.unparse(base)]
-            last = next(n for n in reversed(self.own) if n.operation in ("setitem", PUT))
+            last = next(n for n in reversed(self.own) if n.operation == "setitem")
             return known.visit(tree), name, lambda scope: {last.index: scope[name]}
         if isinstance(tree, ast.AugAssign):
             name, new = self.names[ast.unparse(tree.target)], self.execution.bound[0][-1]

@@ -55,14 +55,13 @@ class Window:
         self.right = [v for v in by_name.values() if id(v) not in blamed]
         self.all = [*self.wrong, *self.right]
         self.nodes, self.every = self._made_of(self.wrong), self._made_of(self.all)
-        passes = list({id(r): r for v in self.all for r in v.passes}.values())
+        passes = list({id(v.reverse): v.reverse for v in self.all}.values())
         self.begin = min(i for r in passes for i in r.nodes if i not in judge.versions)
         self.truths: dict[tuple[int, ...], list[tuple[Node, Array]]] = {}
         self.forward = {i for r in passes for i in r.nodes}
         for reverse in passes:
             largest = max(float(np.abs(g).max(initial=0)) for g in reverse.gradients.values())
-            for index, gradient in reverse.gradients.items():
-                node = reverse.nodes[index]
+            for node, gradient in reverse.pairs():
                 # not those that are all of one number, or of rounding: many things are
                 is_varied = node.value.size > 1 and np.ptp(gradient) > NOISE * largest
                 if is_varied and judge.is_seen(node):
@@ -515,7 +514,7 @@ def crash_finding(judge: Judge, executions: list[Execution]) -> WrongLine | None
     trial = Trial(execution, values, [])
     for loss in losses(judge.tape, leaves, {}):
         reverse = judge.reverse(loss.instances[-1][1])
-        truths = [(reverse.nodes[i], g) for i, g in reverse.gradients.items() if g.size > 1]
+        truths = [(n, g) for n, g in reverse.pairs() if g.size > 1]
         for edit in sorted(edits(execution, values), key=lambda e: e.cost):
             value = (trial.run(edit.tree) or {}).get(-1)
             if value is None:

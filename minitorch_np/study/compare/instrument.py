@@ -241,7 +241,7 @@ def used_version(added: list[Node], versions: Mapping[int, Node], oldest: int) -
 
 
 KEEPING = frozenset("copy positive reshape astype asarray array squeeze ravel".split())
-CARRYING = KEEPING | {"add", "subtract", "multiply", "divide", "setitem", recorded.PUT}
+CARRYING = KEEPING | {"add", "subtract", "multiply", "divide", "setitem"}
 
 
 def carried(old: Node, new: Node) -> list[Node] | None:
@@ -252,7 +252,7 @@ def carried(old: Node, new: Node) -> list[Node] | None:
         if node.index <= old.index or not node.inputs or node.operation not in CARRYING:
             return None
         first, *rest = node.inputs
-        if node.operation in ("setitem", recorded.PUT):
+        if node.operation == "setitem":
             inside = _set(first, rest[0])
             if inside is None:
                 return None
@@ -272,7 +272,7 @@ def _set(whole: Node, part: Node) -> list[Node] | None:
     """What was added to a part of an array that is written back; None if it is something else."""
     added: list[Node] = []
     while part is not whole and part.operation != "getitem":
-        if part.operation not in ("add", "subtract", "multiply", "setitem", recorded.PUT, "copy", "astype"):
+        if part.operation not in ("add", "subtract", "multiply", "setitem", "copy", "astype"):
             return None
         added += part.inputs[1:]
         part = part.inputs[0]

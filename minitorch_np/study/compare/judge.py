@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Sequence
 from functools import cached_property
-from itertools import islice, pairwise
+from itertools import pairwise
 from time import process_time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -31,7 +31,7 @@ class Verdict(NamedTuple):
     """Of an update: whether an array that it is made of is a multiple of the true gradient.
 
     `found` are these arrays with their multiples, in the order in which they were made; `step` is the
-    change over the true gradient, where that is a multiple as well.
+    change down over the true gradient, where that is a multiple as well.
     """
 
     update: Update
@@ -39,7 +39,7 @@ class Verdict(NamedTuple):
     truth: Any = None
     found: Sequence[tuple[Node, float]] = ()
     step: float | None = None
-    passes: Sequence[Reverse] = ()
+    reverse: Any = None  # the pass that the truth is of
 
     @property
     def is_number(self) -> bool:
@@ -48,7 +48,7 @@ class Verdict(NamedTuple):
 
     def multiples(self, bound: Collection[int]) -> tuple[set[float], set[float]]:
         """The multiple of the step, and that of the last variable that holds the gradient."""
-        step = set() if self.step is None else {-self.step}
+        step = set() if self.step is None else {self.step}
         every = [c for _, c in self.found]
         named = [c for n, c in self.found if n.index in bound]
         return step, set(named or every) if self.is_number else set(named[-1:] or every)
@@ -86,7 +86,7 @@ class Judgement(NamedTuple):
         found: dict[tuple[Any, ...], list[float]] = {}
         steps: dict[tuple[Any, ...], list[float]] = {}
         for v in self.right:
-            size = sum(n.value.size for r in v.passes for n in r.nodes.values())
+            size = sum(n.value.size for n in v.reverse.nodes.values())
             for node, c in v.found:
                 found.setdefault((v.update.name, size, *_origin(node)), []).append(c)
             if v.step is not None and not v.found:
@@ -103,7 +103,7 @@ class Judgement(NamedTuple):
     def descends(self) -> bool:
         """Whether the steps go down this loss, and not up a likelihood, of which the loss is the negative."""
         steps = [v.step for v in self.right if v.step is not None]
-        return not steps or min(steps) < 0
+        return not steps or max(steps) > 0
 
     @property
     def score(self) -> tuple[int, int]:
@@ -119,10 +119,9 @@ class Judgement(NamedTuple):
         the gradients are made, in the variables that hold them, or only in the steps. `beside_first` takes
         the gradient that is made first for the usual one.
         """
-        windows: dict[tuple[int, ...], dict[str, Verdict]] = {}
+        windows: dict[int, dict[str, Verdict]] = {}
         for verdict in self.right:
-            key = tuple(id(r) for r in verdict.passes)
-            windows.setdefault(key, {}).setdefault(verdict.update.name, verdict)
+            windows.setdefault(id(verdict.reverse), {}).setdefault(verdict.update.name, verdict)
         most = max(map(len, windows.values()), default=0)
         whole = (list(w.values()) for w in windows.values() if len(w) == most)
         return min((_odd(firsts, bound, beside_first) for firsts in whole), key=len, default=[])
@@ -157,9 +156,7 @@ def _decayed(change: Array, truth: Array, value: Array) -> float | None:
     return float(solution[0]) if is_fit and is_step else None
 
 
-def _steady(
-    verdicts: list[Verdict], references: dict[tuple[int, ...], Verdict], bound: Collection[int]
-) -> list[Verdict]:
+def _steady(verdicts: list[Verdict], references: dict[int, Verdict], bound: Collection[int]) -> list[Verdict]:
     """Of a single number, which is a multiple of any other: only the multiples that are the same in all steps.
 
     The same is meant beside those of other parameters, the `references`, where there are any.
@@ -169,7 +166,7 @@ def _steady(
     judged = [v for v in judged if abs(v.truth.item()) > 1e-9 * largest and not _is_rounding(v.update)]
     if len(judged) < 2:
         return verdicts
-    beside = [references.get(tuple(map(id, v.passes))) for v in judged]
+    beside = [references.get(id(v.reverse)) for v in judged]
     scales = [1.0 if r is None or not r.found else r.found[0][1] for r in beside]
     rates = [1.0 if r is None else next(iter(r.multiples(bound)[0]), 1.0) for r in beside]
     tables = [{_origin(n): c / scale for n, c in v.found} for v, scale in zip(judged, scales, strict=True)]
@@ -350,13 +347,13 @@ class Judge:
             if between and last is not between[-1][0] and not updates:
                 updates.append(Update(parameter.name, between[-1][0], last))
             found = [self._verdict(u, loss, mode) for u in updates[:most_updates]]
-            if not any(v.passes for v in found):
+            if all(v.reverse is None for v in found):
                 found = [Verdict(Update(parameter.name, parameter.versions[0], last), UNUSED)]
             groups.append(found)
-        references: dict[tuple[int, ...], Verdict] = {}
+        references: dict[int, Verdict] = {}
         for v in (v for group in groups for v in group):
             if v.what == RIGHT and not v.is_number:
-                references.setdefault(tuple(map(id, v.passes)), v)
+                references.setdefault(id(v.reverse), v)
         return Judgement(loss, mode, [v for group in groups for v in _steady(group, references, self.bound)])
 
     def constant_row(self, update: Update, truth: Array) -> int | None:
@@ -424,54 +421,47 @@ class Judge:
             given = (m for n in made for m in n.inputs if m.index not in self.depends)
             return {m.value.tobytes() for m in given if m.value.size > 1}
 
-        return all(
-            data(n for r in v.passes for n in r.nodes.values()) <= data(self.made_of(v.update))
-            for v in judgement.wrong[:1]
-        )
+        return all(data(v.reverse.nodes.values()) <= data(self.made_of(v.update)) for v in judgement.wrong[:1])
 
     @staticmethod
-    def _is_noise(node: Node, truth: Array, passes: list[Reverse]) -> bool:
+    def _is_noise(node: Node, truth: Array, reverse: Reverse) -> bool:
         """Whether a gradient is 0 but for rounding, as that of a bias before batch normalisation."""
         size = float(np.abs(truth).max())
         if size > 1e-6:
             return False
-        terms = (
-            np.abs(r.gradients[n.index]).max() for r in passes for n in r.nodes.values() if node in n.inputs
-        )
+        terms = (np.abs(gradient).max() for n, gradient in reverse.pairs() if node in n.inputs)
         return size <= NOISE * max(terms, default=0.0)
 
-    def _passes(self, update: Update, loss: Objective, mode: str, start: int, end: float) -> list[Reverse]:
-        """The reverse pass of the loss between two moments that reaches the old version."""
-        between = [s for n, s in loss.instances if start < n.index < end]
-        seeds = [self._together(between)] if mode == "all" and between else reversed(between)
-        return list(islice((r for s in seeds if update.old in (r := self.reverse(s))), 1))
-
-    def _end_of_the_next(self, update: Update) -> float:
+    def _reverse_of(self, update: Update, loss: Objective, mode: str) -> Reverse | None:
+        """The reverse pass of the loss of this step, computed before its update or after, if it reaches it."""
         own = next(p for p in self.parameters if p.versions[0].index == self._owners[update.old.index])
-        after = [v.index for v in own.used if v.index > update.new.index]
-        return after[0] if after else float("inf")
+        end = next((v.index for v in own.used if v.index > update.new.index), float("inf"))
+        for first, last in ((update.old.index, update.new.index), (update.new.index, end)):
+            between = [s for n, s in loss.instances if first < n.index < last]
+            seeds = [self._together(between)] if mode == "all" and between else between[::-1]
+            reverse = next((r for s in seeds if update.old in (r := self.reverse(s))), None)
+            if reverse is not None:
+                return reverse
+        return None
 
     def _verdict(self, update: Update, loss: Objective, mode: str) -> Verdict:
-        passes = self._passes(update, loss, mode, update.old.index, update.new.index)
-        if not passes:  # a loss of this step that is computed after its update
-            passes = self._passes(update, loss, mode, update.new.index, self._end_of_the_next(update))
-        if not passes:
+        reverse = self._reverse_of(update, loss, mode)
+        if reverse is None:
             return Verdict(update, UNKNOWN)
-        truth: Array = np.sum([r[update.old] for r in passes], axis=0)
+        truth = reverse[update.old]
         old, new = update.old.value.reshape(-1), update.new.value.reshape(-1)
         is_wide = new.size != old.size  # broadcasting has changed its shape
         change = new if is_wide else new - old
         row = self.constant_row(update, truth)
         if row is not None:
             truth[row] = 0
-        if not np.any(truth) or self._is_noise(update.old, truth, passes):
+        if not np.any(truth) or self._is_noise(update.old, truth, reverse):
             is_still = np.abs(change).max(initial=0) <= NOISE * np.abs(old).max(initial=1)
-            return Verdict(update, STILL if is_still else WRONG, truth, passes=passes)
+            return Verdict(update, STILL if is_still else WRONG, truth, reverse=reverse)
         if not np.isfinite(truth).all():
-            return Verdict(update, UNKNOWN, truth, passes=passes)
-        forward = {i for r in passes for i in r.nodes}
-        nodes = [n for n in self.made_of(update) if n.index not in forward and n is not update.new]
+            return Verdict(update, UNKNOWN, truth, reverse=reverse)
+        nodes = [n for n in self.made_of(update) if n not in reverse and n is not update.new]
         found = [(n, c) for n in nodes if (c := multiple(n.value, truth)) is not None]
-        down = self.step_of(update.new.value, update, truth)
-        step = None if down is None else -down
-        return Verdict(update, RIGHT if (found or step) and not is_wide else WRONG, truth, found, step, passes)
+        step = self.step_of(update.new.value, update, truth)
+        what = RIGHT if (found or step) and not is_wide else WRONG
+        return Verdict(update, what, truth, found, step, reverse)

@@ -133,7 +133,7 @@ def read_off(judge: Judge, judgement: Judgement, rule: Rule | None) -> Beside | 
     optimizer = None if rule is None else _optimizer(rule)
     if optimizer is None or not judgement.right:
         return None
-    nodes = judgement.right[0].passes[0].nodes
+    nodes = judgement.right[0].reverse.nodes
     linears = _linears(judge, nodes)
     parameters: dict[str, TrainedArray] = {}
     layers: list[Layer] = []

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from minitorch_np.study.compare.recorded import CONSTANT, LEAF, PRODUCTS, PUT, Node, Tape, ancestors
+from minitorch_np.study.compare.recorded import CONSTANT, LEAF, PRODUCTS, Node, Tape, ancestors
 
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
@@ -77,7 +77,7 @@ def losses(tape: Tape, versions: set[int], names: dict[int, str]) -> list[Object
         differences = list(_implied(node, depends, versions))
         is_residual = node.operation == "subtract" and bool(differences)
         is_named = names.get(node.index, "").lower().removeprefix("self.") in VECTOR_NAMES
-        is_element = node.operation in ("getitem", "setitem", PUT)
+        is_element = node.operation in ("getitem", "setitem")
         if (node.value.size == 1 or is_named) and not is_element and not is_residual:
             places.setdefault((*place, ""), []).append((node, {node: np.ones(node.value.shape)}))
         if any(n.index in after for n in node.inputs):
@@ -169,7 +169,7 @@ def _prediction(node: Node, depends: set[int]) -> tuple[Node, float] | None:
         if (a.index in depends) != (b.index in depends):
             output, target, sign = (a, b, 1.0) if a.index in depends else (b, a, -1.0)
             return None if _is_literal(target, node) else (output, sign)  # 1 - a ** 2
-    elif node.operation in ("setitem", PUT):  # p[range(n), labels] -= 1
+    elif node.operation == "setitem":  # p[range(n), labels] -= 1
         whole, part = node.inputs
         if part.operation == "subtract" and whole.index in depends:
             one = part.inputs[1]

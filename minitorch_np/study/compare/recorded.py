@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
     from minitorch_np.study.compare.instrument import Execution
 
-LEAF, CONSTANT, OPAQUE, PUT, ELEMENTWISE = "leaf", "constant", "opaque", "put", "a function of each element"
+LEAF, CONSTANT, OPAQUE, ELEMENTWISE = "leaf", "constant", "opaque", "a function of each element"
 PRODUCTS = ("dot", "matmul", "inner", "einsum", "tensordot", "outer")
+MOST_NODES, MOST_BYTES = 200_000, 1_500_000_000
 NUMERIC = "fiub"  # dtype kinds of what is recorded
 
 
@@ -68,14 +69,14 @@ def ancestors(nodes: Iterable[Node], is_open: Callable[[Node], bool] = lambda no
 class Tape:
     """All nodes in the order in which they were made, and the replacements of old values by new ones."""
 
-    def __init__(self, max_nodes: int = 200_000, max_bytes: int = 1_500_000_000) -> None:
+    def __init__(self) -> None:
         self.nodes: list[Node] = []
         self.replaced: dict[tuple[int, int], tuple[Node, Node]] = {}  # old and new, by their indices
         self.newly_replaced: list[tuple[Node, Node]] = []
         self.execution: Execution | None = None
         self.written_by_position: list[tuple[Execution, str, str]] = []  # np.square(y_pred, y) writes into y
         self._plain: dict[int, tuple[Array, Node]] = {}  # arrays that the program holds unrecorded
-        self._nodes_left, self._bytes_left = max_nodes, max_bytes
+        self._bytes_left = MOST_BYTES
 
     def add(
         self,
@@ -84,18 +85,13 @@ class Tape:
         value: Any,
         options: dict[str, Any] | None = None,
         compute: Callable[..., Any] | None = None,
-        *,
-        is_view: bool = False,
     ) -> Node:
-        if not is_view:
-            value = np.array(value)  # a copy
-            self._bytes_left -= value.nbytes
-        self._nodes_left -= 1
-        if self._nodes_left < 0 or self._bytes_left < 0:
+        copied = np.array(value)
+        self._bytes_left -= copied.nbytes
+        if len(self.nodes) >= MOST_NODES or self._bytes_left < 0:
             raise TapeIsFull
-        node = Node(
-            len(self.nodes), operation, tuple(inputs), np.asarray(value), options or {}, compute, self.execution
-        )
+        index = len(self.nodes)
+        node = Node(index, operation, tuple(inputs), copied, options or {}, compute, self.execution)
         self.nodes.append(node)
         return node
 
@@ -146,25 +142,19 @@ class Tape:
         if parent is not None and array.view_of is not None and parent.node is not None:
             index = np.arange(parent.size).reshape(parent.shape)
             positions = np.asarray(array.view_of[2](index))
+
+            def compute(whole: Array, part: Array) -> Array:
+                made = np.array(whole)
+                made.reshape(-1)[positions] = part
+                return made
+
             old = parent.node
-            new = self.add(PUT, (old, node), parent.view(np.ndarray), {"positions": positions}, _put(positions))
-            self.wrote(parent, new, old)
-
-
-def _put(positions: Array) -> Callable[..., Array]:
-    def compute(whole: Array, part: Array) -> Array:
-        made = np.array(whole)
-        made.reshape(-1)[positions] = part
-        return made
-
-    return compute
+            self.wrote(parent, self.add("setitem", (old, node), parent.view(np.ndarray), {}, compute), old)
 
 
 def _same(a: Array, b: Array) -> bool:
-    if a.shape != b.shape or a.dtype != b.dtype:
-        return False
-    equal = a == b
-    return bool(equal.all()) or (a.dtype.kind == "f" and bool((equal | ((a != a) & (b != b))).all()))  # noqa: PLR0124
+    is_float = a.dtype.kind == "f"
+    return a.dtype == b.dtype and (np.array_equal(a, b) or (is_float and np.array_equal(a, b, equal_nan=True)))
 
 
 _tapes: list[Tape] = []
