@@ -86,14 +86,13 @@ def _of_function(function: FunctionType) -> ProgramSource:
         raise ValueError(
             f"the source of {name} cannot be found: define it in a file, or give the path of that file"
         ) from None
-    text = textwrap.dedent("".join(lines))
-    if not text.lstrip("@").startswith(("def ", "@")) and "def " not in text:
-        raise ValueError(f"expected a function made with def, got {text.strip()!r}")
-    start = next(i for i, line in enumerate(text.splitlines()) if line.startswith("def "))  # past decorators
-    text = "\n".join(text.splitlines()[start:])
+    text = textwrap.dedent("".join(lines)).splitlines()
+    start = next((i for i, line in enumerate(text) if line.startswith("def ")), None)  # past decorators
+    if start is None:
+        raise ValueError(f"expected a function made with def, got {''.join(lines).strip()!r}")
     cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
     seen = {**function.__globals__, **{name: cell.cell_contents for name, cell in cells}}
-    return ProgramSource(text, file, f"{name} in {Path(file).name}", first + start, seen)
+    return ProgramSource("\n".join(text[start:]), file, f"{name} in {Path(file).name}", first + start, seen)
 
 
 class ProgramError(NamedTuple):
@@ -214,28 +213,30 @@ def _run(
                 namespace[name](**{k: given(v) for k, v in arguments.items()})
         except TapeIsFull:
             return None, True
-        except SystemExit as error:
-            if error.code not in (None, 0):
-                return _program_error(
-                    source, error, f"the program ended itself with sys.exit({error.code!r})"
-                ), False
-        except RecursionError as error:
-            return _program_error(source, error, "RecursionError: it calls itself too deeply"), False
-        except Exception as error:
-            what = f"{type(error).__name__}: {error}{_hint(error)}".removesuffix(": ")
-            return _program_error(source, error, what), False
+        except (SystemExit, Exception) as error:
+            if isinstance(error, SystemExit) and error.code in (None, 0):
+                return None, False
+            return _program_error(source, error), False
     return None, False
 
 
-def _hint(error: Exception) -> str:
-    if isinstance(error, EOFError):
-        return ": there is no keyboard here, so give the program what it asks input() for"
-    if isinstance(error, FileNotFoundError):
-        return ": put the file beside the program, under the name that the program has for it"
-    return ""
+def _said(error: BaseException) -> str:
+    """An error in words, with what to do about it."""
+    match error:
+        case SystemExit():
+            return f"the program ended itself with sys.exit({error.code!r})"
+        case RecursionError():
+            return "RecursionError: it calls itself too deeply"
+        case EOFError():
+            hint = ": there is no keyboard here, so give the program what it asks input() for"
+        case FileNotFoundError():
+            hint = ": put the file beside the program, under the name that the program has for it"
+        case _:
+            hint = ""
+    return f"{type(error).__name__}: {error}{hint}".removesuffix(": ")
 
 
-def _program_error(source: ProgramSource, error: BaseException, what: str) -> ProgramError:
+def _program_error(source: ProgramSource, error: BaseException) -> ProgramError:
     """The innermost line of the program that the error went through."""
     line, scope = 0, {}
     for frame, number in traceback.walk_tb(error.__traceback__):
@@ -244,7 +245,7 @@ def _program_error(source: ProgramSource, error: BaseException, what: str) -> Pr
     text = source.line(line).strip()
     words = "".join(c if c.isalnum() or c == "_" else " " for c in text).split()
     shapes = {n: scope[n].shape for n in words if isinstance(scope.get(n), np.ndarray)}
-    return ProgramError(line, text, what, shapes)
+    return ProgramError(line, text, _said(error), shapes)
 
 
 @contextmanager
