@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from minitorch_np.study.compare.instrument import Execution
 
 LEAF, CONSTANT, OPAQUE, ELEMENTWISE = "leaf", "constant", "opaque", "a function of each element"
-PRODUCTS = ("dot", "matmul", "inner", "einsum", "tensordot", "outer")
+FORWARD_PRODUCTS = ("dot", "matmul", "inner", "einsum", "tensordot")  # an outer one is of a gradient
+PRODUCTS = (*FORWARD_PRODUCTS, "outer")
 MOST_NODES, MOST_BYTES = 200_000, 1_500_000_000
 NUMERIC = "fiub"  # dtype kinds of what is recorded
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minitorch_np.study.compare.instrument import Execution, carried, used_version
-from minitorch_np.study.compare.recorded import PRODUCTS, Node, Tape, ancestors
+from minitorch_np.study.compare.recorded import FORWARD_PRODUCTS, Node, Tape, ancestors
 
 ELEMENTWISE = frozenset(
     "add subtract multiply divide negative sqrt power square copy maximum getitem reshape".split()
@@ -120,14 +120,14 @@ def _consumed(versions: list[Node], consumers: dict[int, list[Node]]) -> list[No
 
 def _is_forward(node: Node) -> bool:
     """Whether an operation takes a weight, or a bias."""
-    is_bias = node.operation == "add" and any(n.operation in PRODUCTS for n in node.inputs)
-    return node.operation in PRODUCTS or is_bias
+    is_bias = node.operation == "add" and any(n.operation in FORWARD_PRODUCTS for n in node.inputs)
+    return node.operation in FORWARD_PRODUCTS or is_bias
 
 
 def _feeds_a_product(version: Node, consumers: dict[int, list[Node]]) -> bool:
     """Whether a matrix product takes an array, or a part or view of it: it is no momentum buffer then."""
     return any(
-        node.operation in PRODUCTS
+        node.operation in FORWARD_PRODUCTS
         or (node.operation in ("getitem", "transpose", "reshape") and _feeds_a_product(node, consumers))
         for node in consumers.get(version.index, ())
     )
