@@ -291,6 +291,40 @@ for step in range(5):
     w4 -= g4
 """
 
+SATURATED = """
+rng = np.random.default_rng(6)
+v1, v2, u1, u2, c1, c2, b1, b2, b = rng.normal(size=9).tolist()
+def sigmoid(z):
+    return 1 / (1 + np.exp(-z))
+def slope(z):
+    return sigmoid(z) * (1 - sigmoid(z))
+data = [(-2.0, -1.0, 1.0), (25.0, 6.0, 0.0), (17.0, 4.0, 0.0), (-15.0, -6.0, 1.0)]
+for epoch in range(9):
+    for x1, x2, y in data:
+        z1, z2 = v1 * x1 + v2 * x2 + b1, u1 * x1 + u2 * x2 + b2
+        h1, h2 = sigmoid(z1), sigmoid(z2)
+        z = c1 * h1 + c2 * h2 + b
+        d = -2 * (y - sigmoid(z))
+        g1, g2 = h1 * slope(z), h2 * slope(z)
+        e1, e2 = c1 * slope(z), c2 * slope(z)
+        k1, k2, k = x1 * slope(z1), x2 * slope(z1), slope(z1)
+        m1, m2, m = x1 * slope(z2), x2 * slope(z2), slope(z2)
+        v1 -= 0.1 * d * e1 * k1
+        v2 -= 0.1 * d * e1 * k2
+        b1 -= 0.1 * d * e1 * k
+        u1 -= 0.1 * d * e2 * m1
+        u2 -= 0.1 * d * e2 * m2
+        b2 -= 0.1 * d * e2 * m
+        c1 -= 0.1 * d * g1
+        c2 -= 0.1 * d * g2
+        b -= 0.1 * d * slope(z)
+"""
+
+
+def test_steps_that_are_lost_in_rounding_accuse_no_line():
+    assert judged(SATURATED).judged == "right"
+
+
 PRINTED_LATE = """
 x, y = rng.normal(size=(20, 3)), rng.integers(0, 2, (20, 1))
 w, b = rng.normal(size=(3, 1)), np.zeros((1, 1))
