@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from itertools import chain
 from time import process_time
 from typing import TYPE_CHECKING, NamedTuple
@@ -215,6 +216,7 @@ class Search:
         self.window = Window(judge, judgement.verdicts, odd or [])
         self.states = self._states(max(v.update.new.index for v in self.window.all))
         self.own = judge.own
+        self._seen: dict[int, Values] = {}
 
     def findings(self, most: int = 3) -> list[WrongLine]:
         found: list[WrongLine] = []
@@ -373,7 +375,16 @@ class Search:
         gradients = [gradient for m, gradient in self.window.truths[_shape_key(value)] if m is node]
         return not any(multiple(n.value, gradient) for n in known for gradient in gradients)
 
+    @cached_property
+    def _lines(self) -> dict[int, int]:
+        """The first line in which a node is bound to a name."""
+        bound = [(e.statement.line, new.index) for e in self.executions for _, _, new in e.bound]
+        return {index: line for line, index in sorted(bound, reverse=True)}
+
     def _values(self, execution: Execution) -> Values:
+        known = self._seen.get(execution.number)
+        if known is not None:
+            return known
         here = dict(execution.values)
         earlier: dict[str, list[tuple[Node, str]]] = {}
         others = self.executions[max(0, execution.number - 60) : execution.number][::-1]
@@ -389,7 +400,8 @@ class Search:
                 if now is not None and not is_known and len(versions) < 3:
                     versions.append((node, self._earlier(name, node, now, other)))
         forward = {n: node for n, node in here.items() if node.index in self.window.forward}
-        return Values(here, forward, earlier)
+        self._seen[execution.number] = Values(here, forward, earlier)
+        return self._seen[execution.number]
 
     def _earlier(self, name: str, node: Node, now: Node, seen: Execution) -> str:
         if node.index > now.index:
@@ -397,8 +409,8 @@ class Search:
             return f"{name} is made only after it: line {line} has to come first"
         if now.index in self.judge.versions:
             return f"it is made with {name} after its update: compute all gradients first, update then"
-        lines = sorted({e.statement.line for e in self.executions for _, _, new in e.bound if new is node})
-        where = f" of line {lines[0]}" if lines else " as it was before"
+        line = self._lines.get(node.index)
+        where = " as it was before" if line is None else f" of line {line}"
         return f"it is made with {name} after a change: {name}{where} belongs in it"
 
     def _finding(self, execution: Execution, edit: Edit, changed: dict[int, Array]) -> WrongLine:
