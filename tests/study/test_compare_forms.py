@@ -261,6 +261,23 @@ for step in range(2):
     assert judged(text, factor="").wrong[0].line == 13
 
 
+def test_a_function_returns_what_it_trains_under_the_same_names():
+    text = """
+x, y = rng.normal(size=(8, 3)), rng.normal(size=(8, 2))
+w, b = rng.normal(size=(3, 2)), np.zeros(2)
+def train(w, b):
+    for step in range(4):
+        d = x @ w + b - y
+        loss = (d ** 2).sum() / 2
+        w -= 0.01 * {x}.T @ d
+        b -= 0.01 * d.sum(axis=0)
+    return w, b
+w, b = train(w, b)
+"""
+    assert judged(text, x="x").judged == "right"
+    assert judged(text, x="np.abs(x)").wrong[0].line == 10
+
+
 def test_a_list_is_an_operand_too():
     text = """
 w = rng.normal(size=(3, 2))

@@ -62,7 +62,9 @@ def parameters(tape: Tape, executions: list[Execution]) -> list[TrainedArray]:
     owners: dict[int, int] = {}
     for versions in chains(tape, following):
         used = _used(versions, added) or _consumed(versions, consumers)
-        is_data = len({n.value.tobytes() for n in following[versions[0].index]}) > 1
+        later = {v.index for v in versions[2:]}  # what a function returns has the name of what it was given
+        firsts = (n for n in following[versions[0].index] if n.index not in later)
+        is_data = len({n.value.tobytes() for n in firsts}) > 1
         if used and not is_data and not owners.keys() & ancestors(versions[:1]).keys():
             owners |= {v.index: len(found) for v in versions}
             found.append((versions, used))
