@@ -334,11 +334,10 @@ class Examination:
         still = sorted({v.update.name for v in judgement.verdicts if v.what == STILL})
         if still:
             remarks.append(f"the gradient of {', '.join(still)} is zero in some steps, and so is the change")
-        for verdict in judgement.verdicts:
-            whole = [r[verdict.update.old] for r in verdict.passes]
-            row = self.judge.constant_row(verdict.update, np.sum(whole, axis=0)) if whole else None
+        for v in judgement.verdicts:
+            row = v.reverse and self.judge.constant_row(v.update, v.reverse[v.update.old])
             if row is not None:
-                remarks.append(f"row {row} of {verdict.update.name} is held constant, whatever its gradient")
+                remarks.append(f"row {row} of {v.update.name} is held constant, whatever its gradient")
         return list(dict.fromkeys(remarks))
 
     def _infinite(self) -> str:

@@ -454,6 +454,7 @@ class Judge:
         change = new if is_wide else new - old
         row = self.constant_row(update, truth)
         if row is not None:
+            truth = truth.copy()
             truth[row] = 0
         if not np.any(truth) or self._is_noise(update.old, truth, reverse):
             is_still = np.abs(change).max(initial=0) <= NOISE * np.abs(old).max(initial=1)
