@@ -68,7 +68,7 @@ COMMANDS = [line for kind, code in BLOCKS if kind == "sh" for line in code.split
 @pytest.mark.parametrize(
     "command",
     [
-        pytest.param(line, marks=pytest.mark.slow if line.startswith("pip") or "activations" in line else ())
+        pytest.param(line, marks=pytest.mark.slow if re.match(r"pip|.* (activations|example)", line) else ())
         for line in COMMANDS
     ],
 )

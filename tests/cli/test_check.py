@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -188,7 +189,7 @@ def test_as_a_process(file):
     )
     assert run.returncode == 1
     assert "WRONG  bias" in run.stdout
-    assert run.stderr == ""
+    assert re.sub(r"running for \d+ of 60 seconds\n", "", run.stderr) == ""  # said where a machine is busy
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,7 @@ def test_what_an_example_reaches(name, expected):
     assert least <= sum(reached) / seeds <= most, reached
 
 
+@pytest.mark.slow
 def test_a_transformer_prints_what_it_answers(capsys, monkeypatch):
     monkeypatch.setattr(module("transformer"), "EPOCHS", 1)
     module("transformer").run()

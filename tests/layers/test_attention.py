@@ -89,9 +89,9 @@ def test_a_later_step_has_exactly_no_weight_and_weights_sum_to_one():
     assert (weights[np.triu_indices(4, 1)] == 0).all()
 
 
-@pytest.mark.parametrize("make", CAUSAL.values(), ids=CAUSAL)
-def test_a_single_step_attends_to_itself(make):
-    model, x = make(), sample((3, 1, 8))
+@pytest.mark.parametrize("name", ["attention", "encoder"])
+def test_a_single_step_attends_to_itself(name):
+    model, x = CAUSAL[name](), sample((3, 1, 8))
     assert mt.gradcheck(model, x)
     if isinstance(model, mt.MultiheadAttention):
         values = x @ model.in_proj_weight.data[16:].T
@@ -111,7 +111,7 @@ def test_a_sequence_of_no_steps(make):
     "make",
     [
         lambda: mt.MultiheadAttention(8, 2, 0.4, causal=True, rng=1),
-        lambda: mt.TransformerEncoderLayer(8, 2, 16, 0.3, norm_first=True, rng=1),
+        lambda: mt.TransformerEncoderLayer(8, 2, 4, 0.3, norm_first=True, rng=1),
     ],
 )
 def test_dropout_is_held_in_the_gradient_check_resumed_when_loaded_and_off_in_evaluation(make, tmp_path):

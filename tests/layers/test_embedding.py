@@ -116,7 +116,14 @@ def test_a_network_learns_from_indices(dtype, tmp_path):
     assert again(x).tobytes() == model(x).tobytes()
 
 
-@pytest.mark.parametrize(("data", "padding_idx"), [("embed", None), ("embed", 0), ("seed", None)])
+@pytest.mark.parametrize(
+    ("data", "padding_idx"),
+    [
+        pytest.param("embed", None, marks=pytest.mark.slow),
+        ("embed", 0),
+        pytest.param("seed", None, marks=pytest.mark.slow),
+    ],
+)
 def test_the_program_by_hand_is_judged_as_right(data, padding_idx, tmp_path):
     model, (x, y) = network(padding_idx=padding_idx), samples(6)
     loss, optimizer = mt.CrossEntropyLoss(), mt.SGD(model.parameters(), lr=0.1)

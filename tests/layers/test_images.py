@@ -103,15 +103,15 @@ def test_batch_statistics_and_running_ones():
 def test_a_whole_network_is_checked_saved_and_written_out(tmp_path):
     rng = np.random.default_rng(0)
     model = mt.Sequential(
-        mt.Conv2d(1, 4, 3, padding=1, rng=rng),
-        mt.BatchNorm2d(4),
+        mt.Conv2d(1, 2, 3, padding=1, rng=rng),
+        mt.BatchNorm2d(2),
         mt.ReLU(),
-        mt.Residual(mt.Sequential(mt.Conv2d(4, 4, 3, padding="same", rng=rng), mt.BatchNorm2d(4))),
+        mt.Residual(mt.Sequential(mt.Conv2d(2, 2, 3, padding="same", rng=rng), mt.BatchNorm2d(2))),
         mt.MaxPool2d(2),
         mt.Flatten(),
         mt.Dropout(0.3, rng=rng),
-        mt.LayerNorm(36),
-        mt.Linear(36, 3, rng=rng),
+        mt.LayerNorm(18),
+        mt.Linear(18, 3, rng=rng),
     )
     x, y = rng.standard_normal((6, 1, 6, 6)), np.array([0, 1, 2, 0, 1, 2])
     assert mt.gradcheck(model, x[:3], rng=0)
