@@ -132,13 +132,6 @@ class MultiheadAttention(Layer):
         samples, steps, features = x_shape  # x Wᵀ, then Q Kᵀ and P V; out_proj says its own
         return samples * steps * features * (3 * features + 2 * steps)
 
-    def __repr__(self) -> str:
-        options = [f"dropout={self.dropout!r}"] if self.dropout else []
-        options += [] if self.bias else ["bias=False"]
-        options += ["causal=True"] if self.causal else []
-        options += [] if self._dtype == np.float64 else [f"dtype={str(self._dtype)!r}"]
-        return f"MultiheadAttention({', '.join([str(self.embed_dim), str(self.num_heads), *options])})"
-
 
 class TransformerEncoderLayer(Layer):
     """y = norm2(z + F(z)), z = norm1(x + A(x)); if norm_first y = z + F(norm2(z)), z = x + A(norm1(x)).

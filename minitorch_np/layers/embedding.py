@@ -100,8 +100,3 @@ class Embedding(Layer):
 
     def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
         return 0
-
-    def __repr__(self) -> str:
-        options = [] if self.padding_idx is None else [f"padding_idx={self.padding_idx}"]
-        options += [] if self.weight.dtype == np.float64 else [f"dtype={str(self.weight.dtype)!r}"]
-        return f"Embedding({', '.join([str(self.num_embeddings), str(self.embedding_dim), *options])})"
