@@ -169,7 +169,7 @@ class Calls(Executor):
             if function.__name__ not in UNCHANGED:
                 self.changing(made, first)
             return first
-        if function.__name__ in PICKING and varies(args):
+        if _picks(function.__name__, args[:1], args[1:], kwargs):
             made.loose |= function.__name__ != "where" or len(args) == 1
         return self.with_effect(made, kwargs)
 
@@ -186,7 +186,8 @@ class Calls(Executor):
             return owner  # astype to what it is
         made = self.written(ast.Attribute(owner.node, method.name, ast.Load()), value, args, kwargs)
         made.varies |= owner.varies
-        made.loose |= np.ndim(value) > 0 and (owner.loose or (method.name in PICKING and made.varies))
+        picks = _picks(method.name, owner, args, kwargs)
+        made.loose |= np.ndim(value) > 0 and (owner.loose or picks)
         if isinstance(owner.value, np.random.Generator):
             if method.name in ("spawn", "bit_generator"):
                 self.fail(f"{method.name} of a generator: its state is not all that it depends on")
@@ -415,6 +416,11 @@ PICKING = (  # results as large as numbers say
     *("nonzero", "flatnonzero", "argwhere", "unique", "where", "compress", "extract", "repeat", "delete"),
     *("trim_zeros", "union1d", "intersect1d", "setdiff1d", "arange", "linspace"),
 )
+
+
+def _picks(name: str, array: Any, *others: Any) -> bool:
+    """Whether the size of a result depends on the numbers; of `repeat` and `delete` on those beside the array."""
+    return name in PICKING and (varies(others) or (varies(array) and name not in ("repeat", "delete")))
 
 
 class ReplacedNode(ast.NodeTransformer):
