@@ -24,7 +24,8 @@ class Residual(Layer):
     `Residual(Sequential(...), shortcut=Conv2d(...))`, with ReLU after it.
 
     Backward: y is a sum, so dy goes into both branches, and x gets the sum of what they give back:
-    dx = layer.backward(dy) + dy. That dy arrives unchanged is why deep stacks of these train.
+    dx = layer.backward(dy) + dy, or with a shortcut layer.backward(dy) + shortcut.backward(dy). That dy arrives
+    unchanged where there is none is why deep stacks of these train.
 
     Raises ValueError if the two shapes differ.
     Source: He et al. (2016), https://arxiv.org/abs/1512.03385
@@ -36,8 +37,10 @@ class Residual(Layer):
                 raise TypeError(f"Residual expects a layer as {name}, got {value!r}")
         self.layer = layer
         self.shortcut = shortcut
+        self.clear_saved()  # looks through all layers: none stands at two places
 
     def forward(self, x: Array) -> Array:
+        self._saved = None
         if (type(x) is not np.ndarray or x.dtype not in FLOATS) and self.index_count is None:
             x = as_floats(x, self.dtype, self, "x")
         y = self.layer(x)
@@ -104,6 +107,7 @@ class Parallel(Layer):
         self.clear_saved()  # looks through all layers: none stands at two places
 
     def forward(self, x: Array) -> Array:
+        self._saved = None
         if (type(x) is not np.ndarray or x.dtype not in FLOATS) and self.index_count is None:
             x = as_floats(x, self.dtype, self, "x")
         parts = []

@@ -13,7 +13,7 @@ from minitorch_np._internal.correlation import (
     correlate_input_gradient,
     correlate_weight_gradient,
 )
-from minitorch_np._internal.images import Size, pair, short
+from minitorch_np._internal.images import Pair, Size, pair, short
 from minitorch_np._internal.validation import choice, flag, whole
 from minitorch_np.layer import Layer
 from minitorch_np.parameter import Parameter
@@ -51,11 +51,9 @@ class Convolution(Layer):
         self.padding = padding if isinstance(padding, str) else self._size("padding", padding, 0)
         self.dilation = self._size("dilation", dilation, 1)
         self.groups = _groups(name, groups, in_channels, out_channels)
-        self._kernel, pace, spread = (
-            self._pair(size, 1) for size in (self.kernel_size, self.stride, self.dilation)
-        )
-        self._geometry = (self._edges(spread), pace, spread, self.groups)
-        shape = (self.out_channels, self.in_channels // self.groups, *self._kernel[2 - self.axes :])
+        self._edges()  # raises for a padding that does not fit
+        kernel = self._pair(self.kernel_size, 1)
+        shape = (self.out_channels, self.in_channels // self.groups, *kernel[2 - self.axes :])
         self.weight, self.bias = _weights(name, shape, self.out_channels, bias, dtype, rng)
 
     def forward(self, x: Array) -> Array:
@@ -96,16 +94,20 @@ class Convolution(Layer):
 
     def _size(self, name: str, value: Size, least: int) -> Size:
         if self.axes == 1:
-            return whole(type(self).__name__, name, value, least)
+            one = value[0] if isinstance(value, tuple | list) and len(value) == 1 else value
+            return whole(type(self).__name__, name, one, least)
         return short(pair(type(self).__name__, name, value, least))
 
     def _pair(self, size: Size, other: int) -> tuple[int, int]:
         """(height, width), with `other` for the height of a sequence."""
-        if isinstance(size, tuple):
-            return size
-        return (size, size) if self.axes == 2 else (other, size)
+        return (other, size) if self.axes == 1 and not isinstance(size, tuple) else _both(size)
 
-    def _edges(self, dilation: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
+    @property
+    def _geometry(self) -> tuple[tuple[Pair, Pair], Pair, Pair, int]:
+        """Padding, stride, dilation and groups, as correlation takes them."""
+        return self._edges(), self._pair(self.stride, 1), self._pair(self.dilation, 1), self.groups
+
+    def _edges(self) -> tuple[Pair, Pair]:
         """How many zeros stand above and below, and to the left and the right."""
         name = type(self).__name__
         if not isinstance(self.padding, str):
@@ -115,13 +117,15 @@ class Convolution(Layer):
             return (0, 0), (0, 0)
         if self.stride != 1:
             raise ValueError(f"{name} expects stride=1 with padding='same', got stride={self.stride}")
-        height, width = (d * (k - 1) for k, d in zip(self._kernel, dilation, strict=True))
+        kernel, dilation = self._pair(self.kernel_size, 1), self._pair(self.dilation, 1)
+        height, width = (d * (k - 1) for k, d in zip(kernel, dilation, strict=True))
         return (height // 2, height - height // 2), (width // 2, width - width // 2)
 
     def _check_size(self, x: Array) -> None:
         edges, _, dilation, _ = self._geometry
         sizes = [size + sum(zeros) for size, zeros in zip(self._images(x).shape[2:], edges, strict=True)]
-        least = [d * (k - 1) + 1 for k, d in zip(self._kernel, dilation, strict=True)]
+        kernel = self._pair(self.kernel_size, 1)
+        least = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
         if sizes[0] < least[0] or sizes[1] < least[1]:
             what = f"images of {least[0]} by {least[1]}" if self.axes == 2 else f"sequences of {least[1]} steps"
             self.clear_saved()
@@ -135,7 +139,7 @@ class Convolution(Layer):
 
 
 class Conv1d(Convolution):
-    """y = Σ_ci x[n,c,t+i] W[o,c,i] + b[o] at each step t of a sequence, with the same weights at all of them.
+    """y = Σ_ci x[n,c,st+di] W[o,c,i] + b[o] at each step t, the same weights at all; stride s, dilation d.
 
     Shapes: x (N, in_channels, T) -> y (N, out_channels, T_out),
     weight W (out_channels, in_channels / groups, kernel_size), bias b (out_channels,), with
@@ -143,10 +147,10 @@ class Conv1d(Convolution):
     "valid", which is 0, or "same", which keeps T. Zeros stand before and after the sequence. The channels are
     divided into `groups`, each with kernels of its own.
 
-    Backward: the weight W[o,c,i] takes x[n,c,t+i] into y[n,o,t] at every step of every sample, so
-    dW[o,c,i] = Σ_nt x[n,c,t+i] dy[n,o,t], the same windows times dy; b[o] is added at every step, so
+    Backward: the weight W[o,c,i] takes x[n,c,st+di] into y[n,o,t] at every step of every sample, so
+    dW[o,c,i] = Σ_nt x[n,c,st+di] dy[n,o,t], the same windows times dy; b[o] is added at every step, so
     db[o] = Σ_nt dy[n,o,t]. x goes into every window that sees it, so
-    dx[n,c,t+i] sums dy[n,o,t] W[o,c,i] over all of them and over the channels o.
+    dx[n,c,st+di] sums dy[n,o,t] W[o,c,i] over all of them and over the channels o.
 
     Weight and bias are uniform in ±1/√fan_in, as in torch. Raises ValueError for a sequence that is shorter
     than the kernel, and for channels that the groups do not divide.
@@ -158,7 +162,7 @@ class Conv1d(Convolution):
 
 
 class Conv2d(Convolution):
-    """y = Σ_cij x[n,c,h+i,w+j] W[o,c,i,j] + b[o] at each place (h, w), with the same weights at all.
+    """y = Σ_cij x[n,c,sh+di,sw+dj] W[o,c,i,j] + b[o] at each place (h, w); stride s, dilation d.
 
     Shapes: x (N, in_channels, H, W) -> y (N, out_channels, H_out, W_out),
     weight W (out_channels, in_channels / groups, kh, kw), bias b (out_channels,), with
@@ -167,10 +171,10 @@ class Conv2d(Convolution):
     keeps H and W. Zeros stand around the image. The channels are divided into `groups`, each with kernels of
     its own.
 
-    Backward: the weight W[o,c,i,j] takes x[n,c,h+i,w+j] into y[n,o,h,w] at every place of every sample, so
-    dW[o,c,i,j] = Σ_nhw x[n,c,h+i,w+j] dy[n,o,h,w], the same windows times dy; b[o] is added at every place,
+    Backward: the weight W[o,c,i,j] takes x[n,c,sh+di,sw+dj] into y[n,o,h,w] everywhere, so
+    dW[o,c,i,j] = Σ_nhw x[n,c,sh+di,sw+dj] dy[n,o,h,w], the same windows times dy; b[o] is added at every place,
     so db[o] = Σ_nhw dy[n,o,h,w]. x goes into every window that sees it, so
-    dx[n,c,h+i,w+j] sums dy[n,o,h,w] W[o,c,i,j] over all of them and over the channels o: what W takes back
+    dx[n,c,sh+di,sw+dj] sums dy[n,o,h,w] W[o,c,i,j] over all of them and over the channels o: what W takes back
     into a window is added up where it came from.
 
     Weight and bias are uniform in ±1/√fan_in, as in torch. Raises ValueError for an image that is smaller than
@@ -183,7 +187,7 @@ class Conv2d(Convolution):
 
 
 class ConvTranspose2d(Layer):
-    """y = b[o] + Σ_c x[n,c,h,w] W[c,o,i,j] at (h·stride + i, w·stride + j), added up where windows overlap.
+    """y = Σ_c x[n,c,h,w] W[c,o,i,j] + b[o], summed up at (sh+di, sw+dj); stride s, dilation d.
 
     Shapes: x (N, in_channels, H, W) -> y (N, out_channels, H_out, W_out),
     weight W (in_channels, out_channels / groups, kh, kw), bias b (out_channels,), with
@@ -193,8 +197,9 @@ class ConvTranspose2d(Layer):
     edges, and output_padding, smaller than stride, says which of the sizes that a stride makes equal is meant.
 
     Backward: y is what the gradient of a Conv2d is, linear in x with the same W, so dx is a Conv2d of dy:
-    dx[n,c,h,w] = Σ_oij dy[n,o,h+i,w+j] W[c,o,i,j]; W[c,o,i,j] takes x[n,c,h,w] into y[n,o,h+i,w+j]
-    everywhere, so dW[c,o,i,j] = Σ_nhw x[n,c,h,w] dy[n,o,h+i,w+j], and b[o] is added at every place, so
+    dx[n,c,h,w] = Σ_oij dy[n,o,sh+di,sw+dj] W[c,o,i,j]; W[c,o,i,j] takes x[n,c,h,w] into
+    y[n,o,sh+di,sw+dj] everywhere, so dW[c,o,i,j] = Σ_nhw x[n,c,h,w] dy[n,o,sh+di,sw+dj]; b[o] is added at every
+    place, so
     db[o] = Σ_nhw dy[n,o,h,w].
 
     Weight and bias are uniform in ±1/√(out_channels / groups · kh kw), as in torch. Raises ValueError for
@@ -225,16 +230,15 @@ class ConvTranspose2d(Layer):
             pair(name, key, value, 1)
             for key, value in (("kernel_size", kernel_size), ("stride", stride), ("dilation", dilation))
         )
-        cut, self._more = pair(name, "padding", padding, 0), pair(name, "output_padding", output_padding, 0)
-        if any(more >= step for more, step in zip(self._more, pace, strict=True)):
+        cut, rest = pair(name, "padding", padding, 0), pair(name, "output_padding", output_padding, 0)
+        if any(more >= step for more, step in zip(rest, pace, strict=True)):
             raise ValueError(
                 f"{name} expects output_padding smaller than stride, got output_padding={output_padding} for "
                 f"stride={stride}"
             )
         self.kernel_size, self.stride, self.dilation = short(kernel), short(pace), short(spread)
-        self.padding, self.output_padding = short(cut), short(self._more)
+        self.padding, self.output_padding = short(cut), short(rest)
         self.groups = _groups(name, groups, in_channels, out_channels)
-        self._geometry = (((cut[0], cut[0]), (cut[1], cut[1])), pace, spread, self.groups)
         shape = (self.in_channels, self.out_channels // self.groups, *kernel)
         self.weight, self.bias = _weights(name, shape, self.out_channels, bias, dtype, rng)
 
@@ -259,11 +263,17 @@ class ConvTranspose2d(Layer):
             self.bias.add_grad(dy.sum(axis=(0, 2, 3)))
         return dy
 
+    @property
+    def _geometry(self) -> tuple[tuple[Pair, Pair], Pair, Pair, int]:
+        (top, left), stride, dilation = map(_both, (self.padding, self.stride, self.dilation))
+        return ((top, top), (left, left)), stride, dilation, self.groups
+
     def _shape(self, x: Array) -> tuple[int, ...]:
         edges, stride, dilation, _ = self._geometry
+        rest = _both(self.output_padding)
         sizes = [
             (x.shape[2 + axis] - 1) * stride[axis] - sum(edges[axis])
-            + dilation[axis] * (self.weight.shape[2 + axis] - 1) + self._more[axis] + 1
+            + dilation[axis] * (self.weight.shape[2 + axis] - 1) + rest[axis] + 1
             for axis in (0, 1)
         ]  # fmt: skip
         if min(sizes) < 1 or min(x.shape[2:]) < 1:
@@ -276,6 +286,11 @@ class ConvTranspose2d(Layer):
 
     def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
         return math.prod(x_shape) * math.prod(self.weight.shape[1:])
+
+
+def _both(size: Size) -> Pair:
+    """Height and width."""
+    return size if isinstance(size, tuple) else (size, size)
 
 
 def _groups(name: str, groups: int, in_channels: int, out_channels: int) -> int:

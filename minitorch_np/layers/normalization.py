@@ -28,10 +28,10 @@ class BatchNorm1d(Layer):
     that with N − 1 in place of N, as in torch); in evaluation mode the buffers are used.
 
     Backward: with x̂ = (x − mean) / √(var + eps), w and b go into every sample: dw = Σ dy x̂ and db = Σ dy
-    over the batch; of M numbers of a feature, dx = w (dy − db / M − x̂ dw / M) / √(var + eps). What is taken
-    off is there because x_i moves, through mean and var, all numbers of its feature.
+    over the batch; dx = w (dy − mean(dy) − x̂ mean(dy x̂)) / √(var + eps), with w = 1 without affine. The means
+    are there because x_i moves, through mean and var, all numbers of its feature; in evaluation mode these
+    are constants, and dx = w · dy / √(var + eps).
 
-    In evaluation mode mean and var are constants, and dx = w dy / √(var + eps).
     Raises ValueError while it trains for a batch with a single value a feature, whose variance is 0.
     Source: Ioffe and Szegedy (2015), https://arxiv.org/abs/1502.03167;
     https://docs.pytorch.org/docs/stable/generated/torch.nn.BatchNorm1d.html
@@ -128,7 +128,8 @@ class BatchNorm2d(BatchNorm1d):
     Buffers, evaluation mode and the backward pass are those of BatchNorm1d, with all pixels of all samples
     for the samples there.
 
-    Backward: dw = Σ_nhw dy x̂ and db = Σ_nhw dy; of M pixels, dx = w (dy − db / M − x̂ dw / M) / √(var + eps).
+    Backward: dw = Σ_nhw dy x̂ and db = Σ_nhw dy;
+    dx = w (dy − mean(dy) − x̂ mean(dy x̂)) / √(var + eps), with w = 1 without affine.
     Source: Ioffe and Szegedy (2015), https://arxiv.org/abs/1502.03167;
     https://docs.pytorch.org/docs/stable/generated/torch.nn.BatchNorm2d.html
     """

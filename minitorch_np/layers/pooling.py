@@ -27,13 +27,23 @@ class Pool(Layer):
         self.kernel_size = size(name, "kernel_size", kernel_size, 1)
         self.stride = self.kernel_size if stride is None else size(name, "stride", stride, 1)
         self.padding = size(name, "padding", padding, 0)
-        self._kernel, self._step = self._as_pair(self.kernel_size, 1), self._as_pair(self.stride, 1)
-        self._edges = self._as_pair(self.padding, 0)
         if any(2 * p > k for p, k in zip(self._edges, self._kernel, strict=True)):
             raise ValueError(
                 f"{name} expects padding of half the kernel at most, got padding={padding} for {kernel_size}: "
                 "a window would see nothing else"
             )
+
+    @property
+    def _kernel(self) -> Pair:
+        return self._as_pair(self.kernel_size, 1)
+
+    @property
+    def _step(self) -> Pair:
+        return self._as_pair(self.stride, 1)
+
+    @property
+    def _edges(self) -> Pair:
+        return self._as_pair(self.padding, 0)
 
     def _as_pair(self, size: Any, of_height: int) -> tuple[int, int]:
         return size if self.spatial == 2 else (of_height, size)
@@ -221,7 +231,7 @@ def maxima_backward(dy: Array, x: Array, y: Array, kernel: Pair, stride: Pair) -
     dx = np.zeros(x.shape, dy.dtype)
     open_windows = np.ones(y.shape, bool)
     for rows, columns in places(x.shape, kernel, stride):
-        largest = (x[:, :, rows, columns] == y) & open_windows
+        largest = ~(x[:, :, rows, columns] < y) & open_windows  # the first of a window that has a NaN
         open_windows ^= largest
         dx[:, :, rows, columns] += dy * largest
     return dx

@@ -36,7 +36,7 @@ def rnn_backward(dh: Array, weight: Array, slope: Array) -> Array:
 
 
 class RNN(Recurrent):
-    """y[t] = tanh(x[t] Wᵀ + b + y[t−1] Uᵀ + v).
+    """y[t] = f(x[t] Wᵀ + b + y[t−1] Uᵀ + v) with f = tanh, or relu as the nonlinearity.
 
     Shapes: x (N, T, input_size) -> y (N, T, hidden_size), weight_ih_l0 W (hidden_size, input_size),
     weight_hh_l0 U (hidden_size, hidden_size), bias_ih_l0 b (hidden_size,), bias_hh_l0 v (hidden_size,).
@@ -47,14 +47,14 @@ class RNN(Recurrent):
     x, with weights weight_ih_l1 and so on. With `bidirectional=True` a layer goes through time in the other
     direction too, with weights of its own, weight_ih_l0_reverse, and y has both states of each step side by
     side, (N, T, 2 hidden_size). `return_sequences=False` gives the state that each direction of the last layer
-    ends with, (N, hidden_size) or (N, 2 hidden_size). `nonlinearity="relu"` puts max(0, ·) in place of tanh.
+    ends with, (N, hidden_size) or (N, 2 hidden_size). relu is max(0, ·).
     `dropout` is the probability with which a number on its way from one layer to the next is left out while it
     trains, drawn from `rng`.
 
     Backward: the state goes into y[t] and into step t + 1. With dh[t] for the sum of what comes back from both,
-    and a[t] for what tanh is taken of, dh[t] = dy[t] + da[t+1] U, from the last step to the first:
+    and a[t] for what f is taken of, dh[t] = dy[t] + da[t+1] U, from the last step to the first:
     backpropagation through time. (Where y is the last state alone, dy[t] of the others is 0.) tanh has the
-    slope 1 − y[t]², relu 1 where y[t] > 0 and else 0, so da[t] = dh[t] (1 − y[t]²). All steps use the same W
+    slope 1 − y[t]², relu 1 where y[t] > 0, else 0; da[t] is dh[t] times that. All steps use the same W
     and U, so their gradients sum over steps and samples: dW = Σ_t da[t]ᵀ x[t], dU = Σ_t da[t]ᵀ y[t−1], and
     db = dv = Σ_t Σ_n da[n,t]. x[t] goes into a[t] alone: dx[t] = da[t] W.
 

@@ -207,3 +207,36 @@ def test_an_x_that_does_not_fit_is_named_and_leaves_nothing_behind(layer, shape,
         layer(np.ones(shape))
     with pytest.raises(RuntimeError, match="call forward"):
         layer.backward(np.ones(shape))
+
+
+def test_options_may_be_changed_afterwards():
+    layer, pool = mt.Conv2d(1, 2, 3, rng=0), mt.MaxPool2d(2)
+    layer.stride, layer.padding, pool.stride = 2, 1, (1, 1)
+    assert repr(layer) == "Conv2d(1, 2, 3, stride=2, padding=1)"
+    assert layer(np.ones((1, 1, 8, 8))).shape == mt.Conv2d(1, 2, 3, 2, 1)(np.ones((1, 1, 8, 8))).shape
+    assert pool(np.ones((1, 1, 4, 4))).shape == (1, 1, 3, 3)
+    transposed = mt.ConvTranspose2d(1, 1, 3, stride=2, rng=0)
+    transposed.output_padding = 1
+    assert transposed(np.ones((1, 1, 2, 2))).shape == (1, 1, 6, 6)
+
+
+def test_a_layer_at_two_places_of_a_branch_is_refused():
+    layer = mt.Linear(3, 3, rng=0)
+    with pytest.raises(ValueError, match="stands at two places"):
+        mt.Residual(layer, layer)
+
+
+@pytest.mark.parametrize("make", [mt.Residual, mt.Parallel])
+def test_a_failed_forward_leaves_nothing_of_the_one_before(make):
+    layer = make(mt.Linear(3, 3, rng=0))
+    layer(np.ones((2, 3)))
+    with pytest.raises(TypeError):
+        layer(np.ones((2, 3), "float32"))
+    with pytest.raises(RuntimeError, match="call forward"):
+        layer.backward(np.ones((2, 3)))
+
+
+def test_no_gradient_is_lost_where_a_window_has_no_largest_number():
+    layer = mt.MaxPool2d(2)
+    layer(np.array([[[[np.nan, 1], [1, 1]]]]))
+    assert layer.backward(np.ones((1, 1, 1, 1))).sum() == 1

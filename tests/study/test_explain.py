@@ -126,7 +126,7 @@ def test_axes_of_images_are_called_what_they_are():
     text = flat(explain(model, sample((5, 1, 4, 4))))
     sizes = "N = 5 samples, C1 = 1 channels, height1 = 4, width1 = 4, C2 = 4 channels, height2 = 2, width2 = 2,"
     assert sizes in text
-    assert "h1 = Σ_cij x[n,c,h+i,w+j] w1[o,c,i,j] + b1[o]" in text
+    assert "h1 = Σ_cij x[n,c,sh+di,sw+dj] w1[o,c,i,j] + b1[o]" in text
     assert "(N, C1, height1, width1) -> (N, C2, height1, width1)" in text  # what a padded kernel keeps
     assert "learns w1 (C2, 1, 3, 3): 36 numbers" in text
     assert "(N, C2, height1, width1) -> (N, C2, height2, width2)" in text
@@ -534,3 +534,18 @@ def test_axes_of_sequences_stay_when_they_change_places():
     assert "N = 2 samples, T = 5 steps, H1 = 4 hidden, H2 = 3 hidden, H3 = 7 hidden" in text
     assert "(N, T, H3) -> (N, H3, T)" in text
     assert "(N·T, H2)(H2, H3) -> (N·T, H3)" in text
+
+
+def test_formulas_are_those_of_the_options():
+    text = flat(explain(mt.Conv2d(1, 2, 3, bias=False), sample((1, 1, 5, 5))))
+    assert "w[o,c,i,j] at each place" in text
+    assert "b[o]" not in text
+    text = flat(explain(mt.LayerNorm(4, bias=False), sample((2, 4))))
+    assert "· w, mean and variance" in text
+    assert "db" not in text
+    assert "· w" not in flat(explain(mt.BatchNorm1d(3, affine=False), sample((4, 3))))
+    text = flat(explain(mt.Residual(mt.Linear(3, 2, rng=0), mt.Linear(3, 2, rng=1)), sample((4, 3))))
+    assert "with a shortcut layer.backward(grad_y_pred) + shortcut.backward(grad_y_pred)" in text
+    assert "weight_hh_l0 (16, 4): 64 numbers" in flat(
+        explain(mt.LSTM(3, 4, bidirectional=True, rng=0), sample((2, 3, 3)))
+    )

@@ -192,6 +192,7 @@ class Chain:
             memory.name(arrays["x"].name, passage.x)
             memory.name(arrays["y"].name, passage.y)
             symbols = dict(_parameters(passage.layer, words[i], called))
+            symbols = {symbol: (self._named(array), p) for symbol, (array, p) in symbols.items()}
             arrays |= {symbol: array for symbol, (array, _) in symbols.items()}
             arrays |= {f"d{s}": Named(f"grad_{a.name}", a.axes, p.grad) for s, (a, p) in symbols.items()}
             declared = formulas.shapes(type(passage.layer))[1]
@@ -206,6 +207,11 @@ class Chain:
             memory.name("y", self.target.value)
         self.loss_saved = memory.saved(run.loss_saved)
         self.saved_bytes = memory.total
+
+    def _named(self, array: Named) -> Named:
+        """Without the names of axes of another size, such as both directions' side by side."""
+        sizes = zip(array.axes, array.value.shape, strict=True)
+        return array._replace(axes=tuple(a if self.sizes.get(a, n) == n else str(n) for a, n in sizes))
 
 
 class _Memory:

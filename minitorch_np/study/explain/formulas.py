@@ -96,8 +96,13 @@ def renamed(text: str, names: Mapping[str, str]) -> str:
 
 
 def without(text: str, symbol: str) -> str:
-    """A formula for a layer that lacks one of its parameters: y = x W + b without b."""
-    return re.sub(rf" \+ {re.escape(symbol)}(?!\w)", "", text)
+    """A formula for a layer that lacks one of its parameters: y = x W + b without b, and no word of db."""
+    letter = re.escape(symbol)
+    text = re.sub(rf" [+·] {letter}(?:\[[^\]]*\])?(?!\w)", "", text)
+    text = re.sub(rf"(?:,? and |, )d{letter} = [^,;.]*", "", text)
+    clauses = re.split(r"(?<=[;.]) ", text)
+    about = re.compile(rf"(?<!\w)d?{letter}(?![\w\u0302])")
+    return " ".join(clause for clause in clauses if not about.search(clause) or "dx" in clause) or text
 
 
 def backward_formulas(layer: object) -> str:

@@ -419,7 +419,7 @@ PICKING = (  # results as large as numbers say
 
 
 def _picks(name: str, array: Any, *others: Any) -> bool:
-    """Whether the size of a result depends on the numbers; of `repeat` and `delete` on those beside the array."""
+    """Whether the size of a result depends on the numbers; for `repeat` and `delete` on the other arguments."""
     return name in PICKING and (varies(others) or (varies(array) and name not in ("repeat", "delete")))
 
 
