@@ -16,7 +16,7 @@ from minitorch_np.layer import Layer
 from minitorch_np.losses.loss import Loss
 from minitorch_np.serialization.parse import load, place
 from minitorch_np.study.gradcheck import diagnose
-from minitorch_np.study.targets import accepted_target, drawn_input, drawn_targets
+from minitorch_np.study.targets import accepted_target, drawn_input, drawn_targets, usual_shape
 
 if TYPE_CHECKING:
     from minitorch_np.cli.shared import Commands
@@ -106,7 +106,8 @@ TARGETS = ("normal", "classes", "probabilities")
 def example(subject: Any, options: argparse.Namespace) -> tuple[tuple[Any, ...], str]:
     """Return inputs that the subject accepts, and a text that says what they are."""
     rng = np.random.default_rng(options.seed)
-    size = options.shape or (5, getattr(subject, "in_features", 4))
+    usual = usual_shape(subject, 5) if isinstance(subject, Layer) else None
+    size = options.shape or usual or (5, 4)
     x = drawn_input(subject, size, rng)
     if not isinstance(subject, Loss):
         return (x,), f"x of shape {size}, {'normal' if x.dtype.kind == 'f' else 'indices'}"

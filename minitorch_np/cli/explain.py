@@ -14,7 +14,7 @@ from minitorch_np.cli.shared import positive_integer, shape, whole_number
 from minitorch_np.serialization import parse as networks
 from minitorch_np.serialization.parse import place
 from minitorch_np.study.explain import explain
-from minitorch_np.study.targets import accepted_target, drawn_input, drawn_targets
+from minitorch_np.study.targets import accepted_target, drawn_input, drawn_targets, usual_shape
 
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
@@ -84,8 +84,8 @@ def subject(options: argparse.Namespace) -> tuple[Layer, Array, list[Array]]:
         start = tutorial.problem(options.batch or 64, seed=options.seed)
         return tutorial.network(start.w1, start.w2), start.x, [start.y]
     model = networks.network(options.network or networks.TUTORIAL, rng=options.seed)
-    asked = (layer.in_features for _, layer in model.named_modules() if hasattr(layer, "in_features"))
-    size = options.shape or (options.batch or 5, next(asked, 4))
+    batch = options.batch or 5
+    size = options.shape or usual_shape(model, batch) or (batch, 4)
     return model, drawn_input(model, size, np.random.default_rng(options.seed)), []
 
 

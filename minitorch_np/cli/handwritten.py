@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from minitorch_np._internal.atomic_write import check_writable, replaced
-from minitorch_np.cli.shared import learning_rate, positive_integer, whole_number
+from minitorch_np.cli.shared import learning_rate, positive_integer, shape, whole_number
 from minitorch_np.serialization import parse as networks
 from minitorch_np.study.handwritten import handwritten, write
 
@@ -40,6 +40,9 @@ def add(commands: Commands) -> None:
     command.add_argument(
         "--lr", type=learning_rate, metavar="X", help="learning rate (the optimizer's; the tutorial's 1e-6)"
     )
+    command.add_argument(
+        "--shape", type=shape, metavar="N,M", help="shape of x (the batch and what the first layer asks)"
+    )
     command.add_argument("--batch", type=positive_integer, default=64, metavar="N", help="samples (64)")
     command.add_argument("--steps", type=positive_integer, default=500, metavar="N", help="steps (500)")
     command.add_argument("--seed", type=whole_number, default=0, metavar="N", help="of data and weights (0)")
@@ -69,7 +72,9 @@ def run(options: argparse.Namespace) -> int:
     optimizer = networks.optimizer(
         options.optimizer, model.parameters(), **({} if rate is None else {"lr": rate})
     )
-    drawn = write(model, loss, optimizer, seed=options.seed, steps=options.steps, batch=options.batch)
+    drawn = write(
+        model, loss, optimizer, options.shape, seed=options.seed, steps=options.steps, batch=options.batch
+    )
     text = drawn.text
     if options.data != "seed":
         for parameter, array in zip(model.parameters(), list(drawn.arrays.values())[2:], strict=False):

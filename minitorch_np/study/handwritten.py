@@ -22,7 +22,7 @@ from minitorch_np.losses.loss import Loss
 from minitorch_np.optimizers.optimizer import Optimizer
 from minitorch_np.parameter import Parameter
 from minitorch_np.study.bits import equal_bits
-from minitorch_np.study.targets import accepted_target
+from minitorch_np.study.targets import accepted_target, usual_shape
 from minitorch_np.study.unroll.program import Program, written
 from minitorch_np.study.unroll.tracer import Tracer
 from minitorch_np.study.unroll.values import literal
@@ -101,7 +101,11 @@ def write(
     if data == "seed":
         if y is not None:
             raise ValueError("handwritten with data='seed' draws y itself: leave it out")
-        shape = x if is_shape else np.shape(x) if x is not None else (batch, _features(model))
+        shape = x if is_shape else np.shape(x) if x is not None else usual_shape(model, batch)
+        if shape is None:
+            raise ValueError(
+                f"handwritten expects x or its shape: {model!r} does not say how many features it takes"
+            )
         lines, arrays = drawn(model, loss, rules.roles.parameters, shape, None, seed)
         for parameter in model.parameters():
             parameter.data = arrays[rules.roles.parameters[id(parameter)]]
@@ -139,15 +143,6 @@ def _check(model: Any, loss: Any, optimizer: Any) -> None:
     groups: list[list[Parameter]] = [group["params"] for group in optimizer.param_groups]
     if not all(id(parameter) in own for group in groups for parameter in group):
         raise ValueError(f"{type(optimizer).__name__} has parameters that are none of the model's")
-
-
-def _features(model: Layer) -> int:
-    found = [layer.in_features for _, layer in model.named_modules() if hasattr(layer, "in_features")]
-    if not found:
-        raise ValueError(
-            f"handwritten expects x or its shape: {model!r} does not say how many features it takes"
-        )
-    return int(found[0])
 
 
 def _verify(program: Program, model: Layer, loss: Loss, optimizer: Optimizer, x: Any, y: Any) -> None:

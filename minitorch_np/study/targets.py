@@ -1,4 +1,4 @@
-"""Targets that a loss accepts, drawn at random."""
+"""Inputs that a network takes and targets that a loss accepts, drawn at random."""
 
 from __future__ import annotations
 
@@ -10,10 +10,29 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minitorch_np.losses.checks import class_axis
+from minitorch_np.study.explain.formulas import shapes
 
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
+    from minitorch_np.layer import Layer
     from minitorch_np.losses.loss import Loss
+
+
+EXTENTS = {"C": 2, **dict.fromkeys(("H", "W", "T", "L"), 8)}  # of images and sequences that a layer leaves open
+
+
+def usual_shape(model: Layer, batch: int) -> tuple[int, ...] | None:
+    """A shape of x, by the docstring of the first layer that says one: (N, in_channels, H, W); None of none."""
+    for layer in model.modules():
+        says = shapes(type(layer))[0].get("x", ())
+        words = says[1:-1] if says[1:] and says[-1] == "..." else says[1:]
+        asked = [EXTENTS.get(word, vars(layer).get(word)) for word in words]
+        sizes = [size for size in asked if isinstance(size, int)]
+        if sizes and len(sizes) == len(asked):
+            return batch, *sizes
+        if hasattr(layer, "in_features"):  # a layer of one's own
+            return batch, int(layer.in_features)
+    return None
 
 
 def drawn_input(model: Any, shape: tuple[int, ...], rng: np.random.Generator) -> Array:

@@ -166,7 +166,7 @@ def test_what_is_here_and_options(capsys, file, tmp_path):
         "    def __init__(self):\n        super().__init__(6, 3, padding_idx=1, rng=0)\n"
     )
     assert check(capsys, f"{tmp_path}/table.py:Table")[1].startswith(
-        "Embedding(6, 3, padding_idx=1), x of shape (5, 4), indices\n  right  weight"
+        "Table(), x of shape (5, 4), indices\n  right  weight"
     )
     code, text = check(capsys, "Nonsense")
     assert (code, "there is no Nonsense here" in text) == (2, True)
@@ -244,3 +244,9 @@ def test_a_hand_in_never_decides_the_exit_code(text, said, code, tmp_path):
     )
     assert said in ended.stdout
     assert ended.returncode == code
+
+
+@pytest.mark.parametrize("layer", ["LSTM(3, 2)", "Conv2d(2, 3, 3)", "MaxPool2d(2)", "MultiheadAttention(4, 2)"])
+def test_layers_of_images_and_sequences_get_an_x_that_they_take(layer, capsys):
+    code, text = check(capsys, layer)
+    assert (code, text.endswith("is right\n")) == (0, True), text

@@ -492,3 +492,16 @@ def test_what_an_inner_layer_is_given_has_the_name_that_the_source_gives_it():
     model[1].inner = mt.Dropout().eval()  # gives back what it was given
     program = mt.handwritten(model, mt.MSELoss(), mt.SGD(model.parameters()), x, sample((5, 2), seed=1))
     assert "twice_dropout" in program
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        ["Conv2d(1, 4, 3), ReLU(), Flatten(), Linear(144, 3)"],
+        ["LSTM(4, 5), Select(1, -1), Linear(5, 3)"],
+        ["Conv1d(2, 3, 3), Flatten(), Linear(9, 2)", "--shape", "4,2,5"],
+    ],
+)
+def test_the_command_draws_an_x_that_the_first_layer_takes(network, capsys):
+    assert main(["handwritten", *network]) == 0
+    compile(capsys.readouterr().out, "program.py", "exec")
