@@ -171,6 +171,8 @@ class TransformerEncoderLayer(Layer):
         self.d_model = whole(name, "d_model", d_model, 1)
         self.batch_first = batch_comes_first(name, batch_first)
         self.nhead = whole(name, "nhead", nhead, 1)
+        if d_model % nhead:
+            raise ValueError(f"{name} expects nhead that divides d_model, got {nhead} for {d_model}")
         self.dim_feedforward = whole(name, "dim_feedforward", dim_feedforward, 1)
         self.dropout = fraction(name, "dropout", dropout)
         self.layer_norm_eps = number(name, "layer_norm_eps", layer_norm_eps)

@@ -342,7 +342,7 @@ def _rows(x: Array, size: int) -> Array:
 
 
 def _sizes(owner: str, normalized_shape: int | Iterable[int]) -> tuple[int, ...]:
-    sizes = [normalized_shape] if isinstance(normalized_shape, int | np.integer) else list(normalized_shape)
+    sizes = list(normalized_shape) if isinstance(normalized_shape, Iterable) else [normalized_shape]
     if not sizes:
         raise ValueError(f"{owner} expects a size or more in normalized_shape, got none")
     return tuple(whole(owner, "normalized_shape", size, 1) for size in sizes)

@@ -146,6 +146,8 @@ class Transpose(Layer):
 
 def _sizes(owner: str, name: str, sizes: Iterable[int]) -> tuple[int, ...]:
     """Sizes, of which one may be -1, checked."""
+    if not isinstance(sizes, Iterable):
+        raise TypeError(f"{owner} expects {name} to be sizes such as (2, -1), got {sizes!r}")
     checked = tuple(whole(owner, name, size, -1) for size in sizes)
     if checked.count(-1) > 1:
         raise ValueError(f"{owner} expects sizes, of which one may be -1, got {checked}")

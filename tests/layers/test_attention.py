@@ -241,7 +241,7 @@ def test_a_transformer_is_saved_written_out_and_learns_the_order_of_its_input(tm
             lambda: mt.MultiheadAttention(4, 2, causal=1),
             "MultiheadAttention expects causal to be True or False",
         ),
-        (lambda: mt.TransformerEncoderLayer(6, 4), "num_heads that divide embed_dim, got 4 for 6"),
+        (lambda: mt.TransformerEncoderLayer(6, 4), "expects nhead that divides d_model, got 4 for 6"),
         (
             lambda: mt.TransformerEncoderLayer(6, 2, activation="tanh"),
             "TransformerEncoderLayer expects activation to be 'relu' or 'gelu' or a layer, got 'tanh'",

@@ -169,6 +169,8 @@ def test_root_mean_square_is_one_and_its_epsilon_that_of_the_dtype():
         (lambda: mt.BatchNorm1d(4, momentum=2), r"momentum to be a number in \[0, 1\], got 2"),
         (lambda: mt.BatchNorm1d(4, affine=1), "affine to be True or False, got 1"),
         (lambda: mt.LayerNorm(()), "a size or more in normalized_shape, got none"),
+        (lambda: mt.LayerNorm(3.0), "normalized_shape to be a whole number, 1 or more, got 3.0"),
+        (lambda: mt.Unflatten(1, 5), "unflattened_size to be sizes such as .2, -1., got 5"),
         (lambda: mt.RMSNorm([]), "RMSNorm expects a size or more in normalized_shape, got none"),
         (lambda: mt.RMSNorm(4, eps=-1), "RMSNorm expects eps to be a number, 0 or more, got -1"),
         (lambda: mt.GroupNorm(3, 4), "num_groups that divide num_channels, got 3 for 4"),
