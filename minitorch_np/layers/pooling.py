@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minitorch_np._internal.images import Pair, Size, pair, short
-from minitorch_np._internal.validation import whole
+from minitorch_np._internal.validation import flag, whole
 from minitorch_np.layer import Layer
 
 if TYPE_CHECKING:
@@ -21,17 +21,27 @@ class Pool(Layer):
     """
 
     spatial = 2  # axes that a window extends over
+    dilation: Any = 1
 
-    def __init__(self, kernel_size: Size, stride: Size | None = None, padding: Size = 0) -> None:
-        name, size = type(self).__name__, pair if self.spatial == 2 else whole
-        self.kernel_size = size(name, "kernel_size", kernel_size, 1)
-        self.stride = self.kernel_size if stride is None else size(name, "stride", stride, 1)
-        self.padding = size(name, "padding", padding, 0)
+    def set_sizes(self, kernel_size: Size, stride: Size | None, padding: Size, ceil_mode: bool) -> None:
+        name = type(self).__name__
+        self.kernel_size = self.size("kernel_size", kernel_size, 1)
+        self.stride = self.kernel_size if stride is None else self.size("stride", stride, 1)
+        self.padding = self.size("padding", padding, 0)
+        self.ceil_mode = flag(name, "ceil_mode", ceil_mode)
         if any(2 * p > k for p, k in zip(self._edges, self._kernel, strict=True)):
             raise ValueError(
                 f"{name} expects padding of half the kernel at most, got padding={padding} for {kernel_size}: "
                 "a window would see nothing else"
             )
+
+    def size(self, name: str, value: Size, least: int) -> Any:
+        """Height and width, of a sequence its length."""
+        return (pair if self.spatial == 2 else whole)(type(self).__name__, name, value, least)
+
+    @property
+    def _dilation(self) -> Pair:
+        return self._as_pair(self.dilation, 1) if self.dilation != 1 else (1, 1)
 
     @property
     def _kernel(self) -> Pair:
@@ -57,16 +67,29 @@ class Pool(Layer):
         return images if self.spatial == 2 else images[:, :, 0]
 
     def padded(self, x: Array, outside: float) -> Array:
-        """x with that number around it."""
-        (top, left), (kh, kw) = self._edges, self._kernel
-        if x.shape[2] + 2 * top < kh or x.shape[3] + 2 * left < kw:
+        """x with that number around it, and below and to the right of it as far as the last window reaches."""
+        (top, left), (kh, kw) = (
+            self._edges,
+            (d * (k - 1) + 1 for k, d in zip(self._kernel, self._dilation, strict=True)),
+        )
+        height, width = x.shape[2] + 2 * top, x.shape[3] + 2 * left
+        if height < kh or width < kw:
             self.clear_saved()
             least = f"images of {kh} by {kw}" if self.spatial == 2 else f"sequences of {kw}"
             raise ValueError(
                 f"{self!r} expects {least} or more, with padding, got x of shape {self.as_given(x).shape}"
             )
-        edges = ((0, 0), (0, 0), (top, top), (left, left))
-        return np.pad(x, edges, constant_values=outside) if top or left else x
+        below = self._rest(height - kh, self._step[0], x.shape[2] + top) if self.ceil_mode else 0
+        right = self._rest(width - kw, self._step[1], x.shape[3] + left) if self.ceil_mode else 0
+        edges = ((0, 0), (0, 0), (top, top + below), (left, left + right))
+        return np.pad(x, edges, constant_values=outside) if top or left or below or right else x
+
+    @staticmethod
+    def _rest(room: int, step: int, end: int) -> int:
+        """How far the last window reaches out; none begins behind x."""
+        count = -(-room // step)
+        count -= count * step >= end
+        return max(0, count * step - room)
 
     def inside(self, dx: Array, shape: tuple[int, ...]) -> Array:
         """dx of x, from that of the padded one."""
@@ -77,19 +100,23 @@ class Pool(Layer):
         return 0
 
     def __repr__(self) -> str:
-        sizes = [self.kernel_size, self.stride, self.padding]
-        kernel, stride, padding = map(short, sizes) if self.spatial == 2 else sizes
+        sizes = [self.kernel_size, self.stride, self.padding, self.dilation]
+        kernel, stride, padding, dilation = map(short, sizes) if self.spatial == 2 else sizes
         options = [] if self.stride == self.kernel_size else [f"stride={stride}"]
         options += [] if padding == 0 else [f"padding={padding}"]
+        options += [] if dilation == 1 else [f"dilation={dilation}"]
+        options += ["ceil_mode=True"] if self.ceil_mode else []
+        options += [] if getattr(self, "count_include_pad", True) else ["count_include_pad=False"]
         return f"{type(self).__name__}({', '.join([str(kernel), *options])})"
 
 
 class MaxPool2d(Pool):
     """y = the largest number of each window of x.
 
-    Shapes: x (N, C, H, W) -> y (N, C, H_out, W_out), H_out = (H + 2 padding − kernel_size) / stride + 1,
-    rounded down. kernel_size, stride and padding are one number or (height, width); stride is kernel_size
-    unless given. Where padding is used, no number stands there.
+    Shapes: x (N, C, H, W) -> y (N, C, H_out, W_out),
+    H_out = (H + 2 padding − dilation (kernel_size − 1) − 1) / stride + 1, rounded down, with ceil_mode up.
+    kernel_size, stride, padding and dilation are one number or (height, width); stride is kernel_size unless
+    given. Where padding is used, no number stands there.
 
     Backward: only the largest number of a window moves y, so dx is dy there and 0 elsewhere; where several
     are equal, the first of them gets it, as in torch. Where windows overlap, a number gets the sum of
@@ -97,22 +124,36 @@ class MaxPool2d(Pool):
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.MaxPool2d.html
     """
 
+    def __init__(
+        self,
+        kernel_size: Size,
+        stride: Size | None = None,
+        padding: Size = 0,
+        dilation: Size = 1,
+        *,
+        ceil_mode: bool = False,
+    ) -> None:
+        self.set_sizes(kernel_size, stride, padding, ceil_mode)
+        self.dilation = self.size("dilation", dilation, 1)
+
     def forward(self, x: Array) -> Array:
         x = self.as_images(self.check_input(x, (None, None, *(None,) * self.spatial)))
         padded = self.padded(x, -np.inf)
-        y = maxima(padded, self._kernel, self._step)
+        y = maxima(padded, self._kernel, self._step, self._dilation)
         self.save_for_backward(padded, y, x.shape, output=self.as_given(y))
         return self.as_given(y)
 
     def backward(self, dy: Array) -> Array:
         dy, padded, y, shape = self.saved(dy)
-        return self.inside(maxima_backward(self.as_images(dy), padded, y, self._kernel, self._step), shape)
+        dx = maxima_backward(self.as_images(dy), padded, y, self._kernel, self._step, self._dilation)
+        return self.inside(dx, shape)
 
 
 class MaxPool1d(MaxPool2d):
     """y = the largest number of each window of x.
 
-    Shapes: x (N, C, L) -> y (N, C, L_out), L_out = (L + 2 padding − kernel_size) / stride + 1, rounded down.
+    Shapes: x (N, C, L) -> y (N, C, L_out),
+    L_out = (L + 2 padding − dilation (kernel_size − 1) − 1) / stride + 1, rounded down, with ceil_mode up.
     stride is kernel_size unless given. Where padding is used, no number stands there.
 
     Backward: only the largest number of a window moves y, so dx is dy there and 0 elsewhere; where several
@@ -128,31 +169,59 @@ class AvgPool2d(Pool):
     """y = the mean of each window of x.
 
     Shapes: x (N, C, H, W) -> y (N, C, H_out, W_out), H_out = (H + 2 padding − kernel_size) / stride + 1,
-    rounded down. kernel_size, stride and padding are one number or (height, width); stride is kernel_size
-    unless given. Zeros of the padding count, as in torch by default.
+    rounded down, with ceil_mode up. kernel_size, stride and padding are one number or (height, width); stride
+    is kernel_size unless given. Zeros of the padding count, unless count_include_pad is False; what a window
+    has beyond them, with ceil_mode, does not.
 
-    Backward: each of the K = kh kw numbers of a window moves its mean by 1/K, so dx sums dy / K over the
-    windows that see it.
+    Backward: each of the K numbers of a window moves its mean by 1/K, so dx sums dy / K over the windows that
+    see it.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.AvgPool2d.html
     """
+
+    def __init__(
+        self,
+        kernel_size: Size,
+        stride: Size | None = None,
+        padding: Size = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+    ) -> None:
+        self.set_sizes(kernel_size, stride, padding, ceil_mode)
+        self.count_include_pad = flag(type(self).__name__, "count_include_pad", count_include_pad)
 
     def forward(self, x: Array) -> Array:
         x = self.as_images(self.check_input(x, (None, None, *(None,) * self.spatial)))
         padded = self.padded(x, 0.0)
-        y = self.as_given(averages(padded, self._kernel, self._step))
+        counts = self._counts(padded.shape, x.shape)
+        y = self.as_given(averages(padded, self._kernel, self._step, counts))
         self.save_for_backward(padded.shape, x.shape, output=y)
         return y
 
     def backward(self, dy: Array) -> Array:
-        dy, padded_shape, shape = self.saved(dy)
-        return self.inside(averages_backward(self.as_images(dy), padded_shape, self._kernel, self._step), shape)
+        dy, padded, shape = self.saved(dy)
+        counts = self._counts(padded, shape)
+        return self.inside(
+            averages_backward(self.as_images(dy), padded, self._kernel, self._step, counts), shape
+        )
+
+    def _counts(self, padded: tuple[int, ...], shape: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
+        """How many rows, and how many columns, count in each window."""
+        counts = []
+        for axis in (0, 1):
+            size, edge = shape[2 + axis], self._edges[axis]
+            kernel, step = self._kernel[axis], self._step[axis]
+            first, end = (0, size + 2 * edge) if self.count_include_pad else (edge, edge + size)
+            starts = range(0, padded[2 + axis] - kernel + 1, step)
+            counts.append(tuple(min(i + kernel, end) - max(i, first) for i in starts))
+        return tuple(counts)
 
 
 class AvgPool1d(AvgPool2d):
     """y = the mean of each window of x.
 
-    Shapes: x (N, C, L) -> y (N, C, L_out), L_out = (L + 2 padding − kernel_size) / stride + 1, rounded down.
-    stride is kernel_size unless given. Zeros of the padding count, as in torch by default.
+    Shapes: x (N, C, L) -> y (N, C, L_out), L_out = (L + 2 padding − kernel_size) / stride + 1, rounded down,
+    with ceil_mode up. stride is kernel_size unless given. Zeros of the padding count, unless count_include_pad
+    is False; what a window has beyond them, with ceil_mode, does not.
 
     Backward: each of the K numbers of a window moves its mean by 1/K, so dx sums dy / K over the windows
     that see it.
@@ -209,49 +278,53 @@ class AdaptiveAvgPool2d(Layer):
         return f"AdaptiveAvgPool2d({height if height == width else self.output_size})"
 
 
-def places(shape: tuple[int, ...], kernel: Pair, stride: Pair) -> list[tuple[slice, slice]]:
+def places(shape: tuple[int, ...], kernel: Pair, stride: Pair, dilation: Pair) -> list[tuple[slice, slice]]:
     """For each place of the kernel the rows and columns that it sees from all windows."""
-    height, width = ((n - k) // s + 1 for n, k, s in zip(shape[2:], kernel, stride, strict=True))
-    rows = [slice(i, i + stride[0] * (height - 1) + 1, stride[0]) for i in range(kernel[0])]
-    columns = [slice(j, j + stride[1] * (width - 1) + 1, stride[1]) for j in range(kernel[1])]
+    height = (shape[2] - dilation[0] * (kernel[0] - 1) - 1) // stride[0] * stride[0] + 1
+    width = (shape[3] - dilation[1] * (kernel[1] - 1) - 1) // stride[1] * stride[1] + 1
+    tops, lefts = [dilation[0] * i for i in range(kernel[0])], [dilation[1] * j for j in range(kernel[1])]
+    rows = [slice(i, i + height, stride[0]) for i in tops]
+    columns = [slice(j, j + width, stride[1]) for j in lefts]
     return [(some, others) for some in rows for others in columns]
 
 
-def maxima(x: Array, kernel: Pair, stride: Pair) -> Array:
+def maxima(x: Array, kernel: Pair, stride: Pair, dilation: Pair) -> Array:
     """The largest number of each window of x (N, C, H, W)."""
-    (rows, columns), *others = places(x.shape, kernel, stride)
+    (rows, columns), *others = places(x.shape, kernel, stride, dilation)
     y = x[:, :, rows, columns].copy()
     for rows, columns in others:
         np.maximum(y, x[:, :, rows, columns], out=y)
     return y
 
 
-def maxima_backward(dy: Array, x: Array, y: Array, kernel: Pair, stride: Pair) -> Array:
+def maxima_backward(dy: Array, x: Array, y: Array, kernel: Pair, stride: Pair, dilation: Pair) -> Array:
     """dx of `maxima`: dy where the first number of a window is that is equal to y, 0 elsewhere."""
     dx = np.zeros(x.shape, dy.dtype)
     open_windows = np.ones(y.shape, bool)
-    for rows, columns in places(x.shape, kernel, stride):
+    for rows, columns in places(x.shape, kernel, stride, dilation):
         largest = ~(x[:, :, rows, columns] < y) & open_windows  # the first of a window that has a NaN
         open_windows ^= largest
         dx[:, :, rows, columns] += dy * largest
     return dx
 
 
-def averages(x: Array, kernel: Pair, stride: Pair) -> Array:
-    """The mean of each window of x (N, C, H, W)."""
-    (rows, columns), *others = places(x.shape, kernel, stride)
+def averages(x: Array, kernel: Pair, stride: Pair, counts: tuple[tuple[int, ...], ...]) -> Array:
+    """The mean of each window of x (N, C, H, W), in each of which so many rows and columns count."""
+    (rows, columns), *others = places(x.shape, kernel, stride, (1, 1))
     y = x[:, :, rows, columns].copy()
     for rows, columns in others:
         y += x[:, :, rows, columns]
-    y /= kernel[0] * kernel[1]
+    y /= np.outer(*counts).astype(x.dtype)
     return y
 
 
-def averages_backward(dy: Array, shape: tuple[int, ...], kernel: Pair, stride: Pair) -> Array:
+def averages_backward(
+    dy: Array, shape: tuple[int, ...], kernel: Pair, stride: Pair, counts: tuple[tuple[int, ...], ...]
+) -> Array:
     """dx of `averages`: dy / K for each of the K numbers of a window, added up where windows overlap."""
     dx = np.zeros(shape, dy.dtype)
-    part = dy / (kernel[0] * kernel[1])
-    for rows, columns in places(shape, kernel, stride):
+    part = dy / np.outer(*counts).astype(dy.dtype)
+    for rows, columns in places(shape, kernel, stride, (1, 1)):
         dx[:, :, rows, columns] += part
     return dx
 

@@ -150,6 +150,14 @@ LAYERS = {
     "MaxPool2d, overlapping": LayerCase(
         lambda dtype: mt.MaxPool2d(3, stride=2, padding=1), (2, 2, 5, 6), (5, 6)
     ),
+    "MaxPool2d, all options": LayerCase(
+        lambda dtype: mt.MaxPool2d(2, stride=3, padding=1, dilation=(2, 1), ceil_mode=True),
+        (2, 2, 5, 6),
+        (5, 6),
+    ),
+    "AvgPool2d, all options": LayerCase(
+        lambda dtype: mt.AvgPool2d(3, 2, 1, ceil_mode=True, count_include_pad=False), (2, 2, 4, 6), (5, 6)
+    ),
     "AvgPool2d": LayerCase(lambda dtype: mt.AvgPool2d(2), (2, 2, 5, 6), (2, 2, 1, 6)),
     "AvgPool2d, overlapping": LayerCase(
         lambda dtype: mt.AvgPool2d((3, 2), stride=(2, 1), padding=(1, 0)), (2, 2, 5, 6), (5, 6)
