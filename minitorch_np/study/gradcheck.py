@@ -229,7 +229,8 @@ class _Check:
             raise ValueError(f"gradcheck expects a layer of one dtype, {subject!r} has float32 and float64")
         self.weights = tuple(parameter.data for parameter in self.parameters.values())
         self.snapshot = Snapshot(subject)
-        layers = [] if isinstance(subject, Loss) else subject.modules()
+        layers = [] if isinstance(subject, Loss) else list(subject.modules())
+        self.is_composed = sum(not any(True for _ in layer.children()) for layer in layers) > 1
         tables = [layer for layer in layers if isinstance(layer, Embedding) and layer.padding_idx is not None]
         rows = [table.weight.data[table.padding_idx] for table in tables]
         self.constants = [(row, row.copy()) for row in rows]  # that learn nothing
@@ -321,7 +322,9 @@ class _Check:
             with warnings.catch_warnings(action="ignore"):
                 quotients = Quotients(self.y, v, dy, eps)
                 only = [tuple(map(int, p)) for p in places] if v.ndim else [()]
-                verdicts = judged(gradient, quotients, atol=atol, rtol=rtol, only=only)
+                verdicts = judged(
+                    gradient, quotients, atol=atol, rtol=rtol, composed=self.is_composed, only=only
+                )
             is_level = name in found.unjudged and not np.nan_to_num(verdicts.numeric).any()
             if verdicts.wrong.any() and not is_level:
                 at = tuple(map(int, np.argwhere(verdicts.wrong)[0]))
@@ -431,7 +434,13 @@ class _Check:
             what = f"the gradient should be an array of shape {v.shape}, got {gradient.shape}"
             found.add(name, what, likely_mistake(evidence))
             return
-        verdicts = judged(gradient, Quotients(self.y, v, dy, how["eps"]), atol=how["atol"], rtol=how["rtol"])
+        verdicts = judged(
+            gradient,
+            Quotients(self.y, v, dy, how["eps"]),
+            atol=how["atol"],
+            rtol=how["rtol"],
+            composed=self.is_composed,
+        )
         numeric, wrong = verdicts.numeric, verdicts.wrong
         found.kinks[name], found.untold[name] = int(verdicts.kinks.sum()), int(verdicts.untold.sum())
         told = ~(verdicts.untold | verdicts.kinks) | wrong

@@ -162,7 +162,13 @@ class Verdicts(NamedTuple):
 
 
 def judged(
-    gradient: Array, quotients: Quotients, *, atol: float, rtol: float, only: Iterable[Index] | None = None
+    gradient: Array,
+    quotients: Quotients,
+    *,
+    atol: float,
+    rtol: float,
+    composed: bool = False,
+    only: Iterable[Index] | None = None,
 ) -> Verdicts:
     """Hold a gradient against the slopes.
 
@@ -170,6 +176,9 @@ def judged(
     error of the slope itself; at a kink, anywhere between its sides. Where that error is as large as the
     slope it cannot be told, and neither can the gradient of a function that is level wherever one looks, and
     steps in between.
+
+    What is composed of several layers may take another side at each of the kinks inside it, which the layers
+    after them mix: there a gradient that is beyond the sides by no more than twice their gap cannot be told.
     """
     v = quotients.v
     indices = list(np.ndindex(v.shape) if only is None else only)
@@ -190,7 +199,9 @@ def judged(
         numeric[index] = slope.value
         if slope.has_kink:
             kinks[index] = True
-            wrong[index] = not slope.low - allowed <= g <= slope.high + allowed
+            beyond = max(slope.low - g, g - slope.high) - allowed
+            untold[index] = composed and 0 < beyond <= 2 * (slope.high - slope.low)
+            wrong[index] = not beyond <= 0 and not untold[index]
         elif not np.isfinite(slope.value) or (not np.isfinite(g) and slope.error > 0.1 * abs(slope.value)):
             untold[index] = True  # as where a slope has no bound
         elif not abs(g - slope.value) <= allowed:

@@ -254,3 +254,20 @@ def test_no_layer_here_is_called_wrong_at_any_scale(case, scale):
     with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
         found = diagnose(layer, x, rng=4)
     assert not found.findings, str(found)
+
+
+@pytest.mark.parametrize("seed", range(3, 12, 4))
+def test_kinks_that_later_layers_mix_accuse_nobody(seed):
+    """ReLU and overlapping windows both stand on kinks where x is 0; LayerNorm mixes what comes of them."""
+    model = mt.Sequential(mt.ReLU(), mt.MaxPool2d(2, stride=1), mt.LayerNorm((3, 3)))
+    x = np.random.default_rng(seed).standard_normal((2, 2, 4, 4))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        for rng in range(4):
+            assert gradcheck(model, x, rng=rng)
+
+
+def test_a_slope_far_beyond_a_kink_is_wrong_in_a_network_too():
+    steep = of(lambda x: np.maximum(x, 0), lambda x: np.where(x > 0, 1.0, np.where(x == 0, 50.0, 0.0)))
+    with pytest.raises(ValueError, match="zeros in x"):
+        gradcheck(mt.Sequential(steep, mt.Linear(4, 3, rng=0)), X)
