@@ -314,7 +314,7 @@ def averages(x: Array, kernel: Pair, stride: Pair, counts: tuple[tuple[int, ...]
     y = x[:, :, rows, columns].copy()
     for rows, columns in others:
         y += x[:, :, rows, columns]
-    y /= np.outer(*counts).astype(x.dtype)
+    y /= np.outer(counts[0], counts[1]).astype(x.dtype)
     return y
 
 
@@ -323,7 +323,7 @@ def averages_backward(
 ) -> Array:
     """dx of `averages`: dy / K for each of the K numbers of a window, added up where windows overlap."""
     dx = np.zeros(shape, dy.dtype)
-    part = dy / np.outer(*counts).astype(dy.dtype)
+    part = dy / np.outer(counts[0], counts[1]).astype(dy.dtype)
     for rows, columns in places(shape, kernel, stride, (1, 1)):
         dx[:, :, rows, columns] += part
     return dx

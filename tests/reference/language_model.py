@@ -1,4 +1,4 @@
-"""A causal transformer that reads sums character by character: its losses in torch and here."""
+"""A causal transformer and a GRU that read sums character by character: their losses in torch and here."""
 
 from __future__ import annotations
 
@@ -14,32 +14,30 @@ WIDTH, HEADS, LAYERS, STEPS = 64, 4, 2, 100
 CASES: dict[str, dict[str, Any]] = {
     "norm first": {"activation": "gelu", "norm_first": True},
     "norm last": {"activation": "relu", "norm_first": False},
+    "gru": {},
 }
 
 
-def batches(dtype: str) -> Any:
-    """One-hot characters (N, T, 13) of each step, and which ones follow them, (N · T,)."""
+def batches() -> Any:
+    """The characters (N, T) of each step by their indices, and which ones follow them, (N · T,)."""
     rng = np.random.default_rng(0)
     for _ in range(STEPS):
         sums = [f"{a:2}+{b:2}={a + b:<3}" for a, b in rng.integers(0, 100, (32, 2))]
         text = np.array([[CHARACTERS.index(character) for character in line] for line in sums])
-        yield np.eye(len(CHARACTERS), dtype=dtype)[text[:, :-1]], text[:, 1:].reshape(-1)
+        yield text[:, :-1], text[:, 1:].reshape(-1)
 
 
 def network(case: dict[str, Any], dtype: str) -> mt.Sequential:
-    """A Linear of one-hot rows is an embedding."""
     rng = np.random.default_rng(1)
-    return mt.Sequential(
-        mt.Linear(len(CHARACTERS), WIDTH, bias=False, rng=rng),
-        mt.PositionalEmbedding(8, WIDTH, rng=rng),
-        *[
-            mt.TransformerEncoderLayer(WIDTH, HEADS, 2 * WIDTH, 0.0, causal=True, rng=rng, **case)
-            for _ in range(LAYERS)
-        ],
-        mt.LayerNorm(WIDTH),
-        mt.Flatten(0, 1),
-        mt.Linear(WIDTH, len(CHARACTERS), rng=rng),
-    ).astype(dtype)
+    embedding = mt.Embedding(len(CHARACTERS), WIDTH, rng=rng)
+    if not case:
+        layers = [mt.GRU(WIDTH, WIDTH, rng=rng)]
+    else:
+        options = {"causal": True, "rng": rng, **case}
+        encoders = [mt.TransformerEncoderLayer(WIDTH, HEADS, 2 * WIDTH, 0.0, **options) for _ in range(LAYERS)]
+        layers = [mt.PositionalEmbedding(8, WIDTH, rng=rng), *encoders, mt.LayerNorm(WIDTH)]
+    last = mt.Linear(WIDTH, len(CHARACTERS), rng=rng)
+    return mt.Sequential(embedding, *layers, mt.Flatten(0, 1), last).astype(dtype)
 
 
 def run_torch(case: dict[str, Any], dtype: str) -> dict[str, Any]:
@@ -59,18 +57,22 @@ def run_torch(case: dict[str, Any], dtype: str) -> dict[str, Any]:
             mask = nn.Transformer.generate_square_subsequent_mask(x.shape[1], dtype=x.dtype)
             return super().forward(x, src_mask=mask)
 
-    model = nn.Sequential(
-        nn.Linear(len(CHARACTERS), WIDTH, bias=False),
-        Positions(),
-        *[Causal(WIDTH, HEADS, 2 * WIDTH, 0.0, batch_first=True, **case) for _ in range(LAYERS)],
-        nn.LayerNorm(WIDTH),
-        nn.Flatten(0, 1),
-        nn.Linear(WIDTH, len(CHARACTERS)),
-    ).to(getattr(torch, dtype))
+    class GRU(nn.GRU):
+        def forward(self, x: Any) -> Any:  # type: ignore[override]
+            return super().forward(x)[0]
+
+    if not case:
+        layers: list[Any] = [GRU(WIDTH, WIDTH, batch_first=True)]
+    else:
+        encoders = [Causal(WIDTH, HEADS, 2 * WIDTH, 0.0, batch_first=True, **case) for _ in range(LAYERS)]
+        layers = [Positions(), *encoders, nn.LayerNorm(WIDTH)]
+    last = nn.Linear(WIDTH, len(CHARACTERS))
+    model = nn.Sequential(nn.Embedding(len(CHARACTERS), WIDTH), *layers, nn.Flatten(0, 1), last)
+    model = model.to(getattr(torch, dtype))
     start = network(case, dtype).named_parameters()
     model.load_state_dict({name: torch.from_numpy(in_torch(p, p.data).copy()) for name, p in start})
     optimizer, losses = torch.optim.Adam(model.parameters(), lr=1e-3), []
-    for x, y in batches(dtype):
+    for x, y in batches():
         optimizer.zero_grad()
         loss = nn.functional.cross_entropy(model(torch.from_numpy(x)), torch.from_numpy(y))
         loss.backward()
@@ -82,7 +84,7 @@ def run_torch(case: dict[str, Any], dtype: str) -> dict[str, Any]:
 def run_ours(case: dict[str, Any], dtype: str) -> dict[str, Any]:
     model, loss = network(case, dtype), mt.CrossEntropyLoss()
     optimizer, losses = mt.Adam(model.parameters(), lr=1e-3), []
-    for x, y in batches(dtype):
+    for x, y in batches():
         losses.append(loss(model(x), y))
         model.backward(loss.backward())
         optimizer.step()
