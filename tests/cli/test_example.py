@@ -14,8 +14,8 @@ WHOLE = {
     "lenet": (5, 0.99, 1),
     "resnet": (1, 0.97, 1),
     "autoencoder": (1, 0.2, 0.45),
-    "transformer": (2, 0.97, 1),
-    "char_rnn": (2, 0.94, 1),
+    "transformer": (1, 0.97, 1),
+    "char_rnn": (1, 0.94, 1),
 }
 
 

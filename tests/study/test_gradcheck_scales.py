@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
-from table.layers import LAYERS
+from table.layers import ACTIVATIONS, LAYERS
 
 import minitorch_np as mt
 from minitorch_np.study.gradcheck import diagnose, gradcheck
@@ -243,10 +243,14 @@ def test_every_wrong_layer_is_found(case):
         assert diagnose(*case, rng=0).findings
 
 
+SCALES = [1e-10, 1e-6, 1e-3, 1, 8, 50, 1e3, 1e6, 1e10]
+SCALED = [(name, scale) for name in LAYERS for scale in (SCALES if name in ACTIVATIONS else SCALES[1::5])]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("scale", [1e-10, 1e-6, 1e-3, 1, 8, 50, 1e3, 1e6, 1e10])
-@pytest.mark.parametrize("case", LAYERS.values(), ids=LAYERS)
-def test_no_layer_here_is_called_wrong_at_any_scale(case, scale):
+@pytest.mark.parametrize(("name", "scale"), SCALED)
+def test_no_layer_here_is_called_wrong_at_any_scale(name, scale):
+    case = LAYERS[name]
     layer = case.make("float64")
     if isinstance(layer, mt.Tanhshrink) and scale < 1:
         pytest.skip("x − tanh(x) of a tiny x is made of steps: both are nearly the same number")
