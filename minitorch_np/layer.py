@@ -113,7 +113,7 @@ class Layer(Module, ABC):
     def check_indices(self, x: Any) -> Array:
         """Return x as an array of integers below `index_count`; raise an error that says what is wrong."""
         try:
-            return as_indices(x, self.index_count or 0, repr(self), "x")
+            return as_indices(x, self.index_count or 0, self, "x")
         except (TypeError, ValueError):
             self._saved = None
             raise

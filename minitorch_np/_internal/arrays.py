@@ -64,7 +64,6 @@ def as_indices(value: Any, count: int, owner: object, name: str) -> Array:
         array = np.asarray(value)
     except ValueError as error:
         raise ValueError(f"{owner} expects {name} as one array of integers: {error}") from None
-    expected = f"{owner} expects {name} of integers from 0 to {count - 1}, got"
     if array.size == 0 and not isinstance(value, np.ndarray):
         return array.astype(np.intp)  # of an empty list NumPy makes floats
     if array.dtype.kind not in "iu":
@@ -73,12 +72,14 @@ def as_indices(value: Any, count: int, owner: object, name: str) -> Array:
             broken = array != np.floor(array) if array.dtype.kind == "f" else np.zeros(array.shape, bool)
         if broken.any():
             fix = f" with {array[broken][0]} in it: an index is a whole number"
-        raise TypeError(f"{expected} {array.dtype}{fix}")
+        raise TypeError(f"{owner} expects {name} of integers from 0 to {count - 1}, got {array.dtype}{fix}")
     if array.size and (array.min() < 0 or array.max() >= count):
         place = tuple(int(i) for i in np.argwhere((array < 0) | (array >= count))[0])
         where = f" at {name}[{', '.join(map(str, place))}]" if place else ""
         fix = "indices count from 0" if array[place] in (-1, count) else "is it of another table?"
-        raise ValueError(f"{expected} {array[place]}{where}: {fix}")
+        raise ValueError(
+            f"{owner} expects {name} of integers from 0 to {count - 1}, got {array[place]}{where}: {fix}"
+        )
     return array
 
 
