@@ -1,4 +1,4 @@
-"""Layers: linear maps, activations, and Sequential, which composes them."""
+"""Layers: linear, activations, for images and sequences, normalisation, branches; Sequential composes them."""
 
 from minitorch_np.layers.activation import Activation
 from minitorch_np.layers.attention import MultiheadAttention, TransformerEncoderLayer
