@@ -316,7 +316,8 @@ def _half(column: Column, box: Box | None, scale: float) -> float:
 @lru_cache
 def _text_width(text: str, bold: bool = False) -> float:
     prop = FontProperties(weight="bold" if bold else "normal")
-    return float(TextPath((0, 0), text, size=SIZE, prop=prop).get_extents().width) / 72 * 1.03
+    ends = TextPath((0, 0), text, size=SIZE, prop=prop).vertices[:, 0]
+    return float(np.ptp(ends)) / 72 * 1.03
 
 
 def _label_width(box: Box) -> float:
