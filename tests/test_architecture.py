@@ -39,8 +39,13 @@ def level(name):
     return next(i for i, level in enumerate(LEVELS) if name.split(".")[0] in level.split())
 
 
-def imported(tree):
-    """(module, names, whether it happens on import) for every import outside TYPE_CHECKING."""
+@cache
+def imported(path):
+    """Return (module, names, whether it happens on import) of every import outside TYPE_CHECKING."""
+    return list(_imported(parsed(path)))
+
+
+def _imported(tree):
     hidden = {
         id(inner)
         for node in ast.walk(tree)
@@ -74,7 +79,7 @@ def own_modules(name, names):
 @pytest.mark.parametrize("path", [path for path in FILES if module(path)], ids=module)
 def test_imports_go_one_way(path):
     here = module(path)
-    for name, names, _ in imported(parsed(path)):
+    for name, names, _ in imported(path):
         if name.split(".")[0] == "minitorch_np":
             for other in own_modules(name, names):
                 if other == "":  # the top level, which has the names of the core
@@ -95,7 +100,7 @@ def test_parts_of_one_kind_import_only_their_base(folder):
     }
     parts = {"layers.attention": "dropout gated linear normalization piecewise"}  # what it is composed of
     for path in sorted((PACKAGE / folder).glob("[a-z]*.py")):
-        for name, names, _ in imported(parsed(path)):
+        for name, names, _ in imported(path):
             if name.split(".")[0] == "minitorch_np":
                 inner = {other for other in own_modules(name, names) if other.startswith(f"{folder}.")}
                 composed = {f"{folder}.{part}" for part in parts.get(module(path), "").split()}
@@ -115,7 +120,7 @@ def test_no_two_public_classes_have_one_name():
 
 @pytest.mark.parametrize("path", FILES, ids=module)
 def test_only_numpy_matplotlib_and_the_standard_library_are_imported(path):
-    for name, _, at_import in imported(parsed(path)):
+    for name, _, at_import in imported(path):
         top = name.split(".")[0]
         allowed = top in sys.stdlib_module_names or top in ("numpy", "minitorch_np")
         if top == "matplotlib":
