@@ -68,6 +68,7 @@ class Layer(Module, ABC):
 
     takes_numbers: bool = False  # arrays of no axes too
     index_count: int | None = None  # x are integers from 0 to that number − 1; None: floats
+    passes_integers: bool = False  # moves numbers about: integers stay integers, for an Embedding after it
 
     _saved: tuple[tuple[int, ...], np.dtype[Any], tuple[Any, ...]] | None = None
 
@@ -102,7 +103,8 @@ class Layer(Module, ABC):
             x.dtype is not dtype and (x.dtype != dtype if dtype else x.dtype not in FLOATS)
         ):
             self._saved = None
-            x = as_floats(x, dtype, self, "x")
+            if not (self.passes_integers and isinstance(x, ndarray) and x.dtype.kind in "iu"):
+                x = as_floats(x, dtype, self, "x")
         if not _fits(x.shape, shape) if shape else x.ndim == 0 and not self.takes_numbers:
             self._saved = None
             shape = shape or (..., "...")
@@ -140,7 +142,7 @@ class Layer(Module, ABC):
                 raise TypeError(
                     f"{self!r} expects dy of shape {shape}, got None: does the layer after it return dx?"
                 )
-            dy = as_floats(dy, dtype, self, "dy")
+            dy = as_floats(dy, dtype if dtype in FLOATS else None, self, "dy")
         if dy.shape != shape:
             raise ValueError(f"{self!r} expects dy of shape {shape}, that of its output, got {dy.shape}")
         self.__dict__["_saved"] = None

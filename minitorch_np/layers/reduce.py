@@ -25,6 +25,8 @@ class Select(Layer):
     Source: https://docs.pytorch.org/docs/stable/generated/torch.select.html
     """
 
+    passes_integers = True
+
     def __init__(self, dim: int, index: SupportsIndex) -> None:  # no size, so that it may be any number
         self.dim = axis("Select", "dim", dim)
         self.index = axis("Select", "index", index)

@@ -21,6 +21,8 @@ class Flatten(Layer):
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Flatten.html
     """
 
+    passes_integers = True
+
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
         self.start_dim = axis("Flatten", "start_dim", start_dim)
         self.end_dim = axis("Flatten", "end_dim", end_dim)
@@ -54,6 +56,8 @@ class Unflatten(Layer):
     Backward: y_i is some x_j, unchanged, so dx = dy in the shape of x.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Unflatten.html
     """
+
+    passes_integers = True
 
     def __init__(self, dim: int, unflattened_size: Iterable[int]) -> None:
         self.dim = axis("Unflatten", "dim", dim)
@@ -93,6 +97,8 @@ class Reshape(Layer):
     Source: https://numpy.org/doc/stable/reference/generated/numpy.reshape.html
     """
 
+    passes_integers = True
+
     def __init__(self, *shape: int) -> None:
         self.shape = _sizes("Reshape", "shape", shape)
 
@@ -125,6 +131,8 @@ class Transpose(Layer):
     Backward: y_ij is x_ji, unchanged, so dx is dy with the same two axes swapped back.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.transpose.html
     """
+
+    passes_integers = True
 
     def __init__(self, dim0: int, dim1: int) -> None:
         self.dim0 = axis("Transpose", "dim0", dim0)

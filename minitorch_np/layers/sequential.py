@@ -98,8 +98,11 @@ class Sequential(Layer):
 
     @property
     def index_count(self) -> int | None:  # type: ignore[override]
-        """That of the first layer."""
-        return self._layers[0].index_count if self._layers else None
+        """That of the first layer that does more than move numbers about."""
+        for layer in self._layers:
+            if not layer.passes_integers:
+                return layer.index_count
+        return None
 
     @property
     def layers(self) -> list[Layer]:

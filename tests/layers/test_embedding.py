@@ -158,6 +158,25 @@ def test_the_tools_take_integers():
     assert model(x.tolist()).tobytes() == model(x).tobytes()
 
 
+def test_columns_of_categories_are_selected_reshaped_and_looked_up(tmp_path):
+    day = mt.Sequential(mt.Select(1, 0), mt.Embedding(7, 3, rng=0))
+    hour = mt.Sequential(mt.Select(1, 1), mt.Embedding(5, 2, rng=1))
+    both = mt.Parallel(day, hour, combine="concatenate", dim=-1)
+    first = mt.Sequential(mt.Flatten(), mt.Reshape(2, 1), mt.Flatten(), both)
+    model = mt.Sequential(first, mt.Linear(5, 2, rng=2))
+    x = np.random.default_rng(0).integers(0, 5, (6, 2))
+    y = np.ones((6, 2))
+    assert model.index_count == 5
+    expected = np.concatenate([day[1].weight.data[x[:, 0]], hour[1].weight.data[x[:, 1]]], axis=1)
+    np.testing.assert_array_equal(first(x), expected)
+    assert mt.gradcheck(model, x, rng=0)
+    assert "(6, 2), int64" in str(mt.summary(model, (6, 2)))
+    assert "no gradient" in str(mt.explain(model, x, y, loss=mt.MSELoss()))
+    assert "x.reshape(6, 2)" in mt.handwritten(model, mt.MSELoss(), mt.SGD(model.parameters()), x, y)
+    mt.save(tmp_path / "model.npz", model)
+    np.testing.assert_array_equal(mt.load(tmp_path / "model.npz").model(x), model(x))
+
+
 def test_a_wrong_gradient_of_a_table_is_found():
     class Overwriting(mt.Embedding):
         def backward(self, dy):
