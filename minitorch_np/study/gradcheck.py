@@ -116,10 +116,8 @@ def gradcheck(
     found = diagnose(subject, *inputs, eps=eps, atol=atol, rtol=rtol, rng=rng)
     if raise_exception and not found:
         raise ValueError(str(found))
-    for note in found.notes:
-        warnings.warn(f"{subject!r}: {note}", UserWarning, stacklevel=2)
-    if found and found.unjudged:
-        warnings.warn(str(found), UserWarning, stacklevel=2)
+    for text in [str(found)] if found and found.unjudged else [f"{subject!r}: {n}" for n in found.notes]:
+        warnings.warn(text, UserWarning, stacklevel=2)
     return bool(found)
 
 
@@ -264,6 +262,8 @@ class _Check:
     def diagnose(self, rng: np.random.Generator, *, eps: float, atol: float, rtol: float) -> Diagnosis:
         found = Diagnosis(repr(self.subject))
         y = self.y()
+        if not y.size:
+            found.notes.append(f"nothing was compared: y has no numbers for an x of shape {self.x.shape}")
         if not np.array_equal(y, self.y(), equal_nan=True):
             found.add("y", "forward gives different numbers for the same x: draw from a Generator it holds")
             return found
@@ -456,8 +456,8 @@ class _Check:
             evidence = Evidence(name, gradient, numeric, *known)
             found.add(name, what, likely_mistake(evidence))
         elif v.size and verdicts.kinks.all():
-            found.errors[name] = 0.0
-            found.add(name, "every element stands on a kink, so nothing was checked: choose another x")
+            found.errors[name] = np.nan
+            found.notes.append(f"every element of {name} stands on a kink: choose another x")
 
     def _repeat(
         self,
