@@ -164,7 +164,9 @@ class Helpers(Calls):
         if any(isinstance(node, ast.Global | ast.Nonlocal | ast.Import) for node in ast.walk(made)):
             return None
         found: dict[str, ast.expr] = {}
-        for key in {n.id for n in ast.walk(made) if isinstance(n, ast.Name)} - local:
+        for key in dict.fromkeys(n.id for n in ast.walk(made) if isinstance(n, ast.Name)):
+            if key in local:
+                continue
             if key not in function.__globals__ and not hasattr(builtins, key):
                 return None
             builtin = vars(builtins).get(key)
