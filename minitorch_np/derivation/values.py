@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from minitorch_np.study.locations import Location
+from minitorch_np.derivation.locations import Location
 
 
 class Expression:
