@@ -249,6 +249,8 @@ class Calls:
             if of_numpy or not isinstance(value, np.ndarray | np.random.Generator | list | dict):
                 return value  # what can be changed has to be a new one at every step
         plain = plain_form(function)
+        if plain and not self.helpers.is_written and self.helpers.writable((args, kwargs)):
+            return self.helpers.copy_called(function, self.helpers.named(function), args, kwargs)
         if isinstance(plain, FunctionType):
             return self.enter(plain, args, kwargs)
         return self.call(plain, args, kwargs) if plain else self.helpers.of_helper(function, args, kwargs)

@@ -310,6 +310,7 @@ class Executor:
         if truth is not None:
             return self.run(statement.body if truth else statement.orelse)
         if self._guards(statement.body) and not statement.orelse:
+            self.writer.guard(ast.UnaryOp(ast.Not(), self.writer.node(test)))
             return None
         sides = [statement.body, statement.orelse]
         returns = any(

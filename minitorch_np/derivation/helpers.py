@@ -27,13 +27,21 @@ LOOPS = (ast.For, ast.While, ast.ListComp, ast.GeneratorExp, ast.SetComp, ast.Di
 
 
 class Helpers:
-    """Functions at the head of the program, by name; `taken` are the names that nothing else may have."""
+    """Functions at the head of the program, by name; `taken` are the names that nothing else may have.
 
-    def __init__(self, writer: Writer, ops: Operations, calls: Calls, taken: set[str]) -> None:
+    Without `written` they are not written down: a call of one stays a call of the function itself, which
+    `called` holds by name.
+    """
+
+    def __init__(
+        self, writer: Writer, ops: Operations, calls: Calls, taken: set[str], written: bool = True
+    ) -> None:
         self.writer = writer
         self.ops = ops
         self.calls = calls
         self.taken = taken
+        self.is_written = written
+        self.called: dict[str, FunctionType] = {}
         self.functions: dict[str, ast.FunctionDef] = {}
         self.copies: dict[FunctionType, str] = {}
 
@@ -48,11 +56,15 @@ class Helpers:
         if not isinstance(node, ast.FunctionDef) or "." in function.__qualname__ or not plain:
             return self.calls.enter(function, args, kwargs)
         loops = any(isinstance(part, LOOPS) for part in ast.walk(node))
-        if loops and self._writable((args, kwargs)) and (helper := self.copied(function)):
-            return self._copy_called(function, helper, args, kwargs)
+        if not self.is_written:
+            if loops and self.writable((args, kwargs)):
+                return self.copy_called(function, self.named(function), args, kwargs)
+            return self.calls.enter(function, args, kwargs)
+        if loops and self.writable((args, kwargs)) and (helper := self.copied(function)):
+            return self.copy_called(function, helper, args, kwargs)
         return self._specialised(function, node, args, kwargs)
 
-    def _copy_called(self, function: Any, helper: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    def copy_called(self, function: Any, helper: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """A call of a function that was taken as it is; a statement where it changes its arguments."""
         given = [part for part in expressions((args, kwargs)) if isinstance(part.value, np.ndarray)]
         before = [part.value.tobytes() for part in given]
@@ -70,12 +82,19 @@ class Helpers:
             self.writer.effects += 1
         return made
 
-    def _writable(self, value: Any) -> bool:
+    def named(self, function: FunctionType) -> str:
+        """The name under which a function is called that is not written down."""
+        for chosen in chain([function.__name__], (f"{function.__name__}{number}" for number in count(2))):
+            if self.called.setdefault(chosen, function) is function:
+                break
+        return chosen
+
+    def writable(self, value: Any) -> bool:
         """Whether arguments can be handed to a function of the program as they are."""
         if isinstance(value, tuple | list):
-            return all(self._writable(part) for part in value)
+            return all(self.writable(part) for part in value)
         if isinstance(value, dict):
-            return all(self._writable(part) for part in value.values())
+            return all(self.writable(part) for part in value.values())
         return isinstance(value, Expression) or literal(value) is not None
 
     def _specialised(self, function: FunctionType, node: ast.FunctionDef, args: list[Any], kwargs: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minitorch_np.derivation.values import Expression, expressions
+from minitorch_np.derivation.values import Expression, Origin, expressions
 from minitorch_np.layer import Layer
 from minitorch_np.losses.loss import Loss
 from minitorch_np.optimizers.optimizer import Optimizer
@@ -50,6 +50,7 @@ class Objects:
         self.in_branch = 0  # sides of an `if` that stays, one within the other
         self.origins: list[tuple[Any, Any, Expression]] = []  # what holds an array, under which key
         self.read: dict[tuple[int, Any], Any] = {}  # attributes that were read before they were set
+        self.owners: dict[int, Any] = {}  # the objects that these are of, by id
         self.lasting: dict[int, Any] = {}  # lists and dicts that are there from the start
 
     def attribute(self, owner: Any, name: str) -> Any:
@@ -74,8 +75,14 @@ class Objects:
         except AttributeError as error:
             self.writer.fail(f"AttributeError: {error}")
         if isinstance(value, np.ndarray | np.random.Generator) and not isinstance(owner, np.ndarray):
-            return self.writer.constant(value, name)
+            constant = self.writer.constant(value, name)
+            self._note_origin(constant, owner, name)
+            return constant
         return value
+
+    def _note_origin(self, constant: Expression, owner: Any, key: Any) -> None:
+        variable = self.writer.variable(constant)
+        variable.origin = variable.origin or Origin("held", owner, key)
 
     @staticmethod
     def property_of(owner: Any, name: str) -> property | None:
@@ -98,11 +105,13 @@ class Objects:
             self.writer.fail(f"{type(error).__name__}: {error}")
         if isinstance(value, np.ndarray | np.random.Generator):
             value = self.writer.constant(value, index if isinstance(index, str) else "constant")
+            self._note_origin(value, owner, index)
         if isinstance(owner, list | dict) and isinstance(value, Expression) and value is not owner[index]:
             owner[index] = value
             self.origins.append((owner, index, value))
         if id(owner) in self.lasting:
             self.read.setdefault((id(owner), index), value)
+            self.owners[id(owner)] = owner
         return value
 
     def put_item(self, owner: Any, index: Any, value: Any) -> None:
@@ -114,6 +123,7 @@ class Objects:
         was_set = any(o is owner and name == attribute for o, name, _ in self.set_attributes)
         if isinstance(owner, OURS) and not was_set and attribute not in OURS_ALONE:
             self.read.setdefault((id(owner), attribute), getattr(owner, attribute, UNSET))
+            self.owners[id(owner)] = owner
 
     def _check_same(self, old: Any, new: Any, name: str) -> None:
         """What was read in a step before it is set must be set to what it was, unless it is an array."""

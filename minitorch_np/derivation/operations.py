@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minitorch_np.derivation.values import Expression, example, expressions, numpy_name, varies
+from minitorch_np.derivation.values import Expression, example, expressions, literal, numpy_name, varies
 
 if TYPE_CHECKING:
     from minitorch_np.derivation.objects import Objects
@@ -136,12 +136,22 @@ class Operations:
 
     def decide(self, value: Any) -> bool | None:
         """Whether a value is true, as far as that is the same in every step; None if it is not."""
-        return None if varies(value) else bool(self.native(bool, value))
+        if varies(value):
+            return None
+        truth = bool(self.native(bool, value))
+        if isinstance(value, Expression):
+            self.writer.guard(value.node if truth else ast.UnaryOp(ast.Not(), value.node))
+        return truth
 
     def settled(self, value: Any, what: str) -> Any:
         """A value as an ordinary object; an error where it varies from step to step."""
         if varies(value):
             self.writer.fail(f"{what} depends on the numbers in the network")
+        for part in expressions(value) if self.writer.guards else ():
+            if np.ndim(part.value) == 0 and (written := literal(part.value)) is not None:
+                self.writer.guard(ast.Compare(part.node, [ast.Eq()], [written]))
+            else:
+                self.writer.fail(f"{what} depends on the data")
         return example(value)
 
     def binary(self, op: ast.operator, left: Any, right: Any) -> Any:

@@ -12,7 +12,7 @@ import numpy as np
 from minitorch_np._internal.numerics import plain_form, product, scattered, sum_rows
 from minitorch_np.derivation.locations import Location
 from minitorch_np.derivation.naming import Roles
-from minitorch_np.derivation.values import Expression, Variable, example
+from minitorch_np.derivation.values import Expression, Origin, Variable, example
 from minitorch_np.layer import Layer
 from minitorch_np.losses.loss import Loss
 from minitorch_np.parameter import Parameter
@@ -36,7 +36,7 @@ class Passes:
     def __init__(
         self,
         model: Layer,
-        loss: Loss,
+        loss: Loss | None,
         writer: Writer,
         ops: Operations,
         objects: Objects,
@@ -46,6 +46,8 @@ class Passes:
         self.ops = ops
         self.objects = objects
         self.calls = calls
+        self.value: Expression | None = None
+        self.prediction: Expression
         self.model = model
         self.loss = loss
         self.roles = Roles(model)
@@ -55,7 +57,8 @@ class Passes:
         self.unnamed: list[tuple[str, Variable]] = []  # gradients of layers' inputs
         self.active: set[tuple[int, str]] = set()
         self.inputs: dict[int, Variable | None] = {}
-        self.objects.remember(loss)
+        if loss is not None:
+            self.objects.remember(loss)
         for layer_name, layer in model.named_modules():
             self.objects.remember(layer)
             for attribute, parameter in vars(layer).items():
@@ -74,6 +77,8 @@ class Passes:
                 self.roles.output(variable, self.model, None)
             self.roles.name_outputs(variable)
             self.prediction = result
+            if self.loss is None:
+                return block
             value = self.calls.call(self.loss, [result, self.y], {})
             if not isinstance(value, Expression) or np.ndim(value.value):
                 found = f"{np.shape(example(value))} values" if isinstance(value, Expression) else repr(value)
@@ -81,6 +86,7 @@ class Passes:
                     f"{self.loss!r} gives {found} and no single one to go down from: "
                     "reduction='sum' or 'mean' makes it one"
                 )
+            self.value = value
             append = ast.Attribute(ast.Name("losses", ast.Load()), "append", ast.Load())
             self.writer.emit(ast.Expr(ast.Call(append, [value.node], [])), "", effect=True)
         return block
@@ -88,6 +94,9 @@ class Passes:
     def backward(self) -> list[ast.stmt]:
         """The statements from the loss to the gradients, and those that keep a state for the next step."""
         with self.writer.sub_block() as block:
+            if self.loss is None:
+                self.objects.carry()
+                return block
             dy = self.calls.call(self.loss.backward, [], {})
             place = Location("", repr(self.loss), "gradient of output")
             self.calls.call(self.model.backward, [self._placed(dy, "grad_y_pred", place)], {})
@@ -182,9 +191,9 @@ class Passes:
 
     def of_parameter(self, parameter: Parameter, method: str, args: list[Any], kwargs: Any) -> Any:
         if method == "add_product":
-            self._add_gradient(parameter, self.calls.call(product, args, kwargs))
+            self._add_gradient(parameter, self.calls.call(plain_form(product), args, kwargs))
         elif method == "add_sum":
-            self._add_gradient(parameter, self.calls.call(sum_rows, args, kwargs))
+            self._add_gradient(parameter, self.calls.call(plain_form(sum_rows), args, kwargs))
         elif method == "add_rows":
             self._add_gradient(parameter, self.calls.call(scattered, [*args, parameter.shape], kwargs))
         elif method == "add_grad":
@@ -215,18 +224,16 @@ class Passes:
 
     def begin(self, x: Any, y: Any) -> dict[str, Any]:
         """Take the data; return all arrays as they are at the beginning, by name."""
-        self.x = self.writer.given("x", x.copy(), name_="x", varies_=False)
-        self.y = self.writer.given("y", y.copy(), name_="y", varies_=False)
+        self.x = self.writer.given("x", x.copy(), name_="x", varies_=False, origin=Origin("data", None, "x"))
+        self.y = self.writer.given("y", y.copy(), name_="y", varies_=False, origin=Origin("data", None, "y"))
         weights = {self.writer.variable(weight).name: weight.value for weight in self.weights.values()}
         return {"x": x, "y": y, **{called: weights[called].copy() for called in self.roles.parameters.values()}}
-
-    def gradient_order(self) -> list[str]:
-        """The parameters' names, in the order in which their gradients are made."""
-        return [self.roles.parameters[key] for key in self.gradients]
 
     def _take(self, parameter: Parameter) -> None:
         parameter.zero_grad()
         name = self.roles.parameters[id(parameter)]
-        taken = self.writer.given(name, parameter.data, name_=name)
+        taken = self.writer.given(
+            name, parameter.data, name_=name, origin=Origin("parameter", parameter, "data")
+        )
         self.writer.variable(taken).place = self.parameter_places[id(parameter)]
         self.weights[id(parameter)] = taken

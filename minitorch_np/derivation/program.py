@@ -208,7 +208,7 @@ def _train(
     lines += [f"    {start}" for start in starts]
     lines.append("    losses = []")
     first = derived.first_step
-    counted = "step" if derived.step.key in used else "_"
+    counted = "step" if derived.step is not None and derived.step.key in used else "_"
     span = "steps" if counted == "_" else "1, steps + 1" if first == 1 else f"{first}, {first} + steps"
     lines.append(f"    for {counted} in range({span}):")
     for i, (title, phase) in enumerate(zip(_titles(derived), root, strict=True)):
@@ -219,7 +219,7 @@ def _train(
 
 
 def _titles(derived: Derivation) -> list[str]:
-    gradients = derived.gradients
+    gradients = list(derived.gradients)
     kind = type(derived.optimizer).__name__
     listed = (
         " and ".join([*(", ".join(gradients[:-1]),), gradients[-1]]) if gradients[1:] else "".join(gradients)
@@ -250,7 +250,7 @@ def _states(derived: Derivation, used: set[str]) -> tuple[list[str], list[Variab
 
 
 def _docstring(derived: Derivation) -> list[str]:
-    optimizer = derived.optimizer
+    optimizer: Any = derived.optimizer
     signature = inspect.signature(type(optimizer)).parameters
     options = [
         f"{key}={value!r}"

@@ -11,7 +11,7 @@ import numpy as np
 from minitorch_np.derivation.executor import Blocks
 from minitorch_np.derivation.folding import fold
 from minitorch_np.derivation.statements import Replaced, keys_in
-from minitorch_np.derivation.values import Expression, Variable, mapped, name
+from minitorch_np.derivation.values import Expression, Origin, Variable, mapped, name
 from minitorch_np.optimizers.optimizer import Optimizer, ParamGroup
 
 if TYPE_CHECKING:
@@ -36,21 +36,29 @@ class UpdateRule:
     """The statements of an optimizer's step, from its method `update`.
 
     Options become constants of the program; `first_step` is what it has to count from, and `states` are the
-    rule's arrays, each with the parameter that it belongs to.
+    rule's arrays, each with the parameter that it belongs to. With `flat` it is one update of all parameters
+    of a group, in the flat arrays of the optimizer.
     """
 
     def __init__(
-        self, writer: Writer, ops: Operations, executor: Executor, calls: Calls, passes: Passes
+        self,
+        writer: Writer,
+        ops: Operations,
+        executor: Executor,
+        calls: Calls,
+        passes: Passes,
+        flat: bool = False,
     ) -> None:
         self.writer = writer
         self.ops = ops
         self.executor = executor
         self.calls = calls
         self.passes = passes
+        self.flat = flat
         self.options: list[Variable] = []
         self.states: list[State] = []
         self.first_step = 1
-        self.step: Variable
+        self.step: Variable | None = None
 
     def over_blocks(self, statement: ast.For, blocks: Blocks) -> None:
         """A loop over parameters: the body is written for a first one, and then said of all.
@@ -122,49 +130,76 @@ class UpdateRule:
         counts = [s + 1 for group in ready if group.counts for s in group.buffers.steps]
         self.first_step = min(counts, default=1)
         self.step = self.writer.new_variable("step", self.first_step, name="step", given=True)
+        self.step.origin = Origin("step", None, None)
         with self.writer.sub_block() as block:
-            for group in ready:
-                self._group(optimizer, group)
+            for number, group in enumerate(ready):
+                self._group(optimizer, group, number)
         return block
 
-    def _group(self, optimizer: Optimizer, group: ParamGroup) -> None:
+    def _group(self, optimizer: Optimizer, group: ParamGroup, number: int) -> None:
         buffers = group.buffers
-        options = {key: self._option(key, value) for key, value in group.options.items()}
+        options = {
+            key: self._option(key, value, Origin("option", number, key)) for key, value in group.options.items()
+        }
         places = [i for i, parameter in enumerate(buffers.parameters) if id(parameter) in self.passes.gradients]
         for made, run in groupby(places, key=lambda i: buffers.steps[i]):
-            rows = [
-                (
-                    self.passes.weights[id(buffers.parameters[i])],
-                    self.passes.gradients[id(buffers.parameters[i])],
-                    {
-                        key: self._state(key, buffers.view(flat, i), i, group)
-                        for key, flat in buffers.states.items()
-                    },
-                )
-                for i in run
-            ]
+            numbers = list(run)
+            rows = self._flat(group, number, numbers) if self.flat else self._rows(group, numbers)
             self.calls.call(
                 optimizer.update, [Blocks(rows), self._step(made + 1) if group.counts else 1], options
             )
 
+    def _rows(self, group: ParamGroup, run: list[int]) -> list[tuple[Any, Any, dict[str, Any]]]:
+        """Each parameter with its gradient and its states."""
+        buffers = group.buffers
+        return [
+            (
+                self.passes.weights[id(buffers.parameters[i])],
+                self.passes.gradients[id(buffers.parameters[i])],
+                {
+                    key: self._state(key, buffers.view(flat, i), i, group)
+                    for key, flat in buffers.states.items()
+                },
+            )
+            for i in run
+        ]
+
+    def _flat(self, group: ParamGroup, number: int, run: list[int]) -> list[tuple[Any, Any, dict[str, Any]]]:
+        """All parameters of a run in one: the part of the flat arrays that they stand in."""
+        buffers = group.buffers
+        if run != list(range(run[0], run[-1] + 1)):
+            self.writer.fail("a parameter without a gradient stands between others")
+        part = slice(buffers.starts[run[0]], buffers.starts[run[-1] + 1])
+
+        def taken(hint: str, flat: Any, kind: str, key: str) -> Expression:
+            return self.writer.given(hint, flat[part].copy(), origin=Origin(kind, number, (key, part)))
+
+        states = {key: taken(key, flat, "state", key) for key, flat in buffers.states.items()}
+        return [(taken("w", buffers.data, "flat", "data"), taken("g", buffers.grad, "flat", "grad"), states)]
+
     def _step(self, first: int) -> Any:
         """The step's number for parameters that have made more or fewer steps than others."""
         more = first - self.first_step
+        if self.step is None:
+            return first
         step = Expression(name(self.step), self.first_step, varies=True)
         return self.ops.binary(ast.Add(), step, more) if more else step
 
-    def _option(self, key: str, value: Any) -> Any:
+    def _option(self, key: str, value: Any, origin: Origin) -> Any:
         if isinstance(value, tuple):
-            return tuple(self._option(f"{key.rstrip('s')}{i}", part) for i, part in enumerate(value, start=1))
+            return tuple(
+                self._option(f"{key.rstrip('s')}{i}", part, origin._replace(key=(origin.key, i - 1)))
+                for i, part in enumerate(value, start=1)
+            )
         if isinstance(value, bool) or not isinstance(value, int | float):
             return value
         wanted = NAMES.get(key, key)
-        for variable in self.options:
+        for variable in () if self.flat else self.options:
             if variable.hint == wanted and type(variable.value) is type(value) and variable.value == value:
                 return Expression(name(variable), value, varies=False)
         taken = any(variable.name == wanted for variable in self.options)
         chosen = wanted if key == "lr" and not taken else self.passes.roles.unique(wanted)
-        option = self.writer.given(wanted, value, name_=chosen, varies_=False)
+        option = self.writer.given(wanted, value, name_=chosen, varies_=False, origin=origin)
         self.options.append(self.writer.variable(option))
         return option
 

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from minitorch_np.derivation.values import Expression, Variable, literal, mapped, name
+from minitorch_np.derivation.values import Expression, Origin, Variable, literal, mapped, name
 
 
 class Frame:
@@ -34,9 +34,13 @@ class Frame:
 
 
 class Writer:
-    """Writes statements, and gives variables to what they make. It knows which function it is in."""
+    """Writes statements, and gives variables to what they make. It knows which function it is in.
 
-    def __init__(self) -> None:
+    With `guards` each decision is written too, where it was made, as an `assert` of what it depends on.
+    """
+
+    def __init__(self, guards: bool = False) -> None:
+        self.guards = guards
         self.block: list[ast.stmt] = []
         self.variables: dict[str, Variable] = {}
         self.frames: list[Frame] = []
@@ -62,14 +66,28 @@ class Writer:
         vars(statement).update(comment=said, effect=effect)
         self.effects += effect
 
+    def guard(self, test: ast.expr) -> None:
+        """Write down what has to be true for the statements after it, where guards are asked for."""
+        if self.guards:
+            self.emit(ast.Assert(copy.deepcopy(test)), "")
+
     def new_variable(self, hint: str, value: Any, **options: Any) -> Variable:
         variable = Variable(f"${next(self._keys)}", hint, value, **options)
         self.variables[variable.key] = variable
         return variable
 
-    def given(self, hint: str, value: Any, *, name_: str = "", varies_: bool = True) -> Expression:
+    def given(
+        self,
+        hint: str,
+        value: Any,
+        *,
+        name_: str = "",
+        varies_: bool = True,
+        origin: Origin | None = None,
+    ) -> Expression:
         """A variable that the program gets from outside."""
         variable = self.new_variable(hint, value, name=name_, given=True)
+        variable.origin = origin
         return Expression(name(variable), value, varies_)
 
     def named(self, value: Expression, hint: str, *, mine: bool = False) -> Expression:
