@@ -101,6 +101,7 @@ def derive(
     """
     given = model, loss, optimizer
     model, loss, optimizer = copy.deepcopy(given)
+    originals = _originals(given, (model, loss, optimizer))
     writer = Writer(guards=not plain)
     ops = Operations(writer)
     objects = Objects(writer, ops)
@@ -119,7 +120,6 @@ def derive(
     with warnings.catch_warnings(action="ignore"), np.errstate(all="ignore"):
         forward, backward = passes.forward(), passes.backward()
         update = [] if optimizer is None else rule.update(optimizer)
-    originals = _originals(given, (model, loss, optimizer))
     for variable in writer.variables.values():
         if variable.origin is not None:
             owner = originals.get(id(variable.origin.owner), variable.origin.owner)
@@ -163,7 +163,7 @@ def _originals(given: Any, copies: Any) -> dict[int, Any]:
         if original is made or id(made) in found or type(original) is not type(made):
             continue
         if isinstance(original, list | tuple):
-            pending += list(zip(original, made, strict=True))
+            pending += list(zip(original, made, strict=False))  # an optimizer may start anew
         elif isinstance(original, dict):
             pending += [(original[key], made[key]) for key in original if key in made]
         elif isinstance(original, OURS):
