@@ -45,6 +45,9 @@ ELSEWHERE = {  # torch's and Keras' words for what a layer does here
 }
 
 
+CHANGES = [0]  # how often an attribute of any layer was set; in a list, as in Parameter
+
+
 class Module:
     """Parameters and layers that are attributes are registered under their attributes' names.
 
@@ -207,6 +210,7 @@ class Module:
         return made
 
     def __setattr__(self, name: str, value: Any) -> None:
+        CHANGES[0] += 1
         old = self.__dict__.get(name)
         if isinstance(old, Parameter) and not isinstance(value, Parameter | None):
             raise TypeError(

@@ -18,7 +18,7 @@ LEVELS = [
     "_internal",
     "module parameter layer layers losses optimizers schedules initializers clipping metrics",
     "data training serialization derivation",
-    "study interop",
+    "compiled study interop",
     "tutorial examples",
     "cli __main__",
 ]

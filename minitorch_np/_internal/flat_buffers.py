@@ -74,15 +74,19 @@ class FlatBuffers:
         self.states = {}
         self.steps = [0] * len(self.parameters)
 
+    def fetch(self) -> None:
+        """Have all parameters in the flat arrays again, if something else has rebound one."""
+        for parameter in self.parameters:
+            if parameter.owner is not self:
+                self._gather()
+
     def pending(self) -> tuple[list[tuple[int, list[Block]]], list[int]]:
         """Return the blocks whose gradients were not consumed, and the number of the step that consumes them.
 
         Parameters that stand side by side and have made equally many steps share blocks. Also returns
         what `steps` is after the step.
         """
-        for parameter in self.parameters:
-            if parameter.owner is not self:
-                self._gather()
+        self.fetch()
         runs = []
         steps = list(self.steps)
         first, step = 0, 0  # of the run that goes on; 0: no gradients

@@ -69,6 +69,7 @@ class Derivation(NamedTuple):
     prediction: Expression
     value: Expression | None
     reads: list[Read]
+    leftovers: list[str]  # attributes that were set and are neither carried to the next step nor saved arrays
     roles: Roles
 
     @property
@@ -125,7 +126,7 @@ def derive(
             owner = originals.get(id(variable.origin.owner), variable.origin.owner)
             variable.origin = variable.origin._replace(owner=owner)
     reads = [
-        Read(originals.get(owner, objects.owners[owner]), key, value)
+        Read(originals.get(owner, objects.owners[owner]), key, _original(value, originals))
         for (owner, key), value in objects.read.items()
     ]
     made = {passes.roles.parameters[key]: gradient for key, gradient in passes.gradients.items()}
@@ -150,8 +151,18 @@ def derive(
         prediction=passes.prediction,
         value=passes.value,
         reads=reads,
+        leftovers=objects.leftovers(),
         roles=passes.roles,
     )
+
+
+def _original(value: Any, originals: dict[int, Any]) -> Any:
+    """A value of the copies as one of the objects that were copied, and through lists and dicts."""
+    if isinstance(value, list):
+        return [_original(part, originals) for part in value]
+    if isinstance(value, dict):
+        return {key: _original(part, originals) for key, part in value.items()}
+    return originals.get(id(value), value)
 
 
 def _originals(given: Any, copies: Any) -> dict[int, Any]:

@@ -185,6 +185,16 @@ class Objects:
         else:
             self.writer.fail(f"the attribute {attribute} of {type(owner).__name__} cannot be set")
 
+    def leftovers(self) -> list[str]:
+        """Attributes of layers that were set in the step, and that no next step finds as arrays."""
+        carried = {id(holder) for holder, _, _ in self.origins}
+        names = [
+            name
+            for owner, name, _ in self.set_attributes
+            if isinstance(owner, OURS) and name not in OURS_ALONE and id(vars(owner)) not in carried
+        ]
+        return list(dict.fromkeys(names))
+
     def check_branch(self) -> None:
         """What a list or a dict holds cannot depend on the numbers."""
         if self.in_branch:

@@ -1,0 +1,489 @@
+"""Lowering: from derived statements to operations, one NumPy call each, with the values that they came to."""
+
+from __future__ import annotations
+
+import ast
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from minitorch_np._internal.numerics import LARGE, maximum, zero_where
+
+UFUNCS: dict[type[ast.AST], np.ufunc] = {
+    ast.Add: np.add,
+    ast.Sub: np.subtract,
+    ast.Mult: np.multiply,
+    ast.Div: np.true_divide,
+    ast.FloorDiv: np.floor_divide,
+    ast.Mod: np.remainder,
+    ast.BitAnd: np.bitwise_and,
+    ast.BitOr: np.bitwise_or,
+    ast.BitXor: np.bitwise_xor,
+    ast.USub: np.negative,
+    ast.Invert: np.invert,
+    ast.Eq: np.equal,
+    ast.NotEq: np.not_equal,
+    ast.Lt: np.less,
+    ast.LtE: np.less_equal,
+    ast.Gt: np.greater,
+    ast.GtE: np.greater_equal,
+}
+REDUCTIONS = {
+    "sum": np.add.reduce,
+    "max": np.maximum.reduce,
+    "min": np.minimum.reduce,
+    "prod": np.multiply.reduce,
+}
+SIZES = ("size", "shape", "ndim", "dtype", "itemsize")  # the same whenever the shapes are
+
+
+class UnknownStatementError(ValueError):
+    """A statement that has no operations here."""
+
+
+@dataclass(slots=True)
+class Operation:
+    """`target = function(*arguments)`, with `out=` if it takes one; or code as it is written.
+
+    `reads` are the names that it reads, `writes` those of arrays that it changes. A `guard` is code that has
+    to be true. `context` are the options of the np.errstate that it stands in.
+    """
+
+    target: str = ""
+    function: Callable[..., Any] | None = None
+    arguments: list[ast.expr] = field(default_factory=list)
+    keywords: dict[str, Any] = field(default_factory=dict)
+    code: ast.AST | None = None
+    reads: frozenset[str] = frozenset()
+    writes: frozenset[str] = frozenset()
+    is_guard: bool = False
+    is_view: bool = False
+    context: str = ""
+
+
+def names_in(*nodes: ast.AST) -> frozenset[str]:
+    return frozenset(
+        node.id for part in nodes for node in ast.walk(part) if isinstance(node, ast.Name) and node.id[0] == "$"
+    )
+
+
+class Lowering:
+    """Goes through the statements of a phase, does each operation once, and notes it.
+
+    `values` holds what every name came to. What depends on shapes and constants alone is computed here and
+    never again; the same operation on the same arrays is noted once.
+    """
+
+    def __init__(self, values: dict[str, Any], functions: dict[str, Any], changed: frozenset[str]) -> None:
+        self.values = values
+        self.scope: dict[str, Any] = {"np": np, **functions}
+        self.functions = functions
+        self.operations: list[Operation] = []
+        self.constants: dict[str, Any] = {}
+        self.changed = changed  # names of arrays that some statement writes into
+        self.loss = ""
+        self.same: dict[tuple[Any, ...], str] = {}
+        self.context = ""
+        self._count = 0
+
+    def lower(self, statements: list[ast.stmt]) -> None:
+        """Note the operations of these statements."""
+        for statement in joined(statements):
+            self._statement(statement)
+
+    def _statement(self, statement: ast.stmt) -> None:
+        method: Any = getattr(self, f"_{type(statement).__name__.lower()}", None)
+        if method is None:
+            raise UnknownStatementError(ast.unparse(statement))
+        method(statement)
+
+    def _assign(self, statement: ast.Assign) -> None:
+        target = statement.targets[0]
+        if len(statement.targets) == 1 and isinstance(target, ast.Name):
+            self._expression(statement.value, target.id)
+        elif isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name):
+            value, index = self._atom(statement.value), self._index(target.slice)
+            place = ast.Subscript(ast.Name(target.value.id, ast.Load()), index, ast.Store())
+            self._code(ast.Assign([place], value), {target.value.id})
+        elif isinstance(target, ast.Tuple):
+            whole = self._atom(statement.value)
+            for i, part in enumerate(target.elts):
+                if not isinstance(part, ast.Name):
+                    raise UnknownStatementError(ast.unparse(statement))
+                self._note(part.id, ast.Subscript(whole, ast.Constant(i), ast.Load()))
+        else:
+            raise UnknownStatementError(ast.unparse(statement))
+
+    def _augassign(self, statement: ast.AugAssign) -> None:
+        target = statement.target
+        value = self._atom(statement.value)
+        if isinstance(target, ast.Name):
+            ufunc = UFUNCS.get(type(statement.op))
+            if ufunc is not None and isinstance(self.values[target.id], np.ndarray):
+                read = ast.Name(target.id, ast.Load())
+                self._add(
+                    Operation(
+                        target.id,
+                        ufunc,
+                        [read, value],
+                        reads=names_in(read, value),
+                        writes=frozenset([target.id]),
+                    )
+                )
+                return
+            self._code(ast.AugAssign(ast.Name(target.id, ast.Store()), statement.op, value), {target.id})
+        elif isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name):
+            place = ast.Subscript(target.value, self._index(target.slice), ast.Store())
+            self._code(ast.AugAssign(place, statement.op, value), {target.value.id})
+        else:
+            raise UnknownStatementError(ast.unparse(statement))
+
+    def _expr(self, statement: ast.Expr) -> None:
+        call = statement.value
+        if not isinstance(call, ast.Call):
+            raise UnknownStatementError(ast.unparse(statement))
+        if ast.unparse(call.func) == "losses.append":
+            self._expression(call.args[0], "$loss")
+            self.loss = "$loss"
+            return
+        self._code(statement, names_in(statement))
+
+    def _with(self, statement: ast.With) -> None:
+        call = statement.items[0].context_expr
+        if len(statement.items) != 1 or self.context or not isinstance(call, ast.Call):
+            raise UnknownStatementError(ast.unparse(statement))
+        self.context = ", ".join(ast.unparse(keyword) for keyword in call.keywords)
+        for inner in statement.body:
+            self._statement(inner)
+        self.context = ""
+
+    def _if(self, statement: ast.If) -> None:
+        """Both sides stay as they are written, without the guards in them, which are true in any case."""
+        test = self._atom(statement.test)
+        sides = [self._side(side) for side in (statement.body, statement.orelse)]
+        code = ast.If(test, sides[0] or [ast.Pass()], sides[1])
+        self._code(code, changed_in([code]) | _stored([code]))
+
+    def _side(self, statements: list[ast.stmt]) -> list[ast.stmt]:
+        kept: list[ast.stmt] = []
+        for statement in statements:
+            if isinstance(statement, ast.Assert):
+                self._assert(statement)
+            elif isinstance(statement, ast.AugAssign) and isinstance(statement.target, ast.Name):
+                kept.append(self._in_place(statement, statement.target.id))
+            elif isinstance(statement, ast.If):
+                sides = [self._side(side) for side in (statement.body, statement.orelse)]
+                kept.append(ast.If(statement.test, sides[0] or [ast.Pass()], sides[1]))
+            else:
+                kept.append(statement)
+        return kept
+
+    def _in_place(self, statement: ast.AugAssign, target: str) -> ast.stmt:
+        """`a *= b` of arrays as a call, which does not make a new variable of `a`."""
+        ufunc = UFUNCS.get(type(statement.op))
+        if ufunc is None or not isinstance(self.values.get(target), np.ndarray):
+            raise UnknownStatementError(ast.unparse(statement))
+        read = ast.Name(target, ast.Load())
+        function = ast.Attribute(ast.Name("np", ast.Load()), ufunc.__name__, ast.Load())
+        return ast.Expr(ast.Call(function, [read, statement.value], [ast.keyword("out", read)]))
+
+    def _assert(self, statement: ast.Assert) -> None:
+        test = self._atom(statement.test)
+        if isinstance(test, ast.Constant):
+            return
+        self._add(Operation(code=test, reads=names_in(test), is_guard=True))
+
+    # expressions
+
+    def _new(self) -> str:
+        self._count += 1
+        return f"$t{self._count}"
+
+    def _atom(self, node: ast.expr) -> ast.expr:
+        """The name of a value, or a constant."""
+        if isinstance(node, ast.Name | ast.Constant):
+            return self._constant_of(node)
+        if (
+            isinstance(node, ast.UnaryOp)
+            and isinstance(node.op, ast.USub)
+            and isinstance(node.operand, ast.Constant)
+        ):
+            return node
+        if isinstance(node, ast.Tuple | ast.List):
+            return type(node)([self._atom(part) for part in node.elts], ast.Load())
+        if isinstance(node, ast.Attribute) and _is_path(node):
+            return node
+        name = self._expression(node, self._new())
+        return self._constant_of(ast.Name(name, ast.Load()))
+
+    def _constant_of(self, node: ast.expr) -> ast.expr:
+        """A constant in the place of a name that is a plain number."""
+        if isinstance(node, ast.Name) and type(self.constants.get(node.id)) in (int, float, bool):
+            return ast.Constant(self.constants[node.id])
+        return node
+
+    def _index(self, node: ast.expr) -> ast.expr:
+        if isinstance(node, ast.Slice):
+            parts = (None if p is None else self._atom(p) for p in (node.lower, node.upper, node.step))
+            return ast.Slice(*parts)
+        if isinstance(node, ast.Tuple):
+            return ast.Tuple([self._index(part) for part in node.elts], ast.Load())
+        return self._atom(node)
+
+    def _expression(self, node: ast.expr, target: str) -> str:
+        """Note what makes a value; return its name, which is another one if it is there already."""
+        if isinstance(node, ast.BinOp):
+            return self._arithmetic(node.op, [node.left, node.right], node, target)
+        if isinstance(node, ast.UnaryOp):
+            return self._arithmetic(node.op, [node.operand], node, target)
+        if isinstance(node, ast.Compare) and len(node.ops) == 1:
+            return self._arithmetic(node.ops[0], [node.left, node.comparators[0]], node, target)
+        if isinstance(node, ast.Call) and not any(isinstance(arg, ast.Starred) for arg in node.args):
+            return self._call(node, target)
+        if isinstance(node, ast.Attribute) and not _is_path(node):
+            value = self._atom(node.value)
+            attribute = ast.Attribute(value, node.attr, ast.Load())
+            return self._fixed(target, attribute) if node.attr in SIZES else self._note(target, attribute)
+        if isinstance(node, ast.Subscript):
+            part = ast.Subscript(self._atom(node.value), self._index(node.slice), ast.Load())
+            return self._note(target, part)
+        return self._note(target, node)
+
+    def _arithmetic(self, op: ast.AST, parts: list[ast.expr], node: ast.expr, target: str) -> str:
+        atoms = [self._atom(part) for part in parts]
+        ufunc = UFUNCS.get(type(op))
+        if ufunc is not None and any(self._is_array(atom) for atom in atoms):
+            return self._ufunc(target, ufunc, atoms)
+        if isinstance(node, ast.BinOp):
+            return self._note(target, ast.BinOp(atoms[0], node.op, atoms[1]))
+        if isinstance(node, ast.UnaryOp):
+            return self._note(target, ast.UnaryOp(node.op, atoms[0]))
+        return self._note(target, ast.Compare(atoms[0], node.ops, [atoms[1]]))  # type: ignore[attr-defined]
+
+    def _call(self, node: ast.Call, target: str) -> str:
+        atoms = [self._atom(arg) for arg in node.args]
+        keywords = {str(k.arg): k.value for k in node.keywords}
+        function = node.func
+        if isinstance(function, ast.Attribute) and not _is_path(function):
+            return self._method(node, function, atoms, keywords, target)
+        known = self._evaluated(function)
+        if known is len:
+            return self._fixed(target, ast.Call(function, atoms, []))
+        if isinstance(known, np.ufunc) and known.nout == 1 and not keywords and any(map(self._is_array, atoms)):
+            return self._ufunc(target, known, atoms)
+        if (
+            known is maximum
+            and not keywords
+            and self._is_array(atoms[0])
+            and isinstance(atoms[1], ast.Constant)
+        ):
+            return self._ufunc(target, np.maximum, [atoms[0], self._full(atoms[0], atoms[1].value)])
+        if known is zero_where and not keywords and all(map(self._is_array, atoms)):
+            return self._add(Operation(target, zero_where, atoms, reads=names_in(*atoms)))
+        made = ast.Call(function, atoms, [ast.keyword(k, self._atom(value)) for k, value in keywords.items()])
+        return self._note(target, made)
+
+    def _method(
+        self,
+        node: ast.Call,
+        function: ast.Attribute,
+        atoms: list[ast.expr],
+        keywords: dict[str, Any],
+        target: str,
+    ) -> str:
+        owner = self._atom(function.value)
+        value = self._value(owner)
+        if isinstance(value, np.ndarray):
+            literal = all(
+                isinstance(k, ast.Constant | ast.Tuple | ast.UnaryOp) or _is_path(k) for k in keywords.values()
+            )
+            if function.attr == "dot" and value.ndim == 2 and np.ndim(self._value(atoms[0])) == 2:
+                return self._add(Operation(target, np.dot, [owner, *atoms], reads=names_in(owner, *atoms)))
+            if function.attr in REDUCTIONS and not atoms and "axis" in keywords and literal:
+                options = {key: self._evaluated(k) for key, k in keywords.items()}
+                if options.keys() <= {"axis", "keepdims", "initial"} and options["axis"] is not None:
+                    reduce = REDUCTIONS[function.attr]
+                    return self._add(Operation(target, reduce, [owner], options, reads=names_in(owner)))
+        made = ast.Call(
+            ast.Attribute(owner, function.attr, ast.Load()),
+            atoms,
+            [ast.keyword(k, self._atom(value)) for k, value in keywords.items()],
+        )
+        if isinstance(value, np.random.Generator):
+            return self._code(ast.Assign([ast.Name(target, ast.Store())], made), names_in(owner) | {target})
+        return self._note(target, made)
+
+    def _full(self, like: ast.expr, number: Any) -> ast.expr:
+        """An array of the number: NumPy finds its vector instructions only for two arrays."""
+        a = self._value(like)
+        shape = a.shape if a.size < LARGE else a.shape[-1:]
+        name = f"$full{number}_{'x'.join(map(str, shape))}_{a.dtype}".replace(".", "_").replace("-", "m")
+        self.constants[name] = self.values[name] = np.full(shape, number, a.dtype)
+        return ast.Name(name, ast.Load())
+
+    # what is done once
+
+    def _ufunc(self, target: str, ufunc: np.ufunc, atoms: list[ast.expr]) -> str:
+        return self._add(Operation(target, ufunc, atoms, reads=names_in(*atoms)))
+
+    def _fixed(self, target: str, node: ast.expr) -> str:
+        """A value that depends on shapes alone."""
+        self.constants[target] = self.values[target] = self._evaluated(node)
+        return target
+
+    def _note(self, target: str, node: ast.expr) -> str:
+        """An operation that is its code; none if all that it reads are constants."""
+        reads = names_in(node)
+        if reads <= self.constants.keys() and target not in self.changed and self._is_numpy(node):
+            return self._fixed(target, node)
+        return self._add(Operation(target, code=node, reads=reads))
+
+    def _code(self, statement: ast.stmt, writes: Any) -> str:
+        return self._add(Operation(code=statement, reads=names_in(statement), writes=frozenset(writes)))
+
+    def _is_numpy(self, node: ast.expr) -> bool:
+        """Whether an expression makes the same of the same: no function of somebody else is called in it."""
+        return not any(isinstance(n, ast.Name) and n.id in self.functions for n in ast.walk(node))
+
+    def _add(self, operation: Operation) -> str:
+        operation.context = self.context
+        key = self._key(operation)
+        if key in self.same and operation.target not in self.changed:
+            self.values[operation.target] = self.values[self.same[key]]
+            self._add_alias(operation.target, self.same[key])
+            return self.same[key]
+        with np.errstate(all="ignore"):
+            self._do(operation)
+        if key:
+            self.same[key] = operation.target
+        self.operations.append(operation)
+        return operation.target
+
+    def _add_alias(self, target: str, known: str) -> None:
+        if not target.startswith("$t"):
+            alias = ast.Name(known, ast.Load())
+            self.operations.append(
+                Operation(target, code=alias, reads=frozenset([known]), is_view=True, context=self.context)
+            )
+
+    def _key(self, operation: Operation) -> tuple[Any, ...]:
+        """By what two operations make the same; () if that cannot be said."""
+        pure = operation.function is not None and not operation.writes
+        if not pure or any(name in self.changed for name in (*operation.reads, operation.target)):
+            return ()
+        arguments = tuple(ast.unparse(a) for a in operation.arguments)
+        return operation.function, arguments, tuple(sorted(operation.keywords.items())), operation.context
+
+    def _do(self, operation: Operation) -> None:
+        """Do it once, for the value."""
+        if operation.function is not None:
+            arguments = [self._value(argument) for argument in operation.arguments]
+            if operation.writes:
+                operation.function(*arguments, out=arguments[0])
+                return
+            self.values[operation.target] = operation.function(*arguments, **operation.keywords)
+        elif isinstance(operation.code, ast.expr):
+            value = self._evaluated(operation.code)
+            if not operation.is_guard:
+                self.values[operation.target] = value
+        elif isinstance(operation.code, ast.stmt):
+            scope = {**self.scope, **_plain(self.values)}
+            module = ast.Module([_named(operation.code)], [])
+            exec(compile(ast.fix_missing_locations(module), "<step>", "exec"), scope)
+            for name in operation.writes:
+                self.values[name] = scope.get(_plain_name(name))
+
+    def _evaluated(self, node: ast.expr) -> Any:
+        text = ast.fix_missing_locations(ast.Expression(_named(node)))
+        return eval(compile(text, "<step>", "eval"), {**self.scope, **_plain(self.values)})
+
+    def _value(self, atom: ast.expr) -> Any:
+        return (
+            self.values[atom.id]
+            if isinstance(atom, ast.Name) and atom.id in self.values
+            else self._evaluated(atom)
+        )
+
+    def _is_array(self, atom: ast.expr) -> bool:
+        value = self._value(atom)
+        return isinstance(value, np.ndarray) and value.ndim > 0
+
+
+def joined(statements: list[ast.stmt]) -> list[ast.stmt]:
+    """`y = x.dot(w)` and then `y += b` as one, y = x.dot(w) + b, so that y never changes."""
+    made: list[ast.stmt] = []
+    for statement in statements:
+        last = made[-1] if made else None
+        if (
+            isinstance(statement, ast.AugAssign)
+            and isinstance(statement.target, ast.Name)
+            and isinstance(last, ast.Assign)
+            and isinstance(last.targets[0], ast.Name)
+            and last.targets[0].id == statement.target.id
+            and _is_fresh(last.value)
+            and statement.target.id not in names_in(statement.value)
+        ):
+            value = ast.BinOp(last.value, statement.op, statement.value)
+            made[-1] = ast.Assign(last.targets, value)
+        else:
+            made.append(statement)
+    return made
+
+
+def _is_fresh(node: ast.expr) -> bool:
+    """Whether a value is an array that nothing else refers to."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        return node.func.attr in ("dot", "exp", "sqrt", "log", "square")
+    return isinstance(node, ast.BinOp)
+
+
+def _plain_name(name: str) -> str:
+    return "v" + name[1:] if name.startswith("$") else name
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    return {_plain_name(name): value for name, value in values.items()}
+
+
+class _Named(ast.NodeTransformer):
+    def visit_Name(self, node: ast.Name) -> ast.Name:
+        return ast.Name(_plain_name(node.id), node.ctx)
+
+
+def _named(node: Any) -> Any:
+    return _Named().visit(copy.deepcopy(node))
+
+
+def _is_path(node: ast.expr) -> bool:
+    """np.add, np.random.default_rng: a name in a module."""
+    while isinstance(node, ast.Attribute):
+        node = node.value
+    return isinstance(node, ast.Name) and node.id == "np"
+
+
+def changed_in(statements: list[Any]) -> frozenset[str]:
+    """The names of arrays that are written into."""
+    found: set[str] = set()
+    for statement in statements:
+        for node in ast.walk(statement):
+            if isinstance(node, ast.AugAssign):
+                found |= names_in(node.target)
+            elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Subscript):
+                found |= names_in(node.targets[0].value)
+            elif isinstance(node, ast.Expr):
+                found |= names_in(node)
+            elif isinstance(node, ast.keyword) and node.arg == "out":
+                found |= names_in(node.value)
+    return frozenset(found)
+
+
+def _stored(statements: list[Any]) -> frozenset[str]:
+    return frozenset(
+        node.id
+        for statement in statements
+        for node in ast.walk(statement)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    )
