@@ -45,7 +45,7 @@ ELSEWHERE = {  # torch's and Keras' words for what a layer does here
 }
 
 
-CHANGES = [0]  # how often an attribute of any layer was set; in a list, as in Parameter
+CHANGES = [0]  # how often an attribute of a layer or a loss was set; in a list, as in Parameter
 
 
 class Module:

@@ -63,7 +63,7 @@ def _chosen(mask: Array, a: float, b: float, dtype: np.dtype[Any]) -> Array:
 @same_bits_as(_chosen)
 def choose(mask: Array, a: float, b: float, dtype: np.dtype[Any]) -> Array:
     """`np.where(mask, a, b)` for two numbers, without its branch: b, with the differing bits of a put in."""
-    bits_a, bits_b = np.array([a, b], dtype).view(BITS[dtype.itemsize])
+    bits_a, bits_b = np.array([a, b], dtype).view(BITS[np.dtype(dtype).itemsize])
     c: Array = (-mask.view(np.int8)).astype(bits_a.dtype)  # true: −1, every bit set
     c &= bits_a ^ bits_b
     c ^= bits_b

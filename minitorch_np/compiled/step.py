@@ -20,12 +20,15 @@ from minitorch_np.compiled.lowering import Lowering, changed_in, joined
 from minitorch_np.compiled.planning import Planned
 from minitorch_np.derivation.derive import Derivation, Read, derive
 from minitorch_np.layer import Layer
+from minitorch_np.layers.sequential import Sequential
 from minitorch_np.losses.loss import Loss
 from minitorch_np.module import CHANGES
 from minitorch_np.optimizers.optimizer import Optimizer
 from minitorch_np.parameter import FORGOTTEN, STEPS_MADE, Parameter
 
 VERIFIED = 3  # steps of each plan that are made beside the layers
+
+ONE_THREAD = "a compiled step is used by one thread at a time: make one for each thread"
 
 FAILED = object()  # what a compiled function returns if a decision would be another one now
 
@@ -50,6 +53,16 @@ class Held:
         return type(thing) is type(mine)
 
 
+class Group:
+    """A param group as it was at the last step."""
+
+    def __init__(self, group: Any) -> None:
+        self.buffers, self.counts = group.buffers, group.counts
+        self.data, self.states, self.steps = group.buffers.data, group.buffers.states, group.buffers.steps
+        self.options = group.options
+        self.flags = {key: value for key, value in group.options.items() if not _is_number(value)}
+
+
 class Plan:
     """The step for one shape of x and y: its functions, the arrays that they are bound to, and what must hold.
 
@@ -68,7 +81,10 @@ class Plan:
                 f"a layer keeps {', '.join(derived.leftovers)}, which is no parameter and no buffer"
             )
         self.reads = [read for read in derived.reads if _can_be_compared(read)]
-        self.of_loss = [read for read in self.reads if not isinstance(read.owner, Layer)]
+        counted = {id(layer._layers) for layer in model.modules() if isinstance(layer, Sequential)}
+        self.contents = [  # of lists and dicts whose changes are not counted
+            read for read in self.reads if isinstance(read.owner, list | dict) and id(read.owner) not in counted
+        ]
         self.changes = -1
         self.parameters = list(model.parameters())
         self.arrays = [(p, p.data, p.grad) for p in self.parameters]
@@ -76,6 +92,8 @@ class Plan:
         self.options: list[tuple[int, Any]] = []
         self.verified = 0
         self.updates = False
+        self.groups: list[Group] = []
+        self.given: list[Any] = []  # the options, as the update takes them
         self.texts: list[str] = []
         self._compile(derived, x, y)
 
@@ -154,10 +172,8 @@ class Plan:
         self.states = [
             (group.buffers, group.buffers.data, group.buffers.states) for group in self.optimizer._groups
         ]
-        self.flags = [
-            {key: value for key, value in group.options.items() if not _is_number(value)}
-            for group in self.optimizer._groups
-        ]
+        self.groups = [Group(group) for group in self.optimizer._groups]
+        self.given = [_option(self._group(number).options, key) for number, key in self.options]
         self.updates = len({id(p) for p in self.targets}) == sum(
             len(g.buffers.parameters) for g in self.optimizer._groups
         )
@@ -181,9 +197,12 @@ class Plan:
             if not all(map(_is_as_read, self.reads)):
                 return False
             self.changes = CHANGES[0]
-        elif not all(map(_is_as_read, self.of_loss)):
+        elif self.contents and not all(map(_is_as_read, self.contents)):
             return False
-        return all(p._data is data and p._grad is grad and not p.has_grad for p, data, grad in self.arrays)
+        for parameter, data, grad in self.arrays:
+            if parameter.has_grad or parameter._data is not data or parameter._grad is not grad:
+                return False
+        return True
 
     def held_now(self) -> list[Any] | None:
         """The arrays and generators that layers hold; None if one is not what it was."""
@@ -197,44 +216,56 @@ class Plan:
             found.append(thing)
         return found
 
-    def step_numbers(self) -> int | None:
-        """The number of the step that all parameters make next; None if they are not at the same one."""
+    def next_step(self) -> int | None:
+        """The number of the step that all parameters make next; None where the optimizer makes it itself."""
         if not self.updates or FORGOTTEN:
             return None
         optimizer: Any = self.optimizer
-        steps: set[int] = set()
-        groups = optimizer.ready()
-        for (buffers, data, states), flags, group in zip(self.states, self.flags, groups, strict=True):
-            if buffers.data is not data or buffers.states is not states:
+        step = 1
+        for group, known in zip(optimizer.ready(), self.groups, strict=True):
+            buffers = group.buffers
+            if buffers.data is not known.data or buffers.states is not known.states:
                 return None
-            options = group.options
-            if any(options[key] != value for key, value in flags.items()):
+            if group.options is not known.options and not self._take_options(group, known):
                 return None
-            steps.update(buffers.steps if group.counts else ())
-        return None if len(steps) > 1 else steps.pop() + 1 if steps else 1
+            if not group.counts:
+                continue
+            if buffers.steps is not known.steps:
+                if len(set(buffers.steps)) > 1:
+                    return None
+                known.steps = buffers.steps
+            if step not in (1, buffers.steps[0] + 1):
+                return None
+            step = buffers.steps[0] + 1
+        return step
+
+    def _take_options(self, group: Any, known: Group) -> bool:
+        """Take options that were changed, as a schedule does; False for one that decides what is computed."""
+        if any(group.options[key] != value for key, value in known.flags.items()):
+            return False
+        known.options = group.options
+        self.given = [_option(self._group(number).options, key) for number, key in self.options]
+        return True
 
     def do_update(self, step: int) -> bool:
         """Make the optimizer's step on the gradients that are there; False if it would be another one."""
-        groups = self._groups()
-        given = [_option(groups[number].options, key) for number, key in self.options]
         try:
-            if self.update(step, *given) is FAILED:
+            if self.update(step, *self.given) is FAILED:
                 return False
         except BaseException as error:
-            self._consume(groups, step)
+            self._consume(step)
             error.add_note("(a compiled step ended in its middle: some parameters have made it, others not)")
             raise
-        self._consume(groups, step)
+        self._consume(step)
         return True
 
-    def _groups(self) -> Any:
-        optimizer: Any = self.optimizer
-        return optimizer._groups
-
-    def _consume(self, groups: Any, step: int) -> None:
+    def _consume(self, step: int) -> None:
         STEPS_MADE[0] += 1
-        for group in groups:
-            group.buffers.consume([step] * len(group.buffers.parameters) if group.counts else None)
+        for known in self.groups:
+            steps = None
+            if known.counts:
+                steps = known.steps = [step] * len(known.steps)
+            known.buffers.consume(steps)
 
 
 class CompiledStep:
@@ -273,8 +304,12 @@ class CompiledStep:
 
     def __call__(self, x: Any, y: Any = None) -> Any:
         """Make a step; return the loss, or without a loss the prediction."""
-        with _OneThread(self._lock):
+        if not self._lock.acquire(blocking=False):
+            raise RuntimeError(ONE_THREAD)
+        try:
             return self._forward_alone(x) if self.loss is None else self._step(x, y)
+        finally:
+            self._lock.release()
 
     def gradients(self, x: Any, y: Any) -> Any:
         """Add the gradients of the loss to the parameters' own; return the loss."""
@@ -297,7 +332,7 @@ class CompiledStep:
             plan = self._plan
             if plan is not None and plan.verified >= VERIFIED and all(p.has_grad for p in plan.targets):
                 mixed = any(p.is_mixed for p in plan.targets)
-                step = plan.step_numbers()
+                step = plan.next_step()
                 if step is not None and not mixed and plan.do_update(step):
                     return
             optimizer.step()
@@ -321,7 +356,7 @@ class CompiledStep:
         return self._run(plan, x, y)
 
     def _run(self, plan: Plan, x: Any, y: Any) -> Any:
-        step = plan.step_numbers()
+        step = plan.next_step()
         value = self._computed(plan, x, y)
         if value is FAILED:
             return self._layered(x, y)
@@ -334,6 +369,8 @@ class CompiledStep:
 
     def _computed(self, plan: Plan, x: Any, y: Any) -> Any:
         """The gradients, and the loss; FAILED, with nothing changed, if a decision would be another one."""
+        if not plan.held:
+            return plan.gradients(x) if self.loss is None else plan.gradients(x, y)
         held = plan.held_now()
         if held is None:
             return FAILED
@@ -355,23 +392,41 @@ class CompiledStep:
         key = x.shape, x.dtype, getattr(y, "shape", ()), getattr(y, "dtype", None), self.model.training
         found = self._plans.get(key, FAILED)
         if found is FAILED:
-            found = self._plans[key] = self._compiled(x, y)
-        plan: Any = found
+            found = self._compiled(x, y)
+            if found is not FAILED:
+                self._plans[key] = found
+        plan: Any = None if found is FAILED else found
         if plan is not None and not (x.flags.c_contiguous and (y is None or y.flags.c_contiguous)):
             return None
         self._plan = plan or self._plan
         return plan  # type: ignore[no-any-return]
 
-    def _compiled(self, x: Any, y: Any) -> Plan | None:
+    def _compiled(self, x: Any, y: Any) -> Any:
+        """A plan; None if there can be none, FAILED if it is these data that the layers do not take."""
         dtype = self.model.dtype
         takes = self.model.index_count is not None or x.dtype == (dtype or x.dtype)
         if not takes or x.dtype.hasobject or x.ndim == 0 or len(x) == 0:
             return None
         try:
             return Plan(self.model, self.loss, self.optimizer, x, y)
-        except Exception as error:  # of the derivation, or of the data: the layers say what is wrong with those
+        except Exception as error:
+            if self._is_refused(x, y):
+                return FAILED
             self._warn(f"this step cannot be compiled: {error}")
             return None
+
+    def _is_refused(self, x: Any, y: Any) -> bool:
+        """Whether copies of the layers refuse these data too."""
+        model, loss = copy.deepcopy((self.model, self.loss))
+        try:
+            with warnings.catch_warnings(action="ignore"), np.errstate(all="ignore"):
+                y_pred = model(x)
+                if loss is not None:
+                    loss(y_pred, y)
+                    model.backward(loss.backward())
+        except Exception:
+            return True
+        return False
 
     def _warn(self, what: str) -> None:
         if not self._has_warned:
@@ -440,7 +495,7 @@ class _OneThread:
 
     def __enter__(self) -> None:
         if not self.lock.acquire(blocking=False):
-            raise RuntimeError("a compiled step is used by one thread at a time: make one for each thread")
+            raise RuntimeError(ONE_THREAD)
 
     def __exit__(self, *_: object) -> None:
         self.lock.release()

@@ -10,6 +10,7 @@ import numpy as np
 from minitorch_np._internal.arrays import FLOATS, as_floats, likely_fix
 from minitorch_np._internal.numerics import total
 from minitorch_np._internal.reprs import call_text
+from minitorch_np.module import CHANGES
 
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
@@ -54,6 +55,10 @@ class Loss(ABC):
             )
         self.reduction = reduction
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        CHANGES[0] += 1
+        super().__setattr__(name, value)
+
     @abstractmethod
     def function(self, prediction: Array, target: Array) -> Array: ...
 
@@ -79,13 +84,13 @@ class Loss(ABC):
         return dy
 
     def forward(self, prediction: Array, target: Array) -> Any:
-        self._saved = None
+        self.__dict__["_saved"] = None  # as self._saved = None, which counts as a change
         arguments = self.prepare(prediction, target)
         values = self.function(*arguments)
         if not arguments[0].ndim:  # NumPy makes numbers of arrays without axes
             values = np.asarray(values)
         divisor = None if self.reduction in ("none", "sum") else self._count(*arguments)
-        self._saved = arguments, divisor, values.shape
+        self.__dict__["_saved"] = arguments, divisor, values.shape
         if self.reduction == "none":
             return values
         value = total(values)
@@ -99,7 +104,7 @@ class Loss(ABC):
         arguments, divisor, shape = self._saved
         if dy is not None or self.reduction == "none":
             dy = self._upstream(dy, arguments[0].dtype, shape)
-        self._saved = None
+        self.__dict__["_saved"] = None
         gradient = self.derivative(*arguments)
         if dy is not None:
             gradient = gradient * self.spread(dy)
