@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from minitorch_np._internal.numerics import LARGE, maximum, zero_where
+from minitorch_np._internal.numerics import LARGE, maximum, total, zero_where
 
 UFUNCS: dict[type[ast.AST], np.ufunc] = {
     ast.Add: np.add,
@@ -38,6 +38,9 @@ REDUCTIONS = {
     "prod": np.multiply.reduce,
 }
 SIZES = ("size", "shape", "ndim", "dtype", "itemsize")  # the same whenever the shapes are
+
+
+OURS = (maximum, total, zero_where)
 
 
 class UnknownStatementError(ValueError):
@@ -93,6 +96,12 @@ class Lowering:
         """Note the operations of these statements."""
         for statement in joined(statements):
             self._statement(statement)
+
+    def taken(self) -> list[Operation]:
+        """Return the operations so far, and begin anew with none."""
+        taken, self.operations = self.operations, []
+        self.same = {}
+        return taken
 
     def _statement(self, statement: ast.stmt) -> None:
         method: Any = getattr(self, f"_{type(statement).__name__.lower()}", None)
@@ -188,7 +197,7 @@ class Lowering:
             raise UnknownStatementError(ast.unparse(statement))
         read = ast.Name(target, ast.Load())
         function = ast.Attribute(ast.Name("np", ast.Load()), ufunc.__name__, ast.Load())
-        return ast.Expr(ast.Call(function, [read, statement.value], [ast.keyword("out", read)]))
+        return ast.Expr(ast.Call(function, [read, statement.value, read], []))
 
     def _assert(self, statement: ast.Assert) -> None:
         test = self._atom(statement.test)
@@ -236,32 +245,31 @@ class Lowering:
     def _expression(self, node: ast.expr, target: str) -> str:
         """Note what makes a value; return its name, which is another one if it is there already."""
         if isinstance(node, ast.BinOp):
-            return self._arithmetic(node.op, [node.left, node.right], node, target)
+            return self._arithmetic(node.op, [node.left, node.right], target)
         if isinstance(node, ast.UnaryOp):
-            return self._arithmetic(node.op, [node.operand], node, target)
+            return self._arithmetic(node.op, [node.operand], target)
         if isinstance(node, ast.Compare) and len(node.ops) == 1:
-            return self._arithmetic(node.ops[0], [node.left, node.comparators[0]], node, target)
+            return self._arithmetic(node.ops[0], [node.left, node.comparators[0]], target)
         if isinstance(node, ast.Call) and not any(isinstance(arg, ast.Starred) for arg in node.args):
             return self._call(node, target)
         if isinstance(node, ast.Attribute) and not _is_path(node):
-            value = self._atom(node.value)
-            attribute = ast.Attribute(value, node.attr, ast.Load())
-            return self._fixed(target, attribute) if node.attr in SIZES else self._note(target, attribute)
+            attribute = ast.Attribute(self._atom(node.value), node.attr, ast.Load())
+            return (self._fixed if node.attr in SIZES else self._note)(target, attribute)
         if isinstance(node, ast.Subscript):
-            part = ast.Subscript(self._atom(node.value), self._index(node.slice), ast.Load())
-            return self._note(target, part)
+            node = ast.Subscript(self._atom(node.value), self._index(node.slice), ast.Load())
         return self._note(target, node)
 
-    def _arithmetic(self, op: ast.AST, parts: list[ast.expr], node: ast.expr, target: str) -> str:
+    def _arithmetic(self, op: ast.AST, parts: list[ast.expr], target: str) -> str:
+        """Of arrays a call of NumPy, which can be told where to; of numbers as it is written."""
         atoms = [self._atom(part) for part in parts]
         ufunc = UFUNCS.get(type(op))
         if ufunc is not None and any(self._is_array(atom) for atom in atoms):
             return self._ufunc(target, ufunc, atoms)
-        if isinstance(node, ast.BinOp):
-            return self._note(target, ast.BinOp(atoms[0], node.op, atoms[1]))
-        if isinstance(node, ast.UnaryOp):
-            return self._note(target, ast.UnaryOp(node.op, atoms[0]))
-        return self._note(target, ast.Compare(atoms[0], node.ops, [atoms[1]]))  # type: ignore[attr-defined]
+        if isinstance(op, ast.unaryop):
+            return self._note(target, ast.UnaryOp(op, atoms[0]))
+        if isinstance(op, ast.operator):
+            return self._note(target, ast.BinOp(atoms[0], op, atoms[1]))
+        return self._note(target, ast.Compare(atoms[0], [op], [atoms[1]]))  # type: ignore[list-item]
 
     def _call(self, node: ast.Call, target: str) -> str:
         atoms = [self._atom(arg) for arg in node.args]
@@ -274,17 +282,21 @@ class Lowering:
             return self._fixed(target, ast.Call(function, atoms, []))
         if isinstance(known, np.ufunc) and known.nout == 1 and not keywords and any(map(self._is_array, atoms)):
             return self._ufunc(target, known, atoms)
-        if (
-            known is maximum
-            and not keywords
-            and self._is_array(atoms[0])
-            and isinstance(atoms[1], ast.Constant)
-        ):
-            return self._ufunc(target, np.maximum, [atoms[0], self._full(atoms[0], atoms[1].value)])
-        if known is zero_where and not keywords and all(map(self._is_array, atoms)):
-            return self._add(Operation(target, zero_where, atoms, reads=names_in(*atoms)))
+        if known in OURS and not keywords and self._is_array(atoms[0]):
+            return self._of_ours(known, atoms, target)
         made = ast.Call(function, atoms, [ast.keyword(k, self._atom(value)) for k, value in keywords.items()])
         return self._note(target, made)
+
+    def _of_ours(self, known: Any, atoms: list[ast.expr], target: str) -> str:
+        """Functions of the layers that NumPy's own are behind, or that can be told where to write."""
+        if known is maximum and isinstance(atoms[1], ast.Constant):
+            return self._ufunc(target, np.maximum, [atoms[0], self._full(atoms[0], atoms[1].value)])
+        reads = names_in(*atoms)
+        if known is total:
+            return self._add(Operation(target, REDUCTIONS["sum"], atoms, {"axis": None}, reads=reads))
+        if known is zero_where and self._is_array(atoms[1]):
+            return self._add(Operation(target, zero_where, atoms, reads=reads))
+        return self._note(target, ast.Call(ast.Name(known.__name__, ast.Load()), atoms, []))
 
     def _method(
         self,

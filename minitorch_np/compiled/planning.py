@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -11,6 +12,8 @@ import numpy as np
 
 from minitorch_np._internal.numerics import BITS, SMALL, TRUE, zero_where
 from minitorch_np.compiled.lowering import Operation
+
+FAILED = object()  # what a compiled function returns if a decision would be another one now
 
 KEYWORD_OUT = (np.maximum, np.minimum)  # NumPy wants their `out` named
 
@@ -34,17 +37,20 @@ class Planned:
         targets: dict[str, Any],
         names: dict[str, str],
         functions: dict[str, Any],
+        result: str = "",
     ) -> None:
         self.values, self.constants, self.names = values, constants, names
         self.places: dict[str, Any] = dict(fixed)  # arrays that are always the same object, by name
         self.targets = targets
-        self.scope: dict[str, Any] = {"np": np, "copyto": np.copyto, "TRUE": TRUE, **functions}
+        self.scope: dict[str, Any] = {"np": np, "copyto": np.copyto, "TRUE": TRUE, "FAILED": FAILED}
+        self.scope |= {name: functions[name] for name in _called(operations) & functions.keys()}
         self.held: dict[int, str] = {}  # names in the scope, by id of what they hold
-        self.owned: list[np.ndarray[Any, Any]] = []
         self.operations = _guards_first(operations)
         self.draws = any(_draws(operation, values) for operation in self.operations)
         self.roots = self._roots()
         self.last = self._last_reads()
+        if result:
+            self.last[self._root(result)] = len(operations)
         self.free: list[Any] = []
         self.buffers: dict[str, Any] = {}  # the buffer of a root, until it is free again
 
@@ -57,6 +63,11 @@ class Planned:
             if made and operation.context != context:
                 context = operation.context
                 lines += [f"    with np.errstate({context}):"] if context else []
+            if made and isinstance(value := self.values.get(operation.target), np.ndarray):
+                called = self.names.get(operation.target, "")
+                made[-1] += (
+                    f"  # {called} {value.shape}" if not re.fullmatch(r"t\d+", called) else f"  # {value.shape}"
+                )
             lines += [f"{'        ' if context else '    '}{line}" for line in made]
             self._release(i)
         if result:
@@ -97,7 +108,7 @@ class Planned:
     def _buffer(self, operation: Operation, i: int) -> Any:
         """The array that an operation writes into: an operand's that nobody reads after it, or a free one."""
         value = self.values[operation.target]
-        if isinstance(operation.function, np.ufunc):
+        if isinstance(operation.function, np.ufunc) or operation.function is zero_where:
             for argument in operation.arguments:
                 name = argument.id if isinstance(argument, ast.Name) else ""
                 own = self.buffers.get(name)
@@ -109,42 +120,43 @@ class Planned:
             if _alike(buffer, value):
                 self.buffers[operation.target] = self.free.pop(k)
                 return buffer
-        made = np.empty_like(value)
-        self.owned.append(made)
-        self.buffers[operation.target] = made
-        return made
+        self.buffers[operation.target] = np.empty_like(value)
+        return self.buffers[operation.target]
 
     # text
 
     def _lines(self, operation: Operation, i: int) -> list[str]:
-        target, code = operation.target, operation.code
-        if operation.is_guard and isinstance(code, ast.expr):
-            return [f"if not ({self._text(code)}): return FAILED"]
+        code = operation.code
         if isinstance(code, ast.stmt):
-            return self._statement(code).splitlines()
+            return ast.unparse(ast.fix_missing_locations(self._named(code))).splitlines()
+        if isinstance(code, ast.expr):
+            return self._code_lines(operation, code)
         if operation.writes:
             (name,) = operation.writes
-            return [self._call(operation, self._text(ast.Name(name, ast.Load())))]
-        into = self.targets.get(target)
-        value = self.values.get(target)
-        if isinstance(code, ast.expr):
-            if into is not None:
-                self.places[target] = into
-                stripped = code.func.value if _is_copy(code) else code  # type: ignore[attr-defined]
-                return [f"copyto({self._hold(into)}, {self._text(stripped)})"]
-            if operation.is_view and self._is_fixed(operation.reads):
-                self.places[target] = self._made(code)
-                return []
-            return [f"{self.names[target]} = {self._text(code)}"]
+            return [self._call(operation, self.name_of(name))]
+        value = self.values[operation.target]
         if not isinstance(value, np.ndarray) or not value.ndim:
-            return [f"{self.names[target]} = {self._call(operation, '')}"]
+            return [f"{self.names[operation.target]} = {self._call(operation, '')}"]
+        given = [self._argument(argument, operation) for argument in operation.arguments]
+        into = self.targets.get(operation.target)
         if operation.function is zero_where:
             return self._zeroing(operation, i, into)
-        arguments = [self._argument(argument, operation) for argument in operation.arguments]
         if into is None:
             into = self._buffer(operation, i)
-        self.places[target] = into
-        return [self._call(operation, self._hold(into), arguments)]
+        self.places[operation.target] = into
+        return [self._call(operation, self._hold(into), given)]
+
+    def _code_lines(self, operation: Operation, code: ast.expr) -> list[str]:
+        target = operation.target
+        if operation.is_guard:
+            return [f"if not ({self._text(code)}): return FAILED"]
+        if (into := self.targets.get(target)) is not None:
+            self.places[target] = into
+            return [f"copyto({self._hold(into)}, {self._text(_without_copy(code))})"]
+        if operation.is_view and self._is_fixed(operation.reads):
+            self.places[target] = self._made(code)
+            return []
+        return [f"{self.names[target]} = {self._text(code)}"]
 
     def _call(self, operation: Operation, out: str, arguments: list[str] | None = None) -> str:
         function = operation.function
@@ -170,39 +182,35 @@ class Planned:
 
     def _zeroing(self, operation: Operation, i: int, into: Any) -> list[str]:
         """zero_where with memory that is there: the bits of `a` meet an integer mask."""
-        mask, a = operation.arguments
+        mask, a = (self.name_of(part.id) for part in operation.arguments if isinstance(part, ast.Name))
         value = self.values[operation.target]
         bits = BITS[value.itemsize]
-        small, wide = np.empty(value.shape, np.int8), np.empty(value.shape, bits)
-        self.owned += [small, wide]
-        given = self._text(a)
-        own = self.buffers.get(a.id) if isinstance(a, ast.Name) else None
-        seen = self.places.get(a.id) if isinstance(a, ast.Name) else None
-        whole = seen is not None and seen.flags.c_contiguous
-        there = self._hold(seen.view(bits), "bits") if whole else f"{given}.view({self._hold(bits, 'bits_of')})"
-        marked = self.places.get(mask.id) if isinstance(mask, ast.Name) else None
-        if (
-            into is None
-            and own is not None
-            and isinstance(a, ast.Name)
-            and self.last[a.id] == i
-            and _alike(own, value)
-        ):
-            into = self.buffers[operation.target] = self.buffers.pop(a.id)
-        elif into is None:
+        as_bytes, given = self._view(mask, np.dtype(np.int8)), self._view(a, bits)
+        small, wide = self._scratch(value.shape, np.dtype(np.int8)), self._scratch(value.shape, bits)
+        if into is None:
             into = self._buffer(operation, i)
         self.places[operation.target] = into
-        as_bytes = (
-            self._hold(marked.view(np.int8), "mask")
-            if marked is not None
-            else f"{self._text(mask)}.view(np.int8)"
-        )
         subtract, meet = self._hold(np.subtract, "subtract"), self._hold(np.bitwise_and, "bitwise_and")
         return [
-            f"{subtract}({as_bytes}, TRUE, {self._hold(small, 'small')})",
-            f"copyto({self._hold(wide, 'wide')}, {self._hold(small, 'small')})",
-            f"{meet}({self._hold(wide, 'wide')}, {there}, {self._hold(into.view(bits), 'bits')})",
+            f"{subtract}({as_bytes}, TRUE, {small})",
+            f"copyto({wide}, {small})",
+            f"{meet}({wide}, {given}, {self._view(self._hold(into), bits)})",
         ]
+
+    def _view(self, name: str, dtype: Any) -> str:
+        """The text for the bits of an array as integers; of one that stays they are there already."""
+        array = self.scope.get(name)
+        if array is None or not array.flags.c_contiguous:
+            return f"{name}.view({self._hold(dtype, f'{dtype}_')})"
+        key = f"{name}_as_{dtype}"
+        self.scope.setdefault(key, array.view(dtype))
+        return key
+
+    def _scratch(self, shape: tuple[int, ...], dtype: Any) -> str:
+        """The name of an array that is used up at once."""
+        key = f"scratch_{dtype}_{'x'.join(map(str, shape))}"
+        self.scope.setdefault(key, np.empty(shape, dtype))
+        return key
 
     def _argument(self, argument: ast.expr, operation: Operation) -> str:
         """An operand; a plain number that meets an array is held as an array of its dtype."""
@@ -227,9 +235,6 @@ class Planned:
 
     def _text(self, node: ast.AST) -> str:
         return ast.unparse(self._named(node))
-
-    def _statement(self, node: ast.stmt) -> str:
-        return ast.unparse(ast.fix_missing_locations(self._named(node)))
 
     def _named(self, node: ast.AST) -> Any:
         return _Renamed(self).visit(copy.deepcopy(node))
@@ -275,6 +280,12 @@ class _Renamed(ast.NodeTransformer):
         return ast.Name(self.planned.name_of(node.id), node.ctx) if node.id[0] == "$" else node
 
 
+def _called(operations: list[Operation]) -> set[str]:
+    """The names of functions that stand in the code of operations."""
+    codes = [operation.code for operation in operations if operation.code is not None]
+    return {node.id for code in codes for node in ast.walk(code) if isinstance(node, ast.Name)}
+
+
 def _guards_first(operations: list[Operation]) -> list[Operation]:
     """Guards, and what they need, before anything else, as far as nothing is changed by that."""
     made = {operation.target: operation for operation in operations if operation.target}
@@ -316,13 +327,11 @@ def _alike(a: Any, b: Any) -> bool:
     return bool(a.shape == b.shape and a.dtype == b.dtype and a.strides == np.empty_like(b).strides)
 
 
-def _is_copy(node: ast.expr) -> bool:
-    return (
-        isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-        and node.func.attr == "copy"
-        and not node.args
-    )
+def _without_copy(node: ast.expr) -> ast.expr:
+    """`a` of a.copy(), which is about to be copied anyway."""
+    function = node.func if isinstance(node, ast.Call) and not node.args else None
+    is_copy = isinstance(function, ast.Attribute) and function.attr == "copy"
+    return function.value if is_copy and isinstance(function, ast.Attribute) else node
 
 
 def _number(node: ast.expr) -> Any:

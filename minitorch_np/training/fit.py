@@ -6,6 +6,7 @@ import threading
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -77,6 +78,7 @@ def fit(
     checkpoint_every: int = 1,
     resume: str | os.PathLike[str] | History | None = None,
     check: bool = True,
+    compile: bool = False,
     verbose: int = 1,
 ) -> History:
     """Train a model; return the history of losses, metrics and times.
@@ -112,6 +114,9 @@ def fit(
     of a file that holds the newest state, after each `checkpoint_every` epochs and at the end, and the
     best beside it (see `Checkpoint`). `verbose` prints every so many epochs, 0 nothing; on a terminal
     tqdm, if it is installed, shows the epoch that runs.
+
+    `compile` runs compiled steps (see `minitorch_np.compile`), with the same history to the bit; with
+    `accumulate_grad_batches` above 1, sample weights or class weights the layers run.
 
     `resume` is the path of such a file: training goes on up to epoch `epochs`, counted from the first of
     all, to the bit as if it had never been stopped. Give the same arguments as before; model, optimizer,
@@ -158,6 +163,7 @@ def fit(
         by_step=unit == "step",
         metrics=functions,
         check=check_data(loss, loader, held_out) if flag("fit", "check", check) else None,
+        compiled=_compiled(model, loss, optimizer) if flag("fit", "compile", compile) else None,
     )
     progress = Progress(whole("fit", "verbose", verbose), start, epochs)
     if saved:
@@ -189,6 +195,11 @@ def fit(
     for listener in listeners:
         listener.on_fit_end(state)
     return history
+
+
+def _compiled(model: Layer, loss: Loss, optimizer: Optimizer) -> Any:
+    """A compiled step; its package is above this one, and is imported for those who ask for it."""
+    return import_module("minitorch_np.compiled").compile(model, loss, optimizer)
 
 
 def _begin(model: Layer) -> None:

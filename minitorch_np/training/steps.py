@@ -38,6 +38,7 @@ class Steps:
         by_step: bool,  # whether the schedule is stepped here
         metrics: Mapping[str, Any],
         check: Callable[[Array], None] | None,
+        compiled: Any = None,  # a CompiledStep of the same model, loss and optimizer
     ) -> None:
         self.state = state
         weighted = type(state.loader.dataset) is WeightedSamples  # batches of x, y and weights
@@ -47,6 +48,7 @@ class Steps:
         self.clip_value = None if clip_value is None else number("fit", "clip_value", clip_value)
         self.schedule: Any = state.schedule if by_step else None
         self.metrics, self.check = metrics, check
+        self.compiled = None if weighted or state.accumulate > 1 else compiled
         self.parameters = list(state.model.parameters())
         self.watchdog = Watchdog(state)
         self.sums = state.loss.reduction == "sum"
@@ -60,10 +62,13 @@ class Steps:
         measurement, begin = Measurement(self.metrics), perf_counter()
         so_far = 0.0  # the loss of the parts of a step
         for count, (x, *targets) in enumerate(batches, 1):
-            y_pred = model(x)
-            if self.check is not None:
-                self.check(y_pred)
-                self.check = None
+            if self.compiled is not None and self.check is None:
+                self._compiled_step(x, targets, losses, measurement, first)
+                if interrupt.asked and count < last:
+                    self._record(first)
+                    return None
+                continue
+            y_pred = self._predicted(x)
             value = loss(y_pred, *targets)
             if not isfinite(value):
                 self._record(first)
@@ -79,13 +84,7 @@ class Steps:
                 measurement.add(y_pred, targets[0])
             if count % accumulate and count < last:
                 continue
-            if self.clip_norm is not None:
-                clip_grad_norm_(self.parameters, self.clip_norm)
-            if self.clip_value is not None:
-                clip_grad_value_(self.parameters, self.clip_value)
-            optimizer.step()
-            if self.schedule is not None:
-                self.schedule.step()
+            self._update(optimizer.step)
             losses.append(so_far if accumulate > 1 else float(value))
             so_far = 0.0
             if interrupt.asked and count < last:
@@ -94,6 +93,39 @@ class Steps:
         self._record(first)
         self.speed = (len(losses) - first) / (perf_counter() - begin)
         return {"loss": self._loss(losses[first:])} | measurement.values()
+
+    def _predicted(self, x: Any) -> Any:
+        y_pred = self.state.model(x)
+        if self.check is not None:
+            self.check(y_pred)
+            self.check = None
+        return y_pred
+
+    def _update(self, step: Callable[[], None]) -> None:
+        """Clip the gradients, make the optimizer's step, and the schedule's."""
+        if self.clip_norm is not None:
+            clip_grad_norm_(self.parameters, self.clip_norm)
+        if self.clip_value is not None:
+            clip_grad_value_(self.parameters, self.clip_value)
+        step()
+        if self.schedule is not None:
+            self.schedule.step()
+
+    def _compiled_step(
+        self, x: Any, targets: list[Any], losses: list[float], measurement: Measurement, first: int
+    ) -> None:
+        """What an iteration of `epoch` does, with a compiled step."""
+        compiled: Any = self.compiled
+        value = compiled.gradients(x, *targets)
+        if not isfinite(value):
+            self._record(first)
+            raise self.watchdog.loss_error(float(value), x, targets[0], losses)
+        if not len(losses) % SNAPSHOT_EVERY:
+            self.watchdog.take_snapshot(len(losses))
+        if self.metrics:
+            measurement.add(compiled.prediction, targets[0])
+        self._update(compiled.update)
+        losses.append(float(value))
 
     def check_end(self) -> None:
         """Raise if the last update, which no loss has followed, has broken the weights."""

@@ -1,0 +1,288 @@
+"""A plan: the step for one shape of x and y, bound to the arrays of the model and its optimizer."""
+
+from __future__ import annotations
+
+import builtins
+import keyword
+import re
+import warnings
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+from minitorch_np._internal.flat_buffers import BLOCK_BYTES
+from minitorch_np.compiled.lowering import Lowering, Operation, changed_in, joined
+from minitorch_np.compiled.planning import FAILED, Planned
+from minitorch_np.compiled.reads import can_be_compared, is_as_read
+from minitorch_np.compiled.rollback import copied
+from minitorch_np.derivation.derive import Derivation, derive
+from minitorch_np.layer import Layer
+from minitorch_np.layers.sequential import Sequential
+from minitorch_np.losses.loss import Loss
+from minitorch_np.module import CHANGES
+from minitorch_np.optimizers.optimizer import Optimizer
+from minitorch_np.parameter import FORGOTTEN, STEPS_MADE
+
+VERIFIED = 3  # steps of each plan that are made beside the layers
+
+
+class Held:
+    """An array or a generator that a layer holds; it may be another object at each step."""
+
+    def __init__(self, owner: Any, key: Any) -> None:
+        self.holder = owner if isinstance(owner, list | dict) else vars(owner)
+        self.key = key
+        self.object = self.holder[key]
+
+    def now(self) -> Any:
+        return self.holder[self.key]
+
+    def fits(self, thing: Any) -> bool:
+        """Whether another object is as good as the first one was."""
+        mine = self.object
+        if isinstance(mine, np.ndarray):
+            same = type(thing) is np.ndarray and (thing.shape, thing.dtype) == (mine.shape, mine.dtype)
+            return bool(same and thing.flags.c_contiguous == mine.flags.c_contiguous)
+        return type(thing) is type(mine)
+
+
+class Group:
+    """A param group as it was at the last step."""
+
+    def __init__(self, group: Any) -> None:
+        self.buffers, self.counts = group.buffers, group.counts
+        self.data, self.states, self.steps = group.buffers.data, group.buffers.states, group.buffers.steps
+        self.options = group.options
+        self.flags = {key: value for key, value in group.options.items() if not _is_number(value)}
+
+
+class Plan:
+    """The functions of a step, the arrays that they are bound to, and what must hold.
+
+    Raises ValueError for a step that cannot be compiled.
+    """
+
+    def __init__(self, model: Layer, loss: Loss | None, optimizer: Optimizer | None, x: Any, y: Any) -> None:
+        self.optimizer = optimizer
+        for group in [] if optimizer is None else optimizer.ready():
+            group.buffers.fetch()
+        derived = derive(model, loss, optimizer, x, y, plain=False)
+        if derived.leftovers:
+            kept = ", ".join(derived.leftovers)
+            raise ValueError(f"a layer keeps {kept}, which is no parameter and no buffer")
+        self.reads = [read for read in derived.reads if can_be_compared(read)]
+        counted = {id(layer._layers) for layer in model.modules() if isinstance(layer, Sequential)}
+        self.contents = [  # those whose changes nothing counts
+            read
+            for read in self.reads
+            if not isinstance(read.owner, Layer | Loss) and id(read.owner) not in counted
+        ]
+        self.changes = -1
+        self.arrays = [(p, p.data, p.grad) for p in model.parameters()]
+        self.verified = 0
+        self.texts: list[str] = []
+        self.held: list[Held] = []
+        self.options: list[tuple[int, Any]] = []
+        self.given: list[Any] = []  # the options, as the update takes them
+        self.groups: list[Group] = []
+        self.updates = False
+        self._values: dict[str, Any] = {}  # of what the functions are given
+        self._fixed: dict[str, Any] = {}  # arrays that stay where they are
+        self._bind(derived, x, y)
+        self._compile(derived)
+
+    def _bind(self, derived: Derivation, x: Any, y: Any) -> None:
+        """Find the arrays and numbers that the statements are about."""
+        for variable in derived.given:
+            kind, owner, key = variable.origin  # type: ignore[misc]
+            if kind == "data":
+                self._values[variable.key] = x if key == "x" else y
+            elif kind == "parameter":
+                self._fixed[variable.key] = owner.data
+            elif kind == "held":
+                self.held.append(Held(owner, key))
+                self._values[variable.key] = self.held[-1].object
+            elif kind == "option":
+                self.options.append((owner, key))
+                self._values[variable.key] = _option(self._group(owner).options, key)
+            elif kind == "step":
+                self._values[variable.key] = derived.first_step
+            else:
+                name, part = key
+                buffers = self._group(owner).buffers
+                flat = buffers.states[name] if kind == "state" else getattr(buffers, name)
+                self._fixed[variable.key] = flat[part]
+        for variable in derived.constants:
+            self._values.setdefault(variable.key, derived.starts[variable.key])
+
+    def _compile(self, derived: Derivation) -> None:
+        lowering, gradients, update = self._lowered(derived)
+        parameters = zip(derived.model.parameters(), (p for p, _, _ in self.arrays), strict=True)
+        by_name = {derived.roles.parameters[id(mine)]: original for mine, original in parameters}
+        self.targets = [by_name[name] for name in derived.gradients]
+        grads = {variable.key: by_name[name].grad for name, variable in derived.gradients.items()}
+        names = _names(derived, [*gradients, *update])
+        output = derived.prediction.node.id  # type: ignore[attr-defined]
+        given: dict[str, list[str]] = {}
+        for variable in derived.given:
+            given.setdefault(variable.origin.kind, []).append(variable.key)  # type: ignore[union-attr]
+        functions = dict(derived.called)
+        planned = Planned(
+            gradients, lowering.values, lowering.constants, self._fixed, grads, names, functions, output
+        )
+        for name, variable in derived.gradients.items():
+            planned.label(grads[variable.key], f"grad_{name}")
+        arguments = [*given.get("data", []), *given.get("held", [])]
+        self.gradients = self._function(planned, names, "gradients", arguments, lowering.loss or output)
+        self.draws = planned.draws
+        self.prediction = planned.places.get(output)
+        flats = [self._fixed[key] for key in given.get("flat", [])]
+        if self.optimizer is None or any(flat.nbytes > BLOCK_BYTES for flat in flats):
+            return  # the optimizer goes block by block then, which is faster
+        planned = Planned(update, lowering.values, lowering.constants, self._fixed, {}, names, functions)
+        arguments = [*given.get("step", []), *given.get("option", [])]
+        self.update = self._function(planned, names, "update", arguments, "")
+        self.groups = [Group(group) for group in self.optimizer._groups]
+        self.given = [_option(self._group(number).options, key) for number, key in self.options]
+        learned = sum(len(group.buffers.parameters) for group in self.optimizer._groups)
+        self.updates = len(self.targets) == learned
+
+    def _lowered(self, derived: Derivation) -> tuple[Lowering, list[Operation], list[Operation]]:
+        """The operations of the passes and those of the update."""
+        values = {key: copied(value) for key, value in {**self._values, **self._fixed}.items()}
+        statements = [*derived.forward, *derived.backward, *derived.update]
+        lowering = Lowering(values, dict(derived.called), changed_in(joined(statements)))
+        unbound = [variable.key for variable in derived.constants if variable.origin is None]
+        lowering.constants |= {key: self._values[key] for key in unbound if key not in lowering.changed}
+        with warnings.catch_warnings(action="ignore"), np.errstate(all="ignore"):
+            lowering.lower([*derived.forward, *derived.backward])
+            gradients = lowering.taken()
+            lowering.lower(derived.update)
+        return lowering, gradients, lowering.taken()
+
+    def _function(
+        self, planned: Planned, names: dict[str, str], called: str, arguments: list[str], result: str
+    ) -> Callable[..., Any]:
+        for key, array in self._fixed.items():
+            planned.label(array, names[key])
+        text = planned.text(called, arguments, result)
+        self.texts.append(text)
+        exec(compile(text, f"<compiled {called}>", "exec"), planned.scope)
+        function: Callable[..., Any] = planned.scope[called]
+        return function
+
+    def _group(self, number: int) -> Any:
+        optimizer: Any = self.optimizer
+        return optimizer._groups[number]
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether enough of its steps have had the bits of the layers."""
+        return self.verified >= VERIFIED
+
+    def fits(self) -> bool:
+        """Whether everything that decided is as it was, and the arrays are where they were."""
+        if self.changes != CHANGES[0]:
+            if not all(map(is_as_read, self.reads)):
+                return False
+            self.changes = CHANGES[0]
+        elif self.contents and not all(map(is_as_read, self.contents)):
+            return False
+        for parameter, data, grad in self.arrays:
+            if parameter._data is not data or parameter._grad is not grad:
+                return False
+        return True
+
+    def is_free(self) -> bool:
+        """Whether no gradients are waiting, to which those of a step would be added."""
+        return not any(parameter.has_grad for parameter, _, _ in self.arrays)
+
+    def held_now(self) -> list[Any] | None:
+        """The arrays and generators that layers hold; None if one is not what it was."""
+        found = []
+        for held in self.held:
+            thing = held.now()
+            if thing is not held.object:
+                if not held.fits(thing):
+                    return None
+                held.object = thing
+            found.append(thing)
+        return found
+
+    def next_step(self) -> int | None:
+        """The number of the step that all parameters make next; None where the optimizer makes it itself."""
+        if not self.updates or FORGOTTEN:
+            return None
+        optimizer: Any = self.optimizer
+        step = 1
+        for group, known in zip(optimizer.ready(), self.groups, strict=True):
+            buffers = group.buffers
+            if buffers.data is not known.data or buffers.states is not known.states:
+                return None
+            if group.options is not known.options and not self._take_options(group, known):
+                return None
+            if not group.counts:
+                continue
+            if buffers.steps is not known.steps:
+                if len(set(buffers.steps)) > 1:
+                    return None
+                known.steps = buffers.steps
+            if step not in (1, buffers.steps[0] + 1):
+                return None
+            step = buffers.steps[0] + 1
+        return step
+
+    def _take_options(self, group: Any, known: Group) -> bool:
+        """Take options that were changed, as a schedule does; False for one that decides what is computed."""
+        if any(group.options[key] != value for key, value in known.flags.items()):
+            return False
+        known.options = group.options
+        self.given = [_option(self._group(number).options, key) for number, key in self.options]
+        return True
+
+    def do_update(self, step: int) -> bool:
+        """Make the optimizer's step on the gradients that are there; False if it would be another one."""
+        try:
+            if self.update(step, *self.given) is FAILED:
+                return False
+        except BaseException as error:
+            self._consume(step)
+            error.add_note("(a compiled step ended in its middle: some parameters have made it, others not)")
+            raise
+        self._consume(step)
+        return True
+
+    def _consume(self, step: int) -> None:
+        STEPS_MADE[0] += 1
+        for known in self.groups:
+            steps = None
+            if known.counts:
+                steps = known.steps = [step] * len(known.steps)
+            known.buffers.consume(steps)
+
+
+def _option(options: dict[str, Any], key: Any) -> Any:
+    return options[key[0]][key[1]] if isinstance(key, tuple) else options[key]
+
+
+def _is_number(value: Any) -> bool:
+    parts = value if isinstance(value, tuple) else (value,)
+    return all(isinstance(part, int | float) and not isinstance(part, bool) for part in parts)
+
+
+def _names(derived: Derivation, operations: list[Operation]) -> dict[str, str]:
+    """A name for each variable in the text: that of its role, or of its source."""
+    taken = {*keyword.kwlist, *vars(builtins), "np", "copyto", "TRUE", "FAILED", *derived.called}
+    names: dict[str, str] = {}
+    for variable in derived.variables.values():
+        wanted = re.sub(r"\W", "_", variable.name or variable.hint) or "value"
+        numbered = (f"{wanted}{number}" for number in count(2))
+        chosen = wanted
+        while chosen in taken or not chosen.isidentifier():
+            chosen = next(numbered)
+        taken.add(chosen)
+        names[variable.key] = chosen
+    temporary = {operation.target: operation.target[1:] for operation in operations if operation.target}
+    return {**temporary, **names, "$loss": "loss"}

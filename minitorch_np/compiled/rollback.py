@@ -1,0 +1,90 @@
+"""Rollback: all that a step changes, to put it back, and to compare two ways to make it."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minitorch_np.parameter import STEPS_MADE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from minitorch_np.compiled.plan import Held
+    from minitorch_np.layer import Layer
+    from minitorch_np.optimizers.optimizer import Optimizer
+
+
+class Rollback:
+    """All that a step changes: parameters, gradients, the optimizer's states, what layers hold."""
+
+    def __init__(self, model: Layer, optimizer: Optimizer | None, held: Iterable[Held]) -> None:
+        self.parameters = [
+            (p, p.data.copy(), p.grad.copy(), (p.has_grad, p._begun, p.is_mixed)) for p in model.parameters()
+        ]
+        groups = [] if optimizer is None else optimizer._groups
+        self.groups = [
+            (g.buffers, list(g.buffers.steps), {k: a.copy() for k, a in g.buffers.states.items()})
+            for g in groups
+        ]
+        self.attributes = [
+            (layer, {k: copied(v) for k, v in vars(layer).items() if _is_state(v)}) for layer in model.modules()
+        ]
+        self.held = [(each, copied(each.now())) for each in held]
+        self.made = STEPS_MADE[0]
+
+    def restore(self) -> None:
+        STEPS_MADE[0] = self.made
+        for p, data, grad, (has_grad, begun, is_mixed) in self.parameters:
+            p.data[...] = data
+            p.grad[...] = grad
+            p.has_grad, p._begun, p.is_mixed = has_grad, begun, is_mixed
+        for buffers, steps, states in self.groups:
+            buffers.steps = steps
+            for key, array in states.items():
+                buffers.states[key][...] = array
+        for layer, attributes in self.attributes:
+            for key, value in attributes.items():
+                _put_back(vars(layer), key, value)
+        for held, value in self.held:
+            _put_back(held.holder, held.key, value)
+
+    def equals(self, other: Rollback) -> bool:
+        mine, theirs = self._bits(), other._bits()
+        return mine == theirs
+
+    def _bits(self) -> list[Any]:
+        found: list[Any] = [_bits(array) for _, data, grad, _ in self.parameters for array in (data, grad)]
+        found += [(steps, {k: _bits(a) for k, a in states.items()}) for _, steps, states in self.groups]
+        found += [{k: _bits(v) for k, v in attributes.items()} for _, attributes in self.attributes]
+        return found + [_bits(value) for _, value in self.held]
+
+
+def _is_state(value: Any) -> bool:
+    return isinstance(value, np.ndarray | np.random.Generator)
+
+
+def _put_back(holder: Any, key: Any, value: Any) -> None:
+    now = holder[key]
+    if isinstance(value, np.random.Generator):
+        now.bit_generator.state = value.bit_generator.state
+    elif isinstance(now, np.ndarray) and now.shape == value.shape and now.dtype == value.dtype:
+        now[...] = value
+    else:
+        holder[key] = value
+
+
+def copied(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value.copy(order="K")
+    if isinstance(value, np.random.Generator):
+        return copy.deepcopy(value)
+    return value
+
+
+def _bits(value: Any) -> Any:
+    if isinstance(value, np.random.Generator):
+        return repr(value.bit_generator.state)
+    return (value.shape, value.dtype, value.tobytes()) if isinstance(value, np.ndarray) else value
