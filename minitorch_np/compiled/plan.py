@@ -57,6 +57,10 @@ class Group:
         self.options = group.options
         self.flags = {key: value for key, value in group.options.items() if not _is_number(value)}
 
+    def is_where_it_was(self) -> bool:
+        """Whether the arrays are still those of the optimizer."""
+        return self.buffers.data is self.data and self.buffers.states is self.states
+
 
 class Plan:
     """The functions of a step, the arrays that they are bound to, and what must hold.
@@ -135,7 +139,9 @@ class Plan:
         for name, variable in derived.gradients.items():
             planned.label(grads[variable.key], f"grad_{name}")
         arguments = [*given.get("data", []), *given.get("held", [])]
-        self.gradients = self._function(planned, names, "gradients", arguments, lowering.loss or output)
+        self.gradients = self._function(
+            planned, names, "gradients" if lowering.loss else "forward", arguments, lowering.loss or output
+        )
         self.draws = planned.draws
         self.prediction = planned.places.get(output)
         flats = [self._fixed[key] for key in given.get("flat", [])]
@@ -193,7 +199,7 @@ class Plan:
         for parameter, data, grad in self.arrays:
             if parameter._data is not data or parameter._grad is not grad:
                 return False
-        return True
+        return all(group.is_where_it_was() for group in self.groups)
 
     def is_free(self) -> bool:
         """Whether no gradients are waiting, to which those of a step would be added."""
@@ -217,10 +223,8 @@ class Plan:
             return None
         optimizer: Any = self.optimizer
         step = 1
-        for group, known in zip(optimizer.ready(), self.groups, strict=True):
+        for group, known in zip(optimizer._groups, self.groups, strict=True):
             buffers = group.buffers
-            if buffers.data is not known.data or buffers.states is not known.states:
-                return None
             if group.options is not known.options and not self._take_options(group, known):
                 return None
             if not group.counts:

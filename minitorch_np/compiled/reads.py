@@ -17,7 +17,7 @@ COMPARED = (int, float, str, bytes, bool, tuple, np.dtype, type, NoneType)
 
 def can_be_compared(read: Read) -> bool:
     """Whether a read decides: arrays and generators are given to the step anew each time."""
-    return not isinstance(read.value, np.ndarray | np.random.Generator)
+    return read.key != "__dict__" and not isinstance(read.value, np.ndarray | np.random.Generator)
 
 
 def is_as_read(read: Read) -> bool:

@@ -153,6 +153,8 @@ class CompiledStep:
             return None
         if not (x.flags.c_contiguous and (y is None or y.flags.c_contiguous)):
             return None
+        if self.optimizer is not None:
+            self.optimizer.ready()  # takes changed options, and has the states that they need
         key = x.shape, x.dtype, None if y is None else (y.shape, y.dtype), self.model.training
         plan = self._plans.get(key)
         if plan is None and key not in self._plans:

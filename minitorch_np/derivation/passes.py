@@ -225,7 +225,9 @@ class Passes:
     def begin(self, x: Any, y: Any) -> dict[str, Any]:
         """Take the data; return all arrays as they are at the beginning, by name."""
         self.x = self.writer.given("x", x.copy(), name_="x", varies_=False, origin=Origin("data", None, "x"))
-        self.y = self.writer.given("y", y.copy(), name_="y", varies_=False, origin=Origin("data", None, "y"))
+        if self.loss is not None:
+            origin = Origin("data", None, "y")
+            self.y = self.writer.given("y", y.copy(), name_="y", varies_=False, origin=origin)
         weights = {self.writer.variable(weight).name: weight.value for weight in self.weights.values()}
         return {"x": x, "y": y, **{called: weights[called].copy() for called in self.roles.parameters.values()}}
 
