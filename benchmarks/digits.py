@@ -37,6 +37,7 @@ WIDTHS, LR, BATCH = (64, 128, 64, 10), 1e-3, 64
 PEERS = {
     "handwritten": Peer("handwritten", "numpy", NO_FAULTS),
     "minitorch_np, fit": Peer("with_fit", "numpy"),
+    "minitorch_np, fit, compiled": Peer("with_compiled_fit", "numpy"),
     "minitorch_np, loop": Peer("with_loop", "numpy"),
     "scikit-learn": Peer("scikit_learn", "sklearn"),
     "torch eager": Peer("torch_eager", "torch"),
@@ -92,16 +93,22 @@ def layered(seed: int) -> tuple[Any, Any, Any]:
     return model, mt.CrossEntropyLoss(), mt.Adam(model.parameters(), lr=LR)
 
 
-def with_fit() -> Train:
+def with_fit(**options: Any) -> Train:
     """This framework, and its `fit`."""
     from minitorch_np import fit, predict
 
     def train(x: Any, y: Any, seed: int, epochs: int) -> Score:
         model, loss, optimizer = layered(seed)
-        fit(model, loss, optimizer, (x, y), epochs=epochs, batch_size=BATCH, rng=seed, verbose=0)
+        given = {"epochs": epochs, "batch_size": BATCH, "rng": seed, "verbose": 0}
+        fit(model, loss, optimizer, (x, y), **given, **options)
         return lambda x: predict(model, x)
 
     return train
+
+
+def with_compiled_fit() -> Train:
+    """The same with compiled steps."""
+    return with_fit(compile=True)
 
 
 def with_loop() -> Train:

@@ -94,6 +94,59 @@ def minitorch_np(work: Workload) -> Run:
     return run
 
 
+def compiled(work: Workload) -> Run:
+    """This framework with compiled steps."""
+    import minitorch_np as mt
+
+    *parts, x, y = layered(work)
+    step = mt.compile(*parts)
+    return lambda steps: [step(x, y) for _ in range(steps)]
+
+
+def jax_jit(work: Workload) -> Run:
+    """The whole step as one function that jax compiles, with data and parameters on its device."""
+    import jax
+    import jax.numpy as jnp
+
+    jax.config.update("jax_enable_x64", work.dtype == "float64")
+    x, y, weights, biases = arrays(work)
+    given = [jnp.asarray(a) for a in (*weights, *biases)]
+    state = [jnp.zeros_like(a) for a in given] * (2 if work.optimizer == "Adam" else 1)
+    count = len(weights)
+
+    def loss(parameters: Any, x: Any, y: Any) -> Any:
+        for i in range(count):
+            x = x @ parameters[i] + (parameters[count + i] if work.bias else 0)
+            x = jnp.maximum(x, 0) if i < count - 1 else x
+        if work.loss == "CrossEntropyLoss":
+            return -jnp.take_along_axis(jax.nn.log_softmax(x), y[:, None], 1).mean()
+        return jnp.square(x - y).sum()
+
+    def step(parameters: Any, state: Any, t: Any, x: Any, y: Any) -> Any:
+        value, grads = jax.value_and_grad(loss)(parameters, x, y)
+        if work.optimizer == "Adam":
+            m = [0.9 * a + 0.1 * g for a, g in zip(state, grads, strict=False)]
+            v = [0.999 * a + 0.001 * g * g for a, g in zip(state[len(grads) :], grads, strict=True)]
+            rate = LR * (1 - 0.999**t) ** 0.5 / (1 - 0.9**t)
+            moved = [rate * a / (jnp.sqrt(b) + 1e-8) for a, b in zip(m, v, strict=True)]
+            state = [*m, *v]
+        else:
+            state = [work.momentum * a + g for a, g in zip(state, grads, strict=True)]
+            moved = [LR * a for a in state]
+        return [a - b for a, b in zip(parameters, moved, strict=True)], state, value
+
+    run_step = jax.jit(step)
+    data = [given, state, jnp.asarray(x), jnp.asarray(y), 0]
+
+    def run(steps: int) -> None:
+        for _ in range(steps):
+            data[4] += 1
+            data[0], data[1], value = run_step(data[0], data[1], float(data[4]), data[2], data[3])
+            float(value)
+
+    return run
+
+
 def written_out(work: Workload) -> Run:
     """The program that is derived from the layers, with the arrays as the handwritten one has them."""
     from minitorch_np.study.handwritten import write

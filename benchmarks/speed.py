@@ -33,10 +33,12 @@ PEERS = {
     "handwritten": Peer("handwritten", "numpy", NO_FAULTS),
     "handwritten, as it comes": Peer("handwritten", "numpy"),
     "minitorch_np": Peer("minitorch_np", "numpy"),
+    "compiled": Peer("compiled", "numpy"),
     "written out": Peer("written_out", "numpy", NO_FAULTS),
     "bare matrix products": Peer("floor", "numpy"),
     "torch eager": Peer("torch_eager", "torch"),
     "torch handwritten": Peer("torch_handwritten", "torch"),
+    "jax jit": Peer("jax_jit", "jax"),
     "scikit-learn": Peer("scikit_learn", "sklearn"),
     "layer": Peer("layer", "numpy"),
     "layer in torch": Peer("torch_layer", "torch"),
@@ -51,8 +53,8 @@ PROGRAMS = {  # of the tutorial's network, scripts
     "handwritten": Peer("by_hand.py", "numpy"),
     "torch eager": Peer("in_torch.py", "torch"),
 }
-NETWORK = ["handwritten", "handwritten, as it comes", "minitorch_np", "written out", "bare matrix products"]
-NETWORK += ["torch eager", "scikit-learn"]
+NETWORK = ["handwritten", "handwritten, as it comes", "minitorch_np", "compiled", "written out"]
+NETWORK += ["bare matrix products", "torch eager", "jax jit", "scikit-learn"]
 
 
 class Options(NamedTuple):
@@ -128,6 +130,8 @@ def tiny(how: Options) -> None:
     compare("batch 32, 16-64-64-1 with biases, momentum 0.9", work, names, how)
     adam = work._replace(momentum=0.0, optimizer="Adam")
     compare("batch 32, 16-64-64-1 with biases, Adam", adam, names, how)
+    names = ["handwritten", "minitorch_np", "compiled", "bare matrix products"]
+    compare("batch 16, 1-8-1", Workload(16, (1, 8, 1)), names, how)
 
 
 def wide(how: Options) -> None:
