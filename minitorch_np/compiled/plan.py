@@ -70,6 +70,9 @@ class Plan:
 
     def __init__(self, model: Layer, loss: Loss | None, optimizer: Optimizer | None, x: Any, y: Any) -> None:
         self.optimizer = optimizer
+        self.shapes = x.shape, None if y is None else y.shape
+        self.dtypes = x.dtype, None if y is None else y.dtype
+        self.training = model.training
         for group in [] if optimizer is None else optimizer.ready():
             group.buffers.fetch()
         derived = derive(model, loss, optimizer, x, y, plain=False)
@@ -188,6 +191,12 @@ class Plan:
         """Whether enough of its steps have had the bits of the layers."""
         return self.verified >= VERIFIED
 
+    def is_for(self, x: Any, y: Any, training: bool) -> bool:
+        """Whether it was made for arrays like these; it may be for equal dtypes that are other objects."""
+        if x.shape != self.shapes[0] or x.dtype is not self.dtypes[0] or training is not self.training:
+            return False
+        return y is None or (y.shape == self.shapes[1] and y.dtype is self.dtypes[1])
+
     def fits(self) -> bool:
         """Whether everything that decided is as it was, and the arrays are where they were."""
         if self.changes != CHANGES[0]:
@@ -200,6 +209,10 @@ class Plan:
             if parameter._data is not data or parameter._grad is not grad:
                 return False
         return all(group.is_where_it_was() for group in self.groups)
+
+    def is_complete(self) -> bool:
+        """Whether all parameters have gradients for an update, each begun since the last one."""
+        return all(p.has_grad and not p.is_mixed for p in self.targets)
 
     def is_free(self) -> bool:
         """Whether no gradients are waiting, to which those of a step would be added."""
@@ -252,19 +265,23 @@ class Plan:
             if self.update(step, *self.given) is FAILED:
                 return False
         except BaseException as error:
-            self._consume(step)
+            self._count(step)
+            self.consume()
             error.add_note("(a compiled step ended in its middle: some parameters have made it, others not)")
             raise
-        self._consume(step)
+        self._count(step)
         return True
 
-    def _consume(self, step: int) -> None:
+    def _count(self, step: int) -> None:
         STEPS_MADE[0] += 1
         for known in self.groups:
-            steps = None
             if known.counts:
-                steps = known.steps = [step] * len(known.steps)
-            known.buffers.consume(steps)
+                known.buffers.steps = known.steps = [step] * len(known.steps)
+
+    def consume(self) -> None:
+        """Mark the gradients as used."""
+        for parameter in self.targets:
+            parameter.has_grad = False
 
 
 def _option(options: dict[str, Any], key: Any) -> Any:

@@ -84,10 +84,11 @@ class CompiledStep:
         optimizer: Any = self.optimizer
         with _OneThread(self._lock):
             plan = self._plan
-            if plan is not None and plan.is_trusted and all(p.has_grad for p in plan.targets):
-                mixed = any(p.is_mixed for p in plan.targets)
+            optimizer.ready()
+            if plan is not None and plan.is_trusted and plan.fits() and plan.is_complete():
                 step = plan.next_step()
-                if step is not None and not mixed and plan.do_update(step):
+                if step is not None and plan.do_update(step):
+                    plan.consume()
                     return
             optimizer.step()
 
@@ -155,6 +156,9 @@ class CompiledStep:
             return None
         if self.optimizer is not None:
             self.optimizer.ready()  # takes changed options, and has the states that they need
+        last = self._plan
+        if last is not None and last.is_for(x, y, self.model.training) and last.fits():
+            return last
         key = x.shape, x.dtype, None if y is None else (y.shape, y.dtype), self.model.training
         plan = self._plans.get(key)
         if plan is None and key not in self._plans:
@@ -200,6 +204,11 @@ class CompiledStep:
                 f"{what}\n  The layers run instead, with the same results.", UserWarning, stacklevel=5
             )
 
+    def _drop(self, plan: Plan) -> None:
+        """Let the layers run for these shapes from now on."""
+        self._plans = {key: None if each is plan else each for key, each in self._plans.items()}
+        self._plan = None
+
     def _rollback(self) -> Rollback:
         held = [held for plan in self._plans.values() if plan is not None for held in plan.held]
         return Rollback(self.model, self.optimizer, held)
@@ -216,8 +225,7 @@ class CompiledStep:
         before.restore()
         theirs = self._layered(x, y) if updates else self._layered_gradients(x, y)
         if not _same_bits(value, theirs) or not after.equals(self._rollback()):
-            self._plans = {key: None if p is plan else p for key, p in self._plans.items()}
-            self._plan = None
+            self._drop(plan)
             said = f": {value}" if isinstance(value, Exception) else ""
             self._warn(f"the compiled step does not have the bits of the layers{said}")
         plan.verified += 1
@@ -248,7 +256,7 @@ class CompiledStep:
             before.restore()
             theirs = self.model(x)
             if value is not FAILED and not (_same_bits(value, theirs) and after.equals(self._rollback())):
-                self._plans = {key: None if p is plan else p for key, p in self._plans.items()}
+                self._drop(plan)
                 self._warn("the compiled prediction does not have the bits of the layers")
             plan.verified += 1
             return theirs
