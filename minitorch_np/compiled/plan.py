@@ -161,14 +161,15 @@ class Plan:
     def _lowered(self, derived: Derivation) -> tuple[Lowering, list[Operation], list[Operation]]:
         """The operations of the passes and those of the update."""
         values = {key: copied(value) for key, value in {**self._values, **self._fixed}.items()}
-        statements = [*derived.forward, *derived.backward, *derived.update]
-        lowering = Lowering(values, dict(derived.called), changed_in(joined(statements)))
+        passes = [statement.tree() for statement in (*derived.forward, *derived.backward)]
+        update = [statement.tree() for statement in derived.update]
+        lowering = Lowering(values, dict(derived.called), changed_in(joined([*passes, *update])))
         unbound = [variable.key for variable in derived.constants if variable.origin is None]
         lowering.constants |= {key: self._values[key] for key in unbound if key not in lowering.changed}
         with warnings.catch_warnings(action="ignore"), np.errstate(all="ignore"):
-            lowering.lower([*derived.forward, *derived.backward])
+            lowering.lower(passes)
             gradients = lowering.taken()
-            lowering.lower(derived.update)
+            lowering.lower(update)
         return lowering, gradients, lowering.taken()
 
     def _function(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import copy
 import warnings
 from types import FunctionType
@@ -19,6 +18,7 @@ from minitorch_np.derivation.objects import OURS, Objects
 from minitorch_np.derivation.operations import Operations
 from minitorch_np.derivation.passes import Passes
 from minitorch_np.derivation.rule import State, UpdateRule
+from minitorch_np.derivation.statements import Block, Statement
 from minitorch_np.derivation.values import Expression, Variable
 from minitorch_np.derivation.writer import Writer
 from minitorch_np.layer import Layer
@@ -52,11 +52,11 @@ class Derivation(NamedTuple):
     model: Layer
     loss: Loss | None
     optimizer: Optimizer | None
-    forward: list[ast.stmt]
-    backward: list[ast.stmt]
-    update: list[ast.stmt]
+    forward: Block
+    backward: Block
+    update: Block
     variables: dict[str, Variable]
-    functions: dict[str, ast.FunctionDef]
+    functions: dict[str, Statement]
     called: dict[str, FunctionType]
     data: dict[str, Any]
     constants: list[Variable]

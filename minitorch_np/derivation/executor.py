@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minitorch_np.derivation.statements import Block, Statement
 from minitorch_np.derivation.values import Expression, Variable, example, expressions, name, varies
 
 if TYPE_CHECKING:
@@ -269,7 +270,7 @@ class Executor:
             end = self.run(statement.body)
             if isinstance(end, Return):
                 end.value = self.writer.all_named(end.value, "result", mine=True)
-        self.writer.emit(ast.With(kept, body or [ast.Pass()]), "")
+        self.writer.emit(ast.With(kept, []), "", body=body or [Statement(ast.Pass())])
         return end
 
     def _run_while(self, statement: ast.While) -> End:
@@ -356,10 +357,10 @@ class Executor:
                 blocks[::-1],
             )
         if blocks[0]:
-            self.writer.emit(ast.If(test.node, blocks[0], blocks[1]), "")
+            self.writer.emit(ast.If(test.node, [], []), "", body=blocks[0], orelse=blocks[1])
         return Return(result) if returns else None
 
-    def _merged(self, key: str, pair: list[Any], blocks: list[list[ast.stmt]], taken: int, old: Any) -> Any:
+    def _merged(self, key: str, pair: list[Any], blocks: list[Block], taken: int, old: Any) -> Any:
         """One value for what two sides made: a variable that each of them sets."""
         first, second = pair
         if first is second or self._equal(first, second):

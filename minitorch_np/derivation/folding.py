@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import ast
-import copy
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from minitorch_np.derivation.statements import Ledger, blocks_of, every_block, head, keys_in
-from minitorch_np.derivation.values import Variable
+from minitorch_np.derivation.statements import Block, Ledger, Statement, every_block, keys_in
+from minitorch_np.derivation.values import BinOp, Variable
 
 
-def without_ones(statements: list[ast.stmt], variables: dict[str, Variable]) -> list[ast.stmt]:
+def without_ones(statements: Block, variables: dict[str, Variable]) -> Block:
     """Copies of statements without such operations, as the evaluator has marked them with `keeps`."""
     changed = [variables[key].value for statement in statements for key in _changed(statement)]
     changed = [array for array in changed if isinstance(array, np.ndarray)]
@@ -22,7 +21,11 @@ def without_ones(statements: list[ast.stmt], variables: dict[str, Variable]) -> 
         own = [variables[key].value for key in keys if isinstance(variables[key].value, np.ndarray)]
         return any(np.may_share_memory(a, b) for a in own for b in changed)
 
-    return [_WithoutOnes(is_changed).visit(copy.deepcopy(statement)) for statement in statements]
+    made = [statement.copied() for statement in statements]
+    for statement in made:
+        for inner in statement.inside():
+            inner.head = _WithoutOnes(is_changed).visit(inner.head)
+    return made
 
 
 class _WithoutOnes(ast.NodeTransformer):
@@ -40,20 +43,22 @@ class _WithoutOnes(ast.NodeTransformer):
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
         self.generic_visit(node)
-        kept = getattr(node, "keeps", "")
-        return getattr(node, kept) if kept else node
+        kept = node.keeps if isinstance(node, BinOp) else ""
+        return {"left": node.left, "right": node.right}.get(kept, node)
 
 
-def _changed(statement: ast.stmt) -> set[str]:
+def _changed(statement: Statement) -> set[str]:
     """The variables whose arrays a statement writes into."""
-    inner = {key for block in blocks_of(statement) for part in block for key in _changed(part)}
-    if isinstance(statement, ast.AugAssign):
-        return inner | keys_in(statement.target) | keys_in(statement.target, ast.Store)
-    if isinstance(statement, ast.Expr):
-        return inner | keys_in(statement)
-    if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Subscript):
-        return inner | keys_in(statement.targets[0])
-    return inner
+    changed: set[str] = set()
+    for inner in statement.inside():
+        head = inner.head
+        if isinstance(head, ast.AugAssign):
+            changed |= keys_in(head.target) | keys_in(head.target, ast.Store)
+        elif isinstance(head, ast.Expr):
+            changed |= keys_in(head)
+        elif isinstance(head, ast.Assign) and isinstance(head.targets[0], ast.Subscript):
+            changed |= keys_in(head.targets[0])
+    return changed
 
 
 LARGE = 12  # operations in a statement, after which nothing more is put into it
@@ -63,7 +68,7 @@ LONG = 6  # and after which an author's own names stay
 OPERATIONS = (ast.BinOp, ast.UnaryOp, ast.Call, ast.Compare, ast.Subscript, ast.IfExp, ast.BoolOp)
 
 
-def fold(statements: list[ast.stmt], variables: dict[str, Variable]) -> list[ast.stmt]:
+def fold(statements: Block, variables: dict[str, Variable]) -> Block:
     """The same program with fewer statements, a copy."""
     folding = _Folding(without_ones(statements, variables), variables)
     while sum(folding.sweep(block) for block in every_block(folding.root)):
@@ -74,7 +79,7 @@ def fold(statements: list[ast.stmt], variables: dict[str, Variable]) -> list[ast
 class _Folding(Ledger):
     """Which statements can be done without."""
 
-    def sweep(self, block: list[ast.stmt]) -> bool:
+    def sweep(self, block: Block) -> bool:
         """Go over a block once; whether anything was changed."""
         changed = False
         for i in reversed(range(len(block))):
@@ -87,40 +92,42 @@ class _Folding(Ledger):
                 i += 1
         return changed
 
-    def _drop(self, block: list[ast.stmt], i: int) -> bool:
+    def _drop(self, block: Block, i: int) -> bool:
         """Leave out what has no effect and makes what nobody reads."""
         statement = block[i]
-        if isinstance(statement, ast.Assign) and not getattr(statement, "effect", False):
+        head = statement.head
+        if isinstance(head, ast.Assign) and not statement.effect:
             made = self.keys(statement)[1]
-            plain = all(isinstance(target, ast.Name | ast.Tuple) for target in statement.targets)
+            plain = all(isinstance(target, ast.Name | ast.Tuple) for target in head.targets)
             gone = made and plain and not any(self.uses[key] for key in made)
         else:
-            gone = isinstance(statement, ast.With | ast.If | ast.For) and not statement.body
+            gone = isinstance(head, ast.With | ast.If | ast.For) and not statement.body
         if gone:
             self.remove(block, i)
         return bool(gone)
 
-    def _fold(self, block: list[ast.stmt], i: int) -> bool:
+    def _fold(self, block: Block, i: int) -> bool:
         """Do without the variable that a statement makes, if that is possible and reads well."""
         statement = block[i]
         variable = self._variable(statement)
-        if variable is None or not isinstance(statement, ast.Assign):
+        head = statement.head
+        if variable is None or not isinstance(head, ast.Assign):
             return False
-        if self._in_one_statement(block, i, statement, variable):
+        if self._in_one_statement(block, i, statement, head, variable):
             return True
         if variable.place or variable.given or self.sets[variable.key] != 1:
             return False
-        trivial = self._trivial(statement.value) and not self.augmented[variable.key]
-        if self._stands_for_another(statement, variable) or trivial:
+        trivial = self._trivial(head.value) and not self.augmented[variable.key]
+        if self._stands_for_another(head, variable) or trivial:
             self.remove(block, i)
-            self._replace_everywhere(variable, statement.value)
+            self._replace_everywhere(variable, head.value)
             return True
-        return self._into_its_use(block, i, statement, variable)
+        return self._into_its_use(block, i, statement, head.value, variable)
 
-    def _variable(self, statement: ast.stmt) -> Variable | None:
-        if not isinstance(statement, ast.Assign) or getattr(statement, "effect", False):
+    def _variable(self, statement: Statement) -> Variable | None:
+        if not isinstance(statement.head, ast.Assign) or statement.effect:
             return None
-        target = statement.targets[0]
+        target = statement.head.targets[0]
         return self.variables.get(target.id) if isinstance(target, ast.Name) else None
 
     def _stands_for_another(self, statement: ast.Assign, variable: Variable) -> bool:
@@ -143,11 +150,11 @@ class _Folding(Ledger):
             variable.became = self.variables[value.id]
         for block in every_block(self.root):
             for statement in block:
-                known = self.keys(statement) if not blocks_of(statement) else (keys_in(head(statement)),)
+                known = self.keys(statement) if not statement.blocks else (keys_in(statement.head),)
                 if any(variable.key in keys for keys in known):
                     self.replace(statement, variable.key, value)
 
-    def _into_its_use(self, block: list[ast.stmt], i: int, made: ast.Assign, variable: Variable) -> bool:
+    def _into_its_use(self, block: Block, i: int, made: Statement, value: ast.expr, variable: Variable) -> bool:
         """Put an expression where its variable is used, if nothing on the way changes what it reads."""
         if self.uses[variable.key] != 1:
             return False
@@ -158,16 +165,16 @@ class _Folding(Ledger):
                     return False
                 continue
             limit = LARGE if variable.mine else LONG
-            together = operations(made.value) + operations(statement)
-            if variable.key not in keys_in(head(statement)) or (operations(made.value) and together > limit):
+            together = operations(value) + operations(statement.head)
+            if variable.key not in keys_in(statement.head) or (operations(value) and together > limit):
                 return False
             self.remove(block, i)
-            self.replace(statement, variable.key, made.value)
+            self.replace(statement, variable.key, value)
             _join_comments(statement, made)
             return True
         return False
 
-    def _disturbs(self, statement: ast.stmt, reads: set[str]) -> bool:
+    def _disturbs(self, statement: Statement, reads: set[str]) -> bool:
         """Whether a statement changes what is read: the variable, or memory that it shares."""
         read, made = self.keys(statement)
         if made & reads:
@@ -183,21 +190,24 @@ class _Folding(Ledger):
             for a in changed
         )
 
-    def _in_one_statement(self, block: list[ast.stmt], i: int, made: ast.Assign, variable: Variable) -> bool:
+    def _in_one_statement(
+        self, block: Block, i: int, made: Statement, head: ast.Assign, variable: Variable
+    ) -> bool:
         """`y = x.dot(w)` and then `y += b` are y = x.dot(w) + b."""
         following = block[i + 1] if i + 1 < len(block) else None
-        if not isinstance(following, ast.AugAssign) or not _is_fresh(made.value):
+        if following is None or not isinstance(following.head, ast.AugAssign) or not _is_fresh(head.value):
             return False
-        target, value = following.target, following.value
+        target, value = following.head.target, following.head.value
         if not isinstance(target, ast.Name) or target.id != variable.key or not isinstance(value, ast.Name):
             return False
         added = getattr(self.variables.get(value.id), "value", None)
         if not isinstance(added, np.ndarray) or added.dtype != variable.value.dtype:
             return False
+        op = following.head.op
         self.remove(block, i + 1)
         self.count(made, -1)
         self.forget(made)
-        made.value = ast.BinOp(made.value, following.op, value)
+        head.value = ast.BinOp(head.value, op, value)
         self.count(made, 1)
         _join_comments(made, following)
         return True
@@ -211,14 +221,11 @@ def _arrays(value: Any) -> list[Any]:
 
 
 def operations(node: ast.AST) -> int:
-    nested = [inner for block in blocks_of(node) for inner in block] if isinstance(node, ast.stmt) else []
-    return sum(isinstance(n, OPERATIONS) for n in ast.walk(node)) - sum(operations(n) for n in nested)
+    return sum(isinstance(n, OPERATIONS) for n in ast.walk(node))
 
 
-def _has_effect(statement: ast.stmt) -> bool:
-    return getattr(statement, "effect", False) or any(
-        _has_effect(inner) for block in blocks_of(statement) for inner in block
-    )
+def _has_effect(statement: Statement) -> bool:
+    return any(inner.effect for inner in statement.inside())
 
 
 def _is_fresh(node: ast.expr) -> bool:
@@ -228,6 +235,6 @@ def _is_fresh(node: ast.expr) -> bool:
     return isinstance(node, ast.BinOp)
 
 
-def _join_comments(kept: ast.stmt, gone: ast.stmt) -> None:
-    said = [text for text in (getattr(gone, "comment", ""), getattr(kept, "comment", "")) if text]
-    vars(kept)["comment"] = "; ".join(dict.fromkeys(said))
+def _join_comments(kept: Statement, gone: Statement) -> None:
+    said = [text for text in (gone.comment, kept.comment) if text]
+    kept.comment = "; ".join(dict.fromkeys(said))

@@ -15,7 +15,7 @@ import numpy as np
 from minitorch_np.derivation.folding import fold, operations
 from minitorch_np.derivation.naming import Names
 from minitorch_np.derivation.source import SourceError, source_of
-from minitorch_np.derivation.statements import keys_in
+from minitorch_np.derivation.statements import Block, Statement, keys_in
 from minitorch_np.derivation.values import Expression, example, expressions, identifier, literal, name
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Helpers:
         self.taken = taken
         self.is_written = written
         self.called: dict[str, FunctionType] = {}
-        self.functions: dict[str, ast.FunctionDef] = {}
+        self.functions: dict[str, Statement] = {}
         self.copies: dict[FunctionType, str] = {}
 
     def of_helper(self, function: FunctionType, args: list[Any], kwargs: dict[str, Any]) -> Any:
@@ -78,8 +78,7 @@ class Helpers:
             return None
         if changed:
             made = self.writer.assigned(made, "result")
-            vars(self.writer.block[-1])["effect"] = True
-            self.writer.effects += 1
+            self.writer.has_effect()
         return made
 
     def named(self, function: FunctionType) -> str:
@@ -114,7 +113,8 @@ class Helpers:
             result = self.calls.enter(function, [], formal)
         after = [example(part).tobytes() for part in actual.values() if isinstance(part.value, np.ndarray)]
         inside = {key for statement in body for key in keys_in(statement, ast.Store)} | set(actual)
-        used = {key for part in (*body, *(e.node for e in expressions(result))) for key in keys_in(part)}
+        parts: list[Any] = [*body, *(part.node for part in expressions(result))]
+        used = {key for part in parts for key in keys_in(part)}
         closed = used <= inside and isinstance(result, Expression) and after == before
         if (
             not closed
@@ -123,11 +123,11 @@ class Helpers:
             or (keys_in(result.node) <= set(actual) and isinstance(result.node, ast.Name))
         ):
             return self._spliced(actual, body, result)
-        helper = self._defined(function.__name__, node, [*actual], [*body, ast.Return(result.node)])
+        helper = self._defined(function.__name__, node, [*actual], [*body, Statement(ast.Return(result.node))])
         call = ast.Call(ast.Name(helper, ast.Load()), [part.node for part in actual.values()], [])
         return Expression(call, result.value, result.varies, self.writer.frame.comment, result.loose)
 
-    def _spliced(self, actual: dict[str, Expression], body: list[ast.stmt], result: Any) -> Any:
+    def _spliced(self, actual: dict[str, Expression], body: Block, result: Any) -> Any:
         """The statements where the call stands, after the parameters have got their values."""
         for key, value in actual.items():
             self.writer.variables[key].name, self.writer.variables[key].mine = "", True
@@ -135,28 +135,29 @@ class Helpers:
         self.writer.block += body
         return self.writer.all_named(result, "result", mine=True)
 
-    def _defined(self, wanted: str, node: ast.FunctionDef, parameters: list[str], body: list[ast.stmt]) -> str:
+    def _defined(self, wanted: str, node: ast.FunctionDef, parameters: list[str], body: Block) -> str:
         """Write the helper, or find it written before; returns its name."""
         *_, last, final = [None, *body]
-        if isinstance(last, ast.With) and isinstance(final, ast.Return):
-            made = last.body[-1]  # with …: y = …; then return y
+        if last is not None and isinstance(last.head, ast.With):
+            made = last.body[-1].head  # with …: y = …; then return y
             if isinstance(made, ast.Assign) and keys_in(final) <= keys_in(made, ast.Store):
-                last.body[-1] = ast.Return(made.value)
+                last.body[-1] = Statement(ast.Return(made.value))
                 body = body[:-1]
         body = fold(body, self.writer.variables)
         arguments = [ast.arg(self.writer.variables[key].name) for key in parameters]
         Names(self.writer.variables, reserved=set(self.functions) | {"np"}).give(body)
         return self._kept(wanted, ast.arguments([], arguments, None, [], [], None, []), _said(node) + body)
 
-    def _kept(self, wanted: str, arguments: ast.arguments, body: list[ast.stmt]) -> str:
+    def _kept(self, wanted: str, arguments: ast.arguments, body: Block) -> str:
         """The name of a helper, the wanted one or that with a number; one of the same text is taken again."""
         wanted = identifier(wanted)
         for chosen in chain([wanted], (f"{wanted}{number}" for number in count(2))):
             if chosen not in self.functions and not self.may_be_called(chosen):
                 continue
-            made = ast.fix_missing_locations(ast.FunctionDef(chosen, arguments, body, [], lineno=0))
+            head = ast.fix_missing_locations(ast.FunctionDef(chosen, arguments, [], [], lineno=0))
+            made = Statement(head, body)
             known = self.functions.setdefault(chosen, made)
-            if ast.unparse(known) == ast.unparse(made):
+            if ast.unparse(known.tree()) == ast.unparse(made.tree()):
                 break
         return chosen
 
@@ -168,15 +169,16 @@ class Helpers:
         if not isinstance(source, ast.FunctionDef):
             return None
         made = _Plain().visit(copy.deepcopy(source))
-        body = _said(source) + made.body[1 if ast.get_docstring(source) else 0 :]
+        body = made.body[1 if ast.get_docstring(source) else 0 :]
         self.copies[function] = identifier(function.__name__)  # as it may call itself
         renamed = self._globals_of(function, made)
         if renamed is None:
             del self.copies[function]
             return None
         body = [_Renamed(renamed).visit(statement) for statement in body]
+        statements = _said(source) + [Statement.of(statement) for statement in body]
         made.args = _Renamed(renamed).visit(made.args)
-        self.copies[function] = self._kept(function.__name__, made.args, body)
+        self.copies[function] = self._kept(function.__name__, made.args, statements)
         return self.copies[function]
 
     def _globals_of(self, function: FunctionType, made: ast.FunctionDef) -> dict[str, ast.expr] | None:
@@ -215,10 +217,10 @@ class Helpers:
         return is_free
 
 
-def _said(node: ast.FunctionDef) -> list[ast.stmt]:
+def _said(node: ast.FunctionDef) -> Block:
     """The first line of a docstring, as a statement."""
     doc = ast.get_docstring(node)
-    return [ast.Expr(ast.Constant(doc.splitlines()[0]))] if doc else []
+    return [Statement(ast.Expr(ast.Constant(doc.splitlines()[0])))] if doc else []
 
 
 class _Plain(ast.NodeTransformer):

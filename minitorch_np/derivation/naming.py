@@ -8,7 +8,7 @@ from itertools import count
 
 from minitorch_np.derivation.array_names import UniqueNames, is_new, output_names, parameter_names, word_of
 from minitorch_np.derivation.locations import Location
-from minitorch_np.derivation.statements import blocks_of, head, keys_in
+from minitorch_np.derivation.statements import Block, Statement, keys_in
 from minitorch_np.derivation.values import TAKEN, Variable, identifier
 from minitorch_np.layer import Layer
 
@@ -59,47 +59,47 @@ class Names:
         self.holders: dict[str, list[Variable]] = {}
         self.last: dict[str, int] = {}  # the statement that reads a variable last
 
-    def give(self, statements: list[ast.stmt]) -> None:
+    def give(self, statements: Block) -> None:
         self._find_last(statements, count(), {})
         everywhere = [key for s in statements for key in keys_in(s) | keys_in(s, ast.Store)]
         for key in dict.fromkeys(everywhere):
             if self.variables[key].name:
                 self.holders.setdefault(self.variables[key].name, []).append(self.variables[key])
         self._name(statements, count())
-        for statement in statements:
-            for node in ast.walk(statement):
+        for each in (inner for statement in statements for inner in statement.inside()):
+            for node in ast.walk(each.head):
                 if isinstance(node, ast.Name) and node.id in self.variables:
                     node.id = self.variables[node.id].name
 
-    def _find_last(self, block: list[ast.stmt], at: Iterator[int], made: dict[str, int]) -> None:
+    def _find_last(self, block: Block, at: Iterator[int], made: dict[str, int]) -> None:
         for statement in block:
             here = next(at)
-            inner = blocks_of(statement)
+            inner = statement.blocks
             for key in keys_in(statement, ast.Store):
                 made.setdefault(key, here)
             for part in inner:
                 self._find_last(part, at, made)
             end = next(at)
             for key in keys_in(statement) | keys_in(statement, ast.Store):
-                outside = isinstance(statement, ast.For) and made.get(key, -1) < here
+                outside = isinstance(statement.head, ast.For) and made.get(key, -1) < here
                 if not inner or outside:
                     self.last[key] = max(self.last.get(key, 0), end if outside else here)
             if inner:
-                for key in keys_in(head(statement)):
+                for key in keys_in(statement.head):
                     self.last[key] = max(self.last.get(key, 0), here)
 
-    def _name(self, block: list[ast.stmt], at: Iterator[int]) -> None:
+    def _name(self, block: Block, at: Iterator[int]) -> None:
         for statement in block:
             here = next(at)
-            own = keys_in(head(statement), ast.Store)
+            own = keys_in(statement.head, ast.Store)
             for key in sorted(own, key=lambda key: int(key[1:])):
                 if not self.variables[key].name:
                     self._choose(self.variables[key], statement, here)
-            for part in blocks_of(statement):
+            for part in statement.blocks:
                 self._name(part, at)
             next(at)
 
-    def _choose(self, variable: Variable, statement: ast.stmt, here: int) -> None:
+    def _choose(self, variable: Variable, statement: Statement, here: int) -> None:
         base = variable.base
         while base is not None and base.became is not None:
             base = base.became
@@ -122,9 +122,9 @@ class Names:
         )
 
 
-def _maker(statement: ast.stmt) -> str:
+def _maker(statement: Statement) -> str:
     """The function that made a value: `clip` of np.clip(…)."""
-    value = getattr(statement, "value", None)
+    value = getattr(statement.head, "value", None)
     if isinstance(value, ast.Call):
         return value.func.attr if isinstance(value.func, ast.Attribute) else ast.unparse(value.func)
     return "new"

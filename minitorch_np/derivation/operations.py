@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minitorch_np.derivation.values import Expression, example, expressions, literal, numpy_name, varies
+from minitorch_np.derivation.values import BinOp, Expression, example, expressions, literal, numpy_name, varies
 
 if TYPE_CHECKING:
     from minitorch_np.derivation.objects import Objects
@@ -157,9 +157,9 @@ class Operations:
     def binary(self, op: ast.operator, left: Any, right: Any) -> Any:
         if isinstance(left, Expression) or isinstance(right, Expression):
             value = self.native(OPERATORS[type(op)], left, right)
-            made = self.made(ast.BinOp(self.writer.node(left), op, self.writer.node(right)), value, left, right)
-            vars(made.node)["keeps"] = self._kept_side(op, left, right, value)
-            return made
+            node = BinOp(self.writer.node(left), op, self.writer.node(right))
+            node.keeps = self._kept_side(op, left, right, value)
+            return self.made(node, value, left, right)
         try:
             return OPERATORS[type(op)](left, right)
         except Exception as error:
@@ -266,8 +266,7 @@ class Operations:
                 self.writer.fail(f"{method.name} of a generator: its state is not all that it depends on")
             made.varies, made.loose = True, varies(args, kwargs)
             drawn = self.writer.assigned(made, method.name if method.name != "random" else "u")
-            vars(self.writer.block[-1])["effect"] = True
-            self.writer.effects += 1
+            self.writer.has_effect()
             return drawn if value is not None else None  # shuffle
         if self.in_rule is not None and np.shape(owner.value) == self.in_rule != np.shape(value):
             self.check_size(owner)

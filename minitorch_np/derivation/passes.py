@@ -12,6 +12,7 @@ import numpy as np
 from minitorch_np._internal.numerics import plain_form, product, scattered, sum_rows
 from minitorch_np.derivation.locations import Location
 from minitorch_np.derivation.naming import Roles
+from minitorch_np.derivation.statements import Block
 from minitorch_np.derivation.values import Expression, Origin, Variable, example
 from minitorch_np.layer import Layer
 from minitorch_np.losses.loss import Loss
@@ -66,7 +67,7 @@ class Passes:
                     self.parameter_places[id(parameter)] = Location(layer_name, repr(layer), attribute)
                     self._take(parameter)
 
-    def forward(self) -> list[ast.stmt]:
+    def forward(self) -> Block:
         """The statements from the data to the loss, and the loss's value in the list of losses."""
         with self.writer.sub_block() as block:
             result = self.calls.call(self.model, [self.x], {})
@@ -91,7 +92,7 @@ class Passes:
             self.writer.emit(ast.Expr(ast.Call(append, [value.node], [])), "", effect=True)
         return block
 
-    def backward(self) -> list[ast.stmt]:
+    def backward(self) -> Block:
         """The statements from the loss to the gradients, and those that keep a state for the next step."""
         with self.writer.sub_block() as block:
             if self.loss is None:

@@ -15,56 +15,49 @@ from minitorch_np.derivation.derive import Derivation
 from minitorch_np.derivation.folding import fold
 from minitorch_np.derivation.locations import Location
 from minitorch_np.derivation.naming import Names
-from minitorch_np.derivation.statements import blocks_of, every_block, keys_in
+from minitorch_np.derivation.statements import Block, Statement, every_block, keys_in
 from minitorch_np.derivation.values import Variable
 
 WIDTH = 108
 
 
-def note_shapes(statements: list[ast.stmt], variables: dict[str, Variable]) -> None:
+def note_shapes(statements: Block, variables: dict[str, Variable]) -> None:
     """Have every assignment of an array know its shape, and turn `n = n * a` of numbers into `n *= a`."""
     for block in every_block(statements):
-        for i, statement in enumerate(block):
-            if not isinstance(statement, ast.Assign) or not isinstance(statement.targets[0], ast.Name):
+        for statement in block:
+            head = statement.head
+            if not isinstance(head, ast.Assign) or not isinstance(head.targets[0], ast.Name):
                 continue
-            key = statement.targets[0].id
+            key = head.targets[0].id
             value = variables[key].value if key in variables else None
             if isinstance(value, np.ndarray):
-                vars(statement)["shape"] = str(value.shape)
-            elif isinstance(statement.value, ast.BinOp) and isinstance(statement.value.left, ast.Name):
-                vars(block[i])["number"] = True
+                statement.shape = str(value.shape)
+            elif isinstance(head.value, ast.BinOp) and isinstance(head.value.left, ast.Name):
+                statement.augments = True
 
 
-def rendered(statements: list[ast.stmt], indent: int = 0) -> list[str]:
+def rendered(statements: Block, indent: int = 0) -> list[str]:
     """The lines of a block."""
     lines: list[str] = []
     for statement in statements:
-        head, blocks = _parts(statement)
-        said = [part for part in (getattr(statement, "shape", ""), getattr(statement, "comment", "")) if part]
-        lines += _line(head, ", ".join(said), indent)
-        for keyword, block in blocks:
-            lines += [f"{' ' * indent}{keyword}"] if keyword else []
-            lines += rendered(block, indent + 4)
+        said = [part for part in (statement.shape, statement.comment) if part]
+        lines += _line(_head(statement), ", ".join(said), indent)
+        lines += rendered(statement.body, indent + 4)
+        lines += [f"{' ' * indent}else:"] if statement.orelse else []
+        lines += rendered(statement.orelse, indent + 4)
     return lines
 
 
-def _parts(statement: ast.stmt) -> tuple[str, list[tuple[str, list[ast.stmt]]]]:
-    """The first line of a statement, and its blocks with what stands before each."""
-    if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
-        return f'"""{escaped(str(statement.value.value))}"""', []
-    text = _quoted(ast.unparse(_augmented(statement)))
-    if isinstance(statement, ast.If):
-        blocks = [("", statement.body)] + ([("else:", statement.orelse)] if statement.orelse else [])
-        return f"if {_quoted(ast.unparse(statement.test))}:", blocks
-    if isinstance(statement, ast.For) and isinstance(statement.iter, ast.Tuple):
-        target = ast.unparse(statement.target).strip("()")
-        rows = "".join(f"\n    {ast.unparse(row)}," for row in statement.iter.elts)
-        return f"for {target} in ({rows}\n):", [("", statement.body)]
-    if isinstance(statement, ast.With | ast.For | ast.While | ast.FunctionDef):
-        header = next(line for line in text.splitlines() if not line.startswith("@"))
-        orelse = getattr(statement, "orelse", [])
-        return header, [("", statement.body)] + ([("else:", orelse)] if orelse else [])
-    return text, []
+def _head(statement: Statement) -> str:
+    """The first line of a statement; a loop over rows has each of them in a line."""
+    head = _augmented(statement)
+    if isinstance(head, ast.Expr) and isinstance(head.value, ast.Constant):
+        return f'"""{escaped(str(head.value.value))}"""'
+    if isinstance(head, ast.For) and isinstance(head.iter, ast.Tuple):
+        target = ast.unparse(head.target).strip("()")
+        rows = "".join(f"\n    {ast.unparse(row)}," for row in head.iter.elts)
+        return f"for {target} in ({rows}\n):"
+    return _quoted(ast.unparse(head))
 
 
 def escaped(text: str) -> str:
@@ -73,13 +66,14 @@ def escaped(text: str) -> str:
     return text[:-1] + '\\"' if text.endswith('"') else text
 
 
-def _augmented(statement: ast.stmt) -> ast.stmt:
-    if getattr(statement, "number", False) and isinstance(statement, ast.Assign):
-        target, value = statement.targets[0], statement.value
+def _augmented(statement: Statement) -> ast.stmt:
+    head = statement.head
+    if statement.augments and isinstance(head, ast.Assign):
+        target, value = head.targets[0], head.value
         same = isinstance(value, ast.BinOp) and ast.unparse(value.left) == ast.unparse(target)
         if same and isinstance(value, ast.BinOp) and isinstance(target, ast.Name):
             return ast.AugAssign(target, value.op, value.right)
-    return statement
+    return head
 
 
 def _quoted(code: str) -> str:
@@ -164,7 +158,7 @@ def written(derived: Derivation, steps: int) -> Written:
     """The program's function `train`, and what stands before it."""
     variables = derived.variables
     phases = {"forward": derived.forward, "backward": derived.backward, "update": derived.update}
-    root: list[ast.stmt] = [ast.If(ast.Constant(phase), block, []) for phase, block in phases.items()]
+    root = [Statement(ast.If(ast.Constant(phase), [], []), block) for phase, block in phases.items()]
     root = fold(root, variables)
     used = {key for statement in root for key in keys_in(statement) | keys_in(statement, ast.Store)}
     constants = [variable for variable in derived.constants if variable.key in used]
@@ -193,7 +187,7 @@ def written(derived: Derivation, steps: int) -> Written:
 
 def _train(
     derived: Derivation,
-    root: list[ast.stmt],
+    root: Block,
     arrays: dict[str, Any],
     options: list[Variable],
     starts: list[str],
@@ -213,7 +207,7 @@ def _train(
     lines.append(f"    for {counted} in range({span}):")
     for i, (title, phase) in enumerate(zip(_titles(derived), root, strict=True)):
         lines += [""] * bool(i) + [f"        # {title}"]
-        lines += [line for block in blocks_of(phase) for line in rendered(block, 8)]
+        lines += rendered(phase.body, 8)
     lines.append("    return losses")
     return lines
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from minitorch_np.derivation.executor import Blocks
 from minitorch_np.derivation.folding import fold
-from minitorch_np.derivation.statements import Replaced, keys_in
+from minitorch_np.derivation.statements import Block, keys_in, replaced
 from minitorch_np.derivation.values import Expression, Origin, Variable, mapped, name
 from minitorch_np.optimizers.optimizer import Optimizer, ParamGroup
 
@@ -97,7 +97,7 @@ class UpdateRule:
                 columns.setdefault(hint, []).append(part)
         return columns
 
-    def write_loop(self, names: list[Expression], rows: list[list[Expression]], body: list[ast.stmt]) -> None:
+    def write_loop(self, names: list[Expression], rows: list[list[Expression]], body: Block) -> None:
         body = fold(body, self.writer.variables)
         used = {key for statement in body for key in keys_in(statement) | keys_in(statement, ast.Store)}
         columns = [
@@ -112,7 +112,7 @@ class UpdateRule:
                     state.name = self.passes.roles.unique(
                         f"{stand_in.hint}_{self.writer.variable(weight).name}"
                     )
-        if len(rows[0]) == 1 or (len(body) == 1 and not hasattr(body[0], "body")):
+        if len(rows[0]) == 1 or (len(body) == 1 and not body[0].blocks):
             for i in range(len(rows[0])):
                 self.writer.block += self._for_one(
                     body, [(stand_in, column[i]) for stand_in, column in columns]
@@ -120,9 +120,10 @@ class UpdateRule:
             return
         target = ast.Tuple([ast.Name(s.key, ast.Store()) for s, _ in columns], ast.Store())
         lines = [ast.Tuple([column[i].node for _, column in columns], ast.Load()) for i in range(len(rows[0]))]
-        self.writer.emit(ast.For(target, ast.Tuple(list(lines), ast.Load()), body, []), "", effect=True)
+        rows_of = ast.Tuple(list(lines), ast.Load())
+        self.writer.emit(ast.For(target, rows_of, [], []), "", effect=True, body=body)
 
-    def update(self, optimizer: Optimizer) -> list[ast.stmt]:
+    def update(self, optimizer: Optimizer) -> Block:
         """The statements of one step."""
         if type(optimizer).step is not Optimizer.step:
             raise ValueError(f"{optimizer!r} has a step() of its own: only update(…) can be written out")
@@ -210,8 +211,8 @@ class UpdateRule:
         self.states.append(State(self.writer.variable(state), self.writer.variable(weight), array))
         return state
 
-    def _for_one(self, body: list[ast.stmt], pairs: list[tuple[Variable, Expression]]) -> list[ast.stmt]:
+    def _for_one(self, body: Block, pairs: list[tuple[Variable, Expression]]) -> Block:
         made = fold(body, self.writer.variables)  # a copy
         for stand_in, actual in pairs:
-            made = [Replaced(stand_in.key, actual.node).visit(statement) for statement in made]
+            made = [replaced(statement, stand_in.key, actual.node) for statement in made]
         return made

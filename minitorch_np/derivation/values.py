@@ -62,6 +62,12 @@ class Variable:
         self.origin: Origin | None = None  # of a given one
 
 
+class BinOp(ast.BinOp):
+    """An operation of two values; `keeps` is the side that its result is to the bit, as 1 * a is a."""
+
+    keeps: str = ""
+
+
 class Origin(NamedTuple):
     """Where an array or a number that a step is given lives: `owner` has it as attribute, or under, `key`.
 

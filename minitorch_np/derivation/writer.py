@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from minitorch_np.derivation.statements import Block, Statement
 from minitorch_np.derivation.values import Expression, Origin, Variable, literal, mapped, name
 
 
@@ -41,7 +42,7 @@ class Writer:
 
     def __init__(self, guards: bool = False) -> None:
         self.guards = guards
-        self.block: list[ast.stmt] = []
+        self.block: Block = []
         self.variables: dict[str, Variable] = {}
         self.frames: list[Frame] = []
         self.constants: dict[int, tuple[Any, Expression]] = {}  # by id, with the array so that it keeps it
@@ -59,12 +60,25 @@ class Writer:
         place = f"{self.frame.file} line {self.frame.line}" if self.frames else "outside any layer"
         raise ValueError(f"{label} cannot be written out: {place}: {message}")
 
-    def emit(self, statement: ast.stmt, comment: str | None = None, *, effect: bool = False) -> None:
-        """Write a statement. One with an effect stays even where nobody needs its result."""
-        self.block.append(ast.fix_missing_locations(statement))
+    def emit(
+        self,
+        head: ast.stmt,
+        comment: str | None = None,
+        *,
+        effect: bool = False,
+        body: Block | None = None,
+        orelse: Block | None = None,
+    ) -> None:
+        """Write a statement and the blocks in it. One with an effect stays even if nobody needs its result."""
         said = (self.frame.comment if self.frames else "") if comment is None else comment
-        vars(statement).update(comment=said, effect=effect)
+        head = ast.fix_missing_locations(head)
+        self.block.append(Statement(head, body or [], orelse or [], comment=said, effect=effect))
         self.effects += effect
+
+    def has_effect(self) -> None:
+        """The last statement has an effect."""
+        self.block[-1].effect = True
+        self.effects += 1
 
     def guard(self, test: ast.expr) -> None:
         """Write down what has to be true for the statements after it, where guards are asked for."""
@@ -167,7 +181,7 @@ class Writer:
         return self.node(index)
 
     @contextmanager
-    def sub_block(self) -> Iterator[list[ast.stmt]]:
+    def sub_block(self) -> Iterator[Block]:
         """Statements go into a block of their own."""
         outer, self.block = self.block, []
         try:

@@ -24,7 +24,7 @@ THOROUGH = 4  # steps of which it is recorded what every statement could see
 DEEPEST, MOST = 2, 200  # levels and elements of containers in which arrays are looked for
 
 
-class Statement(NamedTuple):
+class MarkedStatement(NamedTuple):
     """A statement of the program: its line, its text, its syntax tree and the function that it is in."""
 
     number: int
@@ -44,7 +44,7 @@ class Execution:
 
     __slots__ = ("before", "bound", "loads", "namespace", "number", "result", "scope", "statement", "values")
 
-    def __init__(self, number: int, statement: Statement, scope: dict[str, Any], namespace: Any) -> None:
+    def __init__(self, number: int, statement: MarkedStatement, scope: dict[str, Any], namespace: Any) -> None:
         self.number, self.statement, self.scope, self.namespace = number, statement, scope, namespace
         self.values: dict[str, Node] = {}
         self.loads: dict[str, Node] = {}
@@ -96,7 +96,7 @@ class Recorder:
 
     def __init__(self, steps: int, seconds: float = 2.0) -> None:
         self.tape = Tape()
-        self.statements: list[Statement] = []
+        self.statements: list[MarkedStatement] = []
         self.executions: list[Execution] = []
         self.steps, self.seconds, self.started = steps, seconds, process_time()
         self._chains: dict[int, tuple[dict[int, Node], int, int]] = {}  # by the newest version: see _count
@@ -327,7 +327,7 @@ def _is_pure(target: ast.AST) -> bool:
 class Instrumenter(ast.NodeTransformer):
     """Puts the hooks into a tree; fills `statements`."""
 
-    def __init__(self, statements: list[Statement], tree: ast.AST, line: Callable[[int], str]) -> None:
+    def __init__(self, statements: list[MarkedStatement], tree: ast.AST, line: Callable[[int], str]) -> None:
         self.statements, self.line = statements, line
         self.updated = _updated(tree)
         self.functions = [""]
@@ -361,7 +361,7 @@ class Instrumenter(ast.NodeTransformer):
             end = None if is_compound else st.end_col_offset
             text = self.line(st.lineno).encode()[st.col_offset : end].decode().strip()
         tree = st if is_compound else copy.deepcopy(st)
-        self.statements.append(Statement(number, st.lineno, text, tree, self.functions[-1]))
+        self.statements.append(MarkedStatement(number, st.lineno, text, tree, self.functions[-1]))
         pure = tuple(ast.unparse(t) for t in _targets(st) if _is_pure(t))
         calls = "".join(f", lambda: {target}" for target in pure if not target.isidentifier())
         made = [_parse(f"__at__({number}, {pure!r}{calls})", st), st]
