@@ -6,7 +6,7 @@ or the right one out of the wrong.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -24,9 +24,16 @@ class Evidence(NamedTuple):
     x: Array
     y: Array
     dy: Array
-    right_for: Callable[[Array], Array]  # the right gradient for another dy
+    v: Array  # the variable itself
+    y_at: Callable[[Array], Array]  # the output for another v
+    jacobian: Callable[[], Array]  # ∂y/∂v, of the shape of v followed by that of y
+    others: Mapping[str, Array]  # the parameters and inputs besides x and v
     derivative: Callable[[Array, Array], Array] | None = None  # of an activation
-    weights: tuple[Array, ...] = ()  # the layer's own parameters
+    target: Array | None = None  # of a loss
+
+    def right_for(self, dy: Array) -> Array:
+        """The right gradient for another dy."""
+        return np.tensordot(self.jacobian(), dy, dy.ndim) if dy.ndim else self.jacobian() * dy
 
 
 def alike(a: Any, b: Array) -> bool:
@@ -47,7 +54,7 @@ def transposed(e: Evidence) -> str | None:
 
 def weight_not_transposed(e: Evidence) -> str | None:
     """dx = dy W, which fits only where W is square, in place of dy Wᵀ."""
-    for weight in e.weights:
+    for weight in e.others.values():
         square = weight.ndim == 2 and weight.shape == (e.dy.shape[-1:] * 2)
         if e.name == "x" and square and any(alike(e.got, e.dy @ w) for w in (weight, weight.T)):
             return "it is dy times the weight the wrong way round: dx = dy Wᵀ where y = x W"
@@ -227,3 +234,8 @@ def _place(e: Evidence) -> str:
             if where[wrong].all() and np.count_nonzero(wrong) > 1 and not where.all():
                 return f"it is wrong only where {what}"
     return "no usual mistake explains it"
+
+
+def forward_mistake(y: Array, expected: Array, x: Array) -> str:
+    """Return what explains that a forward pass gives y in place of another."""
+    return ""

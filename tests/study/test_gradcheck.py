@@ -164,17 +164,30 @@ class Hidden(mt.Layer):
         return dy * self.scale @ self.weight.T
 
 
-class Buffered(Hidden):
+class Forgetful(Hidden):
+    """The same without a gradient for it."""
+
+    def __init__(self, size, scale=None):
+        super().__init__(size, scale)
+        del self.grad_weight
+
+    def backward(self, dy):
+        return dy * self.scale @ self.weight.T
+
+
+class Buffered(Forgetful):
     buffer_names = ("weight",)
 
 
 def test_a_weight_in_a_plain_array_is_pointed_out_and_constants_are_not():
     x = np.random.default_rng(0).standard_normal((4, 3))
+    with pytest.raises(ValueError, match=r"1.weight: .*\n.*it is twice the right one"):
+        gradcheck(mt.Sequential(mt.Tanh(), Hidden(3)), x)
     with pytest.warns(UserWarning, match="1.weight is an array that the output depends on") as seen:
-        assert gradcheck(mt.Sequential(mt.Tanh(), Hidden(3)), x)
+        assert gradcheck(mt.Sequential(mt.Tanh(), Forgetful(3)), x)
     assert len(seen) == 1
     assert gradcheck(Buffered(3), x)
-    before = Hidden(3)
+    before = Forgetful(3)
     weight = before.weight.copy()
     with pytest.warns(UserWarning, match="Parameter"):
         gradcheck(before, x)

@@ -1,0 +1,309 @@
+"""Marks for what was handed in: each gradient right or wrong, the cause, and points."""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import inspect
+import warnings
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minitorch_np.layer import Layer
+from minitorch_np.losses.loss import Loss
+from minitorch_np.serialization.parse import load, load_module, place
+from minitorch_np.study.candidates import Case, arguments, cases, choose, is_foreign, made
+from minitorch_np.study.gradcheck import Diagnosis, diagnose
+from minitorch_np.study.mistakes import forward_mistake
+from minitorch_np.study.subjects import subject_of
+from minitorch_np.study.targets import accepted_target, drawn_input, drawn_targets, usual_shape
+
+TARGETS = ("normal", "classes", "probabilities", "one-hot", "signs", "bits")
+ANOTHER = "a right gradient of another function"
+
+
+class Options(NamedTuple):
+    """How to examine: shapes of the inputs, the kind of target, what it should be like, and tolerances."""
+
+    shapes: tuple[tuple[int, ...], ...] = ()
+    target: str | None = None
+    like: str | None = None
+    seed: int = 0
+    eps: float = 1e-6
+    atol: float = 1e-5
+    rtol: float = 1e-3
+
+    def examined(self, thing: Any, inputs: tuple[Any, ...]) -> Diagnosis:
+        return diagnose(thing, *inputs, eps=self.eps, atol=self.atol, rtol=self.rtol, rng=self.seed)
+
+
+class Mark(NamedTuple):
+    """What came of it: `right`, `wrong`, `fails` or `?` for the whole, for forward and for each gradient."""
+
+    title: str
+    verdict: str
+    forward: str = "fails"
+    gradients: dict[str, str] = {}  # noqa: RUF012, never written to
+    cause: str = ""
+    text: str = ""
+
+    @property
+    def points(self) -> int:
+        return [self.forward, *self.gradients.values()].count("right")
+
+    @property
+    def code(self) -> int:
+        return {"right": 0, "?": 2}.get(self.verdict, 1)
+
+
+def mark(call: str, options: Options) -> Mark:
+    """Return the mark of `FILE.py:NAME(…)`, or of a layer that is here.
+
+    Raises ValueError if there is no such file or name, or if it cannot be made.
+    """
+    found = foreign(call)
+    if found is None:
+        thing = load(call)
+        title = _title(call, thing)
+    else:
+        ready = made(found, call.partition(".py:")[2] or call.rpartition(":")[2], options.shapes, options.seed)
+        thing, title = ready.thing, ready.title
+    said = ""
+    try:
+        if found is None:
+            inputs, said = example(thing, options)
+            case = Case(subject_of(thing, inputs), inputs, said)
+            diagnosis = options.examined(thing, inputs)
+        else:
+            judged = [
+                (c, options.examined(c.subject, c.inputs))
+                for c in cases(ready, options.shapes, options.target, options.seed)
+            ]
+            case, diagnosis = choose(judged, has_domain(found)) if len(judged) > 1 else judged[0]
+    except (Exception, SystemExit) as error:
+        cause = f"fails: {place(error)}"
+        heading = [f"{title}, {said}"] if said else []
+        return Mark(title, "fails", cause=cause, text="\n".join([*heading, f"{title} {cause}"]))
+    diagnosis.subject = title
+    difference = likeness(case, options.like, call) if options.like else ""
+    return _mark(title, case, diagnosis, difference, options.like or "")
+
+
+def _title(call: str, thing: Any) -> str:
+    """The call that was given, for a file; otherwise the one that builds it."""
+    name, arguments_of_it = call.rpartition(".py:")[2], "(" in call
+    return name if ".py:" in call and arguments_of_it else repr(thing)
+
+
+def foreign(call: str) -> Any:
+    """Return what the call names if it is not made of this package's classes; None otherwise."""
+    if ":" not in call.partition("(")[0]:
+        return None
+    source, _, text = call.partition("(")[0].rpartition(":")
+    name, *_ = arguments(text + call[len(source) + 1 + len(text) :])
+    module = load_module(source)
+    found = getattr(module, name, None)
+    if found is None:
+        own = {k: v for k, v in vars(module).items() if getattr(v, "__module__", None) == module.__name__}
+        known = [k for k, v in own.items() if is_foreign(v) and not k.startswith("_")]
+        raise ValueError(f"{source} has no {name}; it has {', '.join(known) or 'no layer and no loss'}")
+    kind = found if isinstance(found, type) else type(found)
+    return found if is_foreign(found) and not issubclass(kind, Layer | Loss) else None
+
+
+def has_domain(found: Any) -> bool:
+    """Whether a logarithm or a limit stands in its source, so that it may want probabilities."""
+    try:
+        text = inspect.getsource(found if inspect.isfunction(found) or isinstance(found, type) else type(found))
+    except (OSError, TypeError):
+        return True
+    return "log" in text or "clip" in text
+
+
+def example(subject: Any, options: Options) -> tuple[tuple[Any, ...], str]:
+    """Return inputs that a layer or a loss of this package accepts, and a text that says what they are."""
+    rng = np.random.default_rng(options.seed)
+    usual = usual_shape(subject, 5) if isinstance(subject, Layer) else None
+    size = (options.shapes or (usual or (5, 4),))[0]
+    x = drawn_input(subject, size, rng)
+    if not isinstance(subject, Loss):
+        return (x,), f"x of shape {size}, {'normal' if x.dtype.kind == 'f' else 'indices'}"
+    refused: Exception | None = None
+    for kind, prediction in (("normal", x), ("probabilities", drawn_targets(x, rng)["probabilities"])):
+        drawn = drawn_targets(x, rng)
+        wanted = {options.target: drawn[options.target]} if options.target in drawn else drawn
+        try:
+            found = accepted_target(subject, prediction, wanted)
+        except (TypeError, ValueError, IndexError) as error:
+            refused = refused or error
+        else:
+            return (prediction, drawn[found]), f"prediction of shape {size}, {kind}; target: {found}"
+    raise refused or ValueError(f"{subject!r} accepts no target")
+
+
+def _mark(title: str, case: Case, found: Diagnosis, difference: str, like: str) -> Mark:
+    lines, gradients = [f"{title}, {case.said}"], {}
+    for name in [*case.subject.free(case.inputs), *case.subject.parameters]:
+        worst = found.errors.get(name, np.nan)
+        wrong = any(finding.name == name for finding in found.findings)
+        verdict = "wrong" if wrong else "?" if np.isnan(worst) else "right"
+        gradients[name] = verdict
+        if verdict == "?" and name in found.errors:
+            lines.append(f"  ?      {name}, cannot be told from difference quotients")
+        elif name in found.errors:
+            label = "WRONG" if wrong else "right"
+            lines.append(f"  {label:5}  {name}, largest error {worst:.1e} of the largest slope")
+    text = str(found)
+    if difference:
+        lines.append(f"  WRONG  forward: {difference}")
+        text = text if not found else text.replace(" is right", f" has {ANOTHER} than {like}", 1)
+    lines.append(text)
+    remarks = list(dict.fromkeys(found.remarks))
+    if isinstance(case.subject.thing, Layer) and found and not difference:
+        remarks += further_remarks(case.subject.thing, case.inputs[0])
+    lines += [f"  also: {remark}" for remark in remarks]
+    verdict = "wrong" if difference or not found else "?" if found.unjudged else "right"
+    causes = [f"{f.name}: {f.mistake or f.what}".splitlines()[0] for f in found.findings]
+    if difference:
+        causes.append(f"forward: {difference}" + (f"; {ANOTHER}" if found else ""))
+    return Mark(
+        title, verdict, "wrong" if difference else "right", gradients, "; ".join(causes[:2]), "\n".join(lines)
+    )
+
+
+def likeness(case: Case, like: str, call: str) -> str:
+    """Return how forward differs from that of a layer or loss that is here, or in torch; "" if it does not.
+
+    The parameters of the other are given the numbers of this one's, in order, transposed where that fits.
+    """
+    subject, inputs = case.subject, [copy.deepcopy(value) for value in case.inputs]
+    own = [*list(subject.free(inputs).values())[1:], *subject.parameters.values()]
+    y = np.asarray(subject.forward(*inputs))
+    other = reference(like, call, own)
+    count = 2 if subject.is_loss else 1
+    expected = other(*[copy.deepcopy(value) for value in case.inputs[:count]])
+    if y.shape != expected.shape:
+        return f"y has the shape {y.shape}, {like} gives {expected.shape}"
+    if np.allclose(y, expected, rtol=1e-4, atol=1e-6):
+        return ""
+    at = tuple(map(int, np.unravel_index(np.abs(y - expected).argmax(), y.shape))) if y.ndim else ()
+    numbers = f"y{list(at) if at else ''} is {y[at]:.6g}, {like} gives {expected[at]:.6g}"
+    with np.errstate(all="ignore"):
+        cause = forward_mistake(y, expected, case.inputs[0])
+    return numbers + (f": {cause}" if cause else "")
+
+
+def reference(like: str, call: str, arrays: list[Any]) -> Any:
+    """Return the forward pass of a layer or a loss by its name, from here or from torch, with these weights."""
+    given = arguments(call.partition(".py:")[2] or call.rpartition(":")[2])
+    if like.startswith("torch"):
+        return _of_torch(like, given, arrays)
+    try:
+        layer = _with_arguments(like, given, load)
+    except ValueError as error:
+        try:
+            return _of_torch(f"torch.nn.{like}", given, arrays)
+        except (ImportError, AttributeError):
+            raise error from None
+    parameters = list(layer.parameters()) if isinstance(layer, Layer) else []
+    for parameter, numbers in _assigned(parameters, arrays):
+        parameter.data[...] = numbers
+    return lambda *inputs: np.asarray(layer(*inputs))
+
+
+def _with_arguments(like: str, given: Any, build: Any) -> Any:
+    """Build it as it is named; without arguments, with those of what is compared to it, where they fit."""
+    _, args, kwargs = given
+    if "(" not in like and (args or kwargs) and all(isinstance(a, int | float | bool) for a in args):
+        text = ", ".join([*map(repr, args), *(f"{k}={v!r}" for k, v in kwargs.items())])
+        try:
+            return build(f"{like}({text})")
+        except (TypeError, ValueError):
+            pass
+    return build(like)
+
+
+def _assigned(parameters: list[Any], arrays: list[Any]) -> list[tuple[Any, Any]]:
+    left, found = list(arrays), []
+    for parameter in parameters:
+        shape = tuple(parameter.shape)
+        for array in left:
+            fits = array if array.shape == shape else array.T if array.T.shape == shape else None
+            fits = array.reshape(shape) if fits is None and array.size == np.prod(shape) else fits
+            if fits is not None:
+                found.append((parameter, fits))
+                left = [a for a in left if a is not array]
+                break
+        else:
+            found.append((parameter, np.zeros(shape)))
+    return found
+
+
+def _of_torch(like: str, given: Any, arrays: list[Any]) -> Any:
+    """A function or a layer of torch, in float64."""
+    path, _, _ = like.partition("(")
+    torch: Any = importlib.import_module("torch")
+
+    def build(text: str) -> Any:
+        name, args, kwargs = arguments(text.replace(path, "made"))
+        found = torch
+        for part in path.split(".")[1:]:
+            found = getattr(found, part)
+        del name
+        return found(*args, **kwargs) if isinstance(found, type) else found
+
+    layer = _with_arguments(like, given, build)
+    if isinstance(layer, torch.nn.Module):
+        layer = layer.double()
+        with torch.no_grad():
+            for parameter, numbers in _assigned(list(layer.parameters()), arrays):
+                parameter.copy_(torch.from_numpy(np.ascontiguousarray(numbers)))
+
+    def forward(*inputs: Any) -> Any:
+        with torch.no_grad():
+            return layer(*map(torch.from_numpy, inputs)).numpy()
+
+    return forward
+
+
+def _is_deliberate(error: BaseException) -> bool:
+    """Whether a layer raised it itself, by a raise statement in its file."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    lines = inspect.getinnerframes(trace, 1)[-1].code_context if trace is not None else None
+    return isinstance(error, ValueError) and bool(lines) and "raise " in "".join(lines or [])
+
+
+def further_remarks(layer: Layer, x: Any) -> list[str]:
+    """What else a layer of this package should do and does not; what it refuses with a reason is left out."""
+    found = []
+
+    def attempt(what: str, x: Any, made: Layer) -> Any:
+        try:
+            with warnings.catch_warnings(action="ignore"):
+                y = made(x)
+                made.backward(y)
+        except (Exception, SystemExit) as error:
+            if _is_deliberate(error):
+                return None
+            found.append(f"{what}: {place(error)}")
+            return None
+        return y
+
+    if x.ndim > 1:
+        attempt("a batch of one fails", x[:1], copy.deepcopy(layer))
+        attempt("an empty batch fails", x[:0], copy.deepcopy(layer))
+    single = x.astype("float32") if x.dtype.kind == "f" else x
+    y = attempt("float32 fails", single, copy.deepcopy(layer).astype("float32"))
+    if y is not None and y.dtype != np.float32:
+        found.append(f"float32 becomes {y.dtype}: are its constants Python numbers?")
+    try:
+        copy.deepcopy(layer).backward(np.zeros_like(x))
+        found.append(
+            "backward without a forward is not an error: save_for_backward(...) and saved(dy) make it one"
+        )
+    except (Exception, SystemExit):
+        pass
+    return found

@@ -1,0 +1,576 @@
+"""Subjects of a gradient check: layers and losses of this package, and what others write in its place.
+
+Others write classes with `forward` and `backward` that keep their gradients in `dW`, `grads` or `dinputs`, or
+pairs of functions, `out, cache = affine_forward(x, w, b)` and `dx, dw, db = affine_backward(dout, cache)`.
+Each becomes a Subject: inputs and parameters by name, and their gradients by the same names.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from minitorch_np.layer import Layer
+from minitorch_np.layers.sequential import input_gradient
+from minitorch_np.losses.loss import Loss
+from minitorch_np.module import Module
+from minitorch_np.parameter import Parameter
+
+TARGETS = {
+    "t",
+    "y",
+    "target",
+    "targets",
+    "label",
+    "labels",
+    "y_true",
+    "ytrue",
+    "true",
+    "gt",
+    "teacher",
+    "truth",
+}
+FORWARD = ("forward", "__call__", "fprop")
+BACKWARD = ("backward", "backprop", "bprop")
+OUTPUTS = ("output", "out", "y", "outputs", "loss", "value")
+INPUT_GRADIENTS = ("dinputs", "dx", "dinput", "dX", "grad_input", "input_grad", "grad_x", "d_input", "dinputs_")
+CONTAINERS = [(p, g) for p in ("params", "parameters", "weights") for g in ("grads", "gradients", "grad")]
+MODES = ("training", "train", "train_flg", "is_training", "train_flag", "is_train", "mode")
+
+
+class Subject:
+    """Something with inputs and parameters that is differentiated: names, a forward and a backward pass."""
+
+    is_own = False  # a layer or a loss of this package, with its contract
+    is_loss = False
+    takes_dy = True
+    averages = False  # whether the gradient of a loss is that of the mean of the values that forward gives
+
+    def __init__(self, thing: Any, title: str, names: list[str]) -> None:
+        self.thing, self.title, self.names = thing, title, names
+        self.parameters: dict[str, Any] = {}
+
+    def free(self, inputs: Sequence[Any]) -> dict[str, Any]:
+        """Return the inputs that have a gradient: arrays of floats, but for the target of a loss."""
+        targets = [name for name in self.names[1:] if name.lower() in TARGETS] or self.names[1:2]
+        constant = targets[:1] if self.is_loss else []
+        given = zip(self.names, inputs, strict=True)
+        return {n: v for n, v in given if is_learnable_array(v) and n not in constant}
+
+    def forward(self, *inputs: Any) -> Any:
+        raise NotImplementedError
+
+    def backward(self, dy: Any, *inputs: Any, adds: bool = False) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Call forward and then backward; return the gradients of the inputs and of the parameters.
+
+        With `adds` the gradients of the parameters are not cleared before.
+        """
+        raise NotImplementedError
+
+    def functions(self) -> list[Callable[..., Any]]:
+        """Return the functions that were written for the backward pass, the first one the outermost."""
+        return [type(self.thing).backward]
+
+    def other_modes(self) -> Iterator[str]:
+        """Set each other mode, one after the other, and yield its name."""
+        return iter(())
+
+
+class OwnLayer(Subject):
+    is_own = True
+
+    def __init__(self, layer: Layer) -> None:
+        super().__init__(layer, repr(layer), ["x"])
+        self.registered = dict(layer.named_parameters())
+        self.plain = plain_slots(layer)
+        self.parameters = {name: p.data for name, p in self.registered.items()}
+        self.parameters |= {slot.name: slot.array for slot in self.plain}
+
+    def forward(self, *inputs: Any) -> Any:
+        return self.thing(*inputs)
+
+    def backward(self, dy: Any, *inputs: Any, adds: bool = False) -> tuple[dict[str, Any], dict[str, Any]]:
+        for parameter in () if adds else self.registered.values():
+            parameter.zero_grad()
+        self.thing(*inputs)
+        dx = input_gradient(self.thing, dy)
+        gradients: dict[str, Any] = {n: p.grad.copy() for n, p in self.registered.items() if p.has_grad}
+        return {"x": dx}, gradients | {slot.name: slot.gradient() for slot in self.plain}
+
+    def other_modes(self) -> Iterator[str]:
+        modes = [(layer, layer.training) for layer in self.thing.modules()]
+        for mode in (True, False):
+            if any(training != mode for _, training in modes):
+                self.thing.train(mode)
+                yield "in training mode" if mode else "in evaluation mode"
+        for layer, training in modes:
+            layer.training = training
+
+
+class OwnLoss(Subject):
+    is_own = is_loss = True
+
+    def __init__(self, loss: Loss) -> None:
+        super().__init__(loss, repr(loss), ["prediction", "target"])
+        self.takes_dy = loss.reduction == "none"
+
+    def forward(self, *inputs: Any) -> Any:
+        return self.thing(*inputs)
+
+    def backward(self, dy: Any, *inputs: Any, adds: bool = False) -> tuple[dict[str, Any], dict[str, Any]]:
+        self.thing(*inputs)
+        dx = self.thing.backward(dy) if self.takes_dy else self.thing.backward()
+        return {"prediction": dx}, {}
+
+    def functions(self) -> list[Callable[..., Any]]:
+        return [type(self.thing).derivative, type(self.thing).backward]
+
+
+class Slot:
+    """A parameter of someone's object: the array that forward reads, and where its gradient is left.
+
+    A plain number is held as an array without axes, which `write` puts back into its attribute.
+    """
+
+    def __init__(self, name: str, owner: Any, key: Any, find: Callable[[], Any]) -> None:
+        self.name, self.find = name, find
+        self.owner, self.key, value = owner, key, held(owner, key)
+        self.is_number = isinstance(value, float)
+        self.array = np.array(value) if self.is_number else value
+
+    def write(self) -> None:
+        if not self.is_number:
+            return
+        if isinstance(self.owner, list | dict):
+            self.owner[self.key] = float(self.array)
+        else:
+            setattr(self.owner, self.key, float(self.array))
+
+    def is_kept(self) -> bool:
+        """Whether the owner still holds what it held."""
+        value = held(self.owner, self.key)
+        return value == self.array if self.is_number else value is self.array
+
+    def gradient(self) -> Any:
+        found = self.find()
+        if self.is_number and np.size(found) == 1 and found is not None:
+            return np.array(found, dtype=float).reshape(())
+        return np.array(found) if isinstance(found, np.ndarray | float | int | np.number) else found
+
+
+def held(owner: Any, key: Any) -> Any:
+    """Return an element of a list or a dict, or an attribute."""
+    return owner[key] if isinstance(owner, list | tuple | dict) else getattr(owner, key)
+
+
+def gradient_names(name: str) -> list[str]:
+    """Return what the gradient of `name` is called: dW, grad_W, W_grad and so on."""
+    forms = (
+        "d{0} grad_{0} {0}_grad d_{0} grad{0} {0}_gradient gradient_{0} dL_d{0} dLd{0} delta_{0} {0}grad g_{0}"
+    )
+    names = [form.format(name) for form in forms.split()]
+    return [*names, f"d{name.lower()}", f"grad{name.capitalize()}", f"d{name.capitalize()}", f"d{name}s"]
+
+
+def slots(root: Any) -> list[Slot]:
+    """Return the parameters of an object, and of those inside it, for which it keeps a gradient."""
+    found: dict[int, Slot] = {}
+    for prefix, thing in _parts(root, "", set()):
+        for name, owner, key, find in _pairs(thing):
+            value = held(owner, key)
+            if is_learnable(value) and not isinstance(thing, Module | Parameter):
+                found.setdefault(id(value), Slot(prefix + name, owner, key, find))
+    return list(found.values())
+
+
+def plain_slots(layer: Layer) -> list[Slot]:
+    """Return the plain arrays in a layer of this package, and in those inside it, that have a gradient."""
+    found = []
+    for place, inner in layer.named_modules():
+        known = {id(value) for value in vars(inner).values() if isinstance(value, Parameter)}
+        for name, owner, key, find in _pairs(inner):
+            value = held(owner, key)
+            if isinstance(value, np.ndarray) and value.dtype == np.float64 and id(value) not in known:
+                found.append(Slot(f"{place}.{name}".lstrip("."), owner, key, find))
+    return found
+
+
+def _pairs(thing: Any) -> Iterator[tuple[str, Any, Any, Callable[[], Any]]]:
+    """Yield what may be a parameter with its gradient: a name, who holds it under which key, the gradient."""
+    attributes = vars(thing)
+    for params, grads in CONTAINERS:
+        owned, given = attributes.get(params), attributes.get(grads)
+        if isinstance(owned, dict) and isinstance(given, dict):
+            yield from ((str(key), owned, key, _in_container(thing, grads, key)) for key in owned)
+        elif isinstance(owned, list | tuple) and isinstance(given, list | tuple):
+            for i, value in enumerate(owned):
+                name = next((n for n, v in attributes.items() if v is value), f"{params}[{i}]")
+                yield name, owned, i, _in_container(thing, grads, i)
+    for name, value in list(attributes.items()):
+        names = [n for n in gradient_names(name) if n in attributes and n != name]
+        if names:
+            yield name, thing, name, _attribute(thing, names)
+        for _, grads in CONTAINERS:
+            given = attributes.get(grads)
+            if isinstance(given, dict) and any(k in given for k in (name, *gradient_names(name))):
+                yield name, thing, name, _in_container(thing, grads, name)
+        if hasattr(value, "data") and getattr(value, "grad", None) is not None and hasattr(value, "__dict__"):
+            yield name, value, "data", _attribute(value, ["grad"])
+
+
+def is_learnable(value: Any) -> bool:
+    """Whether this may be a parameter: an array of floats, or one float."""
+    return is_learnable_array(value) or isinstance(value, float)
+
+
+def is_learnable_array(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.flags.writeable
+
+
+def _attribute(thing: Any, names: list[str]) -> Callable[[], Any]:
+    return lambda: next((v for n in names if (v := getattr(thing, n, None)) is not None), None)
+
+
+def _in_container(thing: Any, attribute: str, key: Any) -> Callable[[], Any]:
+    def find() -> Any:
+        held = getattr(thing, attribute, None)
+        if isinstance(held, dict):
+            return next((held[k] for k in (key, f"d{key}", *gradient_names(str(key))) if k in held), None)
+        return held[key] if isinstance(held, list | tuple) and key < len(held) else None
+
+    return find
+
+
+def _parts(thing: Any, prefix: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
+    """Yield an object and those with a backward pass inside it, with the prefixes of their names."""
+    if id(thing) in seen or not hasattr(thing, "__dict__") or isinstance(thing, type):
+        return
+    seen.add(id(thing))
+    yield prefix, thing
+    for name, value in list(vars(thing).items()):
+        inside = {name: value}
+        if isinstance(value, dict):
+            inside = {f"{name}.{key}": part for key, part in value.items()}
+        elif isinstance(value, list | tuple):
+            inside = {f"{name}.{i}": part for i, part in enumerate(value)}
+        for key, part in inside.items():
+            if any(callable(getattr(type(part), method, None)) for method in BACKWARD):
+                yield from _parts(part, f"{prefix}{key}.", seen)
+
+
+def _positional(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return []
+    return [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+
+
+class ForeignObject(Subject):
+    """An object with a forward and a backward pass, of any class.
+
+    Its parameters are the arrays for which it keeps a gradient; a backward pass that takes a learning rate
+    updates them itself, and its gradient is the step. The object itself stays as it is: a copy is examined.
+    """
+
+    def __init__(self, thing: Any, inputs: tuple[Any, ...], title: str) -> None:
+        self._forward, self._backward = (method_name(thing, names) for names in (FORWARD, BACKWARD))
+        taken = [p.name for p in _positional(getattr(thing, self._forward))]
+        names = [*taken[: len(inputs)], *(f"input {i}" for i in range(len(taken), len(inputs)))]
+        super().__init__(thing, title, ["x", *names[1:]] if len(inputs) == 1 else names)
+        self._options: dict[str, Any] = {}
+        tried = _copied(thing)
+        self._prepare(tried)
+        y = np.asarray(self._outputs(*map(copy.deepcopy, inputs))[0])
+        second = names[1].lower() if len(names) > 1 else ""
+        self.is_loss = len(inputs) == 2 and (y.size == 1 or second in TARGETS - {"y"})
+        rest = _positional(getattr(thing, self._backward))
+        self.takes_dy = not self.is_loss
+        self.updates = any(p.name.lower() in ("lr", "learning_rate", "learningrate", "eta") for p in rest)
+        self._call_backward(np.ones_like(y) if self.takes_dy else 1.0, *map(copy.deepcopy, inputs))
+        found = self._find(tried)
+        self._outputs(*map(copy.deepcopy, inputs))
+        found = [slot for slot in found if slot.is_kept()]  # and not what forward saves of x
+        self._prepare(_copied(thing))
+        fresh = {slot.name: slot for slot in self._find(self.thing)}
+        if all(slot.name in fresh for slot in found):
+            self._slots = [fresh[slot.name] for slot in found]
+        else:
+            self._prepare(tried)  # it makes its weights in the first forward pass
+            self._slots = found
+        self.parameters = {slot.name: slot.array for slot in self._slots}
+        self.ungraded = [
+            name
+            for name, value in vars(self.thing).items()
+            if is_learnable(value) and isinstance(value, np.ndarray) and name not in self.parameters
+        ]
+
+    def _prepare(self, thing: Any) -> None:
+        self.thing = thing
+        _to_float64(thing, set())
+
+    def _find(self, thing: Any) -> list[Slot]:
+        if not self.updates:
+            return slots(thing)
+        weights = [n for n, v in vars(thing).items() if isinstance(v, np.ndarray) and is_learnable(v)]
+        return [Slot(n, thing, n, lambda: None) for n in weights if is_parameter_name(n)]
+
+    def _outputs(self, *inputs: Any) -> tuple[Any, Any]:
+        """Return y and what else forward returned."""
+        returned = getattr(self.thing, self._forward)(*inputs, **self._options)
+        if returned is None:
+            returned = next((vars(self.thing)[n] for n in OUTPUTS if n in vars(self.thing)), None)
+        if isinstance(returned, tuple) and returned:
+            return returned[0], returned[1] if len(returned) == 2 else returned[1:]
+        return returned, None
+
+    def forward(self, *inputs: Any) -> Any:
+        for slot in self._slots:
+            slot.write()
+        return self._outputs(*inputs)[0]
+
+    def _call_backward(self, dy: Any, *inputs: Any) -> tuple[Any, Any]:
+        y, cache = self._outputs(*inputs)
+        function = getattr(self.thing, self._backward)
+        arguments = backward_arguments(function, dy, self.names, inputs, cache, self.is_loss)
+        returned = function(*arguments)
+        if returned is None:
+            returned = next((vars(self.thing)[n] for n in INPUT_GRADIENTS if n in vars(self.thing)), None)
+        return returned, y
+
+    def backward(self, dy: Any, *inputs: Any, adds: bool = False) -> tuple[dict[str, Any], dict[str, Any]]:
+        for slot in self._slots:
+            slot.write()
+        before = {slot.name: slot.array.copy() for slot in self._slots} if self.updates else {}
+        returned, _ = self._call_backward(dy, *inputs)
+        if self.updates:
+            gradients: dict[str, Any] = {}
+            for slot in self._slots:
+                gradients[slot.name] = before[slot.name] - getattr(self.thing, slot.name)
+                slot.array[...] = before[slot.name]
+                setattr(self.thing, slot.name, slot.array)
+        else:
+            gradients = {slot.name: slot.gradient() for slot in self._slots}
+        missing = [name for name, gradient in gradients.items() if gradient is None]
+        own, rest = matched(returned, self.names, self.free(inputs), missing)
+        return own, gradients | rest
+
+    def functions(self) -> list[Callable[..., Any]]:
+        return [getattr(type(self.thing), self._backward)]
+
+    def other_modes(self) -> Iterator[str]:
+        for parameter in _positional(getattr(self.thing, self._forward))[len(self.names) :]:
+            if parameter.name.lower() in MODES and isinstance(parameter.default, bool):
+                self._options = {parameter.name: not parameter.default}
+                yield f"with {parameter.name}={not parameter.default}"
+                self._options = {}
+        for name, value in list(vars(self.thing).items()):
+            if name.lower() in MODES and isinstance(value, bool):
+                setattr(self.thing, name, not value)
+                yield f"with {name}={not value}"
+                setattr(self.thing, name, value)
+
+
+class FunctionPair(Subject):
+    """A forward function and its backward, or one function that returns a value and its gradients."""
+
+    def __init__(
+        self,
+        forward: Callable[..., Any],
+        backward: Callable[..., Any] | None,
+        inputs: tuple[Any, ...],
+        title: str,
+    ) -> None:
+        names = [p.name for p in _positional(forward)][: len(inputs)]
+        super().__init__(forward, title, names)
+        self._forward, self._backward = forward, backward
+        self._changes: dict[int, dict[str, Any]] = {}  # of arguments that are dicts, in another mode
+        self._modes = [(i, v["mode"]) for i, v in enumerate(inputs) if isinstance(v, dict) and "mode" in v]
+        y = np.asarray(self._outputs(*map(copy.deepcopy, inputs))[0])
+        self.is_loss = backward is None or (y.size == 1 and len(inputs) > 1 and names[1].lower() in TARGETS)
+        self.takes_dy = not self.is_loss
+
+    def _outputs(self, *inputs: Any) -> tuple[Any, Any]:
+        given = [v | self._changes.get(i, {}) if isinstance(v, dict) else v for i, v in enumerate(inputs)]
+        returned = self._forward(*given)
+        if isinstance(returned, tuple) and returned:
+            return returned[0], returned[1] if len(returned) == 2 else returned[1:]
+        return returned, None
+
+    def forward(self, *inputs: Any) -> Any:
+        return self._outputs(*inputs)[0]
+
+    def backward(self, dy: Any, *inputs: Any, adds: bool = False) -> tuple[dict[str, Any], dict[str, Any]]:
+        _, cache = self._outputs(*inputs)
+        if self._backward is None:
+            returned = cache
+        else:
+            given = backward_arguments(self._backward, dy, self.names, inputs, cache, self.is_loss)
+            returned = self._backward(*given)
+        return matched(returned, self.names, self.free(inputs), [])
+
+    def functions(self) -> list[Callable[..., Any]]:
+        return [self._backward or self._forward]
+
+    def other_modes(self) -> Iterator[str]:
+        for i, mode in self._modes:
+            other = "test" if mode == "train" else "train"
+            self._changes = {i: {"mode": other}}
+            yield f"with mode={other!r}"
+            self._changes = {}
+
+
+def subject_of(thing: Any, inputs: tuple[Any, ...], title: str = "") -> Subject:
+    """Return the Subject for a layer, a loss, an object, a pair of functions or a forward function."""
+    if isinstance(thing, Layer):
+        return OwnLayer(thing)
+    if isinstance(thing, Loss):
+        return OwnLoss(thing)
+    if isinstance(thing, tuple) and len(thing) == 2 and all(map(callable, thing)):
+        return FunctionPair(*thing, inputs, title or thing[0].__name__)
+    if inspect.isfunction(thing):
+        return FunctionPair(thing, backward_of(thing), inputs, title or thing.__name__)
+    if isinstance(thing, type):
+        raise TypeError(
+            f"gradcheck expects an object, got the class {thing.__name__}: call it, {thing.__name__}(…)"
+        )
+    return ForeignObject(thing, inputs, title or f"{type(thing).__name__}()")
+
+
+def backward_of(function: Callable[..., Any]) -> Callable[..., Any] | None:
+    """Return the function beside it that `affine_forward` names its backward, or None."""
+    name = function.__name__
+    for forward, backward in (("forward", "backward"), ("fwd", "bwd"), ("fprop", "bprop")):
+        found = function.__globals__.get(name.replace(forward, backward))
+        if forward in name and callable(found):
+            return found
+    others = (f"{name}_backward", f"backward_{name}", f"d{name}", f"{name}_grad", f"{name}_prime")
+    return next((function.__globals__[n] for n in others if callable(function.__globals__.get(n))), None)
+
+
+def method_name(thing: Any, names: tuple[str, ...]) -> str:
+    """Return the first of the names that is a method of the thing; TypeError if none is."""
+    for name in names:
+        if callable(getattr(type(thing), name, None)):
+            return name
+    raise TypeError(
+        f"gradcheck expects a layer or a loss, an object with forward and backward, or functions; "
+        f"{type(thing).__name__} has no {names[0]}"
+    )
+
+
+def is_parameter_name(name: str) -> bool:
+    """Whether an array of this name is one that is learned: W, b2, weight, gamma."""
+    word = name.lower().strip("_0123456789")
+    starts = ("weight", "bias", "gamma", "beta", "kernel", "filter", "w_", "b_")
+    return word in {
+        "w",
+        "b",
+        "wx",
+        "wh",
+        "wxh",
+        "whh",
+        "why",
+        "bh",
+        "by",
+        "wo",
+        "wq",
+        "wk",
+        "wv",
+    } or word.startswith(starts)
+
+
+def backward_arguments(
+    function: Callable[..., Any], dy: Any, names: list[str], inputs: tuple[Any, ...], cache: Any, is_loss: bool
+) -> list[Any]:
+    """Return what a backward pass is called with, by the names of its arguments."""
+    required = [p for p in _positional(function) if p.default is p.empty]
+    if is_loss and len(required) == len(inputs) and cache is None:
+        return list(inputs)  # backward(y_pred, y_true), whatever they are called
+    given: list[Any] = []
+    known = dict(zip(names, inputs, strict=True))
+    for i, parameter in enumerate(required):
+        name = parameter.name
+        if name.lower() in ("lr", "learning_rate", "learningrate", "eta"):
+            given.append(1.0)
+        elif name in known and (i or is_loss):
+            given.append(known[name])
+        elif is_loss and name.lower() in TARGETS:
+            given.append(inputs[-1])
+        elif (
+            i == 0
+            and (name.lower() not in ("cache", "ctx") or len(required) == 1)
+            and not (is_loss and cache is not None and len(required) == 1)
+        ):
+            given.append(dy)
+        else:
+            given.append(cache if cache is not None else dy)
+    if not required and not is_loss and _positional(function):
+        given.append(dy)  # backward(dout=1)
+    return given
+
+
+def matched(
+    returned: Any, names: list[str], free: Mapping[str, Any], missing: list[str]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the gradients of the inputs, and of `missing` parameters, out of what backward returned.
+
+    A tuple is in the order of the arguments, with or without entries for those that have no gradient, and may
+    end with the parameters. A dict is by name: x, dx, grad_x; those that it leaves out count as constants.
+    """
+    if isinstance(returned, dict):
+        found = {
+            name: returned[key]
+            for name in (*free, *missing)
+            for key in reversed((name, *gradient_names(name)))
+            if key in returned
+        }
+        inputs = {name: value for name, value in found.items() if name in free}
+        return inputs or dict.fromkeys(free), {n: v for n, v in found.items() if n in missing}
+    gradients = list(returned) if isinstance(returned, tuple | list) else [returned]
+    order = list(free)
+    if len(gradients) == len(names) > len(free):
+        order = names
+    order = [*order, *(missing if len(gradients) > len(order) else [])]
+    by_name = dict(zip(order, gradients, strict=False))
+    return {n: by_name.get(n) for n in free}, {n: by_name[n] for n in missing if n in by_name}
+
+
+def _copied(thing: Any) -> Any:
+    try:
+        return copy.deepcopy(thing)
+    except Exception:  # it holds what cannot be copied, an open file
+        return thing
+
+
+def _to_float64(thing: Any, seen: set[int]) -> None:
+    """Turn all float32 arrays of an object into float64, one that is held twice into one."""
+    made: dict[int, Any] = {}
+
+    def doubled(value: Any) -> Any:
+        if isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.dtype != np.float64:
+            return made.setdefault(id(value), (value.astype(np.float64), value))[0]
+        return value
+
+    for _, part in _parts(thing, "", seen):
+        for name, value in list(vars(part).items()):
+            if isinstance(value, list):
+                value[:] = map(doubled, value)
+            elif isinstance(value, dict):
+                value.update({key: doubled(inner) for key, inner in value.items()})
+            elif doubled(value) is not value:
+                setattr(part, name, doubled(value))
+
+
+def generators(thing: Any) -> list[Any]:
+    """Return the random generators that the functions of the thing's module can see."""
+    module = sys.modules.get(getattr(thing, "__module__", None) or type(thing).__module__)
+    kinds = (np.random.Generator, np.random.RandomState)
+    own = vars(module) if module is not None else {}
+    own = own or getattr(thing, "__globals__", {})
+    return [value for value in own.values() if isinstance(value, kinds)]
