@@ -25,8 +25,10 @@ from minitorch_np.study.targets import drawn_targets
 
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
+    from minitorch_np.study.gradcheck import Diagnosis
 
 BATCH = 5
+LOSS_BATCH = 12  # enough that a margin is met and missed
 INPUTS = re.compile(
     r"(n_|num_|d_|dim_)?(in|inp|input|inputs|fan_in|nin|idim)(_?(features|dim|size|dims|channels|ch|units))?$"
 )
@@ -51,6 +53,10 @@ class Case(NamedTuple):
     inputs: tuple[Any, ...]
     said: str
     kind: str = ""
+
+    @property
+    def is_over_classes(self) -> bool:
+        return self.kind.endswith(("one-hot", "classes"))
 
 
 def arguments(text: str) -> tuple[str, list[Any], dict[str, Any]]:
@@ -174,16 +180,20 @@ def _function_cases(made: Made, target: str | None, rng: np.random.Generator) ->
     is_open = len(names) == 2 and names[1].lower() in TARGETS and isinstance(given[names[1]], tuple)
     if is_open:
         return _loss_cases(function, title, drawn[names[0]], target, rng)
-    tried = [tuple(drawn.values())]
+    tried, indices = [tuple(drawn.values())], []
     for i, value in enumerate(tried[0][1:], 1):
         if isinstance(value, np.ndarray) and value.ndim == 1 and value.dtype.kind == "f":  # may be indices
             below = rng.integers(0, max(1, min(np.shape(tried[0][0])[-1:] or (1,))), value.shape)
-            tried.append((*tried[0][:i], below, *tried[0][i + 1 :]))
+            indices.append((*tried[0][:i], below, *tried[0][i + 1 :]))
     x = tried[0][0]
     if isinstance(x, np.ndarray) and x.dtype.kind == "f":
         tables = [len(v) for v in tried[0][1:] if isinstance(v, np.ndarray) and v.ndim == 2]
-        tried += [(rng.integers(0, n, x.shape), *tried[0][1:]) for n in tables]
-    return [_first_that_fits(lambda inputs: subject_of(function, inputs, title), [(t, said) for t in tried])]
+        indices += [(rng.integers(0, n, x.shape), *tried[0][1:]) for n in tables]
+
+    def subject(inputs: tuple[Any, ...]) -> Subject:
+        return subject_of(function, inputs, title)
+
+    return [_fitting(subject, [(t, said) for t in tried], [(t, said) for t in indices])]
 
 
 def _constructed(kind: type, args: list[Any], kwargs: dict[str, Any], rng: np.random.Generator) -> Made:
@@ -238,7 +248,7 @@ def _object_cases(
     is_loss = len(required) == 2 and (second in TARGETS - {"y"} or LOSS.search(type(made).__name__) is not None)
     if is_loss or target:
         refused: Exception | None = None
-        for shape in shapes[:1] or [(BATCH, 4), (BATCH, 1), (BATCH,)]:
+        for shape in shapes[:1] or [(LOSS_BATCH, 4), (LOSS_BATCH, 1), (LOSS_BATCH,)]:
             try:
                 return _loss_cases(made, title, rng.standard_normal(shape), target, rng)
             except Exception as error:
@@ -263,13 +273,7 @@ def _object_cases(
     def subject(inputs: tuple[Any, ...]) -> Subject:
         return subject_of(made, inputs, title)
 
-    try:
-        return [_first_that_fits(subject, inputs)]
-    except Exception as error:
-        try:
-            return [_first_that_fits(subject, integers)] if integers else []
-        except Exception:
-            raise error from None
+    return [_fitting(subject, inputs, integers)]
 
 
 def _said(sizes: list[Any], what: str) -> str:
@@ -302,6 +306,21 @@ def _usual_shapes(made: Any, args: list[Any]) -> list[tuple[int, ...]]:
     first = flat if not any(a.ndim > 2 for a in arrays) else []
     columns = [(width, 1) for width in dict.fromkeys(widths)]
     return [*first, *images, *rows, *steps, *flat, *pictures, (6, 6), (4,), (6,), *columns]
+
+
+def _fitting(
+    subject: Callable[[tuple[Any, ...]], Subject],
+    inputs: list[tuple[tuple[Any, ...], str]],
+    integers: list[tuple[tuple[Any, ...], str]],
+) -> Case:
+    """Return the first inputs that fit, with integers only if it takes no other."""
+    try:
+        return _first_that_fits(subject, inputs)
+    except Exception as error:
+        try:
+            return _first_that_fits(subject, integers)
+        except Exception:
+            raise error from None
 
 
 def _first_that_fits(
@@ -380,21 +399,31 @@ def foreign_targets(x: Array, rng: np.random.Generator) -> dict[str, Array]:
     return found
 
 
-def choose(judged: list[tuple[Case, Any]], has_domain: bool) -> tuple[Case, Any]:
+def choose(
+    cases: Sequence[Case], examine: Callable[[Case], Diagnosis], has_domain: bool
+) -> tuple[Case, Diagnosis]:
     """Return the case that counts for a loss, with what was found.
 
     A loss over classes is wrong for targets that are any numbers, and still right: one kind of target is
     enough. Of one-hot rows and class indices both have to be right where it takes them. Predictions that
     are probabilities count where the others do not exist, or the loss `has_domain`, with a logarithm in it.
     """
+    if len(cases) == 1:
+        return cases[0], examine(cases[0])
+    wrong: list[tuple[Case, Diagnosis]] = []
+    right: list[tuple[Case, Diagnosis]] = []
     for prediction in ("normal", "probabilities"):
-        group = [(case, found) for case, found in judged if case.kind.startswith(prediction)]
-        hard = [(case, found) for case, found in group if case.kind.endswith(("one-hot", "classes"))]
-        right = [(case, found) for case, found in group if found]
-        if right and all(found for _, found in hard):
+        group = [case for case in cases if case.kind.startswith(prediction)]
+        for case in sorted(group, key=lambda case: not case.is_over_classes):
+            if right and not case.is_over_classes:
+                break
+            found = examine(case)
+            (right if found else wrong).append((case, found))
+            if case.is_over_classes and not found:
+                right.clear()
+                break
+        if right:
             return right[0]
         if group and not has_domain:
-            judged = hard if any(not found for _, found in hard) else group
             break
-    wrong = [(case, found) for case, found in judged if not found]
     return min(wrong, key=lambda case: sum("no usual" in f.mistake for f in case[1].findings))

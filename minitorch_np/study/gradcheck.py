@@ -369,7 +369,7 @@ class _Check:
                 found.remarks.append("backward writes into the dy that it is given: others may still need it")
         for name in self.parameters:
             if gradients.get(name) is None:
-                found.add(name, "backward left no gradient in it", self._fix_of_no_gradient())
+                found.add(name, *self._no_gradient())
                 gradients.pop(name, None)
         kept = {n: np.array(r) if isinstance(r, np.ndarray) else r for n, r in returned.items()}
         if self.has_indices and (np.shape(kept["x"]) != self.x.shape or np.any(kept["x"])):
@@ -394,16 +394,18 @@ class _Check:
         self._note_plain_weights(found, y)
         return found
 
-    def _fix_of_no_gradient(self) -> str:
-        return "add_grad(...) puts one there" if self.subject.is_own else "is it computed, and kept?"
+    def _no_gradient(self) -> tuple[str, str]:
+        if self.subject.is_own:
+            return "backward left no gradient in it", "add_grad(...) puts one there"
+        return "backward left no gradient in it: is it computed, and kept?", ""
 
     def _weigh_values(self, y: Array, returned: dict[str, Any], eps: float) -> None:
         """Take the mean of a loss's values where its gradient is that of the mean."""
         name, v = self.free[0]
         gradient = returned.get(name)
-        numeric = Quotients(self.y, v, np.full(y.shape, 1 / max(1, y.size)), eps).central()
-        if isinstance(gradient, np.ndarray) and alike(gradient, numeric):
-            self.subject.averages = True
+        numeric = np.abs(Quotients(self.y, v, np.ones(y.shape), eps).central()).sum()
+        if isinstance(gradient, np.ndarray) and y.size > 1:
+            self.subject.averages = bool(np.abs(gradient).sum() < numeric / np.sqrt(y.size))
 
     def spot_check(
         self, found: Diagnosis, what: str, rng: np.random.Generator, *, eps: float, atol: float, rtol: float
@@ -556,6 +558,8 @@ class _Check:
         self, found: Diagnosis, name: str, v: Array, gradient: Any, y: Array, dy: Array, **how: float
     ) -> Evidence | None:
         """Compare one gradient with the slopes; where it is wrong, look for the cause."""
+        if isinstance(gradient, np.number | float | int):
+            gradient = np.asarray(gradient, dtype=float)
         if not isinstance(gradient, np.ndarray):
             found.add(
                 name, f"backward should return an array of shape {v.shape}, got {type(gradient).__name__}"

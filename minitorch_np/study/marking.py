@@ -14,7 +14,7 @@ from minitorch_np.layer import Layer
 from minitorch_np.losses.loss import Loss
 from minitorch_np.serialization.parse import load, load_module, place
 from minitorch_np.study.candidates import Case, arguments, cases, choose, is_foreign, made
-from minitorch_np.study.gradcheck import Diagnosis, diagnose
+from minitorch_np.study.gradcheck import Diagnosis, Finding, diagnose
 from minitorch_np.study.mistakes import forward_mistake
 from minitorch_np.study.subjects import subject_of
 from minitorch_np.study.targets import accepted_target, drawn_input, drawn_targets, usual_shape
@@ -76,11 +76,8 @@ def mark(call: str, options: Options) -> Mark:
             case = Case(subject_of(thing, inputs), inputs, said)
             diagnosis = options.examined(thing, inputs)
         else:
-            judged = [
-                (c, options.examined(c.subject, c.inputs))
-                for c in cases(ready, options.shapes, options.target, options.seed)
-            ]
-            case, diagnosis = choose(judged, has_domain(found)) if len(judged) > 1 else judged[0]
+            tried = cases(ready, options.shapes, options.target, options.seed)
+            case, diagnosis = choose(tried, lambda c: options.examined(c.subject, c.inputs), has_domain(found))
     except (Exception, SystemExit) as error:
         cause = f"fails: {place(error)}"
         heading = [f"{title}, {said}"] if said else []
@@ -164,12 +161,17 @@ def _mark(title: str, case: Case, found: Diagnosis, difference: str, like: str) 
         remarks += further_remarks(case.subject.thing, case.inputs[0])
     lines += [f"  also: {remark}" for remark in remarks]
     verdict = "wrong" if difference or not found else "?" if found.unjudged else "right"
-    causes = [f"{f.name}: {f.mistake or f.what}".splitlines()[0] for f in found.findings]
+    causes = [_cause(finding) for finding in found.findings]
     if difference:
         causes.append(f"forward: {difference}" + (f"; {ANOTHER}" if found else ""))
     return Mark(
         title, verdict, "wrong" if difference else "right", gradients, "; ".join(causes[:2]), "\n".join(lines)
     )
+
+
+def _cause(finding: Finding) -> str:
+    is_known = finding.mistake and "no usual mistake" not in finding.mistake
+    return f"{finding.name}: {finding.mistake if is_known else finding.what}".splitlines()[0]
 
 
 def likeness(case: Case, like: str, call: str) -> str:
