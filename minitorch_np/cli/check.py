@@ -128,7 +128,7 @@ def run_on_all(pattern: str, call: str, how: Options, options: argparse.Namespac
     paths = sorted(path for path in found if path.is_file() and path.suffix == ".py")
     if not paths:
         raise ValueError(f"there is no file {pattern}")
-    calls = [(f"{path}:{call}", how) for path in paths]
+    calls = [(f"{path}:{call}", how._replace(seconds=0.3)) for path in paths]
     workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     answers = each_apart(mark, calls, timeout=options.timeout or EACH, workers=workers)
     marks = [

@@ -19,6 +19,7 @@ from minitorch_np.layers.sequential import input_gradient
 from minitorch_np.parameter import Parameter
 from minitorch_np.study.mistakes import Evidence, alike, likely_mistake
 from minitorch_np.study.quotients import Quotients, judged
+from minitorch_np.study.repairs import Repair, repair
 from minitorch_np.study.snapshot import Snapshot
 from minitorch_np.study.subjects import (
     ForeignObject,
@@ -62,6 +63,7 @@ class Diagnosis:
         self.untold: dict[str, int] = {}
         self.notes: list[str] = []
         self.remarks: list[str] = []
+        self.repair: Repair | None = None
 
     def __bool__(self) -> bool:
         return not self.findings
@@ -80,6 +82,7 @@ class Diagnosis:
             names = ", ".join(self.unjudged)
             lines = [f"{self.subject}: difference quotients cannot tell the gradient of {names} here"]
         lines += [f"  {finding}" for finding in self.findings]
+        lines += [str(self.repair)] if self.repair else []
         lines += [f"  {name}: {count} elements stand on a kink" for name, count in self.kinks.items() if count]
         lines += [
             f"  {name}: {count} elements cannot be told from difference quotients: their error is too large"
@@ -140,14 +143,15 @@ def diagnose(
     atol: float = 1e-5,
     rtol: float = 1e-3,
     rng: np.random.Generator | int | None = None,
+    seconds: float = 0.0,
 ) -> Diagnosis:
-    """`gradcheck`, with all that it found."""
+    """`gradcheck`, with all that it found; for `seconds` also a repair of the source is looked for."""
     if isinstance(rng, int):
         rng = np.random.default_rng((rng, 1))  # x is often drawn with the same seed, and dy not to be x
     generator = np.random.default_rng(rng)
     if isinstance(subject, Layer) and subject.dtype == np.float32:
         double = copy.deepcopy(subject).astype(np.float64)
-        found = diagnose(double, *inputs, eps=eps, atol=atol, rtol=rtol, rng=generator)
+        found = diagnose(double, *inputs, eps=eps, atol=atol, rtol=rtol, rng=generator, seconds=seconds)
         found.subject = repr(subject)
         if found:
             _compare_precisions(found, subject, double, np.asarray(inputs[0]), generator)
@@ -155,6 +159,7 @@ def diagnose(
     state = np.random.get_state()  # noqa: NPY002
     examined = subject if isinstance(subject, Subject) else subject_of(subject, inputs)
     check = _Check(examined, inputs)
+    check.seconds = seconds
     how = {"eps": eps, "atol": atol, "rtol": rtol}
     try:
         check.move_off_special_values(generator)
@@ -278,6 +283,8 @@ def _typical(x: Array) -> float:
 class _Check:
     """A subject, its y as a function of inputs and parameters, and its gradients."""
 
+    seconds = 0.0  # that a repair of the source is looked for
+
     def __init__(self, subject: Subject, inputs: tuple[Any, ...]) -> None:
         if subject.is_own and len(inputs) != len(subject.names):
             raise ValueError(
@@ -349,7 +356,9 @@ class _Check:
             return np.array(rng.standard_normal(y.shape))
         return np.full(y.shape, 1 / max(1, y.size) if self.subject.averages else 1.0)
 
-    def diagnose(self, rng: np.random.Generator, *, eps: float, atol: float, rtol: float) -> Diagnosis:
+    def diagnose(  # noqa: PLR0912, one question after the other
+        self, rng: np.random.Generator, *, eps: float, atol: float, rtol: float
+    ) -> Diagnosis:
         found = Diagnosis(self.subject.title)
         y = self.y()
         if not np.array_equal(y, self.y(), equal_nan=True):
@@ -383,7 +392,10 @@ class _Check:
             self._judge(found, variable, v, gradient, y, dy, eps=eps, atol=atol, rtol=rtol)
             for variable, v, gradient in variables
         ]
-        self._name_swapped(found, {case.name: case for case in cases if case is not None})
+        known = {case.name: case for case in cases if case is not None}
+        self._name_swapped(found, known)
+        if known and self.seconds:
+            found.repair = self._repair(known, kept | gradients, dy)
         if found:
             with np.errstate(all="ignore"):
                 self._repeat(found, returned, kept, gradients, dy, rng)
@@ -630,6 +642,23 @@ class _Check:
             jacobian=cached_jacobian(y_at, v, y),
         )
 
+    def _repair(self, wrong: dict[str, Evidence], gradients: dict[str, Any], dy: Array) -> Repair | None:
+        """The edit of a line that makes the wrong gradients right, and leaves the right ones."""
+        right = gradients | {name: case.right for name, case in wrong.items()}
+        y, holders = self.y(), self.subject.holders()
+        edits_forward = any(name == "_forward" for _, name in holders)
+
+        def score() -> int:
+            self.snapshot.restore()
+            returned, more = self.backward(dy.copy())
+            found = returned | more
+            reached = [name for name, value in right.items() if _agrees(found.get(name), value)]
+            lost = [name for name in right if name not in wrong and name not in reached]
+            changed = edits_forward and not np.array_equal(self.y(), y)
+            return -1 if lost or changed else len(reached)
+
+        return repair(holders, score, len(right), self.seconds)
+
     def _name_swapped(self, found: Diagnosis, cases: dict[str, Evidence]) -> None:
         """Say where the gradients of two are given in each other's place."""
         for i, finding in enumerate(found.findings):
@@ -690,6 +719,14 @@ class _Check:
         self.snapshot.restore()
         first, second = (np.array(self.subject.forward(*self.copies())) for _ in range(2))
         return not np.array_equal(first, second)
+
+
+def _agrees(gradient: Any, right: Any) -> bool:
+    if not isinstance(right, np.ndarray):
+        return True
+    gradient = np.asarray(gradient) if isinstance(gradient, np.number | float) else gradient
+    is_zero = not right.any() and isinstance(gradient, np.ndarray) and gradient.shape == right.shape
+    return alike(gradient, right) or (is_zero and not gradient.any())
 
 
 def cached_jacobian(y_at: Callable[[Array], Array], v: Array, y: Array) -> Callable[[], Array]:

@@ -6,6 +6,8 @@ import copy
 import importlib
 import inspect
 import warnings
+from contextlib import redirect_stdout
+from io import StringIO
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +18,7 @@ from minitorch_np.serialization.parse import load, load_module, place
 from minitorch_np.study.candidates import Case, arguments, cases, choose, is_foreign, made
 from minitorch_np.study.gradcheck import Diagnosis, Finding, diagnose
 from minitorch_np.study.mistakes import forward_mistake
+from minitorch_np.study.repairs import SECONDS
 from minitorch_np.study.subjects import subject_of
 from minitorch_np.study.targets import accepted_target, drawn_input, drawn_targets, usual_shape
 
@@ -33,9 +36,12 @@ class Options(NamedTuple):
     eps: float = 1e-6
     atol: float = 1e-5
     rtol: float = 1e-3
+    seconds: float = SECONDS  # that a repair of the source is looked for
 
     def examined(self, thing: Any, inputs: tuple[Any, ...]) -> Diagnosis:
-        return diagnose(thing, *inputs, eps=self.eps, atol=self.atol, rtol=self.rtol, rng=self.seed)
+        return diagnose(
+            thing, *inputs, eps=self.eps, atol=self.atol, rtol=self.rtol, rng=self.seed, seconds=self.seconds
+        )
 
 
 class Mark(NamedTuple):
@@ -71,19 +77,25 @@ def mark(call: str, options: Options) -> Mark:
         thing, title = ready.thing, ready.title
     said = ""
     try:
-        if found is None:
-            inputs, said = example(thing, options)
-            case = Case(subject_of(thing, inputs), inputs, said)
-            diagnosis = options.examined(thing, inputs)
-        else:
-            tried = cases(ready, options.shapes, options.target, options.seed)
-            case, diagnosis = choose(tried, lambda c: options.examined(c.subject, c.inputs), has_domain(found))
+        with redirect_stdout(StringIO()):  # what forward prints would come a thousand times
+            if found is None:
+                inputs, said = example(thing, options)
+                case = Case(subject_of(thing, inputs), inputs, said)
+                diagnosis = options.examined(thing, inputs)
+            else:
+                tried = cases(ready, options.shapes, options.target, options.seed)
+                case, diagnosis = choose(
+                    tried, lambda c: options.examined(c.subject, c.inputs), has_domain(found)
+                )
     except (Exception, SystemExit) as error:
         cause = f"fails: {place(error)}"
         heading = [f"{title}, {said}"] if said else []
-        return Mark(title, "fails", cause=cause, text="\n".join([*heading, f"{title} {cause}"]))
+        return Mark(title, "fails", cause=place(error), text="\n".join([*heading, f"{title} {cause}"]))
     diagnosis.subject = title
-    difference = likeness(case, options.like, call) if options.like else ""
+    try:
+        difference = likeness(case, options.like, call) if options.like else ""
+    except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError, ImportError) as error:
+        raise ValueError(f"{title} cannot be compared with {options.like}: {error}") from error
     return _mark(title, case, diagnosis, difference, options.like or "")
 
 
@@ -162,6 +174,8 @@ def _mark(title: str, case: Case, found: Diagnosis, difference: str, like: str) 
     lines += [f"  also: {remark}" for remark in remarks]
     verdict = "wrong" if difference or not found else "?" if found.unjudged else "right"
     causes = [_cause(finding) for finding in found.findings]
+    if found.repair is not None and not any(_is_named(finding) for finding in found.findings):
+        causes = [f"line {found.repair.line}: right would be {found.repair.right}"]
     if difference:
         causes.append(f"forward: {difference}" + (f"; {ANOTHER}" if found else ""))
     return Mark(
@@ -169,9 +183,12 @@ def _mark(title: str, case: Case, found: Diagnosis, difference: str, like: str) 
     )
 
 
+def _is_named(finding: Finding) -> bool:
+    return bool(finding.mistake) and "no usual mistake" not in finding.mistake
+
+
 def _cause(finding: Finding) -> str:
-    is_known = finding.mistake and "no usual mistake" not in finding.mistake
-    return f"{finding.name}: {finding.mistake if is_known else finding.what}".splitlines()[0]
+    return f"{finding.name}: {finding.mistake if _is_named(finding) else finding.what}".splitlines()[0]
 
 
 def likeness(case: Case, like: str, call: str) -> str:

@@ -72,9 +72,10 @@ class Subject:
         """
         raise NotImplementedError
 
-    def functions(self) -> list[Callable[..., Any]]:
-        """Return the functions that were written for the backward pass, the first one the outermost."""
-        return [type(self.thing).backward]
+    def holders(self) -> list[tuple[Any, str]]:
+        """Return where the functions of the backward pass are held: a class or this, and the attribute."""
+        names = ("derivative", "gradient", "backward")
+        return [(kind, name) for kind in type(self.thing).__mro__ for name in names if is_foreign(kind, name)]
 
     def other_modes(self) -> Iterator[str]:
         """Set each other mode, one after the other, and yield its name."""
@@ -127,9 +128,6 @@ class OwnLoss(Subject):
         dx = self.thing.backward(dy) if self.takes_dy else self.thing.backward()
         return {"prediction": dx}, {}
 
-    def functions(self) -> list[Callable[..., Any]]:
-        return [type(self.thing).derivative, type(self.thing).backward]
-
 
 class Slot:
     """A parameter of someone's object: the array that forward reads, and where its gradient is left.
@@ -161,6 +159,11 @@ class Slot:
         if self.is_number and np.size(found) == 1 and found is not None:
             return np.array(found, dtype=float).reshape(())
         return np.array(found) if isinstance(found, np.ndarray | float | int | np.number) else found
+
+
+def is_foreign(kind: type, name: str) -> bool:
+    """Whether a class that is not of this package defines the method."""
+    return name in vars(kind) and not kind.__module__.startswith("minitorch_np")
 
 
 def held(owner: Any, key: Any) -> Any:
@@ -360,8 +363,9 @@ class ForeignObject(Subject):
         own, rest = matched(returned, self.names, self.free(inputs), missing)
         return own, gradients | rest
 
-    def functions(self) -> list[Callable[..., Any]]:
-        return [getattr(type(self.thing), self._backward)]
+    def holders(self) -> list[tuple[Any, str]]:
+        kinds = dict.fromkeys(kind for _, part in _parts(self.thing, "", set()) for kind in type(part).__mro__)
+        return [(kind, name) for kind in kinds for name in BACKWARD if is_foreign(kind, name)]
 
     def other_modes(self) -> Iterator[str]:
         for parameter in _positional(getattr(self.thing, self._forward))[len(self.names) :]:
@@ -414,8 +418,8 @@ class FunctionPair(Subject):
             returned = self._backward(*given)
         return matched(returned, self.names, self.free(inputs), [])
 
-    def functions(self) -> list[Callable[..., Any]]:
-        return [self._backward or self._forward]
+    def holders(self) -> list[tuple[Any, str]]:
+        return [(self, "_forward" if self._backward is None else "_backward")]
 
     def other_modes(self) -> Iterator[str]:
         for i, mode in self._modes:

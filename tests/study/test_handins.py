@@ -1,6 +1,7 @@
 """What students hand in, as they write it: right programs, and each with single mistakes."""
 
 import re
+from collections import Counter
 
 import pytest
 from handin_mistakes import CALLS, FOLDER, MISTAKES
@@ -43,9 +44,16 @@ def right(names):
 
 
 def wrong(names, folder):
+    """How many there are, are named, and have a line that mends them; each has to be found."""
+    counts = Counter()
     for what, words, found in examined(names, folder):
         assert found.verdict == "wrong", what
         assert re.search(words, found.text), f"{what} is not named: {found.text}"
+        mended = re.search(r"^ +line \d+.*\n +right:", found.text, re.MULTILINE) is not None
+        counts["mended"] += mended
+        counts["named"] += mended or "no usual mistake" not in found.text
+        counts["all"] += 1
+    return counts
 
 
 def test_some_right_ones_are_right():
@@ -53,7 +61,7 @@ def test_some_right_ones_are_right():
 
 
 def test_some_wrong_ones_are_found_and_named(tmp_path):
-    wrong(("affine", "relu"), tmp_path)
+    assert wrong(("affine", "relu"), tmp_path)["mended"] >= 7
 
 
 @pytest.mark.slow
@@ -63,7 +71,9 @@ def test_right_ones_are_right():
 
 @pytest.mark.slow
 def test_wrong_ones_are_found_and_named(tmp_path):
-    wrong(CALLS, tmp_path)
+    counts = wrong(CALLS, tmp_path)
+    assert counts["named"] >= 0.95 * counts["all"], counts
+    assert counts["mended"] >= 75, counts
 
 
 @pytest.mark.slow
