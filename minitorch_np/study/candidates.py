@@ -345,7 +345,7 @@ def _first_that_fits(
         except Exception as error:
             refused = refused or error
             continue
-        case = Case(made, inputs, said)
+        case = Case(subject(inputs), inputs, said)  # one through which nothing went
         fits = all(
             getattr(returned.get(name), "shape", None) == v.shape for name, v in made.free(inputs).items()
         )

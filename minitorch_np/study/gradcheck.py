@@ -103,6 +103,10 @@ def gradcheck(
 ) -> bool:
     """Compare the gradients of the input and of every parameter with (f(v + h) − f(v − h)) / 2h.
 
+    `subject` is a layer or a loss, or what others write: an object with forward and backward that leaves its
+    gradients in dW, grads or the like, a pair of functions (affine_forward, affine_backward) with a cache, or
+    one function that returns its value and gradients. Arrays of floats among the inputs are differentiated.
+
     For a layer f = Σ y · dy with a random dy, so that an error which cancels in Σ y is found; for a
     loss f is its value for (prediction, target), with reduction "none" Σ values · dy. Random masks and
     running statistics are the same in every evaluation, and whatever is changed on the way is put back.
@@ -116,9 +120,12 @@ def gradcheck(
     Integers that a layer looks up have no gradient, and only those of the parameters are compared; the row
     `padding_idx` of an Embedding counts as a constant.
 
+    Parameters that are all 1 or all 0 are given other numbers for the while, so that a factor γ that was
+    forgotten is seen.
+
     Then the same for other inputs made of x, as far as the layer takes them: with zeros, 10 times as large, a
-    hundredth, of the other sign, a batch of one and a larger one; and whether backward is linear in dy
-    and adds to the gradients of the parameters.
+    hundredth, of the other sign, a batch of one and a larger one; in evaluation mode too; and whether
+    backward is linear in dy and adds to the gradients of the parameters.
 
     Raises ValueError that names the gradient, the worst element and both values where they differ
     by more than rtol · |slope| + atol · the largest slope (or 1, if that is less) + the error of the slope,
@@ -551,6 +558,7 @@ class _Check:
                     changed = not np.array_equal(self.subject.forward(*self.copies()), y, equal_nan=True)
                 except (ArithmeticError, LookupError, TypeError, ValueError):
                     changed = False
+                changed = changed and getattr(layer, name, None) is value  # and not what forward saves
                 if changed and not is_own and is_parameter_name(name):
                     what = "y depends on it, and no gradient of it was found"
                     found.add(name, what, f"leave it in self.{gradient_names(name)[0]}, or in self.grads")

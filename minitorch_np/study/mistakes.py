@@ -625,12 +625,6 @@ def forward_mistake(y: Array, expected: Array, x: Array) -> str:
     """Return what explains that a forward pass gives y in place of another, or nothing."""
     if not np.isfinite(y).all() or not np.any(expected):
         return "it is not finite" if not np.isfinite(y).all() else ""
-    factor = float((y * expected).sum() / np.square(expected).sum())
-    if alike(y, factor * expected) and (y.size > 1 or factor == round(factor)):
-        return f"it is {factor:.4g} times that"
-    offset = y - expected
-    if y.size > 2 and np.ptp(offset) < 1e-4 * float(np.abs(y).max()):
-        return f"it is that and {float(offset.mean()):.4g}"
     for axis in range(x.ndim if x.ndim > 1 and x.shape == y.shape else 0):
         n, std = x.shape[axis], x.std(axis=axis, keepdims=True)
         centred = expected - expected.mean(axis=axis, keepdims=True)
@@ -639,4 +633,10 @@ def forward_mistake(y: Array, expected: Array, x: Array) -> str:
             return f"it divides by N − 1 where N belongs in the variance along axis {axis}, N = {n}"
         if np.allclose(slope, 1 / std, rtol=1e-3):
             return f"it divides by the variance where the standard deviation belongs, along axis {axis}"
+    factor = float((y * expected).sum() / np.square(expected).sum())
+    if alike(y, factor * expected) and (y.size > 1 or factor == round(factor)):
+        return f"it is {factor:.4g} times that"
+    offset = y - expected
+    if y.size > 2 and np.ptp(offset) < 1e-4 * float(np.abs(y).max()):
+        return f"it is that and {float(offset.mean()):.4g}"
     return ""

@@ -11,6 +11,7 @@ import copy
 import inspect
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,36 @@ class Subject:
         constant = targets[:1] if self.is_loss else []
         given = zip(self.names, inputs, strict=True)
         return {n: v for n, v in given if is_learnable_array(v) and n not in constant}
+
+    outputs = 1  # that forward returns and backward takes gradients of; several are joined to one y
+
+    def parted(self, returned: Any) -> tuple[Any, Any]:
+        """Return y and what is behind it in what forward returned, the cache."""
+        if not isinstance(returned, tuple) or not returned:
+            return returned, None
+        n = self.outputs
+        y = returned[0]
+        if n > 1:
+            self._shapes = [part.shape for part in returned[:n]]
+            y = np.concatenate([np.ravel(part) for part in returned[:n]])
+        return y, returned[n] if len(returned) == n + 1 else returned[n:] or None
+
+    def count_outputs(self, returned: Any, backward: Callable[..., Any] | None) -> None:
+        """Find how many of the values that forward returned have a gradient that backward takes."""
+        required = [] if backward is None else [p for p in _positional(backward) if p.default is p.empty]
+        taken = list(takewhile(lambda p: p.name.lower().startswith(("d", "grad")), required))
+        parts = list(takewhile(is_learnable_array, returned)) if isinstance(returned, tuple) else []
+        if len(parts) >= len(taken) > 1:
+            self.outputs = len(taken)
+
+    _shapes: list[tuple[int, ...]] = []  # noqa: RUF012, of several outputs
+
+    def upstream(self, dy: Any) -> list[Any]:
+        """Return the gradients of the outputs that backward takes, out of that of y."""
+        if self.outputs == 1:
+            return [dy]
+        ends = np.cumsum([int(np.prod(shape)) for shape in self._shapes])
+        return [part.reshape(s) for part, s in zip(np.split(dy, ends[:-1]), self._shapes, strict=True)]
 
     def forward(self, *inputs: Any) -> Any:
         raise NotImplementedError
@@ -289,6 +320,7 @@ class ForeignObject(Subject):
         self._options: dict[str, Any] = {}
         tried = _copied(thing)
         self._prepare(tried)
+        self.count_outputs(self._returned(*map(copy.deepcopy, inputs)), getattr(tried, self._backward))
         y = np.asarray(self._outputs(*map(copy.deepcopy, inputs))[0])
         second = names[1].lower() if len(names) > 1 else ""
         self.is_loss = len(inputs) == 2 and (y.size == 1 or second in TARGETS - {"y"})
@@ -324,13 +356,13 @@ class ForeignObject(Subject):
         return [Slot(n, thing, n, lambda: None) for n in weights if is_parameter_name(n)]
 
     def _outputs(self, *inputs: Any) -> tuple[Any, Any]:
-        """Return y and what else forward returned."""
+        return self.parted(self._returned(*inputs))
+
+    def _returned(self, *inputs: Any) -> Any:
         returned = getattr(self.thing, self._forward)(*inputs, **self._options)
         if returned is None:
             returned = next((vars(self.thing)[n] for n in OUTPUTS if n in vars(self.thing)), None)
-        if isinstance(returned, tuple) and returned:
-            return returned[0], returned[1] if len(returned) == 2 else returned[1:]
-        return returned, None
+        return returned
 
     def forward(self, *inputs: Any) -> Any:
         for slot in self._slots:
@@ -340,7 +372,7 @@ class ForeignObject(Subject):
     def _call_backward(self, dy: Any, *inputs: Any) -> tuple[Any, Any]:
         y, cache = self._outputs(*inputs)
         function = getattr(self.thing, self._backward)
-        arguments = backward_arguments(function, dy, self.names, inputs, cache, self.is_loss)
+        arguments = backward_arguments(function, self.upstream(dy), self.names, inputs, cache, self.is_loss)
         returned = function(*arguments)
         if returned is None:
             returned = next((vars(self.thing)[n] for n in INPUT_GRADIENTS if n in vars(self.thing)), None)
@@ -395,16 +427,17 @@ class FunctionPair(Subject):
         self._forward, self._backward = forward, backward
         self._changes: dict[int, dict[str, Any]] = {}  # of arguments that are dicts, in another mode
         self._modes = [(i, v["mode"]) for i, v in enumerate(inputs) if isinstance(v, dict) and "mode" in v]
+        self.count_outputs(self._returned(*map(copy.deepcopy, inputs)), backward)
         y = np.asarray(self._outputs(*map(copy.deepcopy, inputs))[0])
         self.is_loss = backward is None or (y.size == 1 and len(inputs) > 1 and names[1].lower() in TARGETS)
         self.takes_dy = not self.is_loss
 
     def _outputs(self, *inputs: Any) -> tuple[Any, Any]:
+        return self.parted(self._returned(*inputs))
+
+    def _returned(self, *inputs: Any) -> Any:
         given = [v | self._changes.get(i, {}) if isinstance(v, dict) else v for i, v in enumerate(inputs)]
-        returned = self._forward(*given)
-        if isinstance(returned, tuple) and returned:
-            return returned[0], returned[1] if len(returned) == 2 else returned[1:]
-        return returned, None
+        return self._forward(*given)
 
     def forward(self, *inputs: Any) -> Any:
         return self._outputs(*inputs)[0]
@@ -414,7 +447,9 @@ class FunctionPair(Subject):
         if self._backward is None:
             returned = cache
         else:
-            given = backward_arguments(self._backward, dy, self.names, inputs, cache, self.is_loss)
+            given = backward_arguments(
+                self._backward, self.upstream(dy), self.names, inputs, cache, self.is_loss
+            )
             returned = self._backward(*given)
         return matched(returned, self.names, self.free(inputs), [])
 
@@ -490,7 +525,12 @@ def is_parameter_name(name: str) -> bool:
 
 
 def backward_arguments(
-    function: Callable[..., Any], dy: Any, names: list[str], inputs: tuple[Any, ...], cache: Any, is_loss: bool
+    function: Callable[..., Any],
+    upstream: list[Any],
+    names: list[str],
+    inputs: tuple[Any, ...],
+    cache: Any,
+    is_loss: bool,
 ) -> list[Any]:
     """Return what a backward pass is called with, by the names of its arguments."""
     required = [p for p in _positional(function) if p.default is p.empty]
@@ -507,15 +547,15 @@ def backward_arguments(
         elif is_loss and name.lower() in TARGETS:
             given.append(inputs[-1])
         elif (
-            i == 0
+            i < len(upstream)
             and (name.lower() not in ("cache", "ctx") or len(required) == 1)
             and not (is_loss and cache is not None and len(required) == 1)
         ):
-            given.append(dy)
+            given.append(upstream[i])
         else:
-            given.append(cache if cache is not None else dy)
+            given.append(cache if cache is not None else upstream[0])
     if not required and not is_loss and _positional(function):
-        given.append(dy)  # backward(dout=1)
+        given += upstream  # backward(dout=1)
     return given
 
 
