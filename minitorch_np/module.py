@@ -179,13 +179,12 @@ class Module:
                 f"this state is of torch, which stores {', '.join(turned)} transposed: "
                 "load_state_dict(state, layout='torch') turns it round"
             )
-        if layout == "torch" and isinstance(state, Mapping):
-            arrays = {
-                name: np.asarray(value)
+        if isinstance(state, Mapping):
+            state = {  # but for torch's counts, where nothing here needs one
+                name: np.asarray(value).T if layout == "torch" and name in turned else value
                 for name, value in state.items()
-                if not name.endswith("num_batches_tracked")  # a count that nothing here needs
+                if name in places or not str(name).endswith("num_batches_tracked")
             }
-            state = {name: array.T if name in turned else array for name, array in arrays.items()}
         current = {dotted: _array(*place) for dotted, place in places.items()}
         arrays, mismatch = fitting_state(repr(self), current, state, strict)
         for dotted, array in arrays.items():

@@ -95,17 +95,33 @@ def likely_fix(name: str, got: tuple[int, ...], expected: tuple[Any, ...]) -> st
     In `expected`, `...` and None stand for any sizes, as in `shape_text`.
     """
     size = expected[-1] if expected else None
-    if expected[:1] == (...,) and isinstance(size, int):  # rows of so many features
-        if len(got) == 2 and got[0] == size:
-            return f": transposed? ({name}.T)"
-        if len(got) > 2 and math.prod(got[1:]) == size:
-            return f": flatten each sample with {name}.reshape(len({name}), -1)"
-        return f": a column of numbers is {name}.reshape(-1, 1)" if size == 1 else ""
+    if expected[:1] == (...,) and isinstance(size, int):
+        return _fix_of_features(name, got, size)
+    if len(expected) > 2 and isinstance(expected[1], int):
+        return _fix_of_channels(name, got, expected[1], len(expected))
     if (*got, 1) == expected:
         return f": make the {name} a column with {name}.reshape(-1, 1)"
     if got == (*expected, 1):
         return f": make the {name} flat with {name}.reshape(-1)"
     return f": transposed? ({name}.T)" if len(got) > 1 and got == expected[::-1] else ""
+
+
+def _fix_of_features(name: str, got: tuple[int, ...], size: int) -> str:
+    """`likely_fix` where rows of so many features are expected."""
+    if len(got) == 2 and got[0] == size:
+        return f": transposed? ({name}.T)"
+    if len(got) > 2 and math.prod(got[1:]) == size:
+        return f": flatten each sample with {name}.reshape(len({name}), -1)"
+    return f": a column of numbers is {name}.reshape(-1, 1)" if size == 1 else ""
+
+
+def _fix_of_channels(name: str, got: tuple[int, ...], channels: int, ndim: int) -> str:
+    """`likely_fix` where (N, channels, ...) is expected."""
+    if len(got) == ndim and got[-1] == channels:
+        return f": channels come second, {name}.transpose{(0, ndim - 1, *range(1, ndim - 1))}"
+    if len(got) == ndim - 1 and got[0] == channels:
+        return f": one sample? a batch of it is {name}[None]"
+    return ""
 
 
 def aligned_zeros(size: int, dtype: np.dtype[Any]) -> Array:

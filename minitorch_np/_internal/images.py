@@ -1,4 +1,4 @@
-"""Windows of images: sizes of kernels, and views of what each of their places sees."""
+"""Windows of images: sizes of kernels, views of what each of their places sees, and copies around the edges."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 Pair = tuple[int, int]
 Size = int | Pair
+
+MODES = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}  # torch's words and NumPy's
 
 
 def pair(owner: str, name: str, value: Size, least: int) -> Pair:
@@ -34,3 +36,22 @@ def windows(x: Array, kernel: Pair, stride: Pair, dilation: Pair) -> Array:
     sizes = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
     seen = np.lib.stride_tricks.sliding_window_view(x, sizes, axis=(2, 3))
     return seen[:, :, :: stride[0], :: stride[1], :: dilation[0], :: dilation[1]]
+
+
+def padded(x: Array, edges: tuple[Pair, Pair], mode: str) -> Array:
+    """x (N, C, H, W) with copies of its numbers around it."""
+    return np.pad(x, ((0, 0), (0, 0), *edges), MODES[mode])  # type: ignore[call-overload]
+
+
+def padded_backward(dy: Array, shape: tuple[int, ...], edges: tuple[Pair, Pair], mode: str) -> Array:
+    """dx of `padded`: what a copy gets back is added to the number that it is a copy of."""
+    dx = dy
+    for axis, (before, after) in zip((2, 3), edges, strict=True):
+        size = shape[axis]
+        source = np.pad(np.arange(size), (before, after), MODES[mode])  # type: ignore[call-overload]
+        along = dx.swapaxes(0, axis)
+        inside = along[before : before + size].copy()
+        for i in (*range(before), *range(before + size, before + size + after)):
+            inside[source[i]] += along[i]
+        dx = inside.swapaxes(0, axis)
+    return dx

@@ -56,10 +56,11 @@ def betas(owner: str, name: str, value: Any) -> Any:
     return _expected(fine, owner, name, "two numbers in [0, 1)", value)
 
 
-def whole(owner: str, name: str, value: Any, least: int = 0) -> Any:
-    """A whole number, `least` or more."""
-    fine = is_number(plain(value), least) and isinstance(plain(value), int)
-    return _expected(fine, owner, name, f"a whole number, {least} or more", value)
+def whole(owner: str, name: str, value: Any, least: int | None = 0) -> Any:
+    """A whole number, `least` or more; None: of either sign."""
+    fine = is_number(plain(value), -LARGEST if least is None else least) and isinstance(plain(value), int)
+    what = "a whole number" if least is None else f"a whole number, {least} or more"
+    return _expected(fine, owner, name, what, value)
 
 
 def axis(owner: str, name: str, value: Any) -> Any:
@@ -126,8 +127,8 @@ def fitting_state(
         now = np.asarray(current[name])
         try:
             array = np.asarray(state[name])
-        except ValueError:
-            problems.append(f"{name!r} is not an array of numbers")
+        except (TypeError, ValueError):  # torch's bfloat16 among them
+            problems.append(f"{name!r} is not an array of numbers that NumPy has")
             continue
         if array.shape != now.shape:
             fix = ": transposed?" * (array.shape == now.shape[::-1])

@@ -13,7 +13,7 @@ from minitorch_np._internal.correlation import (
     correlate_input_gradient,
     correlate_weight_gradient,
 )
-from minitorch_np._internal.images import Pair, Size, pair, short
+from minitorch_np._internal.images import MODES, Pair, Size, padded, padded_backward, pair, short
 from minitorch_np._internal.validation import choice, flag, whole
 from minitorch_np.layer import Layer
 from minitorch_np.parameter import Parameter
@@ -39,6 +39,7 @@ class Convolution(Layer):
         dilation: Size = 1,
         groups: int = 1,
         bias: bool = True,
+        padding_mode: str = "zeros",
         *,
         dtype: DTypeLike = np.float64,
         rng: np.random.Generator | int | None = None,
@@ -51,6 +52,7 @@ class Convolution(Layer):
         self.padding = padding if isinstance(padding, str) else self._size("padding", padding, 0)
         self.dilation = self._size("dilation", dilation, 1)
         self.groups = _groups(name, groups, in_channels, out_channels)
+        self.padding_mode = choice(name, "padding_mode", padding_mode, "zeros", *MODES)
         self._edges()  # raises for a padding that does not fit
         kernel = self._pair(self.kernel_size, 1)
         shape = (self.out_channels, self.in_channels // self.groups, *kernel[2 - self.axes :])
@@ -59,31 +61,41 @@ class Convolution(Layer):
     def forward(self, x: Array) -> Array:
         x = self.check_input(x, (None, self.in_channels, *(None for _ in range(self.axes))))
         self._check_size(x)
+        shape, x = self._images(x).shape, self._padded(x)
         y = correlate(self._images(x), self._images(self.weight.data), *self._geometry)
         if self.bias is not None:
             y += self.bias.data.reshape(-1, 1, 1)
         y = self._without_height(y)
-        self.save_for_backward(x, output=y)
+        self.save_for_backward(x, shape, output=y)
         return y
 
     def backward(self, dy: Array) -> Array:
-        dy, x = self._parameter_gradients(dy)
-        shape = self._images(x).shape
-        dx = correlate_input_gradient(dy, self._images(self.weight.data), shape, *self._geometry)
+        dy, x, shape = self._parameter_gradients(dy)
+        dx = correlate_input_gradient(
+            dy, self._images(self.weight.data), self._images(x).shape, *self._geometry
+        )
+        if self.padding_mode != "zeros":
+            dx = padded_backward(dx, shape, self._edges(), self.padding_mode)
         return self._without_height(dx)
 
     def backward_parameters(self, dy: Array) -> None:
         self._parameter_gradients(dy)
 
-    def _parameter_gradients(self, dy: Array) -> tuple[Array, Array]:
-        dy, x = self.saved(dy)
+    def _parameter_gradients(self, dy: Array) -> tuple[Array, Array, tuple[int, ...]]:
+        dy, x, shape = self.saved(dy)
         dy = self._images(dy)
-        shape = self._images(self.weight.data).shape
-        dw = correlate_weight_gradient(self._images(x), dy, shape, *self._geometry)
+        kernels = self._images(self.weight.data).shape
+        dw = correlate_weight_gradient(self._images(x), dy, kernels, *self._geometry)
         self.weight.add_grad(self._without_height(dw))
         if self.bias is not None:
             self.bias.add_grad(dy.sum(axis=(0, 2, 3)))
-        return dy, x
+        return dy, x, shape
+
+    def _padded(self, x: Array) -> Array:
+        """x with copies of its numbers around it; zeros come with the products."""
+        if self.padding_mode == "zeros":
+            return x
+        return self._without_height(padded(self._images(x), self._edges(), self.padding_mode))
 
     def _images(self, a: Array) -> Array:
         """x, y or the weight with the axes that they have for images."""
@@ -104,11 +116,12 @@ class Convolution(Layer):
 
     @property
     def _geometry(self) -> tuple[tuple[Pair, Pair], Pair, Pair, int]:
-        """Padding, stride, dilation and groups, as correlation takes them."""
-        return self._edges(), self._pair(self.stride, 1), self._pair(self.dilation, 1), self.groups
+        """Padding with zeros, stride, dilation and groups, as correlation takes them."""
+        edges = self._edges() if self.padding_mode == "zeros" else ((0, 0), (0, 0))
+        return edges, self._pair(self.stride, 1), self._pair(self.dilation, 1), self.groups
 
     def _edges(self) -> tuple[Pair, Pair]:
-        """How many zeros stand above and below, and to the left and the right."""
+        """How many numbers are added above and below, and to the left and the right."""
         name = type(self).__name__
         if not isinstance(self.padding, str):
             height, width = self._pair(self.padding, 0)
@@ -122,8 +135,9 @@ class Convolution(Layer):
         return (height // 2, height - height // 2), (width // 2, width - width // 2)
 
     def _check_size(self, x: Array) -> None:
-        edges, _, dilation, _ = self._geometry
-        sizes = [size + sum(zeros) for size, zeros in zip(self._images(x).shape[2:], edges, strict=True)]
+        edges, dilation = self._edges(), self._pair(self.dilation, 1)
+        inside = self._images(x).shape[2:]
+        sizes = [size + sum(added) for size, added in zip(inside, edges, strict=True)]
         kernel = self._pair(self.kernel_size, 1)
         least = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
         if sizes[0] < least[0] or sizes[1] < least[1]:
@@ -132,6 +146,13 @@ class Convolution(Layer):
             raise ValueError(
                 f"{self!r} expects {what} or more, with padding, got x of shape {x.shape}: a smaller "
                 "kernel_size, or more padding"
+            )
+        most = {"reflect": [size - 1 for size in inside], "circular": inside}.get(self.padding_mode)
+        if most and any(max(added) > least for added, least in zip(edges, most, strict=True)):
+            self.clear_saved()
+            bound = "smaller than" if self.padding_mode == "reflect" else "no larger than"
+            raise ValueError(
+                f"{self!r} expects padding {bound} what it is taken from, got x of shape {x.shape}"
             )
 
     def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
@@ -144,13 +165,15 @@ class Conv1d(Convolution):
     Shapes: x (N, in_channels, T) -> y (N, out_channels, T_out),
     weight W (out_channels, in_channels / groups, kernel_size), bias b (out_channels,), with
     T_out = (T + 2 padding − dilation (kernel_size − 1) − 1) / stride + 1, rounded down. padding may also be
-    "valid", which is 0, or "same", which keeps T. Zeros stand before and after the sequence. The channels are
-    divided into `groups`, each with kernels of its own.
+    "valid", which is 0, or "same", which keeps T. Zeros stand before and after the sequence; with padding_mode
+    "reflect", "replicate" or "circular" copies of its numbers do, as np.pad makes them by "reflect", "edge" and
+    "wrap". The channels are divided into `groups`, each with kernels of its own.
 
     Backward: the weight W[o,c,i] takes x[n,c,st+di] into y[n,o,t] at every step of every sample, so
     dW[o,c,i] = Σ_nt x[n,c,st+di] dy[n,o,t], the same windows times dy; b[o] is added at every step, so
     db[o] = Σ_nt dy[n,o,t]. x goes into every window that sees it, so
-    dx[n,c,st+di] sums dy[n,o,t] W[o,c,i] over all of them and over the channels o.
+    dx[n,c,st+di] sums dy[n,o,t] W[o,c,i] over all of them and over the channels o. What a copy in the padding
+    gets back is added to the number that it is a copy of.
 
     Weight and bias are uniform in ±1/√fan_in, as in torch. Raises ValueError for a sequence that is shorter
     than the kernel, and for channels that the groups do not divide.
@@ -168,14 +191,16 @@ class Conv2d(Convolution):
     weight W (out_channels, in_channels / groups, kh, kw), bias b (out_channels,), with
     H_out = (H + 2 padding − dilation (kh − 1) − 1) / stride + 1, rounded down. kernel_size, stride, padding
     and dilation are one number or (height, width); padding may also be "valid", which is 0, or "same", which
-    keeps H and W. Zeros stand around the image. The channels are divided into `groups`, each with kernels of
-    its own.
+    keeps H and W. Zeros stand around the image; with padding_mode "reflect", "replicate" or "circular" copies
+    of its numbers do, as np.pad makes them by "reflect", "edge" and "wrap". The channels are divided into
+    `groups`, each with kernels of its own.
 
     Backward: the weight W[o,c,i,j] takes x[n,c,sh+di,sw+dj] into y[n,o,h,w] everywhere, so
     dW[o,c,i,j] = Σ_nhw x[n,c,sh+di,sw+dj] dy[n,o,h,w], the same windows times dy; b[o] is added at every place,
     so db[o] = Σ_nhw dy[n,o,h,w]. x goes into every window that sees it, so
     dx[n,c,sh+di,sw+dj] sums dy[n,o,h,w] W[o,c,i,j] over all of them and over the channels o: what W takes back
-    into a window is added up where it came from.
+    into a window is added up where it came from, and what a copy in the padding gets back, at the number that
+    it is a copy of.
 
     Weight and bias are uniform in ±1/√fan_in, as in torch. Raises ValueError for an image that is smaller than
     the kernel, and for channels that the groups do not divide.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,7 +25,9 @@ class BatchNorm1d(Layer):
     Shapes: x (N, num_features, ...) -> y (N, num_features, ...), weight w (num_features,),
     bias b (num_features,), with one axis more at most. While it trains, mean and var are those of the
     batch, and the buffers `running_mean` and `running_var` move towards them by `momentum` (the variance by
-    that with N − 1 in place of N, as in torch); in evaluation mode the buffers are used.
+    that with N − 1 in place of N, as in torch); in evaluation mode the buffers are used. With momentum=None
+    they are the means over all batches so far, which the buffer `num_batches_tracked` counts. With
+    track_running_stats=False there are no buffers, and mean and var are always those of the batch.
 
     Backward: with x̂ = (x − mean) / √(var + eps), w and b go into every sample: dw = Σ dy x̂ and db = Σ dy
     over the batch; dx = w (dy − mean(dy) − x̂ mean(dy x̂)) / √(var + eps), with w = 1 without affine. The means
@@ -37,28 +39,35 @@ class BatchNorm1d(Layer):
     https://docs.pytorch.org/docs/stable/generated/torch.nn.BatchNorm1d.html
     """
 
-    buffer_names = ("running_mean", "running_var")
+    buffer_names = ("running_mean", "running_var", "num_batches_tracked")
     dims: tuple[int, ...] = (2, 3)  # of x
+    running_mean: Array | None
+    running_var: Array | None
+    num_batches_tracked: Array | None
 
     def __init__(
         self,
         num_features: int,
         eps: float = 1e-5,
-        momentum: float = 0.1,
+        momentum: float | None = 0.1,
         affine: bool = True,
+        track_running_stats: bool = True,
         *,
         dtype: DTypeLike = np.float64,
     ) -> None:
         name = type(self).__name__
         self.num_features = whole(name, "num_features", num_features, 1)
         self.eps = number(name, "eps", eps)
-        self.momentum = fraction(name, "momentum", momentum)
+        self.momentum = None if momentum is None else fraction(name, "momentum", momentum)
         dtype = float_dtype(dtype)
         self.affine = flag(name, "affine", affine)
         self.weight = Parameter(np.ones(self.num_features, dtype)) if affine else None
         self.bias = Parameter(np.zeros(self.num_features, dtype)) if affine else None
-        self.running_mean = np.zeros(self.num_features, dtype)
-        self.running_var = np.ones(self.num_features, dtype)
+        self.track_running_stats = flag(name, "track_running_stats", track_running_stats)
+        self.running_mean = np.zeros(self.num_features, dtype) if track_running_stats else None
+        self.running_var = np.ones(self.num_features, dtype) if track_running_stats else None
+        counts = track_running_stats and momentum is None
+        self.num_batches_tracked = np.zeros((), dtype) if counts else None
 
     def forward(self, x: Array) -> Array:
         x = self.check_input(x, (None, self.num_features, *(None for _ in np.shape(x)[2:])))
@@ -69,22 +78,23 @@ class BatchNorm1d(Layer):
             )
         flat = self._flat(x)
         count = x.size // self.num_features
-        if self.training and count == 1:
+        of_batch = self.training or self.running_mean is None
+        if of_batch and count == 1:
             self.clear_saved()
             raise ValueError(
                 f"{self!r} expects more than one value a feature while it trains, got x of shape {x.shape}: "
                 "the variance of one value is 0; give a larger batch, or call eval()"
             )
-        if self.training and count:
+        if of_batch and count:
             mean = flat.mean(axis=(0, 2))
             normal = flat - mean[:, np.newaxis]
             var = np.einsum("nfi,nfi->f", normal, normal) / count
-            self.running_mean = (1 - self.momentum) * self.running_mean + self.momentum * mean
-            self.running_var = (1 - self.momentum) * self.running_var + self.momentum * var * (
-                count / (count - 1)
-            )
-        else:
+            if self.training:
+                self._track(mean, var * (count / (count - 1)))
+        elif self.running_mean is not None and self.running_var is not None:
             normal, var = flat - self.running_mean[:, np.newaxis], self.running_var
+        else:  # an empty batch
+            normal, var = flat.copy(), np.ones(self.num_features, x.dtype)
         scale = 1 / np.sqrt(var + self.eps)
         normal *= scale[:, np.newaxis]
         y = normal
@@ -92,11 +102,22 @@ class BatchNorm1d(Layer):
             y = normal * self.weight.data[:, np.newaxis]
             y += self.bias.data[:, np.newaxis]
         y = y.reshape(x.shape)
-        self.save_for_backward(normal, scale, self.training, output=y)
+        self.save_for_backward(normal, scale, of_batch, output=y)
         return y
 
+    def _track(self, mean: Array, var: Array) -> None:
+        """Move the running statistics towards those of a batch."""
+        if self.running_mean is None or self.running_var is None:
+            return
+        momentum: Any = self.momentum
+        if self.num_batches_tracked is not None:
+            self.num_batches_tracked = self.num_batches_tracked + 1
+            momentum = 1 / self.num_batches_tracked
+        self.running_mean = (1 - momentum) * self.running_mean + momentum * mean
+        self.running_var = (1 - momentum) * self.running_var + momentum * var
+
     def backward(self, dy: Array) -> Array:
-        dy, normal, scale, was_training = self.saved(dy)
+        dy, normal, scale, of_batch = self.saved(dy)
         shape, count = dy.shape, dy.size // self.num_features
         dy = self._flat(dy)
         dw, db = np.einsum("nfi,nfi->f", dy, normal), dy.sum(axis=(0, 2))
@@ -104,7 +125,7 @@ class BatchNorm1d(Layer):
             self.weight.add_grad(dw)
             self.bias.add_grad(db)
             scale = scale * self.weight.data
-        if not was_training or count == 0:
+        if not of_batch or count == 0:
             return (dy * scale[:, np.newaxis]).reshape(shape)
         dx = normal * (-dw / count)[:, np.newaxis]
         dx += dy

@@ -73,7 +73,8 @@ class Pool(Layer):
             (d * (k - 1) + 1 for k, d in zip(self._kernel, self._dilation, strict=True)),
         )
         height, width = x.shape[2] + 2 * top, x.shape[3] + 2 * left
-        if height < kh or width < kw:
+        reach = self._step if self.ceil_mode else (1, 1)  # so far a single window may stand out
+        if height <= kh - reach[0] or width <= kw - reach[1]:
             self.clear_saved()
             least = f"images of {kh} by {kw}" if self.spatial == 2 else f"sequences of {kw}"
             raise ValueError(
@@ -107,6 +108,8 @@ class Pool(Layer):
         options += [] if dilation == 1 else [f"dilation={dilation}"]
         options += ["ceil_mode=True"] if self.ceil_mode else []
         options += [] if getattr(self, "count_include_pad", True) else ["count_include_pad=False"]
+        divisor = getattr(self, "divisor_override", None)
+        options += [] if divisor is None else [f"divisor_override={divisor}"]
         return f"{type(self).__name__}({', '.join([str(kernel), *options])})"
 
 
@@ -171,10 +174,11 @@ class AvgPool2d(Pool):
     Shapes: x (N, C, H, W) -> y (N, C, H_out, W_out), H_out = (H + 2 padding − kernel_size) / stride + 1,
     rounded down, with ceil_mode up. kernel_size, stride and padding are one number or (height, width); stride
     is kernel_size unless given. Zeros of the padding count, unless count_include_pad is False; what a window
-    has beyond them, with ceil_mode, does not.
+    has beyond them, with ceil_mode, does not. With divisor_override y is the sum of each window, over that
+    number.
 
     Backward: each of the K numbers of a window moves its mean by 1/K, so dx sums dy / K over the windows that
-    see it.
+    see it; with divisor_override by one over that number.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.AvgPool2d.html
     """
 
@@ -185,9 +189,13 @@ class AvgPool2d(Pool):
         padding: Size = 0,
         ceil_mode: bool = False,
         count_include_pad: bool = True,
+        divisor_override: int | None = None,
     ) -> None:
         self.set_sizes(kernel_size, stride, padding, ceil_mode)
-        self.count_include_pad = flag(type(self).__name__, "count_include_pad", count_include_pad)
+        name = type(self).__name__
+        self.count_include_pad = flag(name, "count_include_pad", count_include_pad)
+        divisor = divisor_override
+        self.divisor_override = None if divisor is None else whole(name, "divisor_override", divisor, 1)
 
     def forward(self, x: Array) -> Array:
         x = self.as_images(self.check_input(x, (None, None, *(None,) * self.spatial)))
@@ -206,6 +214,9 @@ class AvgPool2d(Pool):
 
     def _counts(self, padded: tuple[int, ...], shape: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
         """How many rows, and how many columns, count in each window."""
+        if self.divisor_override is not None:
+            rows, columns = ((padded[2 + axis] - self._kernel[axis]) // self._step[axis] + 1 for axis in (0, 1))
+            return (1,) * rows, (self.divisor_override,) * columns
         counts = []
         for axis in (0, 1):
             size, edge = shape[2 + axis], self._edges[axis]
@@ -331,18 +342,21 @@ def averages_backward(
 
 def means(x: Array, rows: Any, columns: Any) -> Array:
     """The mean of each window of x (N, C, H, W); rows and columns are where the windows start and end."""
-    y = np.empty((*x.shape[:2], len(rows), len(columns)), x.dtype)
+    lines = np.empty((*x.shape[:2], len(rows), x.shape[3]), x.dtype)
     for i, (top, bottom) in enumerate(rows):
-        for j, (left, right) in enumerate(columns):
-            y[:, :, i, j] = x[:, :, top:bottom, left:right].mean(axis=(2, 3))
+        lines[:, :, i] = x[:, :, top:bottom].mean(axis=2)
+    y = np.empty((*x.shape[:2], len(rows), len(columns)), x.dtype)
+    for j, (left, right) in enumerate(columns):
+        y[..., j] = lines[..., left:right].mean(axis=3)
     return y
 
 
 def spread_means(dy: Array, rows: Any, columns: Any, shape: tuple[int, ...]) -> Array:
     """dy / K added to each of the K numbers of its window, in an array of that shape."""
+    dlines = np.zeros((*dy.shape[:3], shape[3]), dy.dtype)
+    for j, (left, right) in enumerate(columns):
+        dlines[..., left:right] += dy[..., j : j + 1] / (right - left)
     dx = np.zeros(shape, dy.dtype)
     for i, (top, bottom) in enumerate(rows):
-        for j, (left, right) in enumerate(columns):
-            part = dy[:, :, i, j] / ((bottom - top) * (right - left))
-            dx[:, :, top:bottom, left:right] += part[:, :, np.newaxis, np.newaxis]
+        dx[:, :, top:bottom] += dlines[:, :, i : i + 1] / (bottom - top)
     return dx

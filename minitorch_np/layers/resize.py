@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minitorch_np._internal.images import Pair
 from minitorch_np._internal.validation import above_zero, choice, whole
 from minitorch_np.layer import Layer
 
@@ -80,10 +81,11 @@ class ZeroPad2d(Layer):
     """y = x with zeros around each image.
 
     Shapes: x (N, C, H, W) -> y (N, C, H_out, W_out), H_out = H + top + bottom, W_out = W + left + right.
-    padding is one number or (left, right, top, bottom). A negative one, which cuts pixels off in torch, is
-    refused.
+    padding is one number or (left, right, top, bottom); a negative one cuts so many pixels off.
 
     Backward: every x stands unchanged in y, so dx is the part of dy where it stands; the zeros are constants.
+    What was cut off moved nothing, so dx is 0 there.
+    Raises ValueError for an image of which nothing would be left.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.ZeroPad2d.html
     """
 
@@ -93,20 +95,32 @@ class ZeroPad2d(Layer):
             raise ValueError(
                 f"ZeroPad2d expects padding as one number or (left, right, top, bottom), got {padding!r}"
             )
-        left, right, top, bottom = (whole("ZeroPad2d", "padding", size) for size in four)
+        left, right, top, bottom = (whole("ZeroPad2d", "padding", size, None) for size in four)
         self.padding = left, right, top, bottom
 
     def forward(self, x: Array) -> Array:
         x = self.check_input(x, (None, None, None, None))
         left, right, top, bottom = self.padding
-        y = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))
-        self.save_for_backward(x.shape, output=y)
+        if x.shape[2] + top + bottom < 1 or x.shape[3] + left + right < 1:
+            self.clear_saved()
+            raise ValueError(f"{self!r} expects images of which a pixel is left, got x of shape {x.shape}")
+        y = np.pad(self._cut(x, 1), self._zeros(1))
+        self.save_for_backward(output=y)
         return y
 
     def backward(self, dy: Array) -> Array:
-        dy, shape = self.saved(dy)
-        left, _, top, _ = self.padding
-        return dy[:, :, top : top + shape[2], left : left + shape[3]]
+        (dy,) = self.saved(dy)
+        return np.pad(self._cut(dy, -1), self._zeros(-1))
+
+    def _cut(self, a: Array, sign: int) -> Array:
+        """Without the edges that the padding takes off (sign 1) or puts on (sign −1)."""
+        left, right, top, bottom = (max(0, -sign * size) for size in self.padding)
+        return a[:, :, top : a.shape[2] - bottom, left : a.shape[3] - right]
+
+    def _zeros(self, sign: int) -> tuple[Pair, ...]:
+        """The zeros that it puts on (sign 1), or that stand for what it took off (sign −1)."""
+        left, right, top, bottom = (max(0, sign * size) for size in self.padding)
+        return (0, 0), (0, 0), (top, bottom), (left, right)
 
     def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
         return 0

@@ -1,6 +1,7 @@
 """Parser of layers, networks, losses and optimizers from text, `Linear(64, 32), relu, my_layers.py:Swish`.
 
-The text is taken apart as names and calls with literal arguments; nothing in it is evaluated.
+The text is taken apart as names and calls, whose arguments are literals or layers again; nothing in it is
+evaluated.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import importlib.util
 import inspect
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -106,14 +107,14 @@ def optimizer(text: str, parameters: Iterable[Parameter], **options: Any) -> Opt
 
 
 def load(text: str, *, guesses: Mapping[str, int] = GUESSES, rng: np.random.Generator | None = None) -> Any:
-    """Return the layer or loss of that name, made with the arguments given as literals.
+    """Return the layer or loss of that name, made with the arguments given: literals, layers, lists of them.
 
     Sizes that it needs and is not given are taken from `guesses`, by their names. A class that draws
     numbers draws them from `rng`. Raises ValueError that says what is wrong with the text, the file, the
     class or its arguments.
     """
     source, colon, call = text.rpartition(":") if ":" in text.split("(", maxsplit=1)[0] else ("", "", text)
-    name, args, kwargs = parse_call(call)
+    name, args, kwargs = parse_call(call, lambda node: _argument(node, rng))
     if not colon:
         found = _named(name)
     else:
@@ -140,19 +141,40 @@ def load(text: str, *, guesses: Mapping[str, int] = GUESSES, rng: np.random.Gene
         raise ValueError(f"{call} cannot be made: {type(error).__name__}: {error}") from error
 
 
-def parse_call(text: str) -> tuple[str, list[Any], dict[str, Any]]:
-    """Return `Dense(4, bias=False)` as a name and its arguments, which have to be literals."""
-    try:
-        node = ast.parse(text.strip(), mode="eval").body
-        if isinstance(node, ast.Name):
-            return node.id, [], {}
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            args = [ast.literal_eval(argument) for argument in node.args]
-            kwargs = {str(k.arg): ast.literal_eval(k.value) for k in node.keywords}
-            return node.func.id, args, kwargs
-    except (SyntaxError, ValueError):
-        pass
+def parse_call(
+    text: str, argument: Callable[[ast.expr], Any] | None = None
+) -> tuple[str, list[Any], dict[str, Any]]:
+    """Return `Dense(4, bias=False)` as a name and its arguments: literals, unless `argument` reads more."""
+    argument = argument or _literal
+    node = _tree(text)
+    if isinstance(node, ast.Name):
+        return node.id, [], {}
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        args = [argument(part) for part in node.args]
+        return node.func.id, args, {str(k.arg): argument(k.value) for k in node.keywords}
     raise ValueError(f"expected a name, or a call with literal arguments such as Dense(4, 3), got {text!r}")
+
+
+def _argument(node: ast.expr, rng: np.random.Generator | None) -> Any:
+    """Return an argument of a layer: a literal, a layer, a list of them, or a dict of names and layers."""
+    if isinstance(node, ast.Name | ast.Call):
+        return load(ast.unparse(node), guesses={}, rng=rng)
+    if isinstance(node, ast.List | ast.Tuple):
+        parts = [_argument(part, rng) for part in node.elts]
+        return parts if isinstance(node, ast.List) else tuple(parts)
+    if isinstance(node, ast.Dict):
+        keys = [_literal(key) for key in node.keys if key is not None]
+        return dict(zip(keys, (_argument(part, rng) for part in node.values), strict=True))
+    return _literal(node)
+
+
+def _literal(node: ast.expr) -> Any:
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        raise ValueError(
+            f"expected a literal as an argument, such as 3 or 'relu', got {ast.unparse(node)}"
+        ) from None
 
 
 def load_module(source: str) -> ModuleType:
@@ -193,23 +215,29 @@ def place(error: BaseException) -> str:
     return f"{at}{type(error).__name__}: {error}"
 
 
-def _parts(text: str) -> list[Any]:
-    """Return the parts of a network: sizes as numbers, layers as syntax trees."""
+def _tree(text: str) -> ast.expr | None:
+    """Return text as a syntax tree, in which FILE.py:CLASS is one name; None if it is not one expression."""
     files: dict[str, str] = {}
 
-    def placeholder(match: re.Match[str]) -> str:  # FILE.py:CLASS as one name
+    def placeholder(match: re.Match[str]) -> str:
         files[f"_{len(files)}_{match[2]}"] = match[0]
         return list(files)[-1]
 
     try:
-        body = ast.parse(f"[{FILE.sub(placeholder, text)}]", mode="eval").body
+        body = ast.parse(FILE.sub(placeholder, text.strip()), mode="eval").body
     except (SyntaxError, ValueError):
-        body = None
-    if not isinstance(body, ast.List):
-        raise ValueError(f"expected layers such as {EXAMPLE}, or hidden layers such as {HIDDEN}, got {text!r}")
+        return None
     for node in ast.walk(body):
         if isinstance(node, ast.Name):
             node.id = files.get(node.id, node.id)
+    return body
+
+
+def _parts(text: str) -> list[Any]:
+    """Return the parts of a network: sizes as numbers, layers as syntax trees."""
+    body = _tree(f"[{text}]")
+    if not isinstance(body, ast.List):
+        raise ValueError(f"expected layers such as {EXAMPLE}, or hidden layers such as {HIDDEN}, got {text!r}")
     return [_part(n.value if isinstance(n, ast.Constant) else n) for n in body.elts]
 
 
@@ -234,24 +262,12 @@ def _layer(part: Any, width: int | None, rng: np.random.Generator) -> Any:
         return part
     if isinstance(part, int):
         return Linear(width or 0, part, rng=rng)
-    if isinstance(part, ast.Call) and ast.unparse(part.func) == "Sequential" and not part.keywords:
-        return Sequential(*(_contents(argument, rng) for argument in part.args))
     text = part.__name__ if isinstance(part, type) else ast.unparse(part)
     sizes = {} if width is None else dict.fromkeys(SIZES, width)
     made = part(**_guessed(part, sizes)) if isinstance(part, type) else load(text, guesses=sizes, rng=rng)
     if not isinstance(made, Layer):
         raise ValueError(f"a network is made of layers, and {text} is {made!r}")
     return made
-
-
-def _contents(node: ast.expr, rng: np.random.Generator) -> Any:
-    """Return an argument of Sequential: a layer, a list of them, or a dict of names and layers."""
-    if isinstance(node, ast.List | ast.Tuple):
-        return [_layer(part, None, rng) for part in node.elts]
-    if isinstance(node, ast.Dict):
-        keys = [ast.literal_eval(key) for key in node.keys if key is not None]
-        return dict(zip(keys, (_layer(part, None, rng) for part in node.values), strict=True))
-    return _layer(node, None, rng)
 
 
 def _width(layer: Layer, width: int) -> int:

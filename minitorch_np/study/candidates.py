@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from minitorch_np.serialization.parse import parse_call
 from minitorch_np.study.subjects import (
     BACKWARD,
     FORWARD,
@@ -59,25 +60,17 @@ class Case(NamedTuple):
         return self.kind.endswith(("one-hot", "classes"))
 
 
-def arguments(text: str) -> tuple[str, list[Any], dict[str, Any]]:
-    """Return `affine_forward(x=(4, 3), ids=integers(9, (5,)))` as a name, arguments and keywords."""
-    try:
-        node = ast.parse(text.strip(), mode="eval").body
-        if isinstance(node, ast.Name):
-            return node.id, [], {}
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            given = [_argument(argument) for argument in node.args]
-            return node.func.id, given, {str(k.arg): _argument(k.value) for k in node.keywords}
-    except (SyntaxError, ValueError, TypeError):
-        pass
-    raise ValueError(f"expected a name, or a call with literal arguments such as Dense(4, 3), got {text!r}")
-
-
-def _argument(node: ast.expr) -> Any:
+def argument(node: ast.expr) -> Any:
+    """Return an argument of a call: a literal, or `integers(9, (2, 5))` as indices to be drawn."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "integers":
         high, size = (ast.literal_eval(argument) for argument in node.args)
         return Drawn(int(high), (size,) if isinstance(size, int) else tuple(size))
-    return ast.literal_eval(node)
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        raise ValueError(
+            f"expected a literal as an argument, such as 3 or (4, 3), got {ast.unparse(node)}"
+        ) from None
 
 
 def is_foreign(found: Any) -> bool:
@@ -101,7 +94,7 @@ def made(found: Any, call: str, shapes: Sequence[tuple[int, ...]], seed: int) ->
 
     Raises ValueError if the call does not fit.
     """
-    _, args, kwargs = arguments(call)
+    _, args, kwargs = parse_call(call, argument)
     if inspect.isfunction(found):
         given = _bound(found, args, kwargs, shapes)
         text = ", ".join(f"{name}={_size_text(value)}" for name, value in given.items())

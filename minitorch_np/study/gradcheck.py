@@ -136,10 +136,8 @@ def gradcheck(
     found = diagnose(subject, *inputs, eps=eps, atol=atol, rtol=rtol, rng=rng)
     if raise_exception and not found:
         raise ValueError(str(found))
-    for note in found.notes:
-        warnings.warn(f"{subject!r}: {note}", UserWarning, stacklevel=2)
-    if found and found.unjudged:
-        warnings.warn(str(found), UserWarning, stacklevel=2)
+    for text in [str(found)] if found and found.unjudged else [f"{subject!r}: {n}" for n in found.notes]:
+        warnings.warn(text, UserWarning, stacklevel=2)
     return bool(found)
 
 
@@ -233,11 +231,10 @@ def _compare_precisions(
 def _other_inputs(check: _Check, rng: np.random.Generator) -> Iterator[tuple[str, tuple[Any, ...]]]:
     """Other inputs made of those that were given, with what they are."""
     x, target = check.x, tuple(check.inputs[1:])
-    if not isinstance(x, np.ndarray):
-        return
     if not check.subject.is_own:
         yield from _other_batches(check)
-    if not check.subject.is_own and (check.subject.is_loss or len(check.free) != 1 or x.dtype.kind != "f"):
+    is_one = len(check.inputs) == 1 and x.dtype.kind == "f"
+    if not check.subject.is_own and (check.subject.is_loss or not is_one):
         return
     if check.has_indices:
         if x.ndim and len(x) > 1:
@@ -302,7 +299,9 @@ class _Check:
         own = subject.thing
         self.has_indices = isinstance(own, Layer) and own.index_count is not None
         self.inputs = [self._input(i, value) for i, value in enumerate(inputs)]
-        self.x = self.inputs[0] if self.inputs else np.zeros(())
+        arrays = [(i, value) for i, value in enumerate(self.inputs) if isinstance(value, np.ndarray)]
+        self.place = arrays[0][0] if arrays else 0
+        self.x: Array = arrays[0][1] if arrays else np.zeros(())
         self.free = list(subject.free(self.inputs).items())
         if not all(np.isfinite(value).all() for _, value in self.free):
             raise ValueError(f"gradcheck of {subject.title} expects finite numbers")
@@ -368,6 +367,8 @@ class _Check:
     ) -> Diagnosis:
         found = Diagnosis(self.subject.title)
         y = self.y()
+        if not y.size:
+            found.notes.append(f"nothing was compared: y has no numbers for an x of shape {self.x.shape}")
         if not np.array_equal(y, self.y(), equal_nan=True):
             found.add("y", "forward gives different numbers for the same x: draw from a Generator it holds")
             return found
@@ -615,8 +616,8 @@ class _Check:
             found.add(name, what, self._cause(case))
             return case
         if v.size and verdicts.kinks.all():
-            found.errors[name] = 0.0
-            found.add(name, "every element stands on a kink, so nothing was checked: choose another x")
+            found.errors[name] = np.nan
+            found.notes.append(f"every element of {name} stands on a kink: choose another x")
         return None
 
     def _cause(self, case: Evidence) -> str:
@@ -690,10 +691,10 @@ class _Check:
             return
         self.snapshot.restore()
         changed = self.copies()
-        if self.has_indices or not self.free:
-            changed[0] = self.x[::-1].copy()
-        elif self.free[0][1] is self.x:
-            changed[0] = self.x * rng.uniform(0.5, 1.5, self.x.shape)
+        if self.x.dtype.kind == "f":
+            changed[self.place] = self.x * rng.uniform(0.5, 1.5, self.x.shape)
+        elif self.x.ndim:
+            changed[self.place] = self.x[::-1].copy()
         try:
             _, others = self.backward(rng.standard_normal(dy.shape), changed)
             for name, array in returned.items():

@@ -17,15 +17,16 @@ import numpy as np
 from minitorch_np._internal.arrays import as_floats
 from minitorch_np._internal.atomic_write import check_writable, replaced
 from minitorch_np._internal.validation import whole
+from minitorch_np.derivation.derive import derive
+from minitorch_np.derivation.naming import Roles
+from minitorch_np.derivation.program import Program, written
+from minitorch_np.derivation.values import literal
 from minitorch_np.layer import Layer
 from minitorch_np.losses.loss import Loss
 from minitorch_np.optimizers.optimizer import Optimizer
 from minitorch_np.parameter import Parameter
 from minitorch_np.study.bits import equal_bits
 from minitorch_np.study.targets import accepted_target, usual_shape
-from minitorch_np.study.unroll.program import Program, written
-from minitorch_np.study.unroll.tracer import Tracer
-from minitorch_np.study.unroll.values import literal
 
 CHECKED = 3  # steps
 
@@ -96,7 +97,8 @@ def write(
     if data not in ("embed", "npz", "seed"):
         raise ValueError(f"handwritten expects data to be 'embed', 'npz' or 'seed', got {data!r}")
     model, loss, optimizer = copy.deepcopy((model, loss, optimizer))
-    rules = Tracer(model, loss)
+    model.zero_grad()
+    names = Roles(model).parameters
     lines: list[str] = []
     if data == "seed":
         if y is not None:
@@ -106,9 +108,9 @@ def write(
             raise ValueError(
                 f"handwritten expects x or its shape: {model!r} does not say how many features it takes"
             )
-        lines, arrays = drawn(model, loss, rules.roles.parameters, shape, None, seed)
+        lines, arrays = drawn(model, loss, names, shape, None, seed)
         for parameter in model.parameters():
-            parameter.data = arrays[rules.roles.parameters[id(parameter)]]
+            parameter.data = arrays[names[id(parameter)]]
         x, y = arrays["x"], arrays["y"]
     elif x is None or is_shape or y is None:
         raise ValueError(f"handwritten with data={data!r} expects the arrays x and y")
@@ -116,10 +118,7 @@ def write(
         x = as_floats(x, model.dtype, "handwritten", "x")
     x, y = np.array(x), np.array(y)
     y = y.astype(y.dtype.newbyteorder("="), copy=False)
-    rules.begin(x, y)
-    layers = copy.deepcopy((model, loss, optimizer))
-    phases = rules.phases(optimizer)
-    made = written(rules, phases, optimizer, steps)
+    made = written(derive(model, loss, optimizer, x, y), steps)
     if data == "embed":
         lines = embedded(made.arrays)
     elif data == "npz":
@@ -129,7 +128,7 @@ def write(
     program = made.program(lines)
     if data != "npz":
         _verify_data(program, lines)
-    _verify(program, *layers, x, y)
+    _verify(program, model, loss, optimizer, x, y)
     return program
 
 

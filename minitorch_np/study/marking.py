@@ -14,8 +14,8 @@ import numpy as np
 
 from minitorch_np.layer import Layer
 from minitorch_np.losses.loss import Loss
-from minitorch_np.serialization.parse import load, load_module, place
-from minitorch_np.study.candidates import Case, arguments, cases, choose, is_foreign, made
+from minitorch_np.serialization.parse import load, load_module, parse_call, place
+from minitorch_np.study.candidates import Case, argument, cases, choose, is_foreign, made
 from minitorch_np.study.gradcheck import Diagnosis, Finding, diagnose
 from minitorch_np.study.mistakes import forward_mistake
 from minitorch_np.study.repairs import SECONDS
@@ -109,10 +109,9 @@ def foreign(call: str) -> Any:
     """Return what the call names if it is not made of this package's classes; None otherwise."""
     if ":" not in call.partition("(")[0]:
         return None
-    source, _, text = call.partition("(")[0].rpartition(":")
-    name, *_ = arguments(text + call[len(source) + 1 + len(text) :])
+    source, _, name = call.partition("(")[0].rpartition(":")
     module = load_module(source)
-    found = getattr(module, name, None)
+    found = getattr(module, name.strip(), None)
     if found is None:
         own = {k: v for k, v in vars(module).items() if getattr(v, "__module__", None) == module.__name__}
         known = [k for k, v in own.items() if is_foreign(v) and not k.startswith("_")]
@@ -215,7 +214,7 @@ def likeness(case: Case, like: str, call: str) -> str:
 
 def reference(like: str, call: str, arrays: list[Any]) -> Any:
     """Return the forward pass of a layer or a loss by its name, from here or from torch, with these weights."""
-    given = arguments(call.partition(".py:")[2] or call.rpartition(":")[2])
+    given = _arguments_of(call)
     if like.startswith("torch"):
         return _of_torch(like, given, arrays)
     try:
@@ -229,6 +228,15 @@ def reference(like: str, call: str, arrays: list[Any]) -> Any:
     for parameter, numbers in _assigned(parameters, arrays):
         parameter.data[...] = numbers
     return lambda *inputs: np.asarray(layer(*inputs))
+
+
+def _arguments_of(call: str) -> tuple[str, list[Any], dict[str, Any]]:
+    """The name and the arguments of what is examined; without them if they are layers."""
+    text = call.partition(".py:")[2] or call.rpartition(":")[2]
+    try:
+        return parse_call(text, argument)
+    except ValueError:
+        return text.partition("(")[0], [], {}
 
 
 def _with_arguments(like: str, given: Any, build: Any) -> Any:
@@ -265,11 +273,10 @@ def _of_torch(like: str, given: Any, arrays: list[Any]) -> Any:
     torch: Any = importlib.import_module("torch")
 
     def build(text: str) -> Any:
-        name, args, kwargs = arguments(text.replace(path, "made"))
+        _, args, kwargs = parse_call(text.replace(path, "made"))
         found = torch
         for part in path.split(".")[1:]:
             found = getattr(found, part)
-        del name
         return found(*args, **kwargs) if isinstance(found, type) else found
 
     layer = _with_arguments(like, given, build)

@@ -33,7 +33,9 @@ def test_a_weight_matrix_takes_each_x_once_into_each_y_that_depends_on_it(case):
     convolution = isinstance(layer, mt.Conv1d | mt.Conv2d | mt.ConvTranspose2d)
     expected = pairs(layer, x) if convolution or isinstance(layer, mt.Linear) else 0
     said = layer.multiply_adds(x.shape, layer(x).shape)
-    if convolution and "padding" in repr(layer):
+    if convolution and "padding_mode" in repr(layer):
+        assert said >= expected  # two copies of a number in one window make one pair
+    elif convolution and "padding" in repr(layer):
         assert said > expected  # zeros around an image are multiplied too
     else:
         assert said == expected

@@ -56,7 +56,8 @@ def run_module(layer: Any, shape: tuple[int, ...], dtype: str, scale: float = 1.
         if optimizer is not None:
             optimizer.step()
     found |= {f"{n} at the end": p.detach().numpy() for n, p in layer.named_parameters()}
-    found |= {n: b.numpy() for n, b in layer.named_buffers() if n != "num_batches_tracked"}
+    counts = getattr(layer, "momentum", 0.0) is None  # only then does the layer here
+    found |= {n: b.numpy() for n, b in layer.named_buffers() if counts or n != "num_batches_tracked"}
     return found | {"evaluated": layer.eval()(torch.from_numpy(x)).detach().numpy()}
 
 

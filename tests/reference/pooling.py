@@ -31,6 +31,15 @@ CASES: dict[str, tuple[str, tuple[Any, ...], dict[str, Any], tuple[int, ...]]] =
         IMAGES,
     ),
     "mean pool of sequences that reaches out": ("AvgPool1d", (4, 3, 2, True, False), {}, SEQUENCES),
+    "mean pool divided by a number": (
+        "AvgPool2d",
+        (3, 2, 1),
+        {"ceil_mode": True, "divisor_override": 7},
+        IMAGES,
+    ),
+    "mean pool of less than a window": ("AvgPool2d", (9, 4, 0, True), {}, IMAGES),
+    "max pool of less than a window": ("MaxPool2d", (8,), {"stride": 3, "ceil_mode": True}, IMAGES),
+    "max pool of sequences of less than a window": ("MaxPool1d", (12, 4), {"ceil_mode": True}, SEQUENCES),
     "mean of images": ("AdaptiveAvgPool2d", (1,), {}, IMAGES),
     "mean pool to a size": ("AdaptiveAvgPool2d", ((5, 4),), {}, IMAGES),
     "mean pool to a larger size": ("AdaptiveAvgPool2d", ((9, None),), {}, IMAGES),
@@ -39,5 +48,6 @@ CASES: dict[str, tuple[str, tuple[Any, ...], dict[str, Any], tuple[int, ...]]] =
     "upsample to a size": ("Upsample", (), {"size": (9, 18)}, IMAGES),
     "upsample sequences": ("Upsample", (29,), {}, SEQUENCES),
     "zero padding": ("ZeroPad2d", (2,), {}, IMAGES),
+    "zero padding that cuts off": ("ZeroPad2d", ((-1, 2, -3, -1),), {}, IMAGES),
     "zero padding of four edges": ("ZeroPad2d", ((1, 2, 0, 3),), {}, IMAGES),
 }

@@ -16,6 +16,14 @@ from minitorch_np.serialization import parse as networks
         ("Sequential(Linear(3, 2), Tanh())", "Sequential(Linear(3, 2), Tanh())"),
         ("Sequential([Tanh(), ReLU()]), GELU('tanh')", None),
         (
+            "Residual(Sequential(Linear(3, 3), relu), shortcut=Linear(3, 3))",
+            "Sequential(Residual(Sequential(Linear(3, 3), ReLU()), shortcut=Linear(3, 3)))",
+        ),
+        (
+            "Parallel([Linear(3, 2), tanh], combine='concatenate')",
+            "Sequential(Parallel(Linear(3, 2), Tanh(), combine='concatenate'))",
+        ),
+        (
             "Sequential({'body': Sequential(Tanh()), 'head': Linear(2, 1)})",
             "Sequential({'body': Sequential(Tanh()), 'head': Linear(2, 1)})",
         ),
@@ -102,7 +110,9 @@ def test_hidden_layers_need_the_sizes_around_them():
         ("", "expected layers such as Linear(64, 32), ReLU()"),
         ("Linear(3", "expected layers such as"),
         ("Linear(3, 2) + ReLU()", "expected a name, or a call with literal arguments"),
-        ("Linear(3, two())", "expected a name, or a call with literal arguments"),
+        ("Linear(3, two())", "there is no two here"),
+        ("Linear(3, 1 + 1)", "expected a literal as an argument, such as 3 or 'relu', got 1 + 1"),
+        ("Residual(Liner(3, 3))", "there is no Liner here; did you mean Linear?"),
         ("Linear", "Linear cannot be made: TypeError"),
         ("Linear(3, 0)", "Linear expects out_features to be a whole number, 1 or more, got 0"),
         ("Dense(3, 2)", "there is no Dense here"),

@@ -19,14 +19,14 @@ def spoiled(name, old, new):
     return before + new + after
 
 
-def examined(names, folder):
+def examined(names, folder, seconds):
     """The marks of the wrong ones, with what was changed and the words that name it."""
     marks = []
     for i, (name, old, new, words) in enumerate(MISTAKES):
         if name in names:
             path = folder / f"wrong_{i}.py"
             path.write_text(spoiled(name, old, new))
-            marks.append((f"{name}: {new!r}", words, mark(f"{path}:{CALLS[name]}", Options(seconds=0.1))))
+            marks.append((f"{name}: {new!r}", words, mark(f"{path}:{CALLS[name]}", Options(seconds=seconds))))
     return marks
 
 
@@ -43,10 +43,10 @@ def right(names):
         assert found.points == 1 + len(found.gradients)
 
 
-def wrong(names, folder):
+def wrong(names, folder, seconds):
     """How many there are, are named, and have a line that mends them; each has to be found."""
     counts = Counter()
-    for what, words, found in examined(names, folder):
+    for what, words, found in examined(names, folder, seconds):
         assert found.verdict == "wrong", what
         assert re.search(words, found.text), f"{what} is not named: {found.text}"
         mended = re.search(r"^ +line \d+.*\n +right:", found.text, re.MULTILINE) is not None
@@ -61,7 +61,7 @@ def test_some_right_ones_are_right():
 
 
 def test_some_wrong_ones_are_found_and_named(tmp_path):
-    assert wrong(("affine", "relu"), tmp_path)["mended"] >= 7
+    assert wrong(("affine", "relu"), tmp_path, 3)["mended"] >= 7
 
 
 @pytest.mark.slow
@@ -71,7 +71,7 @@ def test_right_ones_are_right():
 
 @pytest.mark.slow
 def test_wrong_ones_are_found_and_named(tmp_path):
-    counts = wrong(CALLS, tmp_path)
+    counts = wrong(CALLS, tmp_path, 0.1)
     assert counts["named"] >= 0.9 * counts["all"], counts
     assert counts["mended"] >= 50, counts  # in the time that is given
 

@@ -188,6 +188,27 @@ LAYERS = {
         lambda dtype: mt.BatchNorm1d(4, affine=False, dtype=dtype), (5, 4), (5, 4, 1, 1), 2
     ),
     "BatchNorm2d": LayerCase(lambda dtype: mt.BatchNorm2d(3, dtype=dtype), (2, 3, 4, 2), (2, 3, 4)),
+    "Conv2d, reflected": LayerCase(
+        lambda dtype: mt.Conv2d(2, 3, 3, padding=(1, 2), padding_mode="reflect", dtype=dtype, rng=0),
+        (2, 2, 4, 5),
+    ),
+    "Conv2d, circular": LayerCase(
+        lambda dtype: mt.Conv2d(2, 2, (2, 3), 2, 1, padding_mode="circular", dtype=dtype, rng=0), (2, 2, 4, 3)
+    ),
+    "Conv1d, replicated": LayerCase(
+        lambda dtype: mt.Conv1d(2, 3, 4, padding="same", padding_mode="replicate", dtype=dtype, rng=0),
+        (2, 2, 3),
+    ),
+    "AvgPool2d, divided by a number": LayerCase(
+        lambda dtype: mt.AvgPool2d(2, padding=1, divisor_override=3), (2, 2, 5, 6), (5, 6)
+    ),
+    "ZeroPad2d, cut off": LayerCase(lambda dtype: mt.ZeroPad2d((2, -1, -1, -1)), (2, 2, 3, 4), (2, 2, 3)),
+    "BatchNorm2d, mean of all batches": LayerCase(
+        lambda dtype: mt.BatchNorm2d(3, momentum=None, dtype=dtype), (2, 3, 4, 2), (2, 3, 4)
+    ),
+    "BatchNorm1d, of the batch always": LayerCase(
+        lambda dtype: mt.BatchNorm1d(4, track_running_stats=False, dtype=dtype), (5, 4), (5, 3), 2
+    ),
     "LayerNorm": LayerCase(lambda dtype: mt.LayerNorm(4, dtype=dtype), (5, 4), (5, 3)),
     "LayerNorm, two axes": LayerCase(
         lambda dtype: mt.LayerNorm((3, 4), eps=1e-3, bias=False, dtype=dtype), (2, 3, 4), (2, 4, 3)

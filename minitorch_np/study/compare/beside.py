@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minitorch_np.derivation.locations import Location
 from minitorch_np.study.bits import equal_bits, first_difference
 from minitorch_np.study.compare.diagnosis import UPHILL, Examination, Gradient, other_sign, times_of
 from minitorch_np.study.compare.edits import Trial, Values, edits, forward_edits
@@ -22,7 +23,6 @@ from minitorch_np.study.compare.recorded import CONSTANT, LEAF, Node
 from minitorch_np.study.compare.recording import ProgramSource, record, time_steps
 from minitorch_np.study.compare.report import RIGHT, WRONG, Comparison, Equal, WrongLine
 from minitorch_np.study.compare.trained import TrainedArray
-from minitorch_np.study.locations import Location
 
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from minitorch_np.derivation.array_names import UniqueNames, parameter_names
+from minitorch_np.derivation.locations import Location
 from minitorch_np.layer import Layer
 from minitorch_np.layers.activation import Activation
 from minitorch_np.layers.elu import ELU
@@ -27,13 +29,11 @@ from minitorch_np.losses.regression import L1Loss, MSELoss, SquaredLoss
 from minitorch_np.optimizers.adam import Adam
 from minitorch_np.optimizers.optimizer import Optimizer
 from minitorch_np.optimizers.sgd import SGD
-from minitorch_np.study.array_names import UniqueNames, parameter_names
 from minitorch_np.study.compare.judge import Judge, Judgement
 from minitorch_np.study.compare.recorded import Node
 from minitorch_np.study.compare.trained import TrainedArray
 from minitorch_np.study.compare.update_rules import Rule
 from minitorch_np.study.explain.chain import Run, passage_names
-from minitorch_np.study.locations import Location
 
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array

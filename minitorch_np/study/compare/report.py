@@ -6,9 +6,9 @@ import html
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from minitorch_np.derivation.locations import Location, described
 from minitorch_np.study import machine
 from minitorch_np.study.bits import Difference
-from minitorch_np.study.locations import Location, described
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

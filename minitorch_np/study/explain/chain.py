@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from minitorch_np._internal.watching import watched
+from minitorch_np.derivation.array_names import UniqueNames, is_new, output_names, parameter_names, word_of
 from minitorch_np.layer import Layer
 from minitorch_np.layers.activation import Activation
 from minitorch_np.layers.reshape import Transpose
 from minitorch_np.layers.sequential import Sequential
-from minitorch_np.study.array_names import UniqueNames, is_new, output_names, parameter_names, word_of
 from minitorch_np.study.explain import axes, formulas
 from minitorch_np.study.explain.axes import Axes, Named
 

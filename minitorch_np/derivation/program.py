@@ -11,13 +11,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minitorch_np.optimizers.optimizer import Optimizer
-from minitorch_np.study.locations import Location
-from minitorch_np.study.unroll.folding import fold
-from minitorch_np.study.unroll.naming import Names
-from minitorch_np.study.unroll.statements import blocks_of, every_block, keys_in
-from minitorch_np.study.unroll.tracer import Tracer
-from minitorch_np.study.unroll.values import Variable
+from minitorch_np.derivation.derive import Derivation
+from minitorch_np.derivation.folding import fold
+from minitorch_np.derivation.locations import Location
+from minitorch_np.derivation.naming import Names
+from minitorch_np.derivation.statements import blocks_of, every_block, keys_in
+from minitorch_np.derivation.values import Variable
 
 WIDTH = 108
 
@@ -161,46 +160,44 @@ class Written(NamedTuple):
         return Program(text, self.arrays, self.places)
 
 
-def written(rules: Tracer, phases: dict[str, list[ast.stmt]], optimizer: Optimizer, steps: int) -> Written:
+def written(derived: Derivation, steps: int) -> Written:
     """The program's function `train`, and what stands before it."""
-    variables = rules.variables
+    variables = derived.variables
+    phases = {"forward": derived.forward, "backward": derived.backward, "update": derived.update}
     root: list[ast.stmt] = [ast.If(ast.Constant(phase), block, []) for phase, block in phases.items()]
     root = fold(root, variables)
     used = {key for statement in root for key in keys_in(statement) | keys_in(statement, ast.Store)}
-    constants = [rules.variable(expression) for _, expression in rules.constants.values()]
-    constants = [variable for variable in constants if variable.key in used]
+    constants = [variable for variable in derived.constants if variable.key in used]
     for variable in constants:
-        variable.name = rules.roles.unique(variable.hint)
-    for state, weight, _ in rules.states:
+        variable.name = derived.roles.unique(variable.hint)
+    for state, weight, _ in derived.states:
         if not state.name:  # of a rule that goes over blocks in its own way
-            state.name = rules.roles.unique(f"{state.hint}_{rules.variable(weight).name}")
+            state.name = derived.roles.unique(f"{state.hint}_{weight.name}")
     note_shapes(root, variables)
-    Names(variables, reserved=set(rules.helpers) | (rules.roles.taken - _all_names(variables))).give(root)
-    starts, kept = _states(rules, used)
-    given = ["x", "y", *rules.roles.parameters.values()]
-    arrays = {name: rules.start[name] for name in given}
-    arrays |= {variable.name: rules.start_of(variable) for variable in [*constants, *kept]}
-    options = [option for option in rules.options if option.key in used]
+    Names(variables, reserved=set(derived.functions) | (derived.roles.taken - _all_names(variables))).give(root)
+    starts, kept = _states(derived, used)
+    arrays = dict(derived.data)
+    arrays |= {variable.name: derived.starts[variable.key] for variable in [*constants, *kept]}
+    options = [option for option in derived.options if option.key in used]
     head = [
-        *_docstring(rules, optimizer),
+        *_docstring(derived),
         "import numpy as np",
-        *(line for helper in rules.helpers.values() for line in ("", "", *rendered([helper]))),
+        *(line for helper in derived.functions.values() for line in ("", "", *rendered([helper]))),
         "",
         "",
-        *_train(rules, root, arrays, options, starts, used, optimizer, steps),
+        *_train(derived, root, arrays, options, starts, used, steps),
     ]
     places = {v.name: v.place for v in variables.values() if v.place and v.name and v.key in used}
     return Written(head, arrays, places)
 
 
 def _train(
-    rules: Tracer,
+    derived: Derivation,
     root: list[ast.stmt],
     arrays: dict[str, Any],
     options: list[Variable],
     starts: list[str],
     used: set[str],
-    optimizer: Optimizer,
     steps: int,
 ) -> list[str]:
     rate = [option for option in options if option.name == "learning_rate"]
@@ -210,38 +207,39 @@ def _train(
     lines += [f"    {option.name} = {option.value!r}" for option in options if option not in rate]
     lines += [f"    {start}" for start in starts]
     lines.append("    losses = []")
-    first = rules.first_step
-    counted = "step" if rules.step_key in used else "_"
+    first = derived.first_step
+    counted = "step" if derived.step is not None and derived.step.key in used else "_"
     span = "steps" if counted == "_" else "1, steps + 1" if first == 1 else f"{first}, {first} + steps"
     lines.append(f"    for {counted} in range({span}):")
-    for i, (title, phase) in enumerate(zip(_titles(rules, optimizer), root, strict=True)):
+    for i, (title, phase) in enumerate(zip(_titles(derived), root, strict=True)):
         lines += [""] * bool(i) + [f"        # {title}"]
         lines += [line for block in blocks_of(phase) for line in rendered(block, 8)]
     lines.append("    return losses")
     return lines
 
 
-def _titles(rules: Tracer, optimizer: Optimizer) -> list[str]:
-    gradients = rules.gradient_order()
+def _titles(derived: Derivation) -> list[str]:
+    gradients = list(derived.gradients)
+    kind = type(derived.optimizer).__name__
     listed = (
         " and ".join([*(", ".join(gradients[:-1]),), gradients[-1]]) if gradients[1:] else "".join(gradients)
     )
-    last = "gradient descent" if type(optimizer).__name__ == "SGD" else type(optimizer).__name__
+    last = "gradient descent" if kind == "SGD" else kind
     return ["forward: predict y", f"backward: gradients of {listed or 'nothing'}", last]
 
 
-def _states(rules: Tracer, used: set[str]) -> tuple[list[str], list[Variable]]:
+def _states(derived: Derivation, used: set[str]) -> tuple[list[str], list[Variable]]:
     """The lines that start an optimizer's arrays, and those arrays that have to be given."""
     starts: dict[str, list[tuple[str, str]]] = {}
     kept = []
-    for variable, weight, array in rules.states:
+    for variable, weight, array in derived.states:
         if variable.key not in used:
             continue
         first = array.flat[0] if array.size else 0.0
         if not (array == first).all():
             kept.append(variable)
             continue
-        like = rules.variable(weight).name
+        like = weight.name
         made = f"np.zeros_like({like})" if first == 0 else f"np.full_like({like}, {float(first)!r})"
         starts.setdefault(like, []).append((variable.name, made))
     lines = [
@@ -251,7 +249,8 @@ def _states(rules: Tracer, used: set[str]) -> tuple[list[str], list[Variable]]:
     return lines, kept
 
 
-def _docstring(rules: Tracer, optimizer: Optimizer) -> list[str]:
+def _docstring(derived: Derivation) -> list[str]:
+    optimizer: Any = derived.optimizer
     signature = inspect.signature(type(optimizer)).parameters
     options = [
         f"{key}={value!r}"
@@ -259,8 +258,8 @@ def _docstring(rules: Tracer, optimizer: Optimizer) -> list[str]:
         if key == "lr" or (key in signature and value != signature[key].default)
     ]
     made = f"{type(optimizer).__name__}({', '.join(options)})"
-    network = " ".join(repr(rules.model).split()).replace("( ", "(").replace(", )", ")")
-    text = f"{network} with {rules.loss!r} and {made}, written by hand in NumPy: the same bits as the layers."
+    network = " ".join(repr(derived.model).split()).replace("( ", "(").replace(", )", ")")
+    text = f"{network} with {derived.loss!r} and {made}, written by hand in NumPy: the same bits as the layers."
     lines = textwrap.wrap(text, 100, break_long_words=False)
     if len(lines) == 1 and len(text) < 94:
         return [f'"""{escaped(text)}"""', ""]

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from minitorch_np.study.unroll.statements import Ledger, blocks_of, every_block, head, keys_in
-from minitorch_np.study.unroll.values import Variable
+from minitorch_np.derivation.statements import Ledger, blocks_of, every_block, head, keys_in
+from minitorch_np.derivation.values import Variable
 
 
 def without_ones(statements: list[ast.stmt], variables: dict[str, Variable]) -> list[ast.stmt]:

@@ -6,11 +6,11 @@ import ast
 from collections.abc import Iterator
 from itertools import count
 
+from minitorch_np.derivation.array_names import UniqueNames, is_new, output_names, parameter_names, word_of
+from minitorch_np.derivation.locations import Location
+from minitorch_np.derivation.statements import blocks_of, head, keys_in
+from minitorch_np.derivation.values import TAKEN, Variable, identifier
 from minitorch_np.layer import Layer
-from minitorch_np.study.array_names import UniqueNames, is_new, output_names, parameter_names, word_of
-from minitorch_np.study.locations import Location
-from minitorch_np.study.unroll.statements import blocks_of, head, keys_in
-from minitorch_np.study.unroll.values import TAKEN, Variable, identifier
 
 
 class Roles:

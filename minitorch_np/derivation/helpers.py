@@ -6,28 +6,43 @@ import ast
 import builtins
 import copy
 import inspect
-from abc import abstractmethod
 from itertools import chain, count
 from types import FunctionType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minitorch_np.study.unroll.calls import Calls, SourceError, source_of
-from minitorch_np.study.unroll.folding import fold, operations
-from minitorch_np.study.unroll.naming import Names
-from minitorch_np.study.unroll.statements import keys_in
-from minitorch_np.study.unroll.values import Expression, example, expressions, identifier, literal, name
+from minitorch_np.derivation.folding import fold, operations
+from minitorch_np.derivation.naming import Names
+from minitorch_np.derivation.source import SourceError, source_of
+from minitorch_np.derivation.statements import keys_in
+from minitorch_np.derivation.values import Expression, example, expressions, identifier, literal, name
+
+if TYPE_CHECKING:
+    from minitorch_np.derivation.calls import Calls
+    from minitorch_np.derivation.operations import Operations
+    from minitorch_np.derivation.writer import Writer
 
 LOOPS = (ast.For, ast.While, ast.ListComp, ast.GeneratorExp, ast.SetComp, ast.DictComp)
 
 
-class Helpers(Calls):
-    """Functions at the head of the program, by name."""
+class Helpers:
+    """Functions at the head of the program, by name; `taken` are the names that nothing else may have.
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.helpers: dict[str, ast.FunctionDef] = {}
+    Without `written` they are not written down: a call of one stays a call of the function itself, which
+    `called` holds by name.
+    """
+
+    def __init__(
+        self, writer: Writer, ops: Operations, calls: Calls, taken: set[str], written: bool = True
+    ) -> None:
+        self.writer = writer
+        self.ops = ops
+        self.calls = calls
+        self.taken = taken
+        self.is_written = written
+        self.called: dict[str, FunctionType] = {}
+        self.functions: dict[str, ast.FunctionDef] = {}
         self.copies: dict[FunctionType, str] = {}
 
     def of_helper(self, function: FunctionType, args: list[Any], kwargs: dict[str, Any]) -> Any:
@@ -35,43 +50,51 @@ class Helpers(Calls):
         try:
             node = source_of(function).node
         except SourceError as error:
-            self.fail(str(error))
+            self.writer.fail(str(error))
         parameters = inspect.signature(function, follow_wrapped=False).parameters.values()
         plain = all(p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) for p in parameters)
         if not isinstance(node, ast.FunctionDef) or "." in function.__qualname__ or not plain:
-            return self.enter(function, args, kwargs)
+            return self.calls.enter(function, args, kwargs)
         loops = any(isinstance(part, LOOPS) for part in ast.walk(node))
-        if loops and self._writable((args, kwargs)) and (helper := self.copied(function)):
-            return self._copy_called(function, helper, args, kwargs)
+        if not self.is_written:
+            if loops and self.writable((args, kwargs)):
+                return self.copy_called(function, self.named(function), args, kwargs)
+            return self.calls.enter(function, args, kwargs)
+        if loops and self.writable((args, kwargs)) and (helper := self.copied(function)):
+            return self.copy_called(function, helper, args, kwargs)
         return self._specialised(function, node, args, kwargs)
 
-    def _copy_called(self, function: Any, helper: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    def copy_called(self, function: Any, helper: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """A call of a function that was taken as it is; a statement where it changes its arguments."""
         given = [part for part in expressions((args, kwargs)) if isinstance(part.value, np.ndarray)]
         before = [part.value.tobytes() for part in given]
-        value = self.native(function, *args, **kwargs)
+        value = self.ops.native(function, *args, **kwargs)
         changed = [part for part, old in zip(given, before, strict=True) if part.value.tobytes() != old]
-        made = self.written(ast.Name(helper, ast.Load()), value, args, kwargs)
+        made = self.ops.written(ast.Name(helper, ast.Load()), value, args, kwargs)
         for part in changed:
             part.varies |= made.varies
         if value is None:
-            self.emit(ast.Expr(made.node), effect=True)
+            self.writer.emit(ast.Expr(made.node), effect=True)
             return None
         if changed:
-            made = self.assigned(made, "result")
-            vars(self.block[-1])["effect"] = True
-            self.effects += 1
+            made = self.writer.assigned(made, "result")
+            vars(self.writer.block[-1])["effect"] = True
+            self.writer.effects += 1
         return made
 
-    @abstractmethod
-    def may_be_called(self, name: str) -> bool: ...
+    def named(self, function: FunctionType) -> str:
+        """The name under which a function is called that is not written down."""
+        for chosen in chain([function.__name__], (f"{function.__name__}{number}" for number in count(2))):
+            if self.called.setdefault(chosen, function) is function:
+                break
+        return chosen
 
-    def _writable(self, value: Any) -> bool:
+    def writable(self, value: Any) -> bool:
         """Whether arguments can be handed to a function of the program as they are."""
         if isinstance(value, tuple | list):
-            return all(self._writable(part) for part in value)
+            return all(self.writable(part) for part in value)
         if isinstance(value, dict):
-            return all(self._writable(part) for part in value.values())
+            return all(self.writable(part) for part in value.values())
         return isinstance(value, Expression) or literal(value) is not None
 
     def _specialised(self, function: FunctionType, node: ast.FunctionDef, args: list[Any], kwargs: Any) -> Any:
@@ -81,14 +104,14 @@ class Helpers(Calls):
         formal: dict[str, Any] = {}
         for key, value in bound.items():
             if isinstance(value, Expression) and not isinstance(value.node, ast.Constant):
-                variable = self.new_variable(key, value.value, name=key)
+                variable = self.writer.new_variable(key, value.value, name=key)
                 actual[variable.key] = value
                 formal[key] = Expression(name(variable), value.value, value.varies)
             else:
                 formal[key] = value
         before = [example(part).tobytes() for part in actual.values() if isinstance(part.value, np.ndarray)]
-        with self.sub_block() as body:
-            result = self.enter(function, [], formal)
+        with self.writer.sub_block() as body:
+            result = self.calls.enter(function, [], formal)
         after = [example(part).tobytes() for part in actual.values() if isinstance(part.value, np.ndarray)]
         inside = {key for statement in body for key in keys_in(statement, ast.Store)} | set(actual)
         used = {key for part in (*body, *(e.node for e in expressions(result))) for key in keys_in(part)}
@@ -102,15 +125,15 @@ class Helpers(Calls):
             return self._spliced(actual, body, result)
         helper = self._defined(function.__name__, node, [*actual], [*body, ast.Return(result.node)])
         call = ast.Call(ast.Name(helper, ast.Load()), [part.node for part in actual.values()], [])
-        return Expression(call, result.value, result.varies, self.frame.comment, result.loose)
+        return Expression(call, result.value, result.varies, self.writer.frame.comment, result.loose)
 
     def _spliced(self, actual: dict[str, Expression], body: list[ast.stmt], result: Any) -> Any:
         """The statements where the call stands, after the parameters have got their values."""
         for key, value in actual.items():
-            self.variables[key].name, self.variables[key].mine = "", True
-            self.emit(ast.Assign([ast.Name(key, ast.Store())], value.node), "")
-        self.block += body
-        return self.all_named(result, "result", mine=True)
+            self.writer.variables[key].name, self.writer.variables[key].mine = "", True
+            self.writer.emit(ast.Assign([ast.Name(key, ast.Store())], value.node), "")
+        self.writer.block += body
+        return self.writer.all_named(result, "result", mine=True)
 
     def _defined(self, wanted: str, node: ast.FunctionDef, parameters: list[str], body: list[ast.stmt]) -> str:
         """Write the helper, or find it written before; returns its name."""
@@ -120,19 +143,19 @@ class Helpers(Calls):
             if isinstance(made, ast.Assign) and keys_in(final) <= keys_in(made, ast.Store):
                 last.body[-1] = ast.Return(made.value)
                 body = body[:-1]
-        body = fold(body, self.variables)
-        arguments = [ast.arg(self.variables[key].name) for key in parameters]
-        Names(self.variables, reserved=set(self.helpers) | {"np"}).give(body)
+        body = fold(body, self.writer.variables)
+        arguments = [ast.arg(self.writer.variables[key].name) for key in parameters]
+        Names(self.writer.variables, reserved=set(self.functions) | {"np"}).give(body)
         return self._kept(wanted, ast.arguments([], arguments, None, [], [], None, []), _said(node) + body)
 
     def _kept(self, wanted: str, arguments: ast.arguments, body: list[ast.stmt]) -> str:
         """The name of a helper, the wanted one or that with a number; one of the same text is taken again."""
         wanted = identifier(wanted)
         for chosen in chain([wanted], (f"{wanted}{number}" for number in count(2))):
-            if chosen not in self.helpers and not self.may_be_called(chosen):
+            if chosen not in self.functions and not self.may_be_called(chosen):
                 continue
             made = ast.fix_missing_locations(ast.FunctionDef(chosen, arguments, body, [], lineno=0))
-            known = self.helpers.setdefault(chosen, made)
+            known = self.functions.setdefault(chosen, made)
             if ast.unparse(known) == ast.unparse(made):
                 break
         return chosen
@@ -164,7 +187,9 @@ class Helpers(Calls):
         if any(isinstance(node, ast.Global | ast.Nonlocal | ast.Import) for node in ast.walk(made)):
             return None
         found: dict[str, ast.expr] = {}
-        for key in {n.id for n in ast.walk(made) if isinstance(n, ast.Name)} - local:
+        for key in dict.fromkeys(n.id for n in ast.walk(made) if isinstance(n, ast.Name)):
+            if key in local:
+                continue
             if key not in function.__globals__ and not hasattr(builtins, key):
                 return None
             builtin = vars(builtins).get(key)
@@ -182,6 +207,12 @@ class Helpers(Calls):
                     return None
                 found[key] = written
         return found
+
+    def may_be_called(self, name: str) -> bool:
+        """Whether a helper may have this name; then nothing else may."""
+        is_free = name not in self.taken
+        self.taken.add(name)
+        return is_free
 
 
 def _said(node: ast.FunctionDef) -> list[ast.stmt]:

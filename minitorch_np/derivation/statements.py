@@ -7,7 +7,7 @@ import copy
 from collections import Counter
 from collections.abc import Iterator
 
-from minitorch_np.study.unroll.values import Variable
+from minitorch_np.derivation.values import Variable
 
 
 def keys_in(node: ast.AST, context: type[ast.expr_context] = ast.Load) -> set[str]:

@@ -12,11 +12,11 @@ import builtins
 import keyword
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from minitorch_np.study.locations import Location
+from minitorch_np.derivation.locations import Location
 
 
 class Expression:
@@ -59,6 +59,19 @@ class Variable:
         self.kept = False  # in an attribute
         self.became: Variable | None = None  # another variable that took its place
         self.stands_in = False  # for an array of each parameter, until the source has named it
+        self.origin: Origin | None = None  # of a given one
+
+
+class Origin(NamedTuple):
+    """Where an array or a number that a step is given lives: `owner` has it as attribute, or under, `key`.
+
+    `kind` is "data" (x, y), "parameter", "held" (by a layer, a list or a dict), "option" (of the param group
+    `owner`), "flat" and "state" (the flat arrays of group `owner`) or "step".
+    """
+
+    kind: str
+    owner: Any
+    key: Any
 
 
 def name(variable: Variable) -> ast.Name:

@@ -1,0 +1,174 @@
+"""derive: the statements of a training step, from the source of the layers, the loss and the optimizer."""
+
+from __future__ import annotations
+
+import ast
+import copy
+import warnings
+from types import FunctionType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minitorch_np.derivation.calls import Calls
+from minitorch_np.derivation.evaluator import Evaluator
+from minitorch_np.derivation.executor import Executor
+from minitorch_np.derivation.helpers import Helpers
+from minitorch_np.derivation.naming import Roles
+from minitorch_np.derivation.objects import OURS, Objects
+from minitorch_np.derivation.operations import Operations
+from minitorch_np.derivation.passes import Passes
+from minitorch_np.derivation.rule import State, UpdateRule
+from minitorch_np.derivation.values import Expression, Variable
+from minitorch_np.derivation.writer import Writer
+from minitorch_np.layer import Layer
+from minitorch_np.losses.loss import Loss
+from minitorch_np.optimizers.optimizer import Optimizer
+from minitorch_np.parameter import Parameter
+
+
+class Read(NamedTuple):
+    """An attribute of a layer, a loss or an optimizer, or an element of a list or dict, as it was read."""
+
+    owner: Any
+    key: Any
+    value: Any
+
+
+class Derivation(NamedTuple):
+    """A training step as statements, before any of them is folded into another.
+
+    `variables` are those in the statements, by key. What a program needs from outside is `given`, each with
+    its origin: x, y and the parameters, which are in `data` by name as they are before the step; `constants`,
+    the arrays and generators that layers hold; `options` and `states` of the optimizer and the number of its
+    `step`, which is `first_step` now. `functions` stand at its head; `called` are those that it calls as they
+    are. `value` is the loss, `prediction` the output of the model.
+
+    `gradients` are those of the parameters, by the names of these, in the order in which they are made.
+    `reads` are what decided, on the objects themselves; decisions that depend on the data are in the
+    statements, as asserts, unless it is plain.
+    """
+
+    model: Layer
+    loss: Loss | None
+    optimizer: Optimizer | None
+    forward: list[ast.stmt]
+    backward: list[ast.stmt]
+    update: list[ast.stmt]
+    variables: dict[str, Variable]
+    functions: dict[str, ast.FunctionDef]
+    called: dict[str, FunctionType]
+    data: dict[str, Any]
+    constants: list[Variable]
+    options: list[Variable]
+    states: list[State]
+    starts: dict[str, Any]  # what constants and states are before the step, by key
+    step: Variable | None
+    first_step: int
+    gradients: dict[str, Variable]
+    prediction: Expression
+    value: Expression | None
+    reads: list[Read]
+    roles: Roles
+
+    @property
+    def given(self) -> list[Variable]:
+        """The variables that come from outside and have an origin."""
+        return [variable for variable in self.variables.values() if variable.origin is not None]
+
+
+def derive(
+    model: Layer,
+    loss: Loss | None = None,
+    optimizer: Optimizer | None = None,
+    x: Any = None,
+    y: Any = None,
+    *,
+    plain: bool = True,
+) -> Derivation:
+    """Go through a training step once, on real arrays: what varies from step to step is written down.
+
+    Options, sizes and which layers there are decide branches and loops on the way. Whatever stays is
+    arithmetic: statements of NumPy, each with the number that it came to. Copies are gone through; origins and
+    reads are of the objects that were given. Without loss and optimizer it is the forward pass.
+
+    Plain statements are for a reader: functions are written down, and an optimizer's rule is said of each
+    parameter. Otherwise functions with loops are called as they are, the rule is said of the flat arrays of
+    the optimizer, and each decision that depends on the data is written down as an assert.
+
+    Raises ValueError that names layer, file and line for what cannot be written down: a loop or an index that
+    depends on the numbers in the network, a call outside NumPy, a function without source.
+    """
+    given = model, loss, optimizer
+    model, loss, optimizer = copy.deepcopy(given)
+    originals = _originals(given, (model, loss, optimizer))
+    writer = Writer(guards=not plain)
+    ops = Operations(writer)
+    objects = Objects(writer, ops)
+    evaluator = Evaluator(writer, ops, objects)
+    executor = Executor(writer, ops, objects, evaluator)
+    calls = Calls(writer, ops, objects, evaluator, executor)
+    passes = Passes(model, loss, writer, ops, objects, calls)
+    helpers = Helpers(writer, ops, calls, passes.roles.taken, written=plain)
+    rule = UpdateRule(writer, ops, executor, calls, passes, flat=not plain)
+    ops.objects = objects
+    objects.calls, objects.passes = calls, passes
+    evaluator.executor, evaluator.calls = executor, calls
+    executor.calls, executor.passes, executor.rule = calls, passes, rule
+    calls.helpers, calls.passes = helpers, passes
+    data = passes.begin(x, y)
+    with warnings.catch_warnings(action="ignore"), np.errstate(all="ignore"):
+        forward, backward = passes.forward(), passes.backward()
+        update = [] if optimizer is None else rule.update(optimizer)
+    for variable in writer.variables.values():
+        if variable.origin is not None:
+            owner = originals.get(id(variable.origin.owner), variable.origin.owner)
+            variable.origin = variable.origin._replace(owner=owner)
+    reads = [
+        Read(originals.get(owner, objects.owners[owner]), key, value)
+        for (owner, key), value in objects.read.items()
+    ]
+    made = {passes.roles.parameters[key]: gradient for key, gradient in passes.gradients.items()}
+    return Derivation(
+        model=model,
+        loss=loss,
+        optimizer=optimizer,
+        forward=forward,
+        backward=backward,
+        update=update,
+        variables=writer.variables,
+        functions=helpers.functions,
+        called=helpers.called,
+        data=data,
+        constants=[writer.variable(constant) for _, constant in writer.constants.values()],
+        options=rule.options,
+        states=rule.states,
+        starts=writer.starts,
+        step=rule.step,
+        first_step=rule.first_step,
+        gradients={parameter: writer.variable(gradient) for parameter, gradient in made.items()},
+        prediction=passes.prediction,
+        value=passes.value,
+        reads=reads,
+        roles=passes.roles,
+    )
+
+
+def _originals(given: Any, copies: Any) -> dict[int, Any]:
+    """The object that each copy was made of, by the copy's id: modules, parameters, lists and dicts."""
+    found: dict[int, Any] = {}
+    pending = list(zip(given, copies, strict=True))
+    while pending:
+        original, made = pending.pop()
+        if original is made or id(made) in found or type(original) is not type(made):
+            continue
+        if isinstance(original, list | tuple):
+            pending += list(zip(original, made, strict=False))  # an optimizer may start anew
+        elif isinstance(original, dict):
+            pending += [(original[key], made[key]) for key in original if key in made]
+        elif isinstance(original, OURS):
+            pending += [(vars(original)[key], vars(made)[key]) for key in vars(original) if key in vars(made)]
+        elif not isinstance(original, Parameter):
+            continue
+        found[id(made)] = original
+    return found

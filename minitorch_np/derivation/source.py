@@ -1,0 +1,93 @@
+"""Source of a function: its syntax tree, the comments of its file, the name of that file."""
+
+from __future__ import annotations
+
+import ast
+import io
+import linecache
+import re
+import tokenize
+from functools import lru_cache
+from types import CodeType, FunctionType
+from typing import NamedTuple
+
+TOOLS = re.compile(r"# *(type|noqa|pylint|fmt|mypy|pyright|pragma|ruff|isort)\b|(pylint|pragma|noqa) *:")
+
+Definition = ast.FunctionDef | ast.Lambda
+
+
+class SourceError(ValueError):
+    """A function whose source cannot be read."""
+
+
+class Source(NamedTuple):
+    """A definition, the comments of its file by line, and the file's name."""
+
+    node: Definition
+    comments: dict[int, str]
+    file: str
+
+    @property
+    def body(self) -> list[ast.stmt]:
+        """The statements, without the docstring; a lambda's is one `return`."""
+        if isinstance(self.node, ast.Lambda):
+            return [ast.copy_location(ast.Return(self.node.body), self.node.body)]
+        return self.node.body[1:] if ast.get_docstring(self.node) else self.node.body
+
+
+def source_of(function: FunctionType) -> Source:
+    """If a function is written; raises SourceError if that cannot be read."""
+    code = function.__code__
+    linecache.checkcache(code.co_filename)
+    text = "".join(linecache.getlines(code.co_filename, function.__globals__))
+    unread = SourceError(f"the source of {function.__qualname__} cannot be read: write it in a file")
+    if not text:
+        raise unread
+    try:
+        found = [node for node in _definitions(text) if _begins(node, code)]
+    except SyntaxError:
+        found = []
+    if len(found) > 1:
+        found = [node for node in found if isinstance(node, ast.Lambda) and _holds(node, code)]
+        found = found[-1:]  # the innermost
+    if not found and code.co_filename == "<string>":  # of something else that was executed
+        raise unread
+    if len(found) != 1:
+        raise SourceError(f"the source of {function.__qualname__} is not what {code.co_filename} says now")
+    return Source(found[0], _comments(text), code.co_filename)
+
+
+@lru_cache(maxsize=64)
+def _definitions(text: str) -> list[Definition]:
+    return [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef | ast.Lambda)]
+
+
+@lru_cache(maxsize=64)
+def _comments(text: str) -> dict[int, str]:
+    """Comments that follow code on their line, by line."""
+    lines = text.splitlines()
+    return {
+        token.start[0]: token.string.lstrip("# ")
+        for token in tokenize.generate_tokens(io.StringIO(text).readline)
+        if token.type == tokenize.COMMENT
+        and lines[token.start[0] - 1][: token.start[1]].strip()
+        and not TOOLS.search(token.string)
+    }
+
+
+def _begins(node: Definition, code: CodeType) -> bool:
+    if isinstance(node, ast.Lambda):
+        return code.co_name == "<lambda>" and node.lineno == code.co_firstlineno
+    first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+    return node.name == code.co_name and first == code.co_firstlineno
+
+
+def _holds(node: ast.Lambda, code: CodeType) -> bool:
+    """Whether the code stems from this lambda, of several on one line."""
+    body = node.body
+    spans = [(line, column) for line, _, column, _ in code.co_positions() if line and column]
+    inside = [
+        (body.lineno, body.col_offset) <= span <= (body.end_lineno or 0, body.end_col_offset or 0)
+        for span in spans
+    ]
+    return bool(inside) and all(inside)

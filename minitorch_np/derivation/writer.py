@@ -1,0 +1,180 @@
+"""The writer: the statements so far, and the variables in them."""
+
+from __future__ import annotations
+
+import ast
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from typing import Any, NoReturn
+
+import numpy as np
+
+from minitorch_np.derivation.values import Expression, Origin, Variable, literal, mapped, name
+
+
+class Frame:
+    """A function on its way: its local variables, and the line it is at."""
+
+    def __init__(self, label: str, file: str, globals_: dict[str, Any], cells: dict[str, Any]) -> None:
+        self.label = label
+        self.file = file
+        self.globals = globals_
+        self.cells = cells  # variables of the functions around it
+        self.locals: dict[str, Any] = {}
+        self.bound: dict[str, Variable] = {}  # parameters, and the variables given for them
+        self.comments: dict[int, str] = {}
+        self.line = 0
+        self.end_line = 0
+
+    @property
+    def comment(self) -> str:
+        return self.comments.get(self.end_line, "")
+
+
+class Writer:
+    """Writes statements, and gives variables to what they make. It knows which function it is in.
+
+    With `guards` each decision is written too, where it was made, as an `assert` of what it depends on.
+    """
+
+    def __init__(self, guards: bool = False) -> None:
+        self.guards = guards
+        self.block: list[ast.stmt] = []
+        self.variables: dict[str, Variable] = {}
+        self.frames: list[Frame] = []
+        self.constants: dict[int, tuple[Any, Expression]] = {}  # by id, with the array so that it keeps it
+        self.starts: dict[str, Any] = {}  # what constants and states are before the first step
+        self.effects = 0  # statements that change what others read
+        self._keys = count()
+
+    @property
+    def frame(self) -> Frame:
+        return self.frames[-1]
+
+    def fail(self, message: str) -> NoReturn:
+        """Raise ValueError: what cannot be written out, in which layer, file and line."""
+        label = next((frame.label for frame in reversed(self.frames) if frame.label), "the network")
+        place = f"{self.frame.file} line {self.frame.line}" if self.frames else "outside any layer"
+        raise ValueError(f"{label} cannot be written out: {place}: {message}")
+
+    def emit(self, statement: ast.stmt, comment: str | None = None, *, effect: bool = False) -> None:
+        """Write a statement. One with an effect stays even where nobody needs its result."""
+        self.block.append(ast.fix_missing_locations(statement))
+        said = (self.frame.comment if self.frames else "") if comment is None else comment
+        vars(statement).update(comment=said, effect=effect)
+        self.effects += effect
+
+    def guard(self, test: ast.expr) -> None:
+        """Write down what has to be true for the statements after it, where guards are asked for."""
+        if self.guards:
+            self.emit(ast.Assert(copy.deepcopy(test)), "")
+
+    def new_variable(self, hint: str, value: Any, **options: Any) -> Variable:
+        variable = Variable(f"${next(self._keys)}", hint, value, **options)
+        self.variables[variable.key] = variable
+        return variable
+
+    def given(
+        self,
+        hint: str,
+        value: Any,
+        *,
+        name_: str = "",
+        varies_: bool = True,
+        origin: Origin | None = None,
+    ) -> Expression:
+        """A variable that the program gets from outside."""
+        variable = self.new_variable(hint, value, name=name_, given=True)
+        variable.origin = origin
+        return Expression(name(variable), value, varies_)
+
+    def named(self, value: Expression, hint: str, *, mine: bool = False) -> Expression:
+        """The value as a variable: itself if it is one, otherwise written to a new one."""
+        if isinstance(value.node, ast.Name | ast.Constant):
+            return value
+        return self.assigned(value, hint, mine=mine)
+
+    def assigned(self, value: Expression, hint: str, *, mine: bool = False) -> Expression:
+        """A new variable with this value."""
+        variable = self.new_variable(hint, value.value)
+        variable.mine = mine
+        if self.frames:
+            variable.base = self.frame.bound.get(hint)
+        store = ast.Name(variable.key, ast.Store())
+        self.emit(ast.Assign([store], value.node), value.comment or None)
+        return Expression(name(variable), value.value, value.varies, loose=value.loose)
+
+    def all_named(self, value: Any, hint: str, *, mine: bool = False) -> Any:
+        """`named` for every expression in a container; a list or a dict stays the same object."""
+        if isinstance(value, list):
+            value[:] = [self.all_named(part, hint, mine=mine) for part in value]
+            return value
+        if isinstance(value, dict):
+            value.update({key: self.all_named(part, hint, mine=mine) for key, part in value.items()})
+            return value
+        if isinstance(value, tuple):
+            parts = [self.all_named(part, hint, mine=mine) for part in value]
+            return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
+        return mapped(value, lambda expression: self.named(expression, hint, mine=mine))
+
+    def variable_of(self, value: Any) -> Variable | None:
+        """The variable that a value is, if it is one."""
+        if isinstance(value, Expression) and isinstance(value.node, ast.Name):
+            return self.variables.get(value.node.id)
+        return None
+
+    def variable(self, value: Expression) -> Variable:
+        """The variable that a value is known to be."""
+        return self.variables[ast.unparse(value.node)]
+
+    def constant(self, thing: Any, hint: str) -> Expression:
+        """An array or a random generator that belongs to a layer, as a variable given from outside."""
+        if id(thing) not in self.constants:
+            given = self.given(hint, copy.deepcopy(thing))
+            self.constants[id(thing)] = thing, given
+            self.starts[self.variable(given).key] = copy.deepcopy(thing)
+        return self.constants[id(thing)][1]
+
+    def node(self, value: Any) -> ast.expr:
+        """Any value as it is written in the program."""
+        if isinstance(value, Expression):
+            return value.node
+        if isinstance(value, tuple | list):
+            parts = [self.node(part) for part in value]
+            return ast.Tuple(parts, ast.Load()) if isinstance(value, tuple) else ast.List(parts, ast.Load())
+        if isinstance(value, dict):
+            return ast.Dict([self.node(key) for key in value], [self.node(part) for part in value.values()])
+        if isinstance(value, np.ndarray | np.random.Generator):
+            return self.constant(value, "constant").node
+        if isinstance(value, slice):
+            return ast.Call(
+                ast.Name("slice", ast.Load()), [self.node(p) for p in (value.start, value.stop, value.step)], []
+            )
+        written = literal(value)
+        if written is None:
+            self.fail(f"{value!r} cannot be written as a constant")
+        return written
+
+    def index(self, index: Any) -> ast.expr:
+        """An index as it is written between brackets."""
+        if isinstance(index, tuple) and index:
+            return ast.Tuple([self.index(part) for part in index], ast.Load())
+        if isinstance(index, slice):
+            parts = (index.start, index.stop, index.step)
+            return ast.Slice(*(None if part is None else self.node(part) for part in parts))
+        return self.node(index)
+
+    @contextmanager
+    def sub_block(self) -> Iterator[list[ast.stmt]]:
+        """Statements go into a block of their own."""
+        outer, self.block = self.block, []
+        try:
+            yield self.block
+        finally:
+            self.block = outer
+
+    def start_of(self, variable: Variable) -> Any:
+        """What a constant or a state is before the first step."""
+        return self.starts[variable.key]
