@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from minitorch_np.module import Module
 from minitorch_np.serialization.parse import parse_call
 from minitorch_np.study.subjects import (
     BACKWARD,
@@ -250,7 +251,7 @@ def _object_cases(
     if shapes:
         tried = [list(shapes) if len(shapes) == count else list(shapes[:1]) * count]
     else:
-        tried = [[shape] * count for shape in _usual_shapes(made, list(given.values()))]
+        tried = [[shape] * count for shape in likely_shapes(made, list(given.values()))]
         if count == 2:
             widths = list(dict.fromkeys(s[-1] for (s, *_) in tried if len(s) == 2))
             tried += [[(BATCH, a), (BATCH, b)] for a in widths for b in widths if a != b]
@@ -278,9 +279,9 @@ def _arrays(made: Any) -> list[Array]:
     return [v for v in vars(made).values() if isinstance(v, np.ndarray) and v.dtype.kind == "f"]
 
 
-def _usual_shapes(made: Any, args: list[Any]) -> list[tuple[int, ...]]:
-    """The shapes that x may have, the likely ones first."""
-    arrays = _arrays(made)
+def likely_shapes(made: Any, args: list[Any]) -> list[tuple[int, ...]]:
+    """Return the shapes that x may have, by the weights and the numbers it was made with, likely ones first."""
+    arrays = [p.data for p in made.parameters()] if isinstance(made, Module) else _arrays(made)
     for value in vars(made).values():
         arrays += [a for a in (value.values() if isinstance(value, dict) else ()) if isinstance(a, np.ndarray)]
         arrays += [a for a in (value if isinstance(value, list | tuple) else ()) if isinstance(a, np.ndarray)]

@@ -15,7 +15,7 @@ import numpy as np
 from minitorch_np.layer import Layer
 from minitorch_np.losses.loss import Loss
 from minitorch_np.serialization.parse import load, load_module, parse_call, place
-from minitorch_np.study.candidates import Case, argument, cases, choose, is_foreign, made
+from minitorch_np.study.candidates import Case, argument, cases, choose, is_foreign, likely_shapes, made
 from minitorch_np.study.gradcheck import Diagnosis, Finding, diagnose
 from minitorch_np.study.mistakes import forward_mistake
 from minitorch_np.study.repairs import SECONDS
@@ -132,8 +132,8 @@ def has_domain(found: Any) -> bool:
 def example(subject: Any, options: Options) -> tuple[tuple[Any, ...], str]:
     """Return inputs that a layer or a loss of this package accepts, and a text that says what they are."""
     rng = np.random.default_rng(options.seed)
-    usual = usual_shape(subject, 5) if isinstance(subject, Layer) else None
-    size = (options.shapes or (usual or (5, 4),))[0]
+    usual = usual_shape(subject, 5) if isinstance(subject, Layer) else (5, 4)
+    size = options.shapes[0] if options.shapes else usual or _shape_that_fits(subject, rng)
     x = drawn_input(subject, size, rng)
     if not isinstance(subject, Loss):
         return (x,), f"x of shape {size}, {'normal' if x.dtype.kind == 'f' else 'indices'}"
@@ -148,6 +148,19 @@ def example(subject: Any, options: Options) -> tuple[tuple[Any, ...], str]:
         else:
             return (prediction, drawn[found]), f"prediction of shape {size}, {kind}; target: {found}"
     raise refused or ValueError(f"{subject!r} accepts no target")
+
+
+def _shape_that_fits(layer: Layer, rng: np.random.Generator) -> tuple[int, ...]:
+    """The first of the likely shapes that the layer takes; of rows, for its error, if it takes none."""
+    shapes = [(5, 4), *likely_shapes(layer, [])]
+    for shape in shapes:
+        try:
+            with np.errstate(all="ignore"):
+                if np.size(copy.deepcopy(layer)(drawn_input(layer, shape, rng))):
+                    return shape
+        except Exception:
+            continue
+    return shapes[0]
 
 
 def _mark(title: str, case: Case, found: Diagnosis, difference: str, like: str) -> Mark:

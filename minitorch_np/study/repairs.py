@@ -324,12 +324,11 @@ def _other_names(statement: ast.stmt, names: list[ast.expr]) -> Iterator[ast.stm
                 )
 
 
-FORMS = (
-    "({0}) * 2|({0}) / 2|({0}).sum(axis=0)|({0}) * {1}|({0}) / {1}|({0}) + {1}|({0}) - {1}|({0}) * ({1} > 0)"
-)
-FORMS += (
-    "|({0}) * ~{1}|({0}) * (1 - {1})|({0}) * (1 - {1} ** 2)|({0}) / len({1})|({0}) / {1}.size|({0}) * len({1})"
-)
+FORMS = (  # those at the end may be right by chance
+    "({0}).sum(axis=0)", "({0}) * {1}", "({0}) / (1 - {1})", "({0}) / {1}", "({0}) + {1}", "({0}) - {1}",
+    "({0}) * ({1} > 0)", "({0}) * ~{1}", "({0}) * (1 - {1})", "({0}) * (1 - {1} ** 2)", "({0}) / len({1})",
+    "({0}) / {1}.size", "({0}) * len({1})", "({0}) * 2", "({0}) / 2",
+)  # fmt: skip
 
 
 def _factors(statement: ast.stmt, names: list[ast.expr]) -> Iterator[ast.stmt]:
@@ -338,7 +337,7 @@ def _factors(statement: ast.stmt, names: list[ast.expr]) -> Iterator[ast.stmt]:
     if not isinstance(value, ast.expr) or isinstance(value, ast.Tuple) or isinstance(statement, ast.Expr):
         return
     texts = [ast.unparse(name) for name in names]
-    for form in FORMS.split("|"):
+    for form in FORMS:
         for text in texts if "{1}" in form else [""]:
             yield _with_value(statement, ast.parse(form.format(ast.unparse(value), text), mode="eval").body)
 

@@ -234,7 +234,7 @@ MISTAKES = [
     ("own_batchnorm", "g = dy * self.gamma.data", "g = dy", "factor gamma"),
     ("lstm_step", "dnext_c + dnext_h", "dnext_h", ""),
     ("lstm_step", "dg * (1 - g ** 2)", "dg * (1 - g)", ""),
-    ("attention", " / np.sqrt(self.q.shape[-1])", "", "times the right one"),
+    ("attention", " / np.sqrt(self.q.shape[-1])", "", "twice the right one"),
     ("attention", "(dp - (dp * self.p).sum(-1, keepdims=True))", "dp", ""),
     ("linear_dicts", "self.x.T @ dy", "self.x.T @ dy / len(dy)", "averaged over the batch"),
     ("own_plain", "self.dW = x.T @ dy", "self.dW = 2 * x.T @ dy", "twice"),
