@@ -202,13 +202,19 @@ def held(owner: Any, key: Any) -> Any:
     return owner[key] if isinstance(owner, list | tuple | dict) else getattr(owner, key)
 
 
+GRADIENTS = (
+    "d{0} grad_{0} {0}_grad d_{0} grad{0} {0}_gradient gradient_{0} {0}s_gradient dL_d{0} dLd{0} delta_{0} "
+    "{0}grad g_{0}"
+).split()
+
+
 def gradient_names(name: str) -> list[str]:
-    """Return what the gradient of `name` is called: dW, grad_W, W_grad and so on."""
-    forms = (
-        "d{0} grad_{0} {0}_grad d_{0} grad{0} {0}_gradient gradient_{0} dL_d{0} dLd{0} delta_{0} {0}grad g_{0}"
-    )
-    names = [form.format(name) for form in forms.split()]
-    return [*names, f"d{name.lower()}", f"grad{name.capitalize()}", f"d{name.capitalize()}", f"d{name}s"]
+    """Return what the gradient of `name` is called: dW, grad_W, W_grad and so on; of weights also dW."""
+    word = name.lower()
+    kinds = (("weight", "weights", "w"), ("bias", "biases", "b"))
+    others = next(([*kind] for kind in kinds if word in kind), [])
+    spelled = dict.fromkeys([name, word, name.capitalize(), f"{name}s", *others, *(o.upper() for o in others)])
+    return [form.format(text) for text in spelled for form in GRADIENTS]
 
 
 def slots(root: Any) -> list[Slot]:
@@ -327,7 +333,10 @@ class ForeignObject(Subject):
         rest = _positional(getattr(thing, self._backward))
         self.takes_dy = not self.is_loss
         self.updates = any(p.name.lower() in ("lr", "learning_rate", "learningrate", "eta") for p in rest)
-        self._call_backward(np.ones_like(y) if self.takes_dy else 1.0, *map(copy.deepcopy, inputs))
+        dy = np.ones_like(y) if self.takes_dy else 1.0
+        returned, _ = self._call_backward(dy, *map(copy.deepcopy, inputs))
+        count = len(returned) - len(self.free(inputs)) if isinstance(returned, tuple | dict) else 0
+        self._returned_too = count if count > 0 and not slots(tried) else 0
         found = self._find(tried)
         self._outputs(*map(copy.deepcopy, inputs))
         found = [slot for slot in found if slot.is_kept()]  # and not what forward saves of x
@@ -339,21 +348,18 @@ class ForeignObject(Subject):
             self._prepare(tried)  # it makes its weights in the first forward pass
             self._slots = found
         self.parameters = {slot.name: slot.array for slot in self._slots}
-        self.ungraded = [
-            name
-            for name, value in vars(self.thing).items()
-            if is_learnable(value) and isinstance(value, np.ndarray) and name not in self.parameters
-        ]
 
     def _prepare(self, thing: Any) -> None:
         self.thing = thing
         _to_float64(thing, set())
 
     def _find(self, thing: Any) -> list[Slot]:
-        if not self.updates:
+        """Its parameters; also those whose gradient backward returns, or steps along, and does not keep."""
+        if not (self.updates or self._returned_too):
             return slots(thing)
-        weights = [n for n, v in vars(thing).items() if isinstance(v, np.ndarray) and is_learnable(v)]
-        return [Slot(n, thing, n, lambda: None) for n in weights if is_parameter_name(n)]
+        weights = [n for n, v in vars(thing).items() if is_learnable_array(v) and is_parameter_name(n)]
+        count = len(weights) if self.updates else self._returned_too
+        return [Slot(name, thing, name, lambda: None) for name in weights[:count]]
 
     def _outputs(self, *inputs: Any) -> tuple[Any, Any]:
         return self.parted(self._returned(*inputs))
