@@ -64,7 +64,9 @@ class Case(NamedTuple):
 def argument(node: ast.expr) -> Any:
     """Return an argument of a call: a literal, or `integers(9, (2, 5))` as indices to be drawn."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "integers":
-        high, size = (ast.literal_eval(argument) for argument in node.args)
+        if len(node.args) != 2:
+            raise ValueError("integers expects a bound and a size, as in integers(9, (2, 5)): indices below 9")
+        high, size = map(ast.literal_eval, node.args)
         return Drawn(int(high), (size,) if isinstance(size, int) else tuple(size))
     try:
         return ast.literal_eval(node)

@@ -38,6 +38,7 @@ TARGETS = {
 }
 FORWARD = ("forward", "__call__", "fprop")
 BACKWARD = ("backward", "backprop", "bprop")
+PAIRS = (("forward", "backward"), ("fwd", "bwd"), ("fprop", "bprop"))
 OUTPUTS = ("output", "out", "y", "outputs", "loss", "value")
 INPUT_GRADIENTS = ("dinputs", "dx", "dinput", "dX", "grad_input", "input_grad", "grad_x", "d_input", "dinputs_")
 CONTAINERS = [(p, g) for p in ("params", "parameters", "weights") for g in ("grads", "gradients", "grad")]
@@ -479,7 +480,10 @@ def subject_of(thing: Any, inputs: tuple[Any, ...], title: str = "") -> Subject:
     if isinstance(thing, tuple) and len(thing) == 2 and all(map(callable, thing)):
         return FunctionPair(*thing, inputs, title or thing[0].__name__)
     if inspect.isfunction(thing):
-        return FunctionPair(thing, backward_of(thing), inputs, title or thing.__name__)
+        backward = backward_of(thing)
+        if backward is None and any(forward in thing.__name__ for forward, _ in PAIRS):
+            raise ValueError(f"there is no backward beside {thing.__name__}, by the name that belongs to it")
+        return FunctionPair(thing, backward, inputs, title or thing.__name__)
     if isinstance(thing, type):
         raise TypeError(
             f"gradcheck expects an object, got the class {thing.__name__}: call it, {thing.__name__}(…)"
@@ -490,7 +494,7 @@ def subject_of(thing: Any, inputs: tuple[Any, ...], title: str = "") -> Subject:
 def backward_of(function: Callable[..., Any]) -> Callable[..., Any] | None:
     """Return the function beside it that `affine_forward` names its backward, or None."""
     name = function.__name__
-    for forward, backward in (("forward", "backward"), ("fwd", "bwd"), ("fprop", "bprop")):
+    for forward, backward in PAIRS:
         found = function.__globals__.get(name.replace(forward, backward))
         if forward in name and callable(found):
             return found

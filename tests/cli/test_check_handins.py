@@ -181,3 +181,17 @@ def test_thirty_take_fifteen_seconds_at_most(tmp_path):
     arguments = [sys.executable, "-m", "minitorch_np", "check", f"{tmp_path}/*.py:{CALL}"]
     run = subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=15)
     assert run.stdout.endswith("14 of 30 are right\n")
+
+
+def test_forward_is_compared_with_what_is_here_by_sizes_and_weights(capsys):
+    for name, like in (
+        ("affine_functions", "Linear"),
+        ("conv_by_correlation", "Conv2d(2, 3, 3, bias=False)"),
+        ("own_batchnorm", "BatchNorm1d"),
+        ("softmax_with_loss", "CrossEntropyLoss"),
+    ):
+        code, said = check(capsys, f"{FOLDER / name}.py:{CALLS[name]}", "--like", like)
+        assert code == 0, said
+    code, said = check(capsys, f"{FOLDER / 'tanh_layer.py'}:TanhLayer", "--like", "Sigmoid")
+    assert code == 1
+    assert "TanhLayer() has a right gradient of another function than Sigmoid" in said
