@@ -61,7 +61,7 @@ def test_some_right_ones_are_right():
 
 
 def test_some_wrong_ones_are_found_and_named(tmp_path):
-    assert wrong(("affine", "relu"), tmp_path, 3)["mended"] >= 7
+    assert wrong(("affine",), tmp_path, 3)["mended"] >= 5
 
 
 @pytest.mark.slow
