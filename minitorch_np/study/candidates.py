@@ -14,12 +14,11 @@ import numpy as np
 
 from minitorch_np.module import Module
 from minitorch_np.serialization.parse import parse_call
+from minitorch_np.study.slots import BACKWARD, is_parameter_name
 from minitorch_np.study.subjects import (
-    BACKWARD,
     FORWARD,
     TARGETS,
     Subject,
-    is_parameter_name,
     method_name,
     subject_of,
 )

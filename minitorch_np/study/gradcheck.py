@@ -20,13 +20,12 @@ from minitorch_np.parameter import Parameter
 from minitorch_np.study.mistakes import Evidence, alike, likely_mistake
 from minitorch_np.study.quotients import Quotients, judged
 from minitorch_np.study.repairs import Repair, repair
+from minitorch_np.study.slots import gradient_names, is_parameter_name
 from minitorch_np.study.snapshot import Snapshot
 from minitorch_np.study.subjects import (
     ForeignObject,
     Subject,
     generators,
-    gradient_names,
-    is_parameter_name,
     subject_of,
 )
 

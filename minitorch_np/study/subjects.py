@@ -19,29 +19,22 @@ import numpy as np
 from minitorch_np.layer import Layer
 from minitorch_np.layers.sequential import input_gradient
 from minitorch_np.losses.loss import Loss
-from minitorch_np.module import Module
-from minitorch_np.parameter import Parameter
+from minitorch_np.study.slots import (
+    BACKWARD,
+    Slot,
+    gradient_names,
+    is_learnable_array,
+    is_parameter_name,
+    parts,
+    plain_slots,
+    slots,
+)
 
-TARGETS = {
-    "t",
-    "y",
-    "target",
-    "targets",
-    "label",
-    "labels",
-    "y_true",
-    "ytrue",
-    "true",
-    "gt",
-    "teacher",
-    "truth",
-}
+TARGETS = frozenset("t y target targets label labels y_true ytrue true gt teacher truth".split())
 FORWARD = ("forward", "__call__", "fprop")
-BACKWARD = ("backward", "backprop", "bprop")
 PAIRS = (("forward", "backward"), ("fwd", "bwd"), ("fprop", "bprop"))
 OUTPUTS = ("output", "out", "y", "outputs", "loss", "value")
 INPUT_GRADIENTS = ("dinputs", "dx", "dinput", "dX", "grad_input", "input_grad", "grad_x", "d_input", "dinputs_")
-CONTAINERS = [(p, g) for p in ("params", "parameters", "weights") for g in ("grads", "gradients", "grad")]
 MODES = ("training", "train", "train_flg", "is_training", "train_flag", "is_train", "mode")
 
 
@@ -52,6 +45,8 @@ class Subject:
     is_loss = False
     takes_dy = True
     averages = False  # whether the gradient of a loss is that of the mean of the values that forward gives
+    outputs = 1  # that forward returns and backward takes gradients of; several are joined to one y
+    _shapes: tuple[tuple[int, ...], ...] = ()  # of several
 
     def __init__(self, thing: Any, title: str, names: list[str]) -> None:
         self.thing, self.title, self.names = thing, title, names
@@ -64,16 +59,14 @@ class Subject:
         given = zip(self.names, inputs, strict=True)
         return {n: v for n, v in given if is_learnable_array(v) and n not in constant}
 
-    outputs = 1  # that forward returns and backward takes gradients of; several are joined to one y
-
-    def parted(self, returned: Any) -> tuple[Any, Any]:
+    def divided(self, returned: Any) -> tuple[Any, Any]:
         """Return y and what is behind it in what forward returned, the cache."""
         if not isinstance(returned, tuple) or not returned:
             return returned, None
         n = self.outputs
         y = returned[0]
         if n > 1:
-            self._shapes = [part.shape for part in returned[:n]]
+            self._shapes = tuple(part.shape for part in returned[:n])
             y = np.concatenate([np.ravel(part) for part in returned[:n]])
         return y, returned[n] if len(returned) == n + 1 else returned[n:] or None
 
@@ -81,11 +74,9 @@ class Subject:
         """Find how many of the values that forward returned have a gradient that backward takes."""
         required = [] if backward is None else [p for p in _positional(backward) if p.default is p.empty]
         taken = list(takewhile(lambda p: p.name.lower().startswith(("d", "grad")), required))
-        parts = list(takewhile(is_learnable_array, returned)) if isinstance(returned, tuple) else []
-        if len(parts) >= len(taken) > 1:
+        arrays = list(takewhile(is_learnable_array, returned)) if isinstance(returned, tuple) else []
+        if len(arrays) >= len(taken) > 1:
             self.outputs = len(taken)
-
-    _shapes: list[tuple[int, ...]] = []  # noqa: RUF012, of several outputs
 
     def upstream(self, dy: Any) -> list[Any]:
         """Return the gradients of the outputs that backward takes, out of that of y."""
@@ -161,147 +152,9 @@ class OwnLoss(Subject):
         return {"prediction": dx}, {}
 
 
-class Slot:
-    """A parameter of someone's object: the array that forward reads, and where its gradient is left.
-
-    A plain number is held as an array without axes, which `write` puts back into its attribute.
-    """
-
-    def __init__(self, name: str, owner: Any, key: Any, find: Callable[[], Any]) -> None:
-        self.name, self.find = name, find
-        self.owner, self.key, value = owner, key, held(owner, key)
-        self.is_number = isinstance(value, float)
-        self.array = np.array(value) if self.is_number else value
-
-    def write(self) -> None:
-        if not self.is_number:
-            return
-        if isinstance(self.owner, list | dict):
-            self.owner[self.key] = float(self.array)
-        else:
-            setattr(self.owner, self.key, float(self.array))
-
-    def is_kept(self) -> bool:
-        """Whether the owner still holds what it held."""
-        value = held(self.owner, self.key)
-        return value == self.array if self.is_number else value is self.array
-
-    def gradient(self) -> Any:
-        found = self.find()
-        if self.is_number and np.size(found) == 1 and found is not None:
-            return np.array(found, dtype=float).reshape(())
-        return np.array(found) if isinstance(found, np.ndarray | float | int | np.number) else found
-
-
 def is_foreign(kind: type, name: str) -> bool:
     """Whether a class that is not of this package defines the method."""
     return name in vars(kind) and not kind.__module__.startswith("minitorch_np")
-
-
-def held(owner: Any, key: Any) -> Any:
-    """Return an element of a list or a dict, or an attribute."""
-    return owner[key] if isinstance(owner, list | tuple | dict) else getattr(owner, key)
-
-
-GRADIENTS = (
-    "d{0} grad_{0} {0}_grad d_{0} grad{0} {0}_gradient gradient_{0} {0}s_gradient dL_d{0} dLd{0} delta_{0} "
-    "{0}grad g_{0}"
-).split()
-
-
-def gradient_names(name: str) -> list[str]:
-    """Return what the gradient of `name` is called: dW, grad_W, W_grad and so on; of weights also dW."""
-    word = name.lower()
-    kinds = (("weight", "weights", "w"), ("bias", "biases", "b"))
-    others = next(([*kind] for kind in kinds if word in kind), [])
-    spelled = dict.fromkeys([name, word, name.capitalize(), f"{name}s", *others, *(o.upper() for o in others)])
-    return [form.format(text) for text in spelled for form in GRADIENTS]
-
-
-def slots(root: Any) -> list[Slot]:
-    """Return the parameters of an object, and of those inside it, for which it keeps a gradient."""
-    found: dict[int, Slot] = {}
-    for prefix, thing in _parts(root, "", set()):
-        for name, owner, key, find in _pairs(thing):
-            value = held(owner, key)
-            if is_learnable(value) and not isinstance(thing, Module | Parameter):
-                found.setdefault(id(value), Slot(prefix + name, owner, key, find))
-    return list(found.values())
-
-
-def plain_slots(layer: Layer) -> list[Slot]:
-    """Return the plain arrays in a layer of this package, and in those inside it, that have a gradient."""
-    found = []
-    for place, inner in layer.named_modules():
-        known = {id(value) for value in vars(inner).values() if isinstance(value, Parameter)}
-        for name, owner, key, find in _pairs(inner):
-            value = held(owner, key)
-            if isinstance(value, np.ndarray) and value.dtype == np.float64 and id(value) not in known:
-                found.append(Slot(f"{place}.{name}".lstrip("."), owner, key, find))
-    return found
-
-
-def _pairs(thing: Any) -> Iterator[tuple[str, Any, Any, Callable[[], Any]]]:
-    """Yield what may be a parameter with its gradient: a name, who holds it under which key, the gradient."""
-    attributes = vars(thing)
-    for params, grads in CONTAINERS:
-        owned, given = attributes.get(params), attributes.get(grads)
-        if isinstance(owned, dict) and isinstance(given, dict):
-            yield from ((str(key), owned, key, _in_container(thing, grads, key)) for key in owned)
-        elif isinstance(owned, list | tuple) and isinstance(given, list | tuple):
-            for i, value in enumerate(owned):
-                name = next((n for n, v in attributes.items() if v is value), f"{params}[{i}]")
-                yield name, owned, i, _in_container(thing, grads, i)
-    for name, value in list(attributes.items()):
-        names = [n for n in gradient_names(name) if n in attributes and n != name]
-        if names:
-            yield name, thing, name, _attribute(thing, names)
-        for _, grads in CONTAINERS:
-            given = attributes.get(grads)
-            if isinstance(given, dict) and any(k in given for k in (name, *gradient_names(name))):
-                yield name, thing, name, _in_container(thing, grads, name)
-        if hasattr(value, "data") and getattr(value, "grad", None) is not None and hasattr(value, "__dict__"):
-            yield name, value, "data", _attribute(value, ["grad"])
-
-
-def is_learnable(value: Any) -> bool:
-    """Whether this may be a parameter: an array of floats, or one float."""
-    return is_learnable_array(value) or isinstance(value, float)
-
-
-def is_learnable_array(value: Any) -> bool:
-    return isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.flags.writeable
-
-
-def _attribute(thing: Any, names: list[str]) -> Callable[[], Any]:
-    return lambda: next((v for n in names if (v := getattr(thing, n, None)) is not None), None)
-
-
-def _in_container(thing: Any, attribute: str, key: Any) -> Callable[[], Any]:
-    def find() -> Any:
-        held = getattr(thing, attribute, None)
-        if isinstance(held, dict):
-            return next((held[k] for k in (key, f"d{key}", *gradient_names(str(key))) if k in held), None)
-        return held[key] if isinstance(held, list | tuple) and key < len(held) else None
-
-    return find
-
-
-def _parts(thing: Any, prefix: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
-    """Yield an object and those with a backward pass inside it, with the prefixes of their names."""
-    if id(thing) in seen or not hasattr(thing, "__dict__") or isinstance(thing, type):
-        return
-    seen.add(id(thing))
-    yield prefix, thing
-    for name, value in list(vars(thing).items()):
-        inside = {name: value}
-        if isinstance(value, dict):
-            inside = {f"{name}.{key}": part for key, part in value.items()}
-        elif isinstance(value, list | tuple):
-            inside = {f"{name}.{i}": part for i, part in enumerate(value)}
-        for key, part in inside.items():
-            if any(callable(getattr(type(part), method, None)) for method in BACKWARD):
-                yield from _parts(part, f"{prefix}{key}.", seen)
 
 
 def _positional(function: Callable[..., Any]) -> list[inspect.Parameter]:
@@ -363,7 +216,7 @@ class ForeignObject(Subject):
         return [Slot(name, thing, name, lambda: None) for name in weights[:count]]
 
     def _outputs(self, *inputs: Any) -> tuple[Any, Any]:
-        return self.parted(self._returned(*inputs))
+        return self.divided(self._returned(*inputs))
 
     def _returned(self, *inputs: Any) -> Any:
         returned = getattr(self.thing, self._forward)(*inputs, **self._options)
@@ -403,7 +256,7 @@ class ForeignObject(Subject):
         return own, gradients | rest
 
     def holders(self) -> list[tuple[Any, str]]:
-        kinds = dict.fromkeys(kind for _, part in _parts(self.thing, "", set()) for kind in type(part).__mro__)
+        kinds = dict.fromkeys(kind for _, part in parts(self.thing, "", set()) for kind in type(part).__mro__)
         return [(kind, name) for kind in kinds for name in BACKWARD if is_foreign(kind, name)]
 
     def other_modes(self) -> Iterator[str]:
@@ -440,7 +293,7 @@ class FunctionPair(Subject):
         self.takes_dy = not self.is_loss
 
     def _outputs(self, *inputs: Any) -> tuple[Any, Any]:
-        return self.parted(self._returned(*inputs))
+        return self.divided(self._returned(*inputs))
 
     def _returned(self, *inputs: Any) -> Any:
         given = [v | self._changes.get(i, {}) if isinstance(v, dict) else v for i, v in enumerate(inputs)]
@@ -511,27 +364,6 @@ def method_name(thing: Any, names: tuple[str, ...]) -> str:
         f"gradcheck expects a layer or a loss, an object with forward and backward, or functions; "
         f"{type(thing).__name__} has no {names[0]}"
     )
-
-
-def is_parameter_name(name: str) -> bool:
-    """Whether an array of this name is one that is learned: W, b2, weight, gamma."""
-    word = name.lower().strip("_0123456789")
-    starts = ("weight", "bias", "gamma", "beta", "kernel", "filter", "w_", "b_")
-    return word in {
-        "w",
-        "b",
-        "wx",
-        "wh",
-        "wxh",
-        "whh",
-        "why",
-        "bh",
-        "by",
-        "wo",
-        "wq",
-        "wk",
-        "wv",
-    } or word.startswith(starts)
 
 
 def backward_arguments(
@@ -611,7 +443,7 @@ def _to_float64(thing: Any, seen: set[int]) -> None:
             return made.setdefault(id(value), (value.astype(np.float64), value))[0]
         return value
 
-    for _, part in _parts(thing, "", seen):
+    for _, part in parts(thing, "", seen):
         for name, value in list(vars(part).items()):
             if isinstance(value, list):
                 value[:] = map(doubled, value)
