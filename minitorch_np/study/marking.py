@@ -16,7 +16,16 @@ import numpy as np
 from minitorch_np.layer import Layer
 from minitorch_np.losses.loss import Loss
 from minitorch_np.serialization.parse import GUESSES, SIZES, load, load_module, parse_call, place
-from minitorch_np.study.candidates import Case, argument, cases, choose, is_foreign, likely_shapes, made
+from minitorch_np.study.candidates import (
+    Case,
+    argument,
+    cases,
+    choose,
+    foreign_targets,
+    is_foreign,
+    likely_shapes,
+    made,
+)
 from minitorch_np.study.gradcheck import Diagnosis, Finding, diagnose
 from minitorch_np.study.mistakes import forward_mistake
 from minitorch_np.study.repairs import SECONDS
@@ -141,9 +150,11 @@ def example(subject: Any, options: Options) -> tuple[tuple[Any, ...], str]:
     refused: Exception | None = None
     for kind, prediction in (("normal", x), ("probabilities", drawn_targets(x, rng)["probabilities"])):
         drawn = drawn_targets(x, rng)
-        wanted = {options.target: drawn[options.target]} if options.target in drawn else drawn
+        if options.target:
+            kinds = drawn | foreign_targets(x, rng)
+            drawn = {options.target: kinds[options.target]} if options.target in kinds else {}
         try:
-            found = accepted_target(subject, prediction, wanted)
+            found = accepted_target(subject, prediction, drawn)
         except (TypeError, ValueError, IndexError) as error:
             refused = refused or error
         else:
