@@ -293,7 +293,7 @@ def likely_shapes(made: Any, args: list[Any]) -> list[tuple[int, ...]]:
     widths += [n for n in args if isinstance(n, int) and not isinstance(n, bool) and n > 0]
     ints = [n for n in args if isinstance(n, int) and not isinstance(n, bool) and n > 0]
     flat = [(BATCH, width) for width in dict.fromkeys([*widths, 4])]
-    images = [(2, c, 6, 6) for c in dict.fromkeys([*channels, *ints[:1], 2])]
+    images = [(2, c, n, n) for c in dict.fromkeys([*channels, *ints[:1], 2]) for n in (5, 6)]
     kernels = [a.shape[1] for a in arrays if a.ndim == 3]
     rows = [(2, c, 7) for c in dict.fromkeys([*kernels, *ints[:1]])]
     steps = [(3, 4, width) for width in dict.fromkeys([*widths, 4])]

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 SECONDS = 3.0  # for all edits
+BRIEF = 0.5  # with less than that, only what nothing else names is looked at
 
 Holder = tuple[Any, str]  # a class or an object, and its attribute that is the function
 
