@@ -142,3 +142,24 @@ def test_an_encoder_goes_on_from_the_state_of_torchs(norm_first):
     ).eval()
     model.load_state_dict(theirs.state_dict(), layout="torch")
     np.testing.assert_allclose(model(x.numpy()), theirs(x).detach().numpy(), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.skipif(not find_spec("torch"), reason="torch is not installed")
+def test_the_forward_pass_of_a_hand_in_is_compared_with_torchs():
+    from handin_mistakes import CALLS, FOLDER
+
+    from minitorch_np.study.marking import Options, mark
+
+    for name, like in {
+        "affine": "torch.nn.Linear",
+        "relu": "torch.relu",
+        "convolution": "torch.nn.Conv2d(2, 3, 3, padding=1)",
+        "layernorm": "LayerNorm(4)",
+        "softmax_function": "torch.nn.functional.cross_entropy",
+        "leaky": "torch.nn.LeakyReLU(0.1)",
+    }.items():
+        found = mark(f"{FOLDER / name}.py:{CALLS[name]}", Options(like=like))
+        assert found.verdict == "right", found.text
+    found = mark(f"{FOLDER / 'leaky'}.py:{CALLS['leaky']}", Options(like="torch.nn.LeakyReLU(0.2)"))
+    assert found.verdict == "wrong"
+    assert "a right gradient of another function than torch.nn.LeakyReLU(0.2)" in found.text

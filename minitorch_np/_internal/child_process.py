@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from select import select
 from typing import Any
 
 MEMORY = 4 << 30  # bytes
@@ -53,6 +57,114 @@ def call_apart(
     if was_refused:
         raise ValueError(answer)
     return answer
+
+
+def each_apart(
+    function: Callable[..., Any], calls: Sequence[tuple[Any, ...]], *, timeout: float, workers: int
+) -> list[Any]:
+    """Return `function(*arguments)` of each call, each in a child process with a limit of time and memory.
+
+    Where there is no answer, a ChildEndedError or the ValueError that was raised stands in its place. The
+    children are forks of this process, with all that it has imported; on Windows they are started one by one.
+    """
+    if not hasattr(os, "fork"):
+        return [_answer_or_error(function, arguments, timeout) for arguments in calls]
+    answers: list[Any] = [None] * len(calls)
+    pending = list(enumerate(calls))[::-1]
+    running: dict[int, _Fork] = {}  # by the index of the call
+    try:
+        while pending or running:
+            while pending and len(running) < workers:
+                i, arguments = pending.pop()
+                running[i] = _Fork(function, arguments, timeout)
+            select([fork.pipe for fork in running.values()], [], [], 0.2)
+            for i, fork in list(running.items()):
+                if fork.is_done():
+                    answers[i] = fork.answer()
+                    del running[i]
+    finally:
+        for fork in running.values():
+            fork.end()
+    return answers
+
+
+def _answer_or_error(function: Callable[..., Any], arguments: tuple[Any, ...], timeout: float) -> Any:
+    try:
+        return call_apart(function, *arguments, timeout=timeout)
+    except (ChildEndedError, ValueError) as error:
+        return error
+
+
+class _Fork:
+    """A fork of this process that calls a function, and its answer as it comes through a pipe."""
+
+    def __init__(self, function: Callable[..., Any], arguments: tuple[Any, ...], timeout: float) -> None:
+        self.pipe, write = os.pipe()
+        self.timeout, self.ends = timeout, time.monotonic() + timeout
+        self.read = b""
+        self.was_stopped = False
+        with warnings.catch_warnings(action="ignore"):  # of threads: NumPy's know how to be forked
+            self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                os.close(self.pipe)
+                self._child(function, arguments, write)
+            finally:
+                os._exit(1)
+        os.close(write)
+        os.set_blocking(self.pipe, False)
+
+    @staticmethod
+    def _child(function: Callable[..., Any], arguments: tuple[Any, ...], write: int) -> None:
+        os.setsid()  # so that what it starts ends with it
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for stream in (0, 1, 2):
+            os.dup2(nothing, stream)
+        sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115
+        _limit_memory()
+        try:
+            result = (False, function(*arguments))
+        except ValueError as error:
+            result = (True, str(error))
+        with os.fdopen(write, "wb") as answer:
+            answer.write(pickle.dumps(result))
+        os._exit(0)
+
+    def is_done(self) -> bool:
+        """Whether the pipe is closed, or time is up."""
+        try:
+            while part := os.read(self.pipe, 1 << 16):
+                self.read += part
+        except BlockingIOError:
+            self.was_stopped = time.monotonic() > self.ends
+            return self.was_stopped
+        return True
+
+    def answer(self) -> Any:
+        code = self.end()
+        if self.was_stopped:
+            return ChildEndedError(f"it was stopped after {self.timeout:g} seconds")
+        try:
+            was_refused, answer = pickle.loads(self.read)
+        except Exception:
+            return ChildEndedError(_end(code, b""))
+        return ValueError(answer) if was_refused else answer
+
+    def end(self) -> int:
+        """End the process and all that it has started; return its exit code."""
+        until = time.monotonic() + (0 if self.read or not self.is_done() or self.was_stopped else 1)
+        ended, status = os.waitpid(self.pid, os.WNOHANG)
+        while not ended and time.monotonic() < until:  # it has closed the pipe, and is about to end
+            time.sleep(0.01)
+            ended, status = os.waitpid(self.pid, os.WNOHANG)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+        if not ended:
+            with contextlib.suppress(ProcessLookupError):  # it may not have its own group yet
+                os.kill(self.pid, signal.SIGKILL)
+            _, status = os.waitpid(self.pid, 0)
+        os.close(self.pipe)
+        return os.waitstatus_to_exitcode(status)
 
 
 def _communicate(

@@ -6,7 +6,8 @@ or the right one out of the wrong.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from itertools import combinations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -24,9 +25,51 @@ class Evidence(NamedTuple):
     x: Array
     y: Array
     dy: Array
-    right_for: Callable[[Array], Array]  # the right gradient for another dy
+    v: Array  # the variable itself
+    y_at: Callable[[Array], Array]  # the output for another v
+    jacobian: Callable[[], Array]  # ∂y/∂v, of the shape of v followed by that of y
+    others: Mapping[str, Array]  # the parameters and inputs besides x and v
     derivative: Callable[[Array, Array], Array] | None = None  # of an activation
-    weights: tuple[Array, ...] = ()  # the layer's own parameters
+    target: Array | None = None  # of a loss
+
+    def right_for(self, dy: Array) -> Array:
+        """The right gradient for another dy."""
+        return np.tensordot(self.jacobian(), dy, dy.ndim) if dy.ndim else self.jacobian() * dy
+
+    def right_now(self) -> Array:
+        """The right gradient with the numbers that the other parameters have now."""
+        slopes = np.empty(self.v.shape)
+        for index in np.ndindex(self.v.shape):
+            step = np.zeros(self.v.shape)
+            step[index] = 1e-5
+            slopes[index] = ((self.y_at(self.v + step) - self.y_at(self.v - step)) * self.dy).sum() / 2e-5
+        return slopes
+
+    @property
+    def is_elementwise(self) -> bool:
+        """Whether got, x, y and dy are of one shape, so that each may have come of its own element."""
+        return (
+            self.got.shape == self.x.shape == self.y.shape == self.dy.shape
+            and self.right.shape == self.got.shape
+        )
+
+    def factors(self) -> dict[str, Array]:
+        """Arrays by which one multiplies, that fit the gradient: of the output, and the other parameters."""
+        found: dict[str, Array] = {}
+        shape = self.got.shape
+        values = [("x", self.x), ("y", self.y)] if self.target is None else [(self.name, self.x)]
+        for name, value in values:
+            if value.shape == shape:
+                found |= {name: value, f"1 − {name}": 1 - value, f"1 + {name}": 1 + value}
+                found |= {f"{name} (1 − {name})": value * (1 - value), f"1 − {name}²": 1 - value * value}
+        for name, value in {**self.others, self.name: self.v}.items():
+            if value.shape == shape:
+                found[name] = value
+            elif value.ndim == 1 and value.size > 1:
+                for axis in (i for i, n in enumerate(shape) if n == value.size and len(shape) > 1):
+                    along = value.reshape([-1 if i == axis else 1 for i in range(len(shape))])
+                    found.setdefault(name, np.broadcast_to(along, shape))
+        return found
 
 
 def alike(a: Any, b: Array) -> bool:
@@ -35,7 +78,8 @@ def alike(a: Any, b: Array) -> bool:
     return np.shape(a) == b.shape and scale > 0 and np.allclose(a, b, rtol=1e-4, atol=1e-5 * scale)
 
 
-LARGEST = 400  # elements; the Jacobian of more takes too long
+LARGEST = 400  # elements of x
+MOST = 500_000  # elements of a Jacobian
 
 
 def transposed(e: Evidence) -> str | None:
@@ -47,7 +91,7 @@ def transposed(e: Evidence) -> str | None:
 
 def weight_not_transposed(e: Evidence) -> str | None:
     """dx = dy W, which fits only where W is square, in place of dy Wᵀ."""
-    for weight in e.weights:
+    for weight in e.others.values():
         square = weight.ndim == 2 and weight.shape == (e.dy.shape[-1:] * 2)
         if e.name == "x" and square and any(alike(e.got, e.dy @ w) for w in (weight, weight.T)):
             return "it is dy times the weight the wrong way round: dx = dy Wᵀ where y = x W"
@@ -58,14 +102,65 @@ def axis_not_summed(e: Evidence) -> str | None:
     """What was broadcast on the way forward has to be summed on the way back."""
     if e.got.ndim < e.right.ndim or e.got.shape == e.right.shape:
         return None
-    for axis in range(e.got.ndim):
+    for axes in subsets(e.got.ndim)[1:]:
         for keepdims in (False, True):
-            if alike(e.got.sum(axis=axis, keepdims=keepdims), e.right):
+            if alike(e.got.sum(axis=axes, keepdims=keepdims), e.right):
+                one = len(axes) == 1
+                which = f"axis {axes[0]} has" if one else f"axes {_listed(axes)} have"
                 return (
-                    f"its axis {axis} has to be summed: {e.name} was broadcast along it, so every copy "
-                    f"adds its part, .sum(axis={axis}{', keepdims=True' if keepdims else ''})"
+                    f"its {which} to be summed: {e.name} was broadcast along {'it' if one else 'them'}, so "
+                    f"every copy adds its part, .sum(axis={axes[0] if one else axes}"
+                    f"{', keepdims=True' if keepdims else ''})"
                 )
     return None
+
+
+def other_axis_summed(e: Evidence) -> str | None:
+    """dy summed over other axes than those along which it was broadcast."""
+    wanted, given = (_summed_axes(e.dy, gradient) for gradient in (e.right, e.got))
+    if wanted is None or given is None or wanted == given:
+        return None
+    return f"it is dy summed over {_axes(given)}: the sum belongs over {_axes(wanted)}"
+
+
+def _summed_axes(dy: Array, gradient: Array) -> tuple[int, ...] | None:
+    """The axes over which dy is summed in a gradient, None if it is no such sum."""
+    for axes in subsets(dy.ndim)[1:]:
+        total = dy.sum(axis=axes)
+        if total.size == gradient.size and alike(np.reshape(total, gradient.shape), gradient):
+            return axes
+    return None
+
+
+def padding_left_on(e: Evidence) -> str | None:
+    """The gradient of the padded x."""
+    if e.got.ndim != e.right.ndim or e.got.shape == e.right.shape:
+        return None
+    more = [a - b for a, b in zip(e.got.shape, e.right.shape, strict=True)]
+    if min(more) < 0 or any(m % 2 for m in more):
+        return None
+    inner = e.got[tuple(slice(m // 2, n - m // 2) for m, n in zip(more, e.got.shape, strict=True))]
+    return "the padding is still on it: cut it off" if alike(inner, e.right) else None
+
+
+def other_order(e: Evidence) -> str | None:
+    """The right numbers at wrong places."""
+    if e.got.size < 6 or e.got.size != e.right.size or not alike(np.sort(e.got, None), np.sort(e.right, None)):
+        return None
+    return "it has the right numbers at other places: reshape does not turn axes round, transpose does"
+
+
+def subsets(ndim: int) -> list[tuple[int, ...]]:
+    """All subsets of the axes, none and single ones first."""
+    return [axes for count in range(ndim + 1) for axes in combinations(range(ndim), count)]
+
+
+def _listed(axes: tuple[int, ...]) -> str:
+    return ", ".join(map(str, axes[:-1])) + f" and {axes[-1]}"
+
+
+def _axes(axes: tuple[int, ...]) -> str:
+    return f"axis {axes[0]}" if len(axes) == 1 else f"axes {_listed(axes)}"
 
 
 def nothing(e: Evidence) -> str | None:
@@ -91,6 +186,20 @@ def constant_factor(e: Evidence) -> str | None:
         (2, "it is twice the right one: a factor 2 is too much"),
         (0.5, "it is half the right one: a factor 2 (of a square?) is missing"),
     ]
+    array = e.dy if e.dy.ndim else e.x
+    for axes in subsets(array.ndim)[1:]:
+        count = int(np.prod([array.shape[axis] for axis in axes]))
+        known.append(
+            (1 / count, f"it is 1/{count} of the right one: averaged over {_axes(axes)} where the sum belongs")
+        )
+        if e.dy.ndim == 0:
+            what = f"it is {count} times the right one: summed over {_axes(axes)} where the mean belongs"
+            known.append((count, what))
+    if e.y.size and e.x.size % e.y.size == 0 and e.x.size > e.y.size > 1:
+        each = e.x.size // e.y.size
+        known.append(
+            (each, f"it is {each} times the right one, the number of x for each y: a division is missing")
+        )
     if e.right.size > 1:  # of one number everything is a multiple
         known.append((factor, f"it is {factor:.4g} times the right one everywhere"))
     return next((text for value, text in known if abs(factor - value) <= 1e-3 * abs(value)), None)
@@ -103,6 +212,195 @@ def mask_turned_round(e: Evidence) -> str | None:
     got, right = e.got != 0, np.abs(e.right) > 1e-9
     if right.any() and not right.all() and np.array_equal(got, ~right):
         return "its mask looks turned round: it is nonzero just where it should be 0, and 0 elsewhere"
+    return None
+
+
+def mask_of_forward(e: Evidence) -> str | None:  # noqa: PLR0911, one for each case
+    """A mask that is left out, not scaled, taken of dy or drawn anew."""
+    if not e.is_elementwise or not e.dy.all():
+        return None
+    right, got = e.right / e.dy, e.got / e.dy  # elementwise factors
+    low, high = float(right.min()), float(right.max())
+    if not (np.isclose(right, low, atol=1e-4) | np.isclose(right, high, atol=1e-4)).all() or high - low < 1e-3:
+        return None
+    mask = np.isclose(right, high, atol=1e-4)
+    where = "x > 0" if np.array_equal(mask, e.x > 0) else "its mask is true"
+    if np.allclose(got, np.where(e.dy > 0, high, low), atol=1e-4):
+        return f"its mask is taken of dy: take the mask of forward, {where}"
+    if np.ptp(got) < 1e-4:
+        return (
+            f"the mask of forward is left out: the slope is {high:.4g} where {where}, and {low:.4g} elsewhere"
+        )
+    if low == 0 and np.allclose(got, mask * got[mask].mean(), atol=1e-4):
+        missing = high / got[mask].mean()
+        return f"it has the mask of forward, not scaled as forward does: a factor {missing:.4g} is missing"
+    if (np.isclose(got, low, atol=1e-4) | np.isclose(got, high, atol=1e-4)).all() and where[0] == "i":
+        return "it has a mask of its own: keep the one that forward drew"
+    if np.allclose(got, e.x, rtol=1e-4):
+        return "it multiplies by x where the mask of forward belongs"
+    return None
+
+
+def zeros_left_out(e: Evidence) -> str | None:
+    """Right where the right one is not 0."""
+    if e.got.shape != e.right.shape:
+        return None
+    scale = float(np.abs(e.right).max(initial=0))
+    mask = np.abs(e.right) > 1e-7 * scale
+    if (
+        mask.all()
+        or not np.abs(e.got[~mask]).max(initial=0) > 1e-3 * scale
+        or not alike(e.got[mask], e.right[mask])
+    ):
+        return None
+    return "it is right where it should not be 0, and not 0 elsewhere: the mask of forward is left out"
+
+
+def factor_missing(e: Evidence) -> str | None:
+    """A factor of the formula left out, or once too many."""
+    for name, factor in e.factors().items():
+        if alike(e.got * factor, e.right):
+            return f"the factor {name} is missing"
+        if alike(e.got, e.right * factor):
+            return f"the factor {name} is once too many in it"
+    if e.y.shape == e.dy.shape and e.y.ndim and e.jacobian().size <= MOST:
+        for name, factor in (("1 − y²", 1 - e.y**2), ("y (1 − y)", e.y * (1 - e.y)), ("1 + y", 1 + e.y)):
+            if factor.all() and alike(e.got, e.right_for(e.dy / factor)):
+                return f"the factor {name} is missing in what comes back to it"
+    return None
+
+
+FORMS: dict[str, Callable[[Array], Array]] = {
+    "y (1 − y)": lambda a: a * (1 - a),
+    "1 − y²": lambda a: 1 - a * a,
+    "y": lambda a: a,
+}
+
+
+def activated_value(e: Evidence) -> str | None:
+    """The derivative at y in place of x, or the formula that takes y given x."""
+    if not e.is_elementwise or e.v.shape != e.x.shape or e.target is not None:
+        return None
+    for form, of in FORMS.items():
+        if alike(e.right, e.dy * of(e.y)) and alike(e.got, e.dy * of(e.x)):
+            return f"its formula takes x where y belongs: {form}"
+    at_x, at_y = ((e.y_at(point + 1e-6) - e.y_at(point - 1e-6)) / 2e-6 for point in (e.x, e.y))
+    if alike(e.right, e.dy * at_x) and alike(e.got, e.dy * at_y):
+        return "the derivative is taken at the activated value y: it belongs at x"
+    return None
+
+
+def term_missing(e: Evidence) -> str | None:
+    """A term of a sum: dy past a layer, the gradient of a penalty, the target."""
+    if e.got.shape != e.right.shape:
+        return None
+    rest = e.right - e.got
+    terms = {"dy": e.dy, e.name: e.v, "x": e.x, **e.others}
+    if (
+        e.target is not None
+        and e.target.dtype.kind in "iu"
+        and e.x.ndim == 2
+        and e.target.shape == e.x.shape[:1]
+    ):
+        terms["the target"] = np.eye(e.x.shape[1])[e.target]
+    elif e.target is not None:
+        terms["the target"] = e.target
+    for name, term in terms.items():
+        if term.shape != rest.shape or not np.any(term) or rest.size < 3:
+            continue
+        factor = float((rest * term).sum() / np.square(term).sum())
+        if not alike(rest, factor * term):
+            continue
+        if name == "the target":
+            return "the target is left out of it: does it subtract it?"
+        if name == "dy":
+            return (
+                "dy itself is missing: what goes past the layer, as in y = x + f(x)"
+                if abs(factor - 1) < 1e-3
+                else (f"it is the right one and {-factor:.4g} dy")
+            )
+        return f"a multiple of {name} is missing, {factor:.4g} {name}: the gradient of a penalty?"
+    return None
+
+
+def kernel_not_turned(e: Evidence) -> str | None:
+    """A convolution back through the kernel as it is."""
+    for name, kernel in e.others.items():
+        if kernel.ndim < 3 or e.got.shape != e.right.shape or e.name == name:
+            continue
+        axes = tuple(range(2, kernel.ndim))
+        kept = kernel.copy()
+        try:
+            kernel[...] = np.flip(kept, axes)
+            turned = e.right_now()
+        finally:
+            kernel[...] = kept
+        if alike(e.got, turned):
+            what = f"it takes {name} as forward does: on the way back the kernel is turned round"
+            return f"{what}, {name}[..., ::-1, ::-1]"
+    if (
+        e.v.ndim > 2
+        and e.got.shape == e.right.shape
+        and alike(np.flip(e.got, tuple(range(2, e.v.ndim))), e.right)
+    ):
+        return "it is turned round: leave the order of its last axes"
+    return None
+
+
+def assigned_not_added(e: Evidence) -> str | None:
+    """One part of a sum of several."""
+    if e.got.shape != e.right.shape or e.dy.shape != e.y.shape or not e.y.ndim or e.v.size * e.y.size > MOST:
+        return None
+    parts = e.jacobian() * e.dy
+    scale = float(np.abs(e.right).max(initial=0))
+    for axes in subsets(e.y.ndim)[:-1]:
+        one = parts.sum(axis=tuple(e.v.ndim + axis for axis in axes)).reshape(e.v.size, -1)
+        got, right = e.got.reshape(-1, 1), e.right.reshape(-1)
+        is_part = np.isclose(one, got, rtol=1e-4, atol=1e-6 * scale).any(axis=1) | (got[:, 0] == 0)
+        several = (np.abs(one) > 1e-7 * scale).sum(axis=1) > 1
+        wrong = ~np.isclose(got[:, 0], right, rtol=1e-4, atol=1e-6 * scale)
+        if is_part.all() and (several & wrong & (got[:, 0] != 0)).any():
+            if e.x.dtype.kind in "iu":
+                return (
+                    f"where an index stands twice its part is assigned, not added: np.add.at(d{e.name}, x, dy)"
+                )
+            return (
+                "it has one of several parts only, as where windows overlap: is each assigned where it "
+                "should be added, +=, or are some left out?"
+            )
+    return None
+
+
+def later_steps_left_out(e: Evidence) -> str | None:
+    """A sequence that is right at its end alone, where nothing comes back from later."""
+    if e.got.shape != e.right.shape or e.got.ndim != 3:
+        return None
+    wrong = ~np.isclose(e.got, e.right, rtol=1e-3, atol=1e-5)
+    for axis in range(2):
+        lines = np.flatnonzero(wrong.any(axis=(1 - axis, 2)))
+        if wrong.shape[axis] > 2 and np.array_equal(lines, np.arange(wrong.shape[axis] - 1)):
+            return (
+                f"it is right for the last index of axis {axis} alone: what comes back through the later ones "
+                "is missing"
+            )
+    return None
+
+
+def spread_over_window(e: Evidence) -> str | None:
+    """Max pooling whose dy goes to all of the window."""
+    if e.x.ndim < 3 or e.y.ndim != e.x.ndim or e.got.shape != e.x.shape or e.x.shape[:2] != e.y.shape[:2]:
+        return None  # it is no pooling
+    size, out = e.x.shape[2:], e.y.shape[2:]
+    for k in range(2, min(size) + 1):
+        for s in range(1, k + 1):
+            if tuple((n - k) // s + 1 for n in size) != out:
+                continue
+            spread, both = np.zeros(e.x.shape), (slice(None), slice(None))
+            for place in np.ndindex(out):
+                window = (slice(i * s, i * s + k) for i in place)
+                spread[(*both, *window)] += e.dy[(*both, *(slice(i, i + 1) for i in place))]
+            if alike(e.got, spread) or alike(e.got, spread / k ** len(out)):
+                return "it is spread over the whole window: of a maximum, the largest element alone gets it"
     return None
 
 
@@ -128,6 +426,10 @@ def another_axis(e: Evidence) -> str | None:
     """The sum in the gradient of softmax along an axis that is not the forward's."""
     if e.y.shape != e.x.shape or e.got.shape != e.x.shape:
         return None
+    if alike(e.got, e.dy * e.y) and any(
+        alike(e.right, e.y * (e.dy - (e.dy * e.y).sum(axis=axis, keepdims=True))) for axis in range(e.y.ndim)
+    ):
+        return "the sum in softmax's gradient is missing: dx = y (dy − Σ dy·y)"
     for axis in [*range(e.y.ndim), None]:
         inner = (e.dy * e.y).sum(axis=axis, keepdims=True)
         if alike(e.got, e.y * (e.dy - inner)):
@@ -153,16 +455,94 @@ def only_the_diagonal(e: Evidence) -> str | None:
     return None
 
 
-def statistics_as_constants(e: Evidence) -> str | None:
-    """Normalisation, with mean and variance taken not to depend on x."""
-    if e.y.shape != e.x.shape or e.got.shape != e.x.shape:
+def normalisation(e: Evidence) -> str | None:
+    """Normalisation: of its three parts, dy, its mean and what the variance moves, one is not as it should be.
+
+    Both gradients are fitted by the three, in each group that is normalised together; how their factors
+    differ says what is wrong.
+    """
+    if not e.is_elementwise or e.x.ndim < 2 or e.target is not None:
         return None
-    for axis in range(e.x.ndim):
-        std = e.x.std(axis=axis, keepdims=True)
-        centred = e.dy - e.dy.mean(axis=axis, keepdims=True)
-        for passed, what in ((e.dy, "mean and variance"), (centred, "the variance")):
-            if std.all() and alike(e.got, passed / std):
-                return f"it takes {what} as constants, but x moves them too: that adds terms to the gradient"
+    scales: dict[str, Array] = {"": np.ones(1)} | {n: f for n, f in e.factors().items() if n in e.others}
+    axes = [(axis,) for axis in range(e.x.ndim)] + ([(0, 2, 3), (1, 2, 3), (2, 3)] if e.x.ndim == 4 else [])
+    for over, is_centred in [(a, c) for a in axes for c in (False, True)]:
+        fits = {}
+        for name, scale in scales.items():
+            columns = _columns(e.x, e.dy * scale, over, is_centred)
+            fits[name] = (_fitted(columns, _groups(e.right, over)), _fitted(columns, _groups(e.got, over)))
+        for name, (right, _) in fits.items():
+            if right is None:
+                continue
+            for other in dict.fromkeys((name, "")):
+                got = fits[other][1]
+                if got is None:
+                    continue
+                ratios = got / np.where(np.abs(right) > 1e-9, right, np.nan)
+                std = np.sqrt(
+                    _groups(e.x, over).var(axis=1) if is_centred else (_groups(e.x, over) ** 2).mean(axis=1)
+                )
+                text = _which_part(ratios, std, _groups(e.x, over).shape[1], is_centred)
+                if text is None and other != name and np.allclose(ratios[~np.isnan(ratios)], 1, rtol=1e-3):
+                    text = f"the factor {name} is missing"
+                if text is not None:
+                    return text
+    return None
+
+
+def _groups(array: Array, over: tuple[int, ...]) -> Array:
+    """The array as rows of what is normalised together."""
+    rest = [axis for axis in range(array.ndim) if axis not in over]
+    turned = array.transpose(*rest, *over)
+    return turned.reshape(int(np.prod([array.shape[axis] for axis in rest])), -1)
+
+
+def _columns(x: Array, dy: Array, over: tuple[int, ...], is_centred: bool) -> Array:
+    """The parts of the gradient, of shape (groups, elements, parts)."""
+    rows, up = _groups(x, over), _groups(dy, over)
+    centred = rows - rows.mean(axis=1, keepdims=True) if is_centred else rows
+    mean = np.broadcast_to(up.mean(axis=1, keepdims=True), up.shape)
+    variance = centred * (up * centred).mean(axis=1, keepdims=True)
+    return np.stack([up, mean, variance] if is_centred else [up, variance], axis=-1)
+
+
+def _fitted(columns: Array, rows: Array) -> Array | None:
+    """The factors of the parts in each group, if these make up the rows."""
+    if columns.shape[1] <= columns.shape[2]:
+        return None
+    found = np.stack([np.linalg.lstsq(c, r)[0] for c, r in zip(columns, rows, strict=True)])
+    made = (columns * found[:, None, :]).sum(axis=-1)
+    return found if alike(made, rows) else None
+
+
+def _which_part(ratios: Array, std: Array, n: int, is_centred: bool) -> str | None:
+    names = ["dy", "the mean", "the variance"] if is_centred else ["dy", "the mean square"]
+    zero = [name for name, r in zip(names, ratios.T, strict=True) if np.abs(r).max() < 1e-3]
+    if zero and zero[0] != "dy":
+        what = " and ".join(zero).replace("and the ", "and ")
+        what += (
+            " as a constant, but x moves it too" if len(zero) == 1 else " as constants, but x moves them too"
+        )
+        return f"it takes {what}: that adds terms to the gradient"
+    for name, r in zip(names, ratios.T, strict=True):
+        part = f"in the part of {name}"
+        known = {
+            n / (n - 1): f"{part} it divides by N − 1 where forward divides by N, N = {n}",
+            (n - 1) / n: f"{part} it divides by N where forward divides by N − 1, N = {n}",
+            n: f"{part} a sum stands where the mean belongs, N = {n}",
+            1 / n: f"{part} a mean stands where the sum belongs, N = {n}",
+            0.5: f"{part} a factor 2 is missing",
+            2: f"{part} a factor 2 is too much",
+            -1: f"{part} the sign is the other one",
+        }
+        for value, text in known.items():
+            if np.allclose(r, value, rtol=1e-3):
+                return text
+        for power, text in (
+            (-1, "the variance where the standard deviation belongs"),
+            (1, "too small a power of it"),
+        ):
+            if np.ptp(std) > 1e-3 and np.allclose(r, std**power, rtol=1e-3):
+                return f"{part} it divides by {text}"
     return None
 
 
@@ -194,15 +574,27 @@ SUSPECTS = (
     transposed,
     weight_not_transposed,
     axis_not_summed,
+    padding_left_on,
+    mask_of_forward,
+    other_axis_summed,
     constant_factor,
     mask_turned_round,
     upstream_left_out,
     wrong_argument,
+    activated_value,
     another_axis,
-    statistics_as_constants,
+    normalisation,
+    factor_missing,
     only_the_diagonal,
     one_sample,
     constant_offset,
+    spread_over_window,
+    later_steps_left_out,
+    assigned_not_added,
+    term_missing,
+    zeros_left_out,
+    kernel_not_turned,
+    other_order,
 )
 
 
@@ -227,3 +619,24 @@ def _place(e: Evidence) -> str:
             if where[wrong].all() and np.count_nonzero(wrong) > 1 and not where.all():
                 return f"it is wrong only where {what}"
     return "no usual mistake explains it"
+
+
+def forward_mistake(y: Array, expected: Array, x: Array) -> str:
+    """Return what explains that a forward pass gives y in place of another, or nothing."""
+    if not np.isfinite(y).all() or not np.any(expected):
+        return "it is not finite" if not np.isfinite(y).all() else ""
+    for axis in range(x.ndim if x.ndim > 1 and x.shape == y.shape else 0):
+        n, std = x.shape[axis], x.std(axis=axis, keepdims=True)
+        centred = expected - expected.mean(axis=axis, keepdims=True)
+        slope = (y * centred).sum(axis=axis, keepdims=True) / np.square(centred).sum(axis=axis, keepdims=True)
+        if np.allclose(slope, np.sqrt((n - 1) / n), rtol=1e-3):
+            return f"it divides by N − 1 where N belongs in the variance along axis {axis}, N = {n}"
+        if np.allclose(slope, 1 / std, rtol=1e-3):
+            return f"it divides by the variance where the standard deviation belongs, along axis {axis}"
+    factor = float((y * expected).sum() / np.square(expected).sum())
+    if alike(y, factor * expected) and (y.size > 1 or factor == round(factor)):
+        return f"it is {factor:.4g} times that"
+    offset = y - expected
+    if y.size > 2 and np.ptp(offset) < 1e-4 * float(np.abs(y).max()):
+        return f"it is that and {float(offset.mean()):.4g}"
+    return ""

@@ -16,6 +16,7 @@ Index = tuple[int, ...]
 ROUNDING = 16 * float(np.finfo(np.float64).eps)  # of an output that some operations have made
 SURE = 1e-3  # error of a slope, as a part of it
 SMALLEST = 1e-14  # step, as a part of an element
+ENOUGH = 32  # elements that are wrong beyond doubt, after which the others are not looked at so closely
 FAR = (1.0, 10.0)  # steps that show whether a function that is level here is so everywhere
 
 
@@ -189,10 +190,13 @@ def judged(
     kinks, wrong, untold = (np.zeros(v.shape, dtype=bool) for _ in range(3))
     sizes = np.abs(numeric[np.isfinite(numeric)])
     least = atol * min(1.0, float(sizes.max(initial=0)) or 1.0)
-    steps = []
+    steps: list[Index] = []
     for index in indices:
         g = float(gradient[index])
         if abs(g - numeric[index]) <= least + rtol * abs(numeric[index]):
+            continue
+        if wrong.sum() - len(steps) >= ENOUGH:
+            wrong[index] = True
             continue
         slope = quotients.slope(index, g)
         allowed = least + finest[index] + rtol * abs(slope.value) + 5 * slope.error

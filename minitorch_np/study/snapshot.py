@@ -18,17 +18,20 @@ class Snapshot:
     """The state of an object and of all that can be reached from it, put back to the bit.
 
     - `restore()`: attributes, lists, dicts and sets get back the objects they held, arrays their
-      numbers, random generators their state. So dropout draws the same mask again, and running
-      statistics are what they were. Parameters are left alone.
+      numbers, random generators their state, NumPy's global one too. So dropout draws the same mask
+      again, and running statistics are what they were. Parameters, and arrays that are `learned`, are
+      left alone.
     - `restore_random()`: the random generators alone.
     - `restore_parameters()`: data, grad and has_grad of every parameter.
     """
 
-    def __init__(self, root: object) -> None:
+    def __init__(self, root: object, learned: Iterable[Any] = ()) -> None:
         self._things = _reachable(root)  # holding them keeps their ids theirs
         self._parameters = [(thing, _numbers(thing)) for thing in self._things if isinstance(thing, Parameter)]
-        learned = [array for p, _ in self._parameters for array in (p.data, p.grad)]
+        learned = [*learned, *(array for p, _ in self._parameters for array in (p.data, p.grad))]
         self._random = [undo for thing in self._things if (undo := _random_undo(thing))]
+        state = np.random.get_state()  # noqa: NPY002, what students draw from
+        self._random.append(lambda: np.random.set_state(state))  # noqa: NPY002
         self._others = [undo for thing in self._things if (undo := _undo(thing, learned))]
 
     def restore(self) -> None:

@@ -164,18 +164,129 @@ class Hidden(mt.Layer):
         return dy * self.scale @ self.weight.T
 
 
-class Buffered(Hidden):
+class Forgetful(Hidden):
+    """The same without a gradient for it."""
+
+    def __init__(self, size, scale=None):
+        super().__init__(size, scale)
+        del self.grad_weight
+
+    def backward(self, dy):
+        return dy * self.scale @ self.weight.T
+
+
+class Buffered(Forgetful):
     buffer_names = ("weight",)
 
 
 def test_a_weight_in_a_plain_array_is_pointed_out_and_constants_are_not():
     x = np.random.default_rng(0).standard_normal((4, 3))
+    with pytest.raises(ValueError, match=r"1.weight: .*\n.*it is twice the right one"):
+        gradcheck(mt.Sequential(mt.Tanh(), Hidden(3)), x)
     with pytest.warns(UserWarning, match="1.weight is an array that the output depends on") as seen:
-        assert gradcheck(mt.Sequential(mt.Tanh(), Hidden(3)), x)
+        assert gradcheck(mt.Sequential(mt.Tanh(), Forgetful(3)), x)
     assert len(seen) == 1
     assert gradcheck(Buffered(3), x)
-    before = Hidden(3)
+    before = Forgetful(3)
     weight = before.weight.copy()
     with pytest.warns(UserWarning, match="Parameter"):
         gradcheck(before, x)
     assert before.weight.tobytes() == weight.tobytes()
+
+
+def scaled(x, w, scale=1.0):
+    return scale * x @ w, (x, w, scale)
+
+
+def scaled_backward(dout, cache):
+    x, w, scale = cache
+    return scale * dout @ w.T, scale * x.T @ dout
+
+
+def scaled_wrong(dout, cache):
+    x, w, _ = cache
+    return dout @ w.T, 2 * x.T @ dout
+
+
+class Foreign:
+    """A layer as people write it, with nothing of this package."""
+
+    def __init__(self, right=True):
+        self.W, self.right = np.random.default_rng(0).standard_normal((4, 3)), right
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.W
+
+    def backward(self, dout):
+        self.dW = self.x.T @ dout if self.right else dout.T @ self.x
+        return dout @ self.W.T
+
+
+def test_objects_and_functions_of_others():
+    w = np.random.default_rng(1).standard_normal((4, 3))
+    assert gradcheck(scaled, X, w)  # its backward is found by its name
+    assert gradcheck((scaled, scaled_backward), X, w, 3.0)
+    with pytest.raises(ValueError, match=r"scaled has a wrong gradient:\n  w: .*\n.*twice the right one"):
+        gradcheck((scaled, scaled_wrong), X, w)
+    layer = Foreign()
+    before = dict(vars(layer))
+    assert gradcheck(layer, X)
+    assert vars(layer) == before
+    with pytest.raises(ValueError, match=r"Foreign\(\) has a wrong gradient:\n  W: "):
+        gradcheck(Foreign(right=False), X)
+    with pytest.raises(TypeError, match="got the class Foreign: call it"):
+        gradcheck(Foreign, X)
+    with pytest.raises(TypeError, match="int has no backward"):
+        gradcheck(3, X)
+
+
+def test_a_forgotten_gamma_is_found_though_it_is_1():
+    class Norm(mt.BatchNorm1d):
+        def backward(self, dy):
+            gamma = self.weight.data.copy()
+            self.weight.data[...] = 1
+            try:
+                return super().backward(dy)
+            finally:
+                self.weight.data[...] = gamma
+
+    layer = Norm(4)
+    with pytest.raises(ValueError, match="the factor weight is missing"):
+        gradcheck(layer, X)
+    assert (layer.weight.data == 1).all()
+    assert (layer.bias.data == 0).all()
+    assert gradcheck(mt.BatchNorm1d(4), X)
+
+
+def test_both_modes_are_examined():
+    class Dropout(mt.Dropout):
+        def backward(self, dy):
+            return super().backward(dy) * (1 if self.training else 2)
+
+    for layer in (Dropout(0.5, rng=0), Dropout(0.5, rng=0).eval()):
+        training = layer.training
+        with pytest.raises(ValueError, match=r"x: (in evaluation mode: )?at"):
+            gradcheck(layer, X)
+        assert layer.training == training
+
+
+def test_a_gradient_beyond_a_kink_is_said_to_stand_on_one():
+    beyond = mt.Activation.of(mt.ReLU().function, lambda x: np.where(x == 0, 1.5, x > 0))
+    with pytest.raises(ValueError, match="which stands on a kink, backward says"):
+        gradcheck(beyond, np.array([[-1.0, 0.0, 2.0]]))
+
+
+def test_the_global_generator_is_frozen_and_put_back():
+    class Dropout:
+        def forward(self, x):
+            self.mask = np.random.rand(*x.shape) < 0.5  # noqa: NPY002
+            return x * self.mask
+
+        def backward(self, dy):
+            return dy * self.mask
+
+    np.random.seed(3)  # noqa: NPY002
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    assert gradcheck(Dropout(), X)
+    assert (np.random.get_state()[1] == before).all()  # noqa: NPY002
