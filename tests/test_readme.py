@@ -52,6 +52,16 @@ def test_the_program_that_is_shown_is_the_one_that_is_written(tmp_path, monkeypa
     assert shown in (tmp_path / "network.py").read_text()
 
 
+def test_the_hand_in_is_judged_as_shown(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    text = README[README.index("`dense.py`") :]
+    program, shown = re.findall(r"(?:^ {4}.*\n|^\n(?= {4}))+", text, re.MULTILINE)[:2]
+    (tmp_path / "dense.py").write_text(textwrap.dedent(program).lstrip("\n"))
+    assert main(["check", "dense.py:Dense(4, 3)", "--like", "Linear"]) == 1
+    said = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert all(line.strip() in said for line in shown.splitlines() if line)
+
+
 def test_the_wrong_line_is_found_as_shown(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     program, shown = re.findall(r"(?:^ {4}.*\n)+", README[README.index("`xor.py`") :], re.MULTILINE)[:2]
