@@ -17,6 +17,8 @@ from minitorch_np.losses.loss import Loss
 from minitorch_np.optimizers.optimizer import Optimizer
 from minitorch_np.parameter import STEPS_MADE
 
+OFTEN = 100  # steps of another shape than the first, after which it gets a plan of its own
+
 MOST = 20  # plans that are made for one shape, of a network that keeps changing
 
 ONE_THREAD = "a compiled step is used by one thread at a time: make one for each thread"
@@ -25,9 +27,9 @@ ONE_THREAD = "a compiled step is used by one thread at a time: make one for each
 class CompiledStep:
     """A training step, `value = step(x, y)`: forward, loss, backward and the optimizer's update.
 
-    It has the bits of the layers. For each shape of x and y their source is gone through once, and what
-    remains of it, one NumPy call after the other on arrays that are there, becomes a function, whose text
-    `source` shows. It works on the parameters, gradients and states themselves, so that compiled and layered
+    It has the bits of the layers. For each shape of x and y that comes often their source is gone through once,
+    and what remains of it, one NumPy call after the other on arrays that are there, becomes a function, whose
+    text `source` shows. That takes as long as some hundred steps of a small network. It works on the parameters, gradients and states themselves, so that compiled and layered
     steps, saving, clipping and schedules mix in any order.
 
     `gradients(x, y)` and `update()` are its two halves, for clipping in between; two `gradients` before an
@@ -53,6 +55,7 @@ class CompiledStep:
             raise TypeError("compile expects model, loss and optimizer, or the model alone for prediction")
         self.model, self.loss, self.optimizer = model, loss, optimizer
         self._plans: dict[Any, Plan | None] = {}
+        self._met: dict[Any, int] = {}  # how often arrays of a shape came that has no plan
         self._made: dict[Any, int] = {}  # how often a plan was made again, by shape
         self._lock = Lock()
         self._plan: Plan | None = None  # of the last step
@@ -162,6 +165,9 @@ class CompiledStep:
         key = x.shape, x.dtype, None if y is None else (y.shape, y.dtype), self.model.training
         plan = self._plans.get(key)
         if plan is None and key not in self._plans:
+            self._met[key] = self._met.get(key, 0) + 1
+            if self._plans and self._met[key] < OFTEN:
+                return None  # such as the last batch of an epoch: compiling takes as long as many steps
             plan = self._compiled(key, x, y)
         elif plan is not None and not plan.fits():
             self._made[key] += 1

@@ -50,6 +50,11 @@ def state(model, optimizer):
     )
 
 
+@pytest.fixture(autouse=True)
+def _every_shape_gets_a_plan_at_once(monkeypatch):
+    monkeypatch.setattr("minitorch_np.compiled.step.OFTEN", 1)
+
+
 class Both:
     """The same model twice, one with compiled steps and one with the layers; they have to stay the same."""
 
@@ -179,6 +184,15 @@ def halves(both, action, x, y):
         both.each(lambda m, loss, o: mt.clip_grad_norm_(m.parameters(), 0.1))
     both.step.update()
     optimizer.step()
+
+
+def test_a_shape_that_comes_seldom_is_left_to_the_layers(monkeypatch):
+    monkeypatch.setattr("minitorch_np.compiled.step.OFTEN", 4)
+    both = Both(*parts())
+    for seed in range(12):
+        both.make(*data(seed, batch=3 if seed % 3 == 2 else 5))
+    assert len(both.step._plans) == 2
+    assert both.step._met == {key: 1 if key[0][0] == 5 else 4 for key in both.step._plans}
 
 
 def test_a_schedule_does_not_compile_again():
