@@ -65,6 +65,22 @@ def test_the_reason_is_the_shapes_and_the_axis_that_vanishes(handwritten):
     assert "By the numbers alone" not in text
 
 
+def test_the_step_that_one_skips_and_the_chain_rule(handwritten):
+    text = flat(handwritten)
+    for said in (
+        "grad_c · dc/da, the sum over all numbers of c.",
+        "y_pred[n,j] = Σ_i h_relu[n,i] w2[i,j], so dy_pred[n,j]/dw2[i,j] = h_relu[n,i].",
+        "Chain rule: grad_w2[i,j] = Σ_n grad_y_pred[n,j] · dy_pred[n,j]/dw2[i,j], over all",
+        "so dy_pred[n,j]/dh_relu[n,i] = w2[i,j].",
+        "Chain rule: grad_h_relu[n,i] = Σ_j grad_y_pred[n,j] · dy_pred[n,j]/dh_relu[n,i], over all",
+        "By the chain rule: h_relu[i] comes from h[i] alone",
+        "d² with d = y_pred − y; by the chain rule its derivative is 2 d · 1",
+    ):
+        assert said in text, said
+    biased = flat(explain(mt.Linear(4, 3, rng=0), sample((5, 4))))
+    assert "y_pred[n,j] = Σ_i x[n,i] w[i,j] + b[j], so" in biased
+
+
 def test_costs_and_what_is_kept(handwritten):
     text = flat(handwritten)
     assert "multiply-adds N·D_in·H = 385" in text
@@ -172,8 +188,8 @@ def test_every_layer_can_be_explained(name):
         explanation = explain(layer, case.sample(dtype), numbers=True)
         text = flat(explanation)
         assert f"; {dtype}" in text
-        assert "no docstring says" not in text
-        assert "no paragraph Backward" not in text
+        assert "Its forward:" not in text
+        assert "Its docstring has no formula" not in text
         assert "BUT" not in text
         assert "but what was computed" not in text
         assert "?" not in text
@@ -192,7 +208,7 @@ def test_every_loss_can_be_explained(name):
         assert "'none' all values as they are; backward starts as if they were added up" in text
     else:
         assert f": {float(value):.6g}" in text
-    assert "does not say" not in text
+    assert "Its derivative:" not in text
     assert "prediction)" not in text  # by its name in the network
 
 
@@ -223,8 +239,11 @@ def test_a_loss_without_a_docstring():
             return 3 * (prediction - target) ** 2
 
     text = flat(explain(mt.Tanh(), sample((3, 2)), sample((3, 2), seed=1), Cubed()))
-    assert "loss: how, no docstring says (N, D_out), (N, D_out) -> ()" in text.replace("D_in", "D_out")
-    assert "How, its docstring does not say." in text
+    assert (
+        "loss is computed from y_pred and y (N, D_out), (N, D_out) -> () Its function: return"
+        in text.replace("D_in", "D_out")
+    )
+    assert "Its derivative: return" in text
 
 
 def test_formulas_of_another_reduction_than_the_docstrings_say_so():
@@ -277,11 +296,11 @@ class Untrue(Told):
 
 def test_a_layer_without_a_docstring_is_not_invented_upon():
     text = flat(explain(mt.Sequential(Bare(), mt.Tanh()), sample((5, 4)), numbers=True))
-    assert "h of x; how, no docstring says (N, D_in) -> (N, D_out)" in text
+    assert "h is computed from x (N, D_in) -> (N, D_out) Its forward: " in text
     assert "learns w (4, 3): 12 numbers, 96 B" in text
     assert "saves x (160 B)" in text
     assert "multiply-adds not said" in text
-    assert "How it makes grad_w (4, 3), no paragraph Backward" in text
+    assert "Its docstring has no formula for grad_w (4, 3)" in text
     assert "grad_w = [[" in text
     assert "ᵀ" not in text
 
@@ -290,7 +309,7 @@ def test_a_docstring_of_ones_own_is_enough_and_checked():
     text = flat(explain(Told(), sample((5, 4)), numbers=True))
     assert "y_pred = x w (N, D_in)(D_in, D_out) -> (N, D_out)" in text
     assert "grad_w = xᵀ grad_y_pred (D_in, N)(N, D_out) -> (D_in, D_out)" in text
-    assert "How it makes grad_x (N, D_in), no paragraph Backward" in text
+    assert "Its docstring has no formula for grad_x (N, D_in)" in text
     assert "BUT" not in text
     text = flat(explain(Untrue(), sample((5, 4)), numbers=True))
     assert "BUT backward computed something else for grad_w than this formula" in text
@@ -312,7 +331,8 @@ def test_what_a_subclass_computes_otherwise_is_not_said_in_the_words_of_its_base
 
     text = flat(explain(mt.Sequential(Halved(4, 3), Quiet()), sample((5, 4))))
     assert "xᵀ" not in text
-    assert "tanh" not in text.replace("y_pred_tanh", "")
+    assert "y_pred = tanh" not in text
+    assert "Its derivative: return 2 * (1 - y * y)" in text
     assert "grad_h = grad_y_pred · dy_pred/dh" in text  # true of every activation
     assert "grad_w = xᵀ grad_y_pred" in flat(explain(Smaller(), sample((5, 4))))
 
@@ -345,7 +365,7 @@ def test_a_docstring_with_wrong_shapes_and_sums_is_not_believed():
     assert "(N, D_in) -> (N, D_out)" in flat(explain(Sliced(), sample((5, 4))))
     text = flat(explain(Averaged(4, 3, rng=0), sample((5, 4))))
     assert "BUT backward computed something else for grad_b than" in text
-    assert "How it makes grad_w (D_in, D_out) and grad_x (N, D_in), no paragraph Backward" in text
+    assert "Its docstring has no formula for grad_w (D_in, D_out) and grad_x (N, D_in)" in text
 
 
 def test_axes_of_a_layer_that_changes_their_number():
