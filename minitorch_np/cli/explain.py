@@ -66,14 +66,15 @@ def run(options: argparse.Namespace) -> int:
     try:
         model, x, targets = subject(options)
         y = None if loss is None else target(loss, copy.deepcopy(model)(x), targets, options.seed)
-        explanation = explain(model, x, y, loss, numbers=options.numbers)
+        given = (x,) if loss is None else (loss, x, y)
+        explanation = explain(model, *given, numbers=options.numbers)
     except ValueError:
         raise
     except (Exception, SystemExit) as error:  # of a layer from a file
         raise ValueError(f"the network fails: {place(error)}") from error
     print(explanation)
     if options.plot is not None:
-        plots.save(explanation.draw(), options.plot)
+        plots.save(explanation.plot(), options.plot)
         print(f"\nthe picture is in {options.plot}")
     return 0
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from minitorch_np._internal.arrays import as_floats
 from minitorch_np._internal.atomic_write import check_writable, replaced
+from minitorch_np._internal.notebook import ProgramText
 from minitorch_np._internal.validation import whole
 from minitorch_np.derivation.derive import derive
 from minitorch_np.derivation.naming import Roles
@@ -50,7 +51,7 @@ def handwritten(
 
     It does what the training loop does, `steps` times over the whole of x and y, from the parameters
     and the optimizer's state as they are now; which it leaves alone. Its first steps are run, and
-    compared with the layers' to the bit, before it is returned.
+    compared with the layers' to the bit, before it is returned. A notebook shows it highlighted.
 
     `data` says where its arrays come from:
     - "embed", the default where x is an array: their numbers stand in the program;
@@ -71,7 +72,7 @@ def handwritten(
             )
         check_writable(Path(path))
         _save(program.arrays, Path(path).with_suffix(".npz"))
-    return program.text
+    return ProgramText(program.text)
 
 
 def write(

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from minitorch_np._internal.atomic_write import check_writable, replaced
+from minitorch_np._internal.pictures import Picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     from minitorch_np.layers.activation import Activation
 
@@ -28,7 +29,7 @@ def draw_losses(curves: Mapping[str, Sequence[float]], figure: Figure | None = N
 
     Earlier curves are wider, to be seen below later ones.
     """
-    figure = figure or Figure(figsize=(7, max(4.3, 0.26 * len(curves))), layout="constrained")
+    figure = figure or Picture(figsize=(7, max(4.3, 0.26 * len(curves))), layout="constrained")
     axes = figure.subplots()
     ends: dict[str, float | None] = {}
     for i, (name, losses) in enumerate(curves.items()):
@@ -89,7 +90,7 @@ def draw_functions(
     """Every activation and its derivative for −reach ≤ x ≤ reach, a panel each."""
     columns = min(4, max(1, len(activations)))
     rows = -(-len(activations) // columns)
-    figure = figure or Figure(figsize=(2.6 * columns, 2.3 * rows + 0.3), layout="constrained")
+    figure = figure or Picture(figsize=(2.6 * columns, 2.3 * rows + 0.3), layout="constrained")
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flatten()
     x = np.linspace(-reach, reach, 1601)
     for axes, (name, activation) in zip(panels, activations.items(), strict=False):
@@ -113,7 +114,7 @@ def draw_comparison(
     ours: Sequence[float], theirs: Sequence[float], ulps: Sequence[int], figure: Figure | None = None
 ) -> Figure:
     """Two loss curves that should be one, and below them how many ULPs they are apart."""
-    figure = figure or Figure(figsize=(7, 5.4), layout="constrained")
+    figure = figure or Picture(figsize=(7, 5.4), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     for name, losses, color, width in (
         ("handwritten", theirs, COLORS[0], 5),

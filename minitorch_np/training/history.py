@@ -120,6 +120,19 @@ class History:
         return f"History({self.epochs} epochs, {len(self.step_losses)} steps{', ' * bool(last)}{last})"
 
     def __str__(self) -> str:
+        rows = self._rows()
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = ["  ".join(c.rjust(w) for c, w in zip(row, widths, strict=True)) for row in rows]
+        return "\n".join(lines if self.stopped is None else [*lines, f"stopped: {self.stopped}"])
+
+    def _repr_html_(self) -> str:
+        from minitorch_np._internal.notebook import picture_html, table_html
+
+        header, *rows = self._rows()
+        table = table_html(header, rows, f"stopped: {self.stopped}" if self.stopped is not None else "", left=0)
+        return table + (picture_html(self.plot()) if self.epochs or self.step_losses else "")
+
+    def _rows(self) -> list[list[str]]:
         n = self.epochs
         head = range(n) if n <= SHOWN else [*range(3), *range(n - SHOWN + 4, n)]
         rows = [["epoch", *(name.replace("_", " ") for name in self.names)]]
@@ -127,9 +140,7 @@ class History:
             if i != before + 1:
                 rows.append(["…"] * len(rows[0]))
             rows.append([str(i + 1), *(_short(self[name][i]) for name in self.names)])
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = ["  ".join(c.rjust(w) for c, w in zip(row, widths, strict=True)) for row in rows]
-        return "\n".join(lines if self.stopped is None else [*lines, f"stopped: {self.stopped}"])
+        return rows
 
 
 def _short(value: float) -> str:
@@ -164,14 +175,14 @@ def _draw(history: History, figure: Figure | None = None) -> Figure:
 
     A loss is on a log scale if all of it is above 0.
     """
-    from matplotlib.figure import Figure
+    from minitorch_np._internal.pictures import Picture
 
     if not history.epochs and not history.step_losses:
         raise ValueError("there is nothing to draw: this history has no epoch")
     measured = [name.removeprefix("val_") for name in history.names if name not in ("lr", "seconds")]
     names = list(dict.fromkeys(measured))
     steps = len(history.step_losses) > history.epochs
-    figure = figure or Figure(figsize=(7, 2.4 * (len(names) + steps) + 0.8), layout="constrained")
+    figure = figure or Picture(figsize=(7, 2.4 * (len(names) + steps) + 0.8), layout="constrained")
     panels = list(figure.subplots(len(names) + steps, 1, squeeze=False)[:, 0])
     for name, axes in zip(names, panels, strict=False):
         shown = [
