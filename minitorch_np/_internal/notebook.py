@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-LEFT = "text-align:left;white-space:pre"
+LEFT, RIGHT = "text-align:left;white-space:pre;padding:2px 8px", "text-align:right;padding:2px 8px"
 STYLES = {"comment": "color:#6a737d", "string": "color:#22703c", "keyword": "color:#a0228a;font-weight:bold"}
 
 
@@ -18,7 +18,7 @@ def table_html(header: Sequence[str], rows: Sequence[Sequence[str]], note: str =
 
     def row(cells: Sequence[str], tag: str) -> str:
         texts = (
-            f'<{tag} style="{LEFT if i < left else "text-align:right"}">{html.escape(cell)}</{tag}>'
+            f'<{tag} style="{LEFT if i < left else RIGHT}">{html.escape(cell)}</{tag}>'
             for i, cell in enumerate(cells)
         )
         return f"<tr>{''.join(texts)}</tr>"
@@ -55,7 +55,7 @@ class ProgramText(str):
 
     def _repr_html_(self) -> str:
         shown = "".join(_highlighted(self))
-        return f'<pre style="line-height:1.25;max-height:60em;overflow:auto">{shown}</pre>'
+        return f'<pre style="line-height:1.25;max-height:120em;overflow:auto">{shown}</pre>'
 
 
 def _highlighted(program: str) -> Iterator[str]:

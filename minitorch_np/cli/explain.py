@@ -74,8 +74,7 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError(f"the network fails: {place(error)}") from error
     print(explanation)
     if options.plot is not None:
-        plots.save(explanation.plot(), options.plot)
-        print(f"\nthe picture is in {options.plot}")
+        print(f"\nthe picture is in {plots.save(explanation.plot(), options.plot)}")
     return 0
 
 

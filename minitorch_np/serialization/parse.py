@@ -98,7 +98,9 @@ def optimizer(text: str, parameters: Iterable[Parameter], **options: Any) -> Opt
     name, args, kwargs = parse_call(text)
     known = _lower(name for name in optimizers.__all__ if name != "Optimizer")
     if name.lower() not in known:
-        raise ValueError(f"there is no optimizer {name}; there is {', '.join(known.values())}")
+        near = difflib.get_close_matches(name.lower(), known, 1)
+        guess = f"did you mean {known[near[0]]}? " if near else ""
+        raise ValueError(f"there is no optimizer {name}; {guess}there is {', '.join(known.values())}")
     try:
         made: Optimizer = getattr(optimizers, known[name.lower()])(parameters, *args, **options | kwargs)
     except (TypeError, ValueError) as error:

@@ -193,13 +193,15 @@ def _draw(history: History, figure: Figure | None = None) -> Figure:
             )
             if key in history
         ]
+        if history.epochs == 1:
+            axes.set_xlim(0.5, 1.5)
         _finish(axes, "epoch", name.replace("_", " "), name == "loss" and all((v > 0).all() for v in shown))
-        if len(shown) > 1:
+        if any(key.startswith("val_") for key in history.names):  # a curve alone has to be told, too
             axes.legend(frameon=False)
     if steps:
         losses = history.step_losses
         values = _curve(panels[-1], np.arange(1, len(losses) + 1), losses, "training", TRAINING, width=0.8)
-        _finish(panels[-1], "step", "loss of a step", bool((values > 0).all()))
+        _finish(panels[-1], "step", "loss of a training step", bool((values > 0).all()))
     return figure
 
 
@@ -208,17 +210,27 @@ def _curve(axes: Axes, at: Any, values: Any, label: str, color: str, width: floa
     values = np.array(values, dtype=np.float64)
     values[~(np.abs(values) < LARGEST)] = np.nan
     marker = "o" if len(values) == 1 else ""  # a line needs two
-    axes.plot(at, values, color=color, label=label, linewidth=width, marker=marker)
+    dashes = (0, (5, 1.5)) if label == "validation" else "-"
+    axes.plot(at, values, color=color, label=label, linewidth=width, linestyle=dashes, marker=marker)
     return values[np.isfinite(values)]
 
 
 def _finish(axes: Axes, x: str, y: str, log: bool) -> None:
-    from matplotlib.ticker import MaxNLocator
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
     if log:
         axes.set_yscale("log", nonpositive="mask")
+        low, high = axes.get_ylim()
+        decades = np.log10(high / low)
+        if decades < 1:  # a log scale has no tick of its own in so little
+            axes.yaxis.set_major_locator(MaxNLocator(5))
+        elif decades < 3:
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        if decades < 3:
+            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel(x)
     axes.set_ylabel(y)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", alpha=0.3)
