@@ -87,6 +87,15 @@ def loss(text: str) -> Loss:
     name, call = re.match(r"(\w*)(.*)", text, re.DOTALL).groups()  # type: ignore[union-attr]
     if f"{name}loss".lower().replace("_", "") in _lower(losses.__all__):
         text = f"{name}Loss{call}"
+    elif (
+        name
+        and ":" not in text
+        and name.lower().replace("_", "") not in _lower(layers.__all__ + losses.__all__)
+    ):
+        known = _lower(losses.__all__)
+        near = difflib.get_close_matches(f"{name.lower().removesuffix('loss')}loss", known, 1)
+        if near:
+            raise ValueError(f"there is no loss {name}; did you mean {known[near[0]]}?")
     found = load(text)
     if not isinstance(found, Loss):
         raise ValueError(f"expected a loss such as SquaredLoss, got {text}, which is {found!r}")
