@@ -101,12 +101,26 @@ class History:
         ]
         _write_text(path, "\n".join(lines) + "\n")
 
-    def plot(self, path: str | os.PathLike[str] | None = None, figure: Figure | None = None) -> Figure:
+    def plot(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        figure: Figure | None = None,
+        *,
+        ax: Axes | None = None,
+    ) -> Any:
         """Draw losses and metrics against the epoch; returns matplotlib's Figure, which a notebook shows.
 
         With `path` it is written there, as .png, .svg or .pdf; with `figure` drawn into that one, so in
-        a program `history.plot(figure=plt.figure()); plt.show()` opens a window.
+        a program `history.plot(figure=plt.figure()); plt.show()` opens a window. With `ax` the loss of the
+        epochs alone is drawn into these axes, which are returned.
         """
+        if ax is not None:
+            if path is not None or figure is not None or "loss" not in self:
+                raise ValueError(
+                    "History.plot expects ax alone, without path or figure, and epochs with a loss"
+                )
+            _panel(self, "loss", ax)
+            return ax
         drawn = _draw(self, figure)
         if path is not None:
             from pathlib import Path  # which takes longer to import than all of this
@@ -185,24 +199,29 @@ def _draw(history: History, figure: Figure | None = None) -> Figure:
     figure = figure or Picture(figsize=(7, 2.4 * (len(names) + steps) + 0.8), layout="constrained")
     panels = list(figure.subplots(len(names) + steps, 1, squeeze=False)[:, 0])
     for name, axes in zip(names, panels, strict=False):
-        shown = [
-            _curve(axes, np.arange(1, history.epochs + 1), history[key], label, color)
-            for key, label, color in (
-                (name, "training", TRAINING),
-                (f"val_{name}", "validation", VALIDATION),
-            )
-            if key in history
-        ]
-        if history.epochs == 1:
-            axes.set_xlim(0.5, 1.5)
-        _finish(axes, "epoch", name.replace("_", " "), name == "loss" and all((v > 0).all() for v in shown))
-        if any(key.startswith("val_") for key in history.names):  # a curve alone has to be told, too
-            axes.legend(frameon=False)
+        _panel(history, name, axes)
     if steps:
         losses = history.step_losses
         values = _curve(panels[-1], np.arange(1, len(losses) + 1), losses, "training", TRAINING, width=0.8)
         _finish(panels[-1], "step", "loss of a training step", bool((values > 0).all()))
     return figure
+
+
+def _panel(history: History, name: str, axes: Axes) -> None:
+    """Draw one measure of the epochs, of training and validation."""
+    shown = [
+        _curve(axes, np.arange(1, history.epochs + 1), history[key], label, color)
+        for key, label, color in (
+            (name, "training", TRAINING),
+            (f"val_{name}", "validation", VALIDATION),
+        )
+        if key in history
+    ]
+    if history.epochs == 1:
+        axes.set_xlim(0.5, 1.5)
+    _finish(axes, "epoch", name.replace("_", " "), name == "loss" and all((v > 0).all() for v in shown))
+    if any(key.startswith("val_") for key in history.names):  # a curve alone has to be told, too
+        axes.legend(frameon=False)
 
 
 def _curve(axes: Axes, at: Any, values: Any, label: str, color: str, width: float = 1.8) -> Array:

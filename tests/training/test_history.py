@@ -154,3 +154,11 @@ def test_plot_ticks_are_numbers_that_one_reads():
     assert {"1", "0.5", "0.2"} <= set(ticks)
     assert not [t for t in ticks if "10^" in t]
     assert [line.get_linestyle() for line in many.axes[0].lines] == ["-", "--"]
+
+
+def test_plot_draws_the_loss_into_given_axes():
+    ax = Figure().subplots()
+    assert history(accuracy=0.5).plot(ax=ax) is ax
+    assert [line.get_label() for line in ax.lines] == ["training", "validation"]
+    with pytest.raises(ValueError, match="expects ax alone"):
+        history().plot("h.png", ax=ax)
