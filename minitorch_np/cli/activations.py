@@ -12,6 +12,8 @@ from minitorch_np.cli.shared import learning_rate, positive_integer, whole_numbe
 from minitorch_np.layers.activation import Activation
 from minitorch_np.serialization.parse import load
 
+SLOW = 0.01  # of the first loss
+
 COMMON = "ReLU, LeakyReLU, ELU, GELU, SiLU, Softplus, Tanh, Sigmoid"
 MORE = "SELU, CELU, Mish, ReLU6, Hardtanh, Hardswish, Hardsigmoid, LogSigmoid, Softsign, Tanhshrink, "
 MORE += "Softshrink, Hardshrink, Identity"
@@ -76,10 +78,18 @@ def run(options: argparse.Namespace) -> int:
         )
         curves[name] = losses
         print(f"{name:{width}}  {losses[0]:10.4g}  {losses[-1]:.4g}", flush=True)
+    slow = [name for name, losses in curves.items() if losses[-1] > SLOW * losses[0]]
+    if slow:
+        print(
+            f"still above {SLOW:.0%} of the first loss: {', '.join(slow)}; one learning rate does not suit all "
+            "activations: try more --steps, or another --lr"
+        )
     if not options.no_plot:
-        plots.save(plots.draw_functions(activations), options.functions)
-        plots.save(plots.draw_losses(curves), options.losses)
-        print(f"the functions are in {options.functions}, the loss curves in {options.losses}")
+        functions = plots.save(plots.draw_functions(activations), options.functions)
+        print(
+            f"the functions are in {functions}, "
+            f"the loss curves in {plots.save(plots.draw_losses(curves), options.losses)}"
+        )
     return 0
 
 

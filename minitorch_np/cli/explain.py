@@ -36,7 +36,7 @@ def add(commands: Commands) -> None:
         epilog=(
             "examples:\n"
             "  minitorch-np explain --plot explain.png\n"
-            "  minitorch-np explain 'Linear(3, 2), ReLU(), Linear(2, 1)' --batch 2 --numbers\n"
+            "  minitorch-np explain 'Linear(3, 4), ReLU(), Linear(4, 1)' --batch 2 --numbers\n"
             "  minitorch-np explain 'Linear(64, 32), GELU(), Linear(32, 10)' --loss CrossEntropyLoss\n"
             "  minitorch-np explain 'my_layers.py:Dense(4, 3), relu' --shape 5,4\n"
         ),
@@ -66,15 +66,15 @@ def run(options: argparse.Namespace) -> int:
     try:
         model, x, targets = subject(options)
         y = None if loss is None else target(loss, copy.deepcopy(model)(x), targets, options.seed)
-        explanation = explain(model, x, y, loss, numbers=options.numbers)
+        given = (x,) if loss is None else (loss, x, y)
+        explanation = explain(model, *given, numbers=options.numbers)
     except ValueError:
         raise
     except (Exception, SystemExit) as error:  # of a layer from a file
         raise ValueError(f"the network fails: {place(error)}") from error
     print(explanation)
     if options.plot is not None:
-        plots.save(explanation.draw(), options.plot)
-        print(f"\nthe picture is in {options.plot}")
+        print(f"\nthe picture is in {plots.save(explanation.plot(), options.plot)}")
     return 0
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Callable, Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
@@ -13,6 +15,14 @@ from minitorch_np._internal.atomic_write import check_writable
 
 class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
+        wrong = re.match(r"unrecognized arguments: (--[\w-]+)", message)
+        if wrong is not None:
+            inner = [a.choices for a in self._actions if isinstance(a, argparse._SubParsersAction)]
+            known = {
+                option for choices in inner for p in choices.values() for option in p._option_string_actions
+            }
+            near = get_close_matches(wrong[1], sorted(known), 1)
+            message += f": did you mean {near[0]}?" if near else ""
         self.exit(2, f"{self.prog}: {message} (--help explains)\n")
 
 

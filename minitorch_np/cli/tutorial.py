@@ -13,6 +13,7 @@ from minitorch_np.cli.shared import Parser, learning_rate, positive_integer, who
 from minitorch_np.study import machine
 from minitorch_np.study.bits import equal_bits, first_difference
 
+XLABEL = "train num"  # as the tutorial's readers have it
 TURN = 10  # steps that each program trains before the other goes on
 
 
@@ -114,7 +115,6 @@ def draw(runs: tutorial.SideBySide, options: argparse.Namespace) -> None:
     from minitorch_np.study import plots
 
     curves = {"handwritten": runs.handwritten_losses, "layer by layer": runs.losses}
-    plots.save(plots.draw_losses(curves), options.plot)
-    print(f"the loss curve is in {options.plot}")
+    print(f"the loss curve is in {plots.save(plots.draw_losses(curves, xlabel=XLABEL), options.plot)}")
     if options.show:
-        plots.show(lambda figure: plots.draw_losses(curves, figure))
+        plots.show(lambda figure: plots.draw_losses(curves, figure, xlabel=XLABEL))

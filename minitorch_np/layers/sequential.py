@@ -12,6 +12,7 @@ from minitorch_np._internal.arrays import FLOATS, as_floats
 from minitorch_np._internal.numerics import same_bits_as
 from minitorch_np.layer import Layer
 from minitorch_np.module import Module
+from minitorch_np.parameter import Parameter
 
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
@@ -218,6 +219,20 @@ class Sequential(Layer):
         if not -len(names) <= index < len(names):
             raise IndexError(f"index {index} is out of range for a Sequential of {len(names)} layers")
         return int(index) % len(names)
+
+    def _repr_html_(self) -> str:
+        """A table for notebooks: the layers by name, those inside others indented, and what they learn."""
+        from minitorch_np._internal.notebook import table_html
+
+        rows = []
+        for name, layer in self.named_modules():
+            own = sum(p.size for p in vars(layer).values() if isinstance(p, Parameter))
+            contains = any(True for _ in layer.children())
+            text = type(layer).__name__ if contains else repr(layer)
+            if name:
+                rows.append(("    " * name.count(".") + name, text, f"{own:,}" if own else ""))
+        count = sum(parameter.size for parameter in self.parameters())
+        return table_html(("layer", "", "parameters"), rows, f"{count:,} parameters", left=2)
 
     def __repr__(self) -> str:
         inside = [self]

@@ -22,6 +22,8 @@ class SquaredLoss(Loss):
 
     Shapes: prediction and target (...), the same -> value (). The sum over all elements, batch
     included, as in the handwritten program.
+    Backward: A prediction is in one term of the sum alone, d² with d = prediction − target; by the chain rule
+    its derivative is 2 d · 1, since the derivative of d² is 2 d and that of d, as the prediction changes, is 1.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.MSELoss.html
     """
 
@@ -36,6 +38,8 @@ class MSELoss(SquaredLoss):
     """value = mean (prediction − target)², gradient = 2 (prediction − target) / number of elements.
 
     Shapes: prediction and target (...), the same -> value ().
+    Backward: A prediction is in one term of the sum alone, d² with d = prediction − target; by the chain rule
+    its derivative is 2 d · 1, and the mean divides the sum by the number of elements.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.MSELoss.html
     """
 

@@ -87,6 +87,15 @@ def loss(text: str) -> Loss:
     name, call = re.match(r"(\w*)(.*)", text, re.DOTALL).groups()  # type: ignore[union-attr]
     if f"{name}loss".lower().replace("_", "") in _lower(losses.__all__):
         text = f"{name}Loss{call}"
+    elif (
+        name
+        and ":" not in text
+        and name.lower().replace("_", "") not in _lower(layers.__all__ + losses.__all__)
+    ):
+        known = _lower(losses.__all__)
+        near = difflib.get_close_matches(f"{name.lower().removesuffix('loss')}loss", known, 1)
+        if near:
+            raise ValueError(f"there is no loss {name}; did you mean {known[near[0]]}?")
     found = load(text)
     if not isinstance(found, Loss):
         raise ValueError(f"expected a loss such as SquaredLoss, got {text}, which is {found!r}")
@@ -98,7 +107,9 @@ def optimizer(text: str, parameters: Iterable[Parameter], **options: Any) -> Opt
     name, args, kwargs = parse_call(text)
     known = _lower(name for name in optimizers.__all__ if name != "Optimizer")
     if name.lower() not in known:
-        raise ValueError(f"there is no optimizer {name}; there is {', '.join(known.values())}")
+        near = difflib.get_close_matches(name.lower(), known, 1)
+        guess = f"did you mean {known[near[0]]}? " if near else ""
+        raise ValueError(f"there is no optimizer {name}; {guess}there is {', '.join(known.values())}")
     try:
         made: Optimizer = getattr(optimizers, known[name.lower()])(parameters, *args, **options | kwargs)
     except (TypeError, ValueError) as error:

@@ -16,6 +16,7 @@ import numpy as np
 
 from minitorch_np._internal.arrays import as_floats
 from minitorch_np._internal.atomic_write import check_writable, replaced
+from minitorch_np._internal.notebook import ProgramText
 from minitorch_np._internal.validation import whole
 from minitorch_np.derivation.derive import derive
 from minitorch_np.derivation.naming import Roles
@@ -29,6 +30,8 @@ from minitorch_np.study.bits import equal_bits
 from minitorch_np.study.targets import accepted_target, usual_shape
 
 CHECKED = 3  # steps
+
+AROUND = 8  # lines before and after one that differs
 
 BATCH = 64
 
@@ -50,7 +53,7 @@ def handwritten(
 
     It does what the training loop does, `steps` times over the whole of x and y, from the parameters
     and the optimizer's state as they are now; which it leaves alone. Its first steps are run, and
-    compared with the layers' to the bit, before it is returned.
+    compared with the layers' to the bit, before it is returned. A notebook shows it highlighted.
 
     `data` says where its arrays come from:
     - "embed", the default where x is an array: their numbers stand in the program;
@@ -71,7 +74,7 @@ def handwritten(
             )
         check_writable(Path(path))
         _save(program.arrays, Path(path).with_suffix(".npz"))
-    return program.text
+    return ProgramText(program.text)
 
 
 def write(
@@ -155,10 +158,11 @@ def _verify(program: Program, model: Layer, loss: Loss, optimizer: Optimizer, x:
             model.backward(loss.backward())
             optimizer.step()
             if np.asarray(ours).tobytes() != np.asarray(theirs).tobytes():
-                _differ(program, f"the loss of step {step} is {ours!r}, the layers' {theirs!r}")
+                said = f"the loss of step {step} is {ours!r}, the layers' {theirs!r}"
+                _differ(program, said, "losses.append(")
     for parameter, (name, ours) in zip(model.parameters(), list(arrays.items())[2:], strict=False):
         if equal_bits(ours, parameter.data) < parameter.size:
-            _differ(program, f"{name} after {CHECKED} steps is not the layers'")
+            _differ(program, f"{name} after {CHECKED} steps is not the layers'", f"{name} -= ", f"{name}[")
 
 
 def _verify_data(program: Program, lines: list[str]) -> None:
@@ -171,14 +175,22 @@ def _verify_data(program: Program, lines: list[str]) -> None:
             array.dtype,
             array.tobytes("A"),
         ):
-            _differ(program, f"{name} is not what it should be")
+            _differ(program, f"{name} is not what it should be", f"{name} = ")
 
 
-def _differ(program: Program, what: str) -> None:
+def _differ(program: Program, what: str, *starts: str) -> None:
+    """Raise RuntimeError with the lines around the last statement that begins with one of `starts`."""
+    lines = program.text.splitlines()
+    at = max((i for i, line in enumerate(lines) if line.strip().startswith(starts)), default=0)
+    first = max(0, at - AROUND)
+    shown = "\n".join(
+        f"{'>' if i == at else ' '} {i + 1:4}  {line[:ROW]}"
+        for i, line in enumerate(lines[first : at + AROUND + 1], start=first)
+    )
     raise RuntimeError(
         f"the program that was written out does not compute what the layers do: {what}. Does a layer compute "
-        "something else from call to call? Otherwise it is a mistake of minitorch_np. The program:\n"
-        f"{program.text}"
+        "something else from call to call? Otherwise it is a mistake of minitorch_np. The lines around it, of "
+        f"{len(lines)}:\n{shown}"
     )
 
 

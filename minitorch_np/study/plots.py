@@ -7,28 +7,34 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from minitorch_np._internal.atomic_write import check_writable, replaced
+from minitorch_np._internal.pictures import Picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
+    from minitorch_np._internal.arrays import Array
     from minitorch_np.layers.activation import Activation
 
 COLORS = ("#E69F00", "#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")  # Okabe and Ito
 DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1)), (0, (6, 1.5, 1.5, 1.5)))
+OVER = (0, (4, 4))  # of a second curve that may lie on the first
+WIDTH = 2.0  # of every curve: a width that differs would seem to mean something
 FORMATS = ("png", "svg", "pdf", "jpg")
 LARGEST = 1e200  # matplotlib cannot label a log scale that ends near the largest float
 
 
-def draw_losses(curves: Mapping[str, Sequence[float]], figure: Figure | None = None) -> Figure:
-    """Loss against training step on a log scale, each curve named at its end.
+def draw_losses(
+    curves: Mapping[str, Sequence[float]], figure: Figure | None = None, *, xlabel: str = "step"
+) -> Figure:
+    """Draw loss against training step on a log scale, each curve named at its end.
 
-    Earlier curves are wider, to be seen below later ones.
+    Two curves that may be one: the second is dashed, so that the first is seen through it.
     """
-    figure = figure or Figure(figsize=(7, max(4.3, 0.26 * len(curves))), layout="constrained")
+    figure = figure or Picture(figsize=(7, max(4.3, 0.26 * len(curves))), layout="constrained")
     axes = figure.subplots()
     ends: dict[str, float | None] = {}
     for i, (name, losses) in enumerate(curves.items()):
@@ -39,14 +45,15 @@ def draw_losses(curves: Mapping[str, Sequence[float]], figure: Figure | None = N
         axes.plot(
             values,
             color=COLORS[i % len(COLORS)],
-            linestyle=DASHES[i // len(COLORS) % len(DASHES)],
-            linewidth=1.6 + 4 * (len(curves) - 1 - i) / max(1, len(curves) - 1) ** 1.5,
+            linestyle=OVER if len(curves) == 2 and i == 1 else DASHES[i // len(COLORS) % len(DASHES)],
+            linewidth=WIDTH,
             marker="o" if len(shown) == 1 else "",  # a line needs two
         )
         ends[name if finite.all() else f"{name} (not finite)"] = shown[-1] if len(shown) else None
     if any(end is not None for end in ends.values()):
         axes.set_yscale("log", nonpositive="mask")
-    axes.set_xlabel("train num")
+    axes.set_xlabel(xlabel)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.set_ylabel("loss")
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", alpha=0.3)
@@ -83,46 +90,68 @@ def _spread(heights: Sequence[float], gap: float) -> list[float]:
     return [mean + i * gap for i, mean in enumerate(means)]
 
 
+USUAL = (-1.6, 3.2)  # where the usual activations have what is worth seeing
+
+
 def draw_functions(
     activations: Mapping[str, Activation], figure: Figure | None = None, *, reach: float = 4
 ) -> Figure:
     """Every activation and its derivative for −reach ≤ x ≤ reach, a panel each."""
     columns = min(4, max(1, len(activations)))
     rows = -(-len(activations) // columns)
-    figure = figure or Figure(figsize=(2.6 * columns, 2.3 * rows + 0.3), layout="constrained")
-    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flatten()
+    figure = figure or Picture(figsize=(2.6 * columns, 2.3 * rows + 0.3), layout="constrained")
+    panels = figure.subplots(rows, columns, sharex=True, squeeze=False).flatten()
     x = np.linspace(-reach, reach, 1601)
     for axes, (name, activation) in zip(panels, activations.items(), strict=False):
         y = activation(x)
         slope = activation.derivative(x, y)
-        y, slope = (np.where(np.abs(np.diff(a, prepend=a[0])) > 0.05, np.nan, a) for a in (y, slope))  # jumps
+        y, slope = (np.where(_jumps(a), np.nan, a) for a in (y, slope))
         axes.axhline(0, color="0.8", linewidth=0.8)
         axes.axvline(0, color="0.8", linewidth=0.8)
-        axes.plot(x, y, color=COLORS[1], linewidth=2.4)
-        axes.plot(x, slope, color=COLORS[5], linewidth=1.6, linestyle=(0, (4, 1.5)))
+        axes.plot(x, y, color=COLORS[1], linewidth=WIDTH)
+        axes.plot(x, slope, color=COLORS[5], linewidth=WIDTH, linestyle=(0, (4, 1.5)))
+        axes.set_ylim(*_limits(y, slope))
         axes.set_title(name, fontsize=10)
         axes.spines[["top", "right"]].set_visible(False)
     for axes in panels[len(activations) :]:
         axes.set_visible(False)
-    panels[0].set_ylim(-1.6, 3.2)
     figure.supxlabel("solid: y(x), dashed: dy/dx", fontsize=10)
     return figure
+
+
+def _jumps(values: Array) -> Any:
+    """Where a curve should be broken: a step far larger than those beside it."""
+    step = np.abs(np.diff(values, prepend=values[0]))
+    beside = np.maximum(np.roll(step, 1), np.roll(step, -1))
+    return (step > 0.05) & (step > 10 * beside)
+
+
+def _limits(*curves: Array) -> tuple[float, float]:
+    """The ends of a panel's y axis: the same for all functions that fit, its own for one that does not."""
+    values = np.concatenate(curves)
+    values = values[np.isfinite(values)]
+    usual = (values >= USUAL[0]) & (values <= USUAL[1])
+    if not values.size or (usual.mean() > 0.85 and np.ptp(values) > 0.1):
+        return USUAL
+    low, high = (float(end) for end in np.percentile(values, (1, 99)))
+    margin = 0.08 * (high - low) or 1.0
+    return low - margin, high + margin
 
 
 def draw_comparison(
     ours: Sequence[float], theirs: Sequence[float], ulps: Sequence[int], figure: Figure | None = None
 ) -> Figure:
     """Two loss curves that should be one, and below them how many ULPs they are apart."""
-    figure = figure or Figure(figsize=(7, 5.4), layout="constrained")
+    figure = figure or Picture(figsize=(7, 5.4), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-    for name, losses, color, width in (
-        ("handwritten", theirs, COLORS[0], 5),
-        ("layer by layer", ours, COLORS[1], 1.6),
+    for name, losses, color, dashes in (
+        ("handwritten", theirs, COLORS[0], DASHES[0]),
+        ("layer by layer", ours, COLORS[1], OVER),
     ):
         values = np.array(losses, dtype=float)
         values[~(np.abs(values) < LARGEST)] = np.nan
         marker = "o" if len(values) == 1 else ""
-        above.plot(values, color=color, linewidth=width, label=name, marker=marker, markersize=width + 3)
+        above.plot(values, color=color, linewidth=WIDTH, linestyle=dashes, label=name, marker=marker)
     if any(0 < value < LARGEST for value in (*ours, *theirs)):
         above.set_yscale("log", nonpositive="mask")
     above.set_ylabel("loss")
@@ -137,7 +166,7 @@ def draw_comparison(
         below.text(0.5, 0.5, "the same bits in every step", transform=below.transAxes, ha="center", va="center")
         below.set_yticks([0])
     below.set_ylim(bottom=0)
-    below.set_xlabel("train num")
+    below.set_xlabel("step")
     below.set_ylabel("ULPs apart")
     below.xaxis.set_major_locator(MaxNLocator(integer=True))
     for axes in (above, below):
@@ -152,10 +181,15 @@ def check_path(path: Path) -> None:
     check_writable(path)
 
 
-def save(figure: Figure, path: Path) -> None:
-    """Write the picture beside `path` and rename it, so that there is never half a picture."""
+def save(figure: Figure, path: Path) -> str:
+    """Write the picture beside `path` and rename it, so that there is never half a picture.
+
+    Returns `loss.png`, or where there was such a file `loss.png (in place of the one that was there)`.
+    """
+    said = f"{path} (in place of the one that was there)" if path.exists() else str(path)
     with replaced(path) as part:
         figure.savefig(part, format=path.suffix[1:].lower(), dpi=150)
+    return said
 
 
 def show(draw: Callable[[Figure], object]) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from minitorch_np._internal.notebook import table_html
 from minitorch_np._internal.reprs import bytes_text, text_table
 from minitorch_np._internal.watching import watched
 from minitorch_np.layer import Layer
@@ -15,6 +16,9 @@ from minitorch_np.study.snapshot import LEAVES, Snapshot
 
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
+
+
+HEADER = ("layer", "output shape", "parameters", "multiply-adds", "saved for backward")
 
 
 class Row(NamedTuple):
@@ -54,12 +58,15 @@ class Summary(NamedTuple):
     saved_bytes: int
 
     def __str__(self) -> str:
-        header = ("layer", "output shape", "parameters", "multiply-adds", "saved for backward")
-        table = text_table(header, [row.cells() for row in self.rows])
+        return f"{text_table(HEADER, [row.cells() for row in self.rows])}\n{self._totals()}"
+
+    def _repr_html_(self) -> str:
+        return table_html(HEADER, [row.cells() for row in self.rows], self._totals())
+
+    def _totals(self) -> str:
         both = f": {bytes_text(self.parameter_bytes)}, and as much again for their gradients"
         return "\n".join(
             [
-                table,
                 f"x {self.x_shape}, {self.dtype}",
                 f"{self.parameters:,} parameters" + both * (self.parameters > 0),
                 f"{self.multiply_adds:,} multiply-adds in forward"

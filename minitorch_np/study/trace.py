@@ -7,17 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minitorch_np._internal.notebook import table_html
 from minitorch_np._internal.reprs import text_table
 from minitorch_np._internal.watching import watched
 from minitorch_np.layer import Layer
 from minitorch_np.layers.sequential import input_gradient
-from minitorch_np.losses.loss import Loss
 from minitorch_np.parameter import Parameter
+from minitorch_np.study.arguments import loss_and_data
 from minitorch_np.study.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
     from minitorch_np.module import Module
+
+
+HEADER = ("name", "shape", "smallest", "largest", "NaN or infinite")
 
 
 class Trace(Mapping[str, "Array"]):
@@ -53,8 +57,13 @@ class Trace(Mapping[str, "Array"]):
         return [name for name, array in self._arrays.items() if not np.isfinite(array).all()]
 
     def __str__(self) -> str:
-        header = ("name", "shape", "smallest", "largest", "NaN or infinite")
-        return text_table(header, [(name, *_cells(array)) for name, array in self._arrays.items()])
+        return text_table(HEADER, self._rows())
+
+    def _repr_html_(self) -> str:
+        return table_html(HEADER, self._rows())
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        return [(name, *_cells(array)) for name, array in self._arrays.items()]
 
 
 def _cells(array: Array) -> tuple[str, ...]:
@@ -63,12 +72,12 @@ def _cells(array: Array) -> tuple[str, ...]:
     return str(array.shape), *extremes, f"{array.size - finite.size:,}"
 
 
-def trace(model: Layer, x: Any, *, dy: Any = None, loss: Loss | None = None, target: Any = None) -> Trace:
-    """The arrays of model(x), and those of a backward pass from a loss or from a given dy.
+def trace(model: Layer, loss: Any = None, x: Any = None, y: Any = None, *, dy: Any = None) -> Trace:
+    """Copy the arrays of model(x), and those of a backward pass from a loss or from a given dy.
 
-    With `loss` and `target` the gradients are those of loss(model(x), target). With `dy` alone they are
-    those of Σ y · dy; with all three those of Σ loss(...) · dy, for a loss with reduction "none". With
-    neither there is no backward pass.
+    With `trace(model, loss, x, y)` the gradients are those of loss(model(x), y). With `dy` alone,
+    `trace(model, x, dy=dy)`, they are those of Σ y · dy; with all of them those of Σ loss(...) · dy, for a
+    loss with reduction "none". With neither there is no backward pass.
 
     The gradients are those of this pass alone, even if there were others before. Afterwards model and
     loss are as they were: weights, gradients, what was kept, random generators, running statistics.
@@ -76,20 +85,15 @@ def trace(model: Layer, x: Any, *, dy: Any = None, loss: Loss | None = None, tar
     """
     if not isinstance(model, Layer):
         raise TypeError(f"trace expects a layer or a network, got {model!r}")
-    if loss is not None and not isinstance(loss, Loss):
-        raise TypeError(f"trace expects a Loss as loss, got {loss!r}")
-    if (loss is None) != (target is None):
-        raise TypeError(
-            f"trace expects loss and target together, got only {'target' if loss is None else 'loss'}"
-        )
+    loss, x, target = loss_and_data("trace", loss, x, y)
     snapshot = Snapshot((model, loss))
     try:
         recorder = _Recorder(model)
         quiet = np.errstate(over="ignore", invalid="ignore", divide="ignore")
         with quiet, watched(model, forward=recorder.forward, backward=recorder.backward):
-            y = model(x.copy() if isinstance(x, np.ndarray) else x)
+            prediction = model(x.copy() if isinstance(x, np.ndarray) else x)
             if loss is not None:
-                recorder.put("loss", loss(y, target))
+                recorder.put("loss", loss(prediction, target))
                 if dy is not None:
                     recorder.put("grad loss", dy)
                 dy = loss.backward() if dy is None else loss.backward(dy)

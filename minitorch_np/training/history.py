@@ -101,12 +101,26 @@ class History:
         ]
         _write_text(path, "\n".join(lines) + "\n")
 
-    def plot(self, path: str | os.PathLike[str] | None = None, figure: Figure | None = None) -> Figure:
+    def plot(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        figure: Figure | None = None,
+        *,
+        ax: Axes | None = None,
+    ) -> Any:
         """Draw losses and metrics against the epoch; returns matplotlib's Figure, which a notebook shows.
 
         With `path` it is written there, as .png, .svg or .pdf; with `figure` drawn into that one, so in
-        a program `history.plot(figure=plt.figure()); plt.show()` opens a window.
+        a program `history.plot(figure=plt.figure()); plt.show()` opens a window. With `ax` the loss of the
+        epochs alone is drawn into these axes, which are returned.
         """
+        if ax is not None:
+            if path is not None or figure is not None or "loss" not in self:
+                raise ValueError(
+                    "History.plot expects ax alone, without path or figure, and epochs with a loss"
+                )
+            _panel(self, "loss", ax)
+            return ax
         drawn = _draw(self, figure)
         if path is not None:
             from pathlib import Path  # which takes longer to import than all of this
@@ -120,6 +134,19 @@ class History:
         return f"History({self.epochs} epochs, {len(self.step_losses)} steps{', ' * bool(last)}{last})"
 
     def __str__(self) -> str:
+        rows = self._rows()
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = ["  ".join(c.rjust(w) for c, w in zip(row, widths, strict=True)) for row in rows]
+        return "\n".join(lines if self.stopped is None else [*lines, f"stopped: {self.stopped}"])
+
+    def _repr_html_(self) -> str:
+        from minitorch_np._internal.notebook import picture_html, table_html
+
+        header, *rows = self._rows()
+        table = table_html(header, rows, f"stopped: {self.stopped}" if self.stopped is not None else "", left=0)
+        return table + (picture_html(self.plot()) if self.epochs or self.step_losses else "")
+
+    def _rows(self) -> list[list[str]]:
         n = self.epochs
         head = range(n) if n <= SHOWN else [*range(3), *range(n - SHOWN + 4, n)]
         rows = [["epoch", *(name.replace("_", " ") for name in self.names)]]
@@ -127,9 +154,7 @@ class History:
             if i != before + 1:
                 rows.append(["…"] * len(rows[0]))
             rows.append([str(i + 1), *(_short(self[name][i]) for name in self.names)])
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = ["  ".join(c.rjust(w) for c, w in zip(row, widths, strict=True)) for row in rows]
-        return "\n".join(lines if self.stopped is None else [*lines, f"stopped: {self.stopped}"])
+        return rows
 
 
 def _short(value: float) -> str:
@@ -164,32 +189,39 @@ def _draw(history: History, figure: Figure | None = None) -> Figure:
 
     A loss is on a log scale if all of it is above 0.
     """
-    from matplotlib.figure import Figure
+    from minitorch_np._internal.pictures import Picture
 
     if not history.epochs and not history.step_losses:
         raise ValueError("there is nothing to draw: this history has no epoch")
     measured = [name.removeprefix("val_") for name in history.names if name not in ("lr", "seconds")]
     names = list(dict.fromkeys(measured))
     steps = len(history.step_losses) > history.epochs
-    figure = figure or Figure(figsize=(7, 2.4 * (len(names) + steps) + 0.8), layout="constrained")
+    figure = figure or Picture(figsize=(7, 2.4 * (len(names) + steps) + 0.8), layout="constrained")
     panels = list(figure.subplots(len(names) + steps, 1, squeeze=False)[:, 0])
     for name, axes in zip(names, panels, strict=False):
-        shown = [
-            _curve(axes, np.arange(1, history.epochs + 1), history[key], label, color)
-            for key, label, color in (
-                (name, "training", TRAINING),
-                (f"val_{name}", "validation", VALIDATION),
-            )
-            if key in history
-        ]
-        _finish(axes, "epoch", name.replace("_", " "), name == "loss" and all((v > 0).all() for v in shown))
-        if len(shown) > 1:
-            axes.legend(frameon=False)
+        _panel(history, name, axes)
     if steps:
         losses = history.step_losses
         values = _curve(panels[-1], np.arange(1, len(losses) + 1), losses, "training", TRAINING, width=0.8)
-        _finish(panels[-1], "step", "loss of a step", bool((values > 0).all()))
+        _finish(panels[-1], "step", "loss of a training step", bool((values > 0).all()))
     return figure
+
+
+def _panel(history: History, name: str, axes: Axes) -> None:
+    """Draw one measure of the epochs, of training and validation."""
+    shown = [
+        _curve(axes, np.arange(1, history.epochs + 1), history[key], label, color)
+        for key, label, color in (
+            (name, "training", TRAINING),
+            (f"val_{name}", "validation", VALIDATION),
+        )
+        if key in history
+    ]
+    if history.epochs == 1:
+        axes.set_xlim(0.5, 1.5)
+    _finish(axes, "epoch", name.replace("_", " "), name == "loss" and all((v > 0).all() for v in shown))
+    if any(key.startswith("val_") for key in history.names):  # a curve alone has to be told, too
+        axes.legend(frameon=False)
 
 
 def _curve(axes: Axes, at: Any, values: Any, label: str, color: str, width: float = 1.8) -> Array:
@@ -197,17 +229,27 @@ def _curve(axes: Axes, at: Any, values: Any, label: str, color: str, width: floa
     values = np.array(values, dtype=np.float64)
     values[~(np.abs(values) < LARGEST)] = np.nan
     marker = "o" if len(values) == 1 else ""  # a line needs two
-    axes.plot(at, values, color=color, label=label, linewidth=width, marker=marker)
+    dashes = (0, (5, 1.5)) if label == "validation" else "-"
+    axes.plot(at, values, color=color, label=label, linewidth=width, linestyle=dashes, marker=marker)
     return values[np.isfinite(values)]
 
 
 def _finish(axes: Axes, x: str, y: str, log: bool) -> None:
-    from matplotlib.ticker import MaxNLocator
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
     if log:
         axes.set_yscale("log", nonpositive="mask")
+        low, high = axes.get_ylim()
+        decades = np.log10(high / low)
+        if decades < 1:  # a log scale has no tick of its own in so little
+            axes.yaxis.set_major_locator(MaxNLocator(5))
+        elif decades < 3:
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        if decades < 3:
+            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel(x)
     axes.set_ylabel(y)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", alpha=0.3)

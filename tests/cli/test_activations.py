@@ -14,7 +14,7 @@ def elsewhere(monkeypatch, tmp_path):
 def test_the_common_ones_and_two_pictures(capsys, tmp_path):
     assert main(["activations", *QUICK]) == 0
     out = capsys.readouterr().out
-    names = [line.split()[0] for line in out.splitlines()[2:-1]]
+    names = [line.split()[0] for line in out.splitlines()[2:-2]]
     assert names == ["ReLU", "LeakyReLU", "ELU", "GELU", "SiLU", "Softplus", "Tanh", "Sigmoid"]
     for name in ("functions", "losses"):
         assert matplotlib.image.imread(tmp_path / f"activation_{name}.png").shape[0] > 300
@@ -29,7 +29,7 @@ def test_every_network_starts_from_the_same_weights(capsys, tmp_path):
         "    def derivative(self, x, y):\n        return 1 - y * y\n"
     )
     assert main(["activations", "--only", "tanh, mine.py:Tangent,mine:Tangent", *QUICK, "--no-plot"]) == 0
-    lines = capsys.readouterr().out.splitlines()[2:]
+    lines = capsys.readouterr().out.splitlines()[2:-1]
     assert len(lines) == 2
     assert lines[0].split()[1:] == lines[1].split()[1:]
     assert list(tmp_path.glob("*.png")) == []
@@ -37,7 +37,7 @@ def test_every_network_starts_from_the_same_weights(capsys, tmp_path):
 
 def test_all_and_arguments(capsys):
     assert main(["activations", "--only", "all", *QUICK, "--no-plot"]) == 0
-    assert len(capsys.readouterr().out.splitlines()) == 2 + 21
+    assert len(capsys.readouterr().out.splitlines()) == 2 + 21 + 1
     assert main(["activations", "--only", "leaky_relu(0.2), hardtanh(-2, 2), Threshold(0.5, 0)", *QUICK]) == 0
     out = capsys.readouterr().out
     for name in ("LeakyReLU(negative_slope=0.2)", "Hardtanh(min_val=-2, max_val=2)", "Threshold(0.5, 0)"):
@@ -56,3 +56,12 @@ def test_all_and_arguments(capsys):
 def test_wrong_names(capsys, only, said):
     assert main(["activations", "--only", only, *QUICK]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_who_learns_slowly_is_said_and_a_picture_that_is_replaced(capsys):
+    assert main(["activations", "--only", "relu,sigmoid", *QUICK]) == 0
+    first = capsys.readouterr().out
+    assert "still above 1% of the first loss: ReLU, Sigmoid;" in first
+    assert "in place of" not in first
+    assert main(["activations", "--only", "relu,sigmoid", *QUICK]) == 0
+    assert capsys.readouterr().out.count("(in place of the one that was there)") == 2

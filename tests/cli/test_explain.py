@@ -37,6 +37,12 @@ def test_the_tutorials_network_with_its_names_and_numbers(capsys):
     assert said(capsys, "--seed", "1") != text
 
 
+def test_the_example_of_the_help_has_a_relu_that_masks(capsys):
+    text = said(capsys, "Linear(3, 4), ReLU(), Linear(4, 1)", "--batch", "2", "--numbers")
+    assert "h_relu = [[0.4171 0. 0.4158 0. ]" in text
+    assert "grad_h[0, 1] = (-0.042)·0 = 0, as computed" in text
+
+
 def test_a_network_of_ones_own_with_numbers_and_a_picture(capsys, tmp_path):
     path = tmp_path / "explain.png"
     network = "Linear(64, 32), GELU(), Linear(32, 10)"

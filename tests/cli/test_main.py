@@ -205,3 +205,22 @@ def test_one_step_and_a_link_to_the_picture(tmp_path):
     assert cli.main(["--steps", "1", "--batch", "2", "--hidden", "3", "--plot", "link.png"]) == 0
     assert (tmp_path / "link.png").is_symlink()
     assert (tmp_path / "real.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("explain Liner(3,2)", "did you mean Linear?"),
+        ("explian", "did you mean explain?"),
+        ("explain --bacth 3", "did you mean --batch?"),
+        ("explain Linear(3,2) --loss MES", "did you mean MSELoss?"),
+        ("handwritten --optimizer Adem", "did you mean Adam?"),
+    ],
+)
+def test_typos_are_answered_with_the_nearest_name(capsys, arguments, said):
+    try:
+        code = cli.main(arguments.split())
+    except SystemExit as error:
+        code = error.code
+    assert code == 2
+    assert said in capsys.readouterr().err

@@ -24,7 +24,7 @@ def test_both_say_the_same_names(name):
     program = write(model, loss, mt.SGD(model.parameters(), lr=1e-3), x, y, steps=1)
     outputs = {place.layer: called for called, place in program.places.items() if place.what == "output"}
     parameters = list(program.arrays)[2 : 2 + len(list(model.parameters()))]
-    steps = mt.explain(model, x, y, loss=loss).chain.steps
+    steps = mt.explain(model, loss, x, y).chain.steps
     assert {step.path: step.arrays["y"].name for step in steps}.items() <= outputs.items()
     assert [step.arrays[symbol].name for step in steps for symbol in step.parameters] == parameters
 
@@ -33,7 +33,7 @@ def test_the_names_are_those_of_the_handwritten_program():
     model = mt.Sequential(mt.Linear(3, 4, rng=0), mt.LeakyReLU(), mt.PReLU(), mt.Linear(4, 2, rng=1))
     x, y = np.ones((5, 3)), np.ones((5, 2))
     loss, optimizer = mt.MSELoss(), mt.SGD(model.parameters(), lr=0.1)
-    explained, program = str(mt.explain(model, x, y, loss=loss)), mt.handwritten(model, loss, optimizer, x, y)
+    explained, program = str(mt.explain(model, loss, x, y)), mt.handwritten(model, loss, optimizer, x, y)
     for name in ("w1", "b1", "h", "h_leaky_relu", "w2", "h_leaky_relu_prelu", "w3", "b3", "y_pred"):
         for text in (explained, program):
             assert re.search(rf"\b{name}\b", text), name

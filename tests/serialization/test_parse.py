@@ -140,7 +140,7 @@ def test_losses_and_optimizers():
     assert isinstance(networks.optimizer("adamw", model.parameters()), mt.AdamW)
     assert networks.optimizer("Adam(lr=0.1)", model.parameters(), lr=0.5).param_groups[0]["lr"] == 0.1
     for text, message in (
-        ("Sdg", "there is no optimizer Sdg; there is SGD, Adadelta"),
+        ("Sdg", "there is no optimizer Sdg; did you mean SGD? there is SGD, Adadelta"),
         ("Optimizer", "there is no optimizer Optimizer"),
         ("SGD(nesterov=True)", "SGD with nesterov=True expects momentum above 0"),
         ("SGD(speed=1)", "unexpected keyword argument 'speed'"),

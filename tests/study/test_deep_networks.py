@@ -75,7 +75,7 @@ def test_it_is_explained_summed_up_saved_and_guarded(name, tmp_path):
     network, loss, x, y = NETWORKS[name]
     model = network(np.random.default_rng(0)).astype("float64")
     x, y = (a.astype(float) if a.dtype == np.float32 else a for a in (x, y))
-    assert str(mt.explain(model, x, y, loss())).count("BACKWARD") == 1
+    assert str(mt.explain(model, loss(), x, y)).count("BACKWARD") == 1
     summary = mt.summary(model, x)
     assert summary.unknown == []
     assert summary.multiply_adds > 1000

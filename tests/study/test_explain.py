@@ -25,7 +25,7 @@ def flat(text):
 @pytest.fixture
 def handwritten():
     start = tutorial.problem(batch=7, hidden=5, inputs=11, outputs=3)
-    return explain(tutorial.network(start.w1, start.w2), start.x, start.y, mt.SquaredLoss())
+    return explain(tutorial.network(start.w1, start.w2), mt.SquaredLoss(), start.x, start.y)
 
 
 def test_the_names_and_formulas_of_the_tutorial(handwritten):
@@ -65,6 +65,22 @@ def test_the_reason_is_the_shapes_and_the_axis_that_vanishes(handwritten):
     assert "By the numbers alone" not in text
 
 
+def test_the_step_that_one_skips_and_the_chain_rule(handwritten):
+    text = flat(handwritten)
+    for said in (
+        "grad_c · dc/da, the sum over all numbers of c.",
+        "y_pred[n,j] = Σ_i h_relu[n,i] w2[i,j], so dy_pred[n,j]/dw2[i,j] = h_relu[n,i].",
+        "Chain rule: grad_w2[i,j] = Σ_n grad_y_pred[n,j] · dy_pred[n,j]/dw2[i,j], over all",
+        "so dy_pred[n,j]/dh_relu[n,i] = w2[i,j].",
+        "Chain rule: grad_h_relu[n,i] = Σ_j grad_y_pred[n,j] · dy_pred[n,j]/dh_relu[n,i], over all",
+        "By the chain rule: h_relu[i] comes from h[i] alone",
+        "d² with d = y_pred − y; by the chain rule its derivative is 2 d · 1",
+    ):
+        assert said in text, said
+    biased = flat(explain(mt.Linear(4, 3, rng=0), sample((5, 4))))
+    assert "y_pred[n,j] = Σ_i x[n,i] w[i,j] + b[j], so" in biased
+
+
 def test_costs_and_what_is_kept(handwritten):
     text = flat(handwritten)
     assert "multiply-adds N·D_in·H = 385" in text
@@ -81,7 +97,7 @@ def test_one_element_worked_out_by_hand():
     """x = [[1, 2], [3, -1]], w1 = [[1], [2]], so h = [[5], [1]]; w2 = [[3]], y_pred = [[15], [3]]."""
     model = tutorial.network(np.array([[1.0], [2.0]]), np.array([[3.0]]))
     x, y = np.array([[1.0, 2.0], [3.0, -1.0]]), np.array([[14.0], [5.0]])
-    text = flat(explain(model, x, y, mt.SquaredLoss(), numbers=True))
+    text = flat(explain(model, mt.SquaredLoss(), x, y, numbers=True))
     assert "'sum' added up: 5 " in text  # 1² + (−2)²
     assert "grad_y_pred = [[ 2.] [-4.]]" in text
     assert "grad_w2[0, 0] = 5·2 + 1·(-4) = 6, as computed" in text
@@ -93,7 +109,7 @@ def test_one_element_worked_out_by_hand():
 
 def test_a_bias_is_summed_over_the_batch():
     layer = mt.Linear(2, 1, rng=0)
-    text = flat(explain(layer, np.ones((9, 2)), np.arange(9.0).reshape(9, 1), mt.L1Loss(), numbers=True))
+    text = flat(explain(layer, mt.L1Loss(), np.ones((9, 2)), np.arange(9.0).reshape(9, 1), numbers=True))
     assert "y_pred = x w + b" in text
     assert "grad_b = Σ_n grad_y_pred[n] (N, D_out) -> (D_out,)" in text
     assert "b was broadcast over N, an axis that it does not have; so backward sums over N." in text
@@ -141,7 +157,7 @@ def test_axes_of_images_are_called_what_they_are():
 def test_deeper_networks_are_numbered_and_nested_ones_are_one_chain():
     body = mt.Sequential({"first": mt.Linear(4, 5, rng=0), "act": mt.Tanh()})
     model = mt.Sequential(body, mt.Linear(5, 6, rng=1), mt.GELU(), mt.Linear(6, 2, rng=2), mt.LogSoftmax())
-    text = str(explain(model, sample((3, 4)), np.array([0, 1, 1]), mt.NLLLoss()))
+    text = str(explain(model, mt.NLLLoss(), sample((3, 4)), np.array([0, 1, 1])))
     sizes = "N = 3 samples, D_in = 4 inputs, H1 = 5 hidden, H2 = 6 hidden, D_out = 2 outputs; float64"
     assert sizes in flat(text)
     for formula in ("h1 = x w1 + b1", "h1_tanh = tanh(h1)", "h2 = h1_tanh w2 + b2", "h3 = h2_gelu w3 + b3"):
@@ -172,19 +188,19 @@ def test_every_layer_can_be_explained(name):
         explanation = explain(layer, case.sample(dtype), numbers=True)
         text = flat(explanation)
         assert f"; {dtype}" in text
-        assert "no docstring says" not in text
-        assert "no paragraph Backward" not in text
+        assert "Its forward:" not in text
+        assert "Its docstring has no formula" not in text
         assert "BUT" not in text
         assert "but what was computed" not in text
         assert "?" not in text
         assert "Raises" not in text
-        explanation.draw()
+        explanation.plot()
 
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_every_loss_can_be_explained(name):
     case = LOSSES[name]
-    text = flat(explain(mt.Identity(), case.prediction, case.target, case.make(), numbers=True))
+    text = flat(explain(mt.Identity(), case.make(), case.prediction, case.target, numbers=True))
     loss = case.make()
     value = loss(case.prediction, case.target)
     assert f"{loss!r}" in text
@@ -192,25 +208,25 @@ def test_every_loss_can_be_explained(name):
         assert "'none' all values as they are; backward starts as if they were added up" in text
     else:
         assert f": {float(value):.6g}" in text
-    assert "does not say" not in text
+    assert "Its derivative:" not in text
     assert "prediction)" not in text  # by its name in the network
 
 
 def test_losses_in_the_names_of_the_network():
     x, yes = sample((3, 2)), np.ones((3, 2))
-    text = flat(explain(mt.Sigmoid(), x, yes, mt.BCELoss()))
+    text = flat(explain(mt.Sigmoid(), mt.BCELoss(), x, yes))
     assert "loss = mean of −w (y log y_pred + (1 − y) log(1 − y_pred)), for probabilities y_pred and" in text
     assert "grad_y_pred = (softmax(y_pred) − onehot(t)) / N (N, D_in) Of −log p_t" in flat(
-        explain(mt.Tanh(), x, np.array([0, 1, 1]), mt.CrossEntropyLoss())
+        explain(mt.Tanh(), mt.CrossEntropyLoss(), x, np.array([0, 1, 1]))
     )
-    text = flat(explain(mt.LogSoftmax(), x, yes / 2, mt.KLDivLoss()))
+    text = flat(explain(mt.LogSoftmax(), mt.KLDivLoss(), x, yes / 2))
     assert "log p and a target q" in text
     assert "depends on the prediction, so" in text
 
 
 def test_values_that_are_not_reduced_start_as_if_added_up():
     x, y = np.array([[1.0, 2.0]]), np.array([[0.5, 4.0]])
-    text = flat(explain(mt.Identity(), x, y, mt.SquaredLoss("none"), numbers=True))
+    text = flat(explain(mt.Identity(), mt.SquaredLoss("none"), x, y, numbers=True))
     assert "grad_y_pred = [[ 1. -4.]]" in text
 
 
@@ -222,17 +238,20 @@ def test_a_loss_without_a_docstring():
         def derivative(self, prediction, target):
             return 3 * (prediction - target) ** 2
 
-    text = flat(explain(mt.Tanh(), sample((3, 2)), sample((3, 2), seed=1), Cubed()))
-    assert "loss: how, no docstring says (N, D_out), (N, D_out) -> ()" in text.replace("D_in", "D_out")
-    assert "How, its docstring does not say." in text
+    text = flat(explain(mt.Tanh(), Cubed(), sample((3, 2)), sample((3, 2), seed=1)))
+    assert (
+        "loss is computed from y_pred and y (N, D_out), (N, D_out) -> () Its function: return"
+        in text.replace("D_in", "D_out")
+    )
+    assert "Its derivative: return" in text
 
 
 def test_formulas_of_another_reduction_than_the_docstrings_say_so():
     x, y = sample((3, 2)), sample((3, 2), seed=1)
     said = "(the formulas are those of the docstring, for 'mean')"
-    assert said in flat(explain(mt.Tanh(), x, y, mt.L1Loss("sum")))
-    assert "(the formulas" not in flat(explain(mt.Tanh(), x, y, mt.L1Loss()))
-    assert "added up and divided by 6, the gradient too" in flat(explain(mt.Tanh(), x, y, mt.L1Loss()))
+    assert said in flat(explain(mt.Tanh(), mt.L1Loss("sum"), x, y))
+    assert "(the formulas" not in flat(explain(mt.Tanh(), mt.L1Loss(), x, y))
+    assert "added up and divided by 6, the gradient too" in flat(explain(mt.Tanh(), mt.L1Loss(), x, y))
 
 
 class Bare(mt.Layer):
@@ -277,11 +296,11 @@ class Untrue(Told):
 
 def test_a_layer_without_a_docstring_is_not_invented_upon():
     text = flat(explain(mt.Sequential(Bare(), mt.Tanh()), sample((5, 4)), numbers=True))
-    assert "h of x; how, no docstring says (N, D_in) -> (N, D_out)" in text
+    assert "h is computed from x (N, D_in) -> (N, D_out) Its forward: " in text
     assert "learns w (4, 3): 12 numbers, 96 B" in text
     assert "saves x (160 B)" in text
     assert "multiply-adds not said" in text
-    assert "How it makes grad_w (4, 3), no paragraph Backward" in text
+    assert "Its docstring has no formula for grad_w (4, 3)" in text
     assert "grad_w = [[" in text
     assert "ᵀ" not in text
 
@@ -290,7 +309,7 @@ def test_a_docstring_of_ones_own_is_enough_and_checked():
     text = flat(explain(Told(), sample((5, 4)), numbers=True))
     assert "y_pred = x w (N, D_in)(D_in, D_out) -> (N, D_out)" in text
     assert "grad_w = xᵀ grad_y_pred (D_in, N)(N, D_out) -> (D_in, D_out)" in text
-    assert "How it makes grad_x (N, D_in), no paragraph Backward" in text
+    assert "Its docstring has no formula for grad_x (N, D_in)" in text
     assert "BUT" not in text
     text = flat(explain(Untrue(), sample((5, 4)), numbers=True))
     assert "BUT backward computed something else for grad_w than this formula" in text
@@ -312,7 +331,8 @@ def test_what_a_subclass_computes_otherwise_is_not_said_in_the_words_of_its_base
 
     text = flat(explain(mt.Sequential(Halved(4, 3), Quiet()), sample((5, 4))))
     assert "xᵀ" not in text
-    assert "tanh" not in text.replace("y_pred_tanh", "")
+    assert "y_pred = tanh" not in text
+    assert "Its derivative: return 2 * (1 - y * y)" in text
     assert "grad_h = grad_y_pred · dy_pred/dh" in text  # true of every activation
     assert "grad_w = xᵀ grad_y_pred" in flat(explain(Smaller(), sample((5, 4))))
 
@@ -345,7 +365,7 @@ def test_a_docstring_with_wrong_shapes_and_sums_is_not_believed():
     assert "(N, D_in) -> (N, D_out)" in flat(explain(Sliced(), sample((5, 4))))
     text = flat(explain(Averaged(4, 3, rng=0), sample((5, 4))))
     assert "BUT backward computed something else for grad_b than" in text
-    assert "How it makes grad_w (D_in, D_out) and grad_x (N, D_in), no paragraph Backward" in text
+    assert "Its docstring has no formula for grad_w (D_in, D_out) and grad_x (N, D_in)" in text
 
 
 def test_axes_of_a_layer_that_changes_their_number():
@@ -417,12 +437,12 @@ def test_activations_of_two_functions_and_containers_of_ones_own():
 @pytest.mark.parametrize("shape", [(1, 4), (0, 4)])
 def test_a_batch_of_one_and_an_empty_one(shape):
     model = mt.Sequential(mt.Linear(4, 3, rng=0), mt.ReLU(), mt.Linear(3, 2, rng=1))
-    explanation = explain(model, np.ones(shape), np.ones((shape[0], 2)), mt.SquaredLoss(), numbers=True)
+    explanation = explain(model, mt.SquaredLoss(), np.ones(shape), np.ones((shape[0], 2)), numbers=True)
     assert f"N = {shape[0]} samples" in str(explanation)
-    explanation.draw()
+    explanation.plot()
     empty = explain(mt.Sequential(), np.ones(shape))
     assert f"N = {shape[0]} samples, D_in = 4 inputs" in str(empty)
-    empty.draw()
+    empty.plot()
 
 
 class Noisy(mt.Layer):
@@ -455,7 +475,7 @@ def test_the_model_is_as_before_to_the_bit():
     loss(model(x), y)
     before = copy.deepcopy((model, loss)), first._saved, loss._saved
     given = x.copy(), y.copy()
-    explain(model, x, y, loss, numbers=True).draw()
+    explain(model, loss, x, y, numbers=True).plot()
     (as_it_was, _), saved, loss_saved = before
     assert first._saved is saved
     assert loss._saved is loss_saved
@@ -476,7 +496,7 @@ def test_gradients_that_wait_for_a_step_are_not_added_to_the_explained_ones():
     layer = mt.Linear(2, 1, bias=False, rng=0)
     layer(np.ones((3, 2)))
     layer.backward(np.ones((3, 1)))
-    assert "BUT" not in flat(explain(layer, sample((3, 2)), sample((3, 1)), mt.SquaredLoss()))
+    assert "BUT" not in flat(explain(layer, mt.SquaredLoss(), sample((3, 2)), sample((3, 1))))
 
 
 def test_width_of_the_terminal(monkeypatch):
@@ -493,12 +513,17 @@ def test_width_of_the_terminal(monkeypatch):
     [
         ((np.tanh, np.ones((2, 3))), TypeError, "explain expects a layer or a network, got <ufunc 'tanh'>"),
         (
-            (mt.Tanh(), np.ones((2, 3)), np.ones((2, 3)), mt.Tanh()),
+            (mt.Tanh(), mt.Tanh(), np.ones((2, 3)), np.ones((2, 3))),
             TypeError,
             r"a loss such as SquaredLoss\(\)",
         ),
         ((mt.Tanh(), np.ones((2, 3)), np.ones((2, 3))), ValueError, "expects a loss for the target y"),
-        ((mt.Tanh(), np.ones((2, 3)), None, mt.MSELoss()), ValueError, "expects y, the target of the loss"),
+        ((mt.Tanh(), mt.MSELoss(), np.ones((2, 3))), ValueError, "expects y, the target of the loss"),
+        (
+            (mt.Tanh(), np.ones(2), np.ones(2), mt.MSELoss()),
+            TypeError,
+            r"another order: explain\(model, loss, x, y\)",
+        ),
         ((mt.Linear(4, 3), np.ones((2, 3))), ValueError, r"Linear\(4, 3\) expects x of shape \(N, 4\)"),
     ],
 )
@@ -530,7 +555,7 @@ def test_axes_of_sequences_stay_when_they_change_places():
     model = mt.Sequential(
         mt.Embedding(7, 4, rng=0), mt.GRU(4, 3, rng=0), mt.Linear(3, 7, rng=0), mt.Transpose(1, 2)
     )
-    text = flat(explain(model, np.zeros((2, 5), int), np.zeros((2, 5), int), mt.CrossEntropyLoss()))
+    text = flat(explain(model, mt.CrossEntropyLoss(), np.zeros((2, 5), int), np.zeros((2, 5), int)))
     assert "N = 2 samples, T = 5 steps, H1 = 4 hidden, H2 = 3 hidden, H3 = 7 hidden" in text
     assert "(N, T, H3) -> (N, H3, T)" in text
     assert "(N·T, H2)(H2, H3) -> (N·T, H3)" in text

@@ -14,7 +14,7 @@ from minitorch_np.study.explain.picture import Box, Column
 
 def tutorials():
     start = tutorial.problem()
-    return explain(tutorial.network(start.w1, start.w2), start.x, start.y, mt.SquaredLoss())
+    return explain(tutorial.network(start.w1, start.w2), mt.SquaredLoss(), start.x, start.y)
 
 
 def one():
@@ -26,7 +26,7 @@ def eight():
         *(mt.Linear(64, 128, rng=0), mt.GELU(), mt.Linear(128, 32, rng=1), mt.PReLU()),
         *(mt.Linear(32, 32, rng=2), mt.GLU(), mt.Linear(16, 10, rng=3), mt.LogSoftmax()),
     )
-    return explain(model, sample((20, 64)), np.arange(20) % 10, mt.NLLLoss())
+    return explain(model, mt.NLLLoss(), sample((20, 64)), np.arange(20) % 10)
 
 
 def images():
@@ -34,7 +34,7 @@ def images():
         *(mt.Conv2d(1, 16, 3, padding=1, rng=0), mt.BatchNorm2d(16), mt.ReLU(), mt.MaxPool2d(2)),
         *(mt.Conv2d(16, 32, 3, rng=1), mt.ReLU(), mt.Flatten(), mt.Dropout(rng=2), mt.Linear(128, 10, rng=3)),
     )
-    return explain(model, sample((8, 1, 8, 8)), np.arange(8), mt.CrossEntropyLoss())
+    return explain(model, mt.CrossEntropyLoss(), sample((8, 1, 8, 8)), np.arange(8))
 
 
 def lopsided():
@@ -87,7 +87,7 @@ def boxes(figure):
 
 @pytest.mark.parametrize("case", CASES)
 def test_no_text_overlaps_another_text_or_a_box_or_leaves_the_picture(case):
-    figure = case().draw()
+    figure = case().plot()
     figure.draw_without_rendering()
     found = [text.get_window_extent() for text in texts(figure)]
     arrays = [patch.get_window_extent() for patch in boxes(figure).values()]
@@ -111,11 +111,11 @@ def test_a_long_list_of_what_is_kept_stands_between_the_layers():
 
 
 def test_arrays_without_a_name_are_counted():
-    assert "saves\n12 arrays" in [text.get_text() for text in texts(keeping().draw())]
+    assert "saves\n12 arrays" in [text.get_text() for text in texts(keeping().plot())]
 
 
 def test_sides_are_in_proportion_to_square_roots():
-    found = boxes(tutorials().draw())
+    found = boxes(tutorials().plot())
     assert set(found) == {
         *("x", "w1", "h", "h_relu", "w2", "y_pred", "y", "loss"),
         *("grad_w1", "grad_h", "grad_h_relu", "grad_w2", "grad_y_pred", "grad_loss"),
@@ -133,7 +133,7 @@ def test_sides_are_in_proportion_to_square_roots():
 
 
 def test_gradients_stand_below_their_arrays_and_weights_between():
-    found = boxes(tutorials().draw())
+    found = boxes(tutorials().plot())
 
     def center(name):
         box = found[name]
@@ -153,7 +153,7 @@ def arrows(figure):
 
 
 def test_arrows_go_right_in_the_forward_row_and_left_in_the_backward_row():
-    figure = tutorials().draw()
+    figure = tutorials().plot()
     found = boxes(figure)
     rows = {name: box.get_y() + box.get_height() / 2 for name, box in found.items()}
     along = {True: [], False: []}
@@ -166,13 +166,13 @@ def test_arrows_go_right_in_the_forward_row_and_left_in_the_backward_row():
     assert min(along[True]) > 0
     assert len(along[False]) == 7  # none to grad_x, which nobody needs
     assert max(along[False]) < 0
-    alone = explain(mt.Linear(4, 3, rng=0), sample((5, 4))).draw()
+    alone = explain(mt.Linear(4, 3, rng=0), sample((5, 4))).plot()
     assert len([a for a in arrows(alone) if np.isclose(a[0][1], a[1][1])]) == 4
     assert "grad_x" in boxes(alone)
 
 
 def test_names_formulas_shapes_and_what_is_kept():
-    said = "\n".join(text.get_text() for text in texts(tutorials().draw()))
+    said = "\n".join(text.get_text() for text in texts(tutorials().plot()))
     for line in (
         "= x w1\n(N, H)  64 × 100",
         "grad_w2\n= h_reluᵀ grad_y_pred\n(H, D_out)  100 × 10",
@@ -185,13 +185,13 @@ def test_names_formulas_shapes_and_what_is_kept():
         "square roots of the sizes",
     ):
         assert line in said
-    said = "\n".join(text.get_text() for text in texts(one().draw()))
+    said = "\n".join(text.get_text() for text in texts(one().plot()))
     assert "grad_b\n= Σ_n grad_y_pred[n]\n(D_out,)  3" in said
     assert "grad_y_pred\nrandom, without a loss" in said
 
 
 def test_what_is_learned_and_what_is_given_have_colors_of_their_own():
-    found = boxes(tutorials().draw())
+    found = boxes(tutorials().plot())
     color = {name: box.get_edgecolor() for name, box in found.items()}
     assert color["w1"] == color["w2"] == color["grad_w1"]
     assert color["x"] == color["h"] == color["y"] == color["grad_h"] == color["loss"]
@@ -202,7 +202,7 @@ def test_what_is_learned_and_what_is_given_have_colors_of_their_own():
 
 
 def test_an_arrow_leads_from_below_the_weights_label_into_the_layer():
-    figure = tutorials().draw()
+    figure = tutorials().plot()
     (w1,) = [text for text in texts(figure) if text.get_text() == "(D_in, H)  1000 × 100"][:1]
     figure.draw_without_rendering()
     bottom = w1.get_window_extent().y0 / figure.dpi
@@ -213,14 +213,14 @@ def test_an_arrow_leads_from_below_the_weights_label_into_the_layer():
 
 
 def test_formulas_that_are_too_long_for_a_picture_are_left_to_the_text():
-    said = "\n".join(text.get_text() for text in texts(keeping().draw()))
+    said = "\n".join(text.get_text() for text in texts(keeping().plot()))
     assert "where x > 0" not in said
     assert "y_pred\n= 2 x_selu\n" in said
 
 
 def test_a_figure_of_ones_own_and_a_file(tmp_path):
     own = Figure(figsize=(2, 2), layout="constrained")
-    assert one().draw(own) is own
+    assert one().plot(own) is own
     assert own.get_size_inches()[1] > 4
     plots.save(own, tmp_path / "one.png")
     assert matplotlib.image.imread(tmp_path / "one.png").shape[0] > 600
@@ -229,7 +229,7 @@ def test_a_figure_of_ones_own_and_a_file(tmp_path):
 def test_a_long_network_goes_on_below_with_the_array_that_it_stopped_at(monkeypatch):
     monkeypatch.setattr(picture, "WIDEST", 8)
     layers = [layer for _ in range(5) for layer in (mt.Linear(6, 6, rng=0), mt.ReLU())]
-    explanation = explain(mt.Sequential(*layers), np.ones((3, 6)), np.ones((3, 6)), mt.MSELoss())
+    explanation = explain(mt.Sequential(*layers), mt.MSELoss(), np.ones((3, 6)), np.ones((3, 6)))
     everything = picture.columns(explanation.chain)
     bands = list(picture._bands(everything, picture.scale_of(everything)))
     assert len(bands) > 2

@@ -4,6 +4,7 @@ import inspect
 import io
 import math
 import re
+import sys
 import textwrap
 from contextlib import closing
 
@@ -505,3 +506,19 @@ def test_what_an_inner_layer_is_given_has_the_name_that_the_source_gives_it():
 def test_the_command_draws_an_x_that_the_first_layer_takes(network, capsys):
     assert main(["handwritten", *network]) == 0
     compile(capsys.readouterr().out, "program.py", "exec")
+
+
+def test_a_program_that_fails_shows_the_lines_around_the_difference(monkeypatch):
+    from minitorch_np.study import handwritten as module
+
+    monkeypatch.setattr(sys.modules[module.__module__], "equal_bits", lambda ours, theirs: 0)
+    model = mt.Sequential(mt.Linear(100, 30, rng=0), mt.Tanh(), mt.Linear(30, 3, rng=1))
+    x, y = np.ones((50, 100)), np.ones((50, 3))
+    with pytest.raises(RuntimeError, match="w1 after 3 steps is not the layers'") as caught:
+        mt.handwritten(model, mt.SquaredLoss(), mt.SGD(model.parameters(), lr=0.1), x, y)
+    lines = str(caught.value).splitlines()
+    assert len(lines) < 20
+    assert max(map(len, lines[1:])) < 112
+    assert [line.split(maxsplit=2)[2] for line in lines if line.startswith(">")] == [
+        "w1 -= learning_rate * grad_w1"
+    ]

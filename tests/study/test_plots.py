@@ -13,9 +13,10 @@ LOSSES = {"handwritten": [100.0, 10.0, 1.0], "layer by layer": [100.0, 10.0, 1.0
 def test_axes_labels_scale_and_widths():
     figure = plots.draw_losses(LOSSES)
     (axes,) = figure.axes
-    assert (axes.get_xlabel(), axes.get_ylabel(), axes.get_yscale()) == ("train num", "loss", "log")
+    assert (axes.get_xlabel(), axes.get_ylabel(), axes.get_yscale()) == ("step", "loss", "log")
     below, above, *leaders = axes.lines
-    assert below.get_linewidth() > 2 * above.get_linewidth()
+    assert below.get_linewidth() == above.get_linewidth()
+    assert (below.get_linestyle(), above.get_linestyle()) == ("-", "--")
     assert below.get_zorder() == above.get_zorder()
     assert [text.get_text() for text in axes.texts] == list(LOSSES)
     assert len(leaders) == 2
@@ -120,4 +121,19 @@ def test_a_window_shows_the_drawing(monkeypatch):
     monkeypatch.setattr(pyplot, "show", lambda: shown.extend(pyplot.gcf().axes))
     plots.show(lambda figure: plots.draw_losses(LOSSES, figure))
     pyplot.close("all")
-    assert [axes.get_xlabel() for axes in shown] == ["train num"]
+    assert [axes.get_xlabel() for axes in shown] == ["step"]
+
+
+def test_the_y_axis_fits_functions_of_ones_own():
+    small, large = mt.Activation.of(lambda x: x / 100, lambda x: 0 * x), mt.Activation.of(np.exp, np.exp)
+    shown = {"ReLU": mt.ReLU(), "GELU": mt.GELU(), "Small": small, "Exp": large}
+    relu, gelu, small, large = (axes.get_ylim() for axes in plots.draw_functions(shown).axes)
+    assert relu == gelu == plots.USUAL
+    assert small[1] - small[0] < 0.2
+    assert 40 < large[1] < 70
+
+
+def test_a_picture_is_not_overwritten_without_a_word(tmp_path):
+    path = tmp_path / "loss.png"
+    assert plots.save(plots.draw_losses(LOSSES), path) == str(path)
+    assert plots.save(plots.draw_losses(LOSSES), path) == f"{path} (in place of the one that was there)"

@@ -65,11 +65,11 @@ BACKWARD = [  # for dy = 2 (40 − 39) = 2
 
 
 def test_backward_by_hand():
-    with_loss = list(lists(trace(network(), X, loss=mt.SquaredLoss(), target=np.array([[39.0]]))).items())
+    with_loss = list(lists(trace(network(), mt.SquaredLoss(), X, np.array([[39.0]]))).items())
     assert with_loss[8:] == [("loss", 1), *BACKWARD]
     assert list(lists(trace(network(), X, dy=np.array([[2.0]]))).items())[8:] == BACKWARD
     none = mt.SquaredLoss(reduction="none")
-    found = list(lists(trace(network(), X, loss=none, target=np.array([[37.0]]), dy=np.array([[0.5]]))).items())
+    found = list(lists(trace(network(), none, X, np.array([[37.0]]), dy=np.array([[0.5]]))).items())
     scaled = [(name, (1.5 * np.array(g)).tolist()) for name, g in BACKWARD]  # 2 (40 − 37) · 0.5 = 3
     assert found[8:] == [("loss", [[9]]), ("grad loss", [[0.5]]), *scaled]
 
@@ -174,7 +174,7 @@ def test_the_model_and_the_loss_are_as_before():
     twin = copy.deepcopy(model)
     loss(model(X), target)
     kept = model[1]._saved
-    found = trace(model, X, loss=loss, target=target)
+    found = trace(model, loss, X, target)
     assert model[1]._saved is kept
     assert model[1].calls == 1
     assert not any({"forward", "backward"} & set(vars(layer)) for _, layer in model.named_modules())
@@ -243,13 +243,17 @@ def test_a_name_that_is_not_there():
 
 
 def test_arguments_that_do_not_go_together():
-    with pytest.raises(TypeError, match="loss and target together, got only loss"):
-        trace(network(), X, loss=mt.SquaredLoss())
-    with pytest.raises(TypeError, match="loss and target together, got only target"):
-        trace(network(), X, target=X)
+    with pytest.raises(ValueError, match="trace expects y, the target of the loss: trace"):
+        trace(network(), mt.SquaredLoss(), X)
+    with pytest.raises(ValueError, match="trace expects a loss for the target y: trace"):
+        trace(network(), X, X)
+    with pytest.raises(TypeError, match=r"expects x: trace\(model, loss, x, y\)"):
+        trace(network(), mt.SquaredLoss())
+    with pytest.raises(TypeError, match=r"another order: trace\(model, loss, x, y\)"):
+        trace(network(), X, X, mt.SquaredLoss())
     with pytest.raises(TypeError, match=r"expects a layer or a network, got SquaredLoss\(\)"):
         trace(mt.SquaredLoss(), X)
-    with pytest.raises(TypeError, match=r"expects a Loss as loss, got ReLU\(\)"):
-        trace(network(), X, loss=mt.ReLU(), target=X)
+    with pytest.raises(TypeError, match=r"expects a loss such as SquaredLoss\(\), got ReLU\(\)"):
+        trace(network(), mt.ReLU(), X, X)
     with pytest.raises(ValueError, match="its backward expects their gradient dy"):
-        trace(network(), X, loss=mt.SquaredLoss(reduction="none"), target=np.ones((1, 1)))
+        trace(network(), mt.SquaredLoss(reduction="none"), X, np.ones((1, 1)))

@@ -106,7 +106,7 @@ def test_plot_has_a_panel_for_each_measure():
     made = history(accuracy=0.5, val_accuracy=0.4, lr=0.1, seconds=1)
     figure = made.plot()
     panels = figure.axes
-    assert [p.get_ylabel() for p in panels] == ["loss", "accuracy", "loss of a step"]
+    assert [p.get_ylabel() for p in panels] == ["loss", "accuracy", "loss of a training step"]
     assert panels[0].get_yscale() == panels[2].get_yscale() == "log"
     assert panels[1].get_yscale() == "linear"
     curves = {line.get_label(): line.get_xydata().tolist() for line in panels[0].lines}
@@ -132,7 +132,7 @@ def test_plot_of_odd_histories(tmp_path):
     with pytest.raises(ValueError, match="nothing to draw"):
         History().plot()
     broken_off = History({"step_losses": [3.0, 2.0]})
-    assert [p.get_ylabel() for p in broken_off.plot(tmp_path / "a.png").axes] == ["loss of a step"]
+    assert [p.get_ylabel() for p in broken_off.plot(tmp_path / "a.png").axes] == ["loss of a training step"]
     wild = history()
     wild.append({"loss": np.inf, "val_loss": -1e300})
     assert wild.plot(tmp_path / "b.png").axes[0].get_yscale() == "log"
@@ -140,3 +140,25 @@ def test_plot_of_odd_histories(tmp_path):
     below.append({"loss": -0.5})
     assert below.plot(tmp_path / "c.png").axes[0].get_yscale() == "linear"
     assert history(1).plot(tmp_path / "d.png").axes[0].lines[0].get_marker() == "o"
+
+
+def test_plot_ticks_are_numbers_that_one_reads():
+    one = History({"epochs": {"loss": [0.7], "val_loss": [0.8]}, "step_losses": [0.8, 0.6]}).plot()
+    one.draw_without_rendering()
+    assert [t.get_text() for t in one.axes[0].get_xticklabels() if 0.5 <= t.get_position()[0] <= 1.5] == ["1"]
+    assert one.axes[0].get_legend() is not None
+    losses = [2 * 0.85**i for i in range(30)]
+    many = History({"epochs": {"loss": losses, "val_loss": losses}, "step_losses": losses * 2}).plot()
+    many.draw_without_rendering()
+    ticks = [t.get_text() for t in many.axes[0].get_yticklabels(which="both")]
+    assert {"1", "0.5", "0.2"} <= set(ticks)
+    assert not [t for t in ticks if "10^" in t]
+    assert [line.get_linestyle() for line in many.axes[0].lines] == ["-", "--"]
+
+
+def test_plot_draws_the_loss_into_given_axes():
+    ax = Figure().subplots()
+    assert history(accuracy=0.5).plot(ax=ax) is ax
+    assert [line.get_label() for line in ax.lines] == ["training", "validation"]
+    with pytest.raises(ValueError, match="expects ax alone"):
+        history().plot("h.png", ax=ax)

@@ -6,8 +6,9 @@ import re
 import shutil
 from typing import TYPE_CHECKING, Any
 
+from minitorch_np._internal.notebook import picture_html, text_html
 from minitorch_np.layer import Layer
-from minitorch_np.losses.loss import Loss
+from minitorch_np.study.arguments import loss_and_data
 from minitorch_np.study.explain.chain import Chain
 from minitorch_np.study.explain.text import Page, write_backward, write_forward
 
@@ -18,34 +19,32 @@ MEANINGS = {"N": "samples", "D_in": "inputs", "H": "hidden", "D_out": "outputs",
 
 
 def explain(
-    model: Layer, x: Any, y: Any = None, loss: Loss | None = None, *, numbers: bool = False
+    model: Layer, loss: Any = None, x: Any = None, y: Any = None, *, numbers: bool = False
 ) -> Explanation:
-    """For each layer in forward order and back again: formula, shapes, parameters, what is saved, costs.
+    """Explain `explain(model, loss, x, y)`, or `explain(model, x)` without a loss, layer by layer.
+
+    For each layer in forward order and back again: formula, shapes, parameters, what is saved, costs.
 
     Backward it says for each gradient why its formula has these transposes and sums: which orders fit
     the shapes, which axis vanishes, and that what the layer computed is that formula. Formulas and
     reasons are those of the docstrings; of a layer that has none only what can be seen is said. With
     `numbers` it shows the arrays, cropped, and works out an element of each gradient term by term.
 
-    `str` of the result is the text, `.draw()` the picture as a matplotlib Figure. Without a loss (and
-    its target y) backward starts from random numbers. A copy of the model runs: the model, its
-    gradients, generators and statistics stay as they are.
+    `str` of the result is the text, `.plot()` the picture as a matplotlib Figure; a notebook shows both.
+    Without a loss (and its target y) backward starts from random numbers. A copy of the model runs: the
+    model, its gradients, generators and statistics stay as they are.
 
     Raises TypeError for what is not a layer or a loss, ValueError for a loss without y or y without a loss,
     and what model and loss raise for x and y.
     """
     if not isinstance(model, Layer):
         raise TypeError(f"explain expects a layer or a network, got {model!r}")
-    if loss is not None and not isinstance(loss, Loss):
-        raise TypeError(f"explain expects a loss such as SquaredLoss(), got {loss!r}")
-    if (y is None) != (loss is None):
-        missing = "y, the target of the loss" if y is None else "a loss for the target y"
-        raise ValueError(f"explain expects {missing}: explain(model, x, y, SquaredLoss()), or neither")
+    loss, x, y = loss_and_data("explain", loss, x, y)
     return Explanation(repr(model), Chain(model, x, y, loss), numbers)
 
 
 class Explanation:
-    """What `explain` found: `str` is the text, `draw` the picture."""
+    """What `explain` found: `str` is the text, `plot` the picture; a notebook shows both."""
 
     def __init__(self, model: str, chain: Chain, numbers: bool) -> None:
         self.model, self.chain, self.numbers = model, chain, numbers
@@ -67,7 +66,10 @@ class Explanation:
         write_backward(page, self.chain, self.numbers)
         return str(page)
 
-    def draw(self, figure: Figure | None = None) -> Figure:
+    def _repr_html_(self) -> str:
+        return text_html(self.text(100)) + picture_html(self.plot())
+
+    def plot(self, figure: Figure | None = None) -> Figure:
         """The arrays as boxes, forward above and backward below."""
         from minitorch_np.study.explain.picture import columns, draw
 

@@ -10,11 +10,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.patches import FancyBboxPatch, Rectangle
 from matplotlib.textpath import TextPath
 
+from minitorch_np._internal.pictures import Picture
 from minitorch_np.layers.activation import Activation
 from minitorch_np.study.explain import formulas
 from minitorch_np.study.explain.axes import axes_text
@@ -22,6 +22,7 @@ from minitorch_np.study.explain.formulas import backward_formulas, loss_formulas
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     from minitorch_np.losses.loss import Loss
     from minitorch_np.study.explain.axes import Named
@@ -187,7 +188,7 @@ def draw(columns: Sequence[Column], figure: Figure | None = None) -> Figure:
     legend = textwrap.wrap(LEGEND, int((width - 2 * GAP) / letter * 0.94))
     heights = [row_heights(band, scale) for band in bands]
     height = sum(sum(rows) + 4 * GAP for rows in heights) + GAP + LINE * len(legend)
-    figure = figure or Figure()
+    figure = figure or Picture()
     figure.set_layout_engine("none")
     figure.set_size_inches(width, height)
     axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(0, height))

@@ -156,7 +156,7 @@ def _worked(target: Named, at: tuple[int, ...], terms: list[str], value: float) 
 
 
 def _number(value: float) -> str:
-    return f"{float(value):.4g}"
+    return f"{float(value) + 0.0:.4g}"  # 0 for −0
 
 
 def _factor(value: float) -> str:
@@ -194,9 +194,9 @@ def write_step(page: Page, step: Step) -> None:
     orders = [order_of(step, equation) for equation in known if equation.target == "y" and equation.right]
     formula, _ = split_formula(step)
     shapes = f"{axes_text(x.axes)} -> {axes_text(y.axes)}"
-    page.line(
-        formula or f"{y.name} of {x.name}; how, no docstring says", orders[0].shapes() if orders else shapes
-    )
+    page.line(formula or f"{y.name} is computed from {x.name}", orders[0].shapes() if orders else shapes)
+    if not formula:
+        write_source(page, type(step.layer), ("function", "forward"))
     for symbol in step.parameters:
         array, count = step.arrays[symbol], step.arrays[symbol].value.size
         many = f"{count:,} number{'s' * (count != 1)}"
@@ -209,10 +209,23 @@ def write_step(page: Page, step: Step) -> None:
         page.item("multiply-adds", "not said: a method multiply_adds(x_shape, y_shape) would")
 
 
+def write_source(page: Page, cls: type, methods: Sequence[str]) -> bool:
+    """The lines of the first of these methods that the class itself computes with; False without source."""
+    for method in methods:
+        lines = formulas.source_lines(cls, method)
+        if lines:
+            page.prose(f"Its {method}:", 6)
+            page.lines += [f"{' ' * 9}{line}".rstrip() for line in lines]
+            return True
+    return False
+
+
 def write_loss(page: Page, chain: Chain, loss: Loss) -> None:
     formula, _ = loss_formulas(chain, loss)
     given = ", ".join(axes_text(array.axes) for array in (chain.prediction, chain.target) if array)
-    page.line(formula or "loss: how, no docstring says", f"{given} -> ()")
+    page.line(formula or f"loss is computed from {chain.prediction.name} and y", f"{given} -> ()")
+    if not formula:
+        write_source(page, type(loss), ("function", "forward"))
     if loss.reduction == "none":
         page.item("'none'", "all values as they are; backward starts as if they were added up")
     else:
@@ -239,7 +252,8 @@ def write_backward(page: Page, chain: Chain, numbers: bool) -> None:
     page.prose(f"BACKWARD, from {start} to {last[0] if last else f'grad_{chain.x.name}'}", 0)
     page.prose(
         "grad_a is the gradient of the loss with respect to a: one number for each number of a, in a's shape. "
-        "These shapes, and what each layer saved, decide the formulas.",
+        "These shapes, and what each layer saved, decide the formulas. The chain rule leads from layer to "
+        "layer: where c is computed from a, grad_a = Σ grad_c · dc/da, the sum over all numbers of c.",
         0,
     )
     page.gap()
@@ -251,7 +265,9 @@ def write_backward(page: Page, chain: Chain, numbers: bool) -> None:
         reason = loss_renamed(chain, chain.loss, formulas.paragraph(type(chain.loss), "Backward"))
         page.line(gradient or chain.dy.name, axes_text(chain.dy.axes))
         reason = reason.removeprefix(f"{gradient}.").strip()
-        page.prose(reason or ("" if gradient else "How, its docstring does not say."), 6)
+        page.prose(reason, 6)
+        if not (reason or gradient):
+            write_source(page, type(chain.loss), ("derivative", "backward"))
     if numbers:
         page.array(chain.dy)
     steps = _Steps(page, chain, numbers)
@@ -296,7 +312,8 @@ class _Steps:
         unsaid = [name for name in step.gradients() if name not in said]
         if unsaid:
             gradients = listed([str(step.arrays[name]) for name in unsaid])
-            self.page.prose(f"How it makes {gradients}, no paragraph Backward of its docstring says.")
+            self.page.prose(f"Its docstring has no formula for {gradients}.")
+            write_source(self.page, type(step.layer), ("backward",))
             self._numbers(step, unsaid)
 
     def _title(self, step: Step) -> None:
@@ -306,8 +323,11 @@ class _Steps:
         self.page.prose(f"from {step.arrays['dy']} to {made or 'no gradient that anybody needs'}")
 
     def _activation(self, step: Step, layer: Activation) -> None:
-        self.page.line(split_formula(step)[1])
-        self.page.prose(step.renamed(backward_formulas(layer)))
+        slope_formula = split_formula(step)[1]
+        self.page.line(slope_formula)
+        self.page.prose(f"By the chain rule: {step.renamed(backward_formulas(layer))}")
+        if not slope_formula:
+            write_source(self.page, type(layer), ("derivative", "gradient"))
         self._numbers(step, step.gradients())
         if self.numbers and "dx" in step.arrays:
             x, y, dy, dx = (step.arrays[name] for name in ("x", "y", "dy", "dx"))
@@ -339,6 +359,7 @@ class _Steps:
             self.page.prose(f"As {self.reasons[key]}: {order.inner} vanishes, {vanishing(order, step)}.", 6)
         else:
             self.reasons[key] = target.name
+            self._chain_rule(step, equation)
             self.page.prose(step.renamed(equation.sentence), 6)
             self.page.prose(f"By the shapes, {target} has to come out:", 6)
             self.page.table(((str(o), o.shapes(), why) for o, why in axes.choices(order, target)), 9)
@@ -353,6 +374,29 @@ class _Steps:
         count = axes.size(order.cost(), self.chain.sizes)
         self.multiply_adds += count
         self.page.prose(f"{order.cost()} = {count:,} multiply-adds", 6)
+
+    def _chain_rule(self, step: Step, equation: Equation) -> None:
+        """One number of y as a sum, its derivative, and the chain rule, where y is a product such as x W."""
+        forward = next(
+            (e for e in formulas.equations(formulas.first_line(type(step.layer)), step.arrays) if e.right), None
+        )
+        if forward is None or forward.target != "y" or forward.left_transposed or forward.right_transposed:
+            return
+        y, left, right = (step.arrays[n].name for n in ("y", forward.left, forward.right))
+        factors = {f"d{forward.left}": f"{left}[n,i]", f"d{forward.right}": f"{right}[i,j]"}
+        if equation.target not in factors:
+            return
+        of = factors.pop(equation.target)
+        (slope,) = factors.values()
+        bias = f" + {step.arrays['b'].name}[j]" if "b" in step.arrays else ""
+        over = "j" if of.endswith("[n,i]") else "n"
+        one = f"{y}[n,j] = Σ_i {left}[n,i] {right}[i,j]{bias}"
+        self.page.prose(f"Forward, one number: {one}, so d{y}[n,j]/d{of} = {slope}.", 6)
+        self.page.prose(
+            f"Chain rule: grad_{of} = Σ_{over} grad_{y}[n,j] · d{y}[n,j]/d{of}, over all numbers of {y} that "
+            f"{of} goes into.",
+            6,
+        )
 
     def _sum(self, step: Step, equation: Equation) -> None:
         target, summed = step.arrays[equation.target], step.arrays[equation.left].rows()
