@@ -92,8 +92,8 @@ def loss(text: str) -> Loss:
         and ":" not in text
         and name.lower().replace("_", "") not in _lower(layers.__all__ + losses.__all__)
     ):
-        known = _lower(losses.__all__)
-        near = difflib.get_close_matches(f"{name.lower().removesuffix('loss')}loss", known, 1)
+        known = {other.lower().removesuffix("loss"): other for other in losses.__all__}
+        near = difflib.get_close_matches(name.lower().removesuffix("loss"), known, 1)
         if near:
             raise ValueError(f"there is no loss {name}; did you mean {known[near[0]]}?")
     found = load(text)
