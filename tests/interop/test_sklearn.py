@@ -376,7 +376,7 @@ def test_ctrl_c_leaves_a_network_and_says_so(numbers):
         ({"loss": "MSELoss"}, "NetworkClassifier expects CrossEntropyLoss, NLLLoss"),
         ({"loss": "bce_with_logits"}, "got BCEWithLogitsLoss.* for 3 classes"),
         ({"loss": 3}, "expects loss as text"),
-        ({"optimizer": "Adaam"}, "there is no optimizer Adaam; there is SGD"),
+        ({"optimizer": "Adaam"}, "there is no optimizer Adaam; did you mean Adam. there is SGD"),
         ({"optimizer": 3}, "expects optimizer as text, 'SGD"),
         ({"optimizer": mt.SGD(mt.Linear(2, 2).parameters(), lr=1.0)}, "expects optimizer as text"),
         ({"epochs": 0}, "expects epochs to be a whole number"),
