@@ -145,7 +145,7 @@ class Plan:
         self.gradients = self._function(
             planned, names, "gradients" if lowering.loss else "forward", arguments, lowering.loss or output
         )
-        self.draws = planned.draws
+        self.is_fragile = planned.changes_before_its_end(given.get("held", []))
         self.prediction = planned.places.get(output)
         flats = [self._fixed[key] for key in given.get("flat", [])]
         if self.optimizer is None or any(flat.nbytes > BLOCK_BYTES for flat in flats):

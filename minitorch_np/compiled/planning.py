@@ -46,7 +46,6 @@ class Planned:
         self.scope |= {name: functions[name] for name in _called(operations) & functions.keys()}
         self.held: dict[int, str] = {}  # names in the scope, by id of what they hold
         self.operations = _guards_first(operations)
-        self.draws = any(_draws(operation, values) for operation in self.operations)
         self.roots = self._roots()
         self.last = self._last_reads()
         if result:
@@ -73,6 +72,14 @@ class Planned:
         if result:
             lines.append(f"    return {self._text(ast.Name(result, ast.Load()))}")
         return "\n".join(lines if len(lines) > 1 else [*lines, "    pass"])
+
+    def changes_before_its_end(self, names: Iterable[str]) -> bool:
+        """Whether it changes one of these, and may find after that that a decision would be another one."""
+        given = set(names)
+        changing = [
+            bool({self._root(name) for name in operation.writes} & given) for operation in self.operations
+        ]
+        return any(changing) and not all(changing[changing.index(True) :])
 
     # which memory belongs to whom
 
@@ -309,10 +316,6 @@ def _guards_first(operations: list[Operation]) -> list[Operation]:
             take(operation)
     first = [operation for operation in operations if id(operation) in early]
     return first + [operation for operation in operations if id(operation) not in early]
-
-
-def _draws(operation: Operation, values: dict[str, Any]) -> bool:
-    return any(isinstance(values.get(name), np.random.Generator) for name in operation.reads)
 
 
 def _shares(a: Any, b: Any) -> bool:

@@ -140,16 +140,18 @@ class CompiledStep:
         held = plan.held_now()
         if held is None:
             return FAILED
-        drawn = [h for h in held if isinstance(h, np.random.Generator)] if plan.draws else []
-        states = [generator.bit_generator.state for generator in drawn]
+        before = [_state(thing) for thing in held] if plan.is_fragile else []
         data = (x,) if self.loss is None else (x, y)
         try:
             value = plan.gradients(*data, *held)
         except Exception:  # the layers say what is wrong
             value = FAILED
         if value is FAILED:
-            for generator, state in zip(drawn, states, strict=True):
-                generator.bit_generator.state = state
+            for thing, state in zip(held, before, strict=False):
+                if isinstance(thing, np.random.Generator):
+                    thing.bit_generator.state = state
+                else:
+                    thing[...] = state
         return value
 
     def _plan_for(self, x: Any, y: Any) -> Plan | None:
@@ -284,6 +286,11 @@ class _OneThread:
 
     def __exit__(self, *_: object) -> None:
         self.lock.release()
+
+
+def _state(thing: Any) -> Any:
+    """Of an array its numbers, of a generator its state."""
+    return thing.bit_generator.state if isinstance(thing, np.random.Generator) else thing.copy()
 
 
 def _same_bits(a: Any, b: Any) -> bool:

@@ -247,6 +247,39 @@ def test_an_option_of_a_layer_that_is_changed_is_noticed():
     assert both.is_compiled
 
 
+def test_a_buffer_that_was_changed_before_a_decision_failed_is_changed_once():
+    class Counted(mt.Layer):
+        buffer_names = ("seen",)
+
+        def __init__(self):
+            self.seen = np.zeros(4)
+
+        def forward(self, x):
+            x = self.check_input(x)
+            self.seen += x.sum(axis=0)
+            if (x > 5).any():
+                raise ValueError("too large")
+            y = x + self.seen
+            self.save_for_backward(output=y)
+            return y
+
+        def backward(self, dy):
+            (dy,) = self.saved(dy)
+            return dy * 1
+
+    model = mt.Sequential(Counted(), mt.Linear(4, 3, rng=0))
+    both = Both(model, mt.MSELoss(), mt.SGD(model.parameters(), lr=1e-4))
+    for seed in range(6):
+        both.make(*data(seed))
+    assert both.is_compiled
+    assert both.step._plan.is_fragile
+    for step in (both.step, lambda x, y: layered(*both.layers, x, y)):
+        with pytest.raises(ValueError, match="too large"):
+            step(100 * data(1)[0], data(1)[1])
+    both.check()
+    both.make(*data(7))
+
+
 def test_decisions_that_depend_on_the_data_are_made_at_each_step():
     class Shifted(mt.Layer):
         def forward(self, x):
