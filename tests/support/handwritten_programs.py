@@ -147,7 +147,7 @@ MISTAKES = {
     ),
     "gradient averaged over the batch": Mistake(
         (("2.0 * (y_pred - y)", "2.0 * (y_pred - y) / len(x)"),),
-        "grad_y_pred = 2.0 * (y_pred - y) / len(x)", "", "grad_y_pred", "it is 1/N, N = y_pred.shape[0] = 8",
+        "grad_y_pred = 2.0 * (y_pred - y) / len(x)", "", "grad_y_pred", "it is 1/y_pred.shape[0] = 1/8 of",
     ),
     "sign of the gradient": Mistake(
         (("2.0 * (y_pred - y)", "2.0 * (y - y_pred)"),),
@@ -199,7 +199,7 @@ STUDENT_MISTAKES = {
     ),
     "bias gradient averaged": Mistake(
         (("db1 = np.sum(d1, axis=0)", "db1 = np.mean(d1, axis=0)"),),
-        "db1 = np.mean(d1, axis=0)", "0", "grad_b1", "it is 1/N",
+        "db1 = np.mean(d1, axis=0)", "0", "grad_b1", "it is 1/d1.shape[0] = 1/9 of the right one",
     ),
     "sum for mean in the gradient": Mistake(
         (("2 * (out - T) / out.size", "2 * (out - T)"),), "d3 = 2 * (out - T)", "", "grad_y_pred",

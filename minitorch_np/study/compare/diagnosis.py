@@ -14,7 +14,7 @@ from minitorch_np.study.compare.findings import Search, crash_finding
 from minitorch_np.study.compare.instrument import Execution, carried
 from minitorch_np.study.compare.judge import STILL, UNKNOWN, UNUSED, Judge, Judgement, Verdict, multiple
 from minitorch_np.study.compare.objective import rank
-from minitorch_np.study.compare.recorded import LEAF, Node
+from minitorch_np.study.compare.recorded import CONSTANT, LEAF, Node, ancestors
 from minitorch_np.study.compare.recording import Recording
 from minitorch_np.study.compare.report import NOT_JUDGED, RIGHT, WRONG, Comparison, WrongLine
 from minitorch_np.study.compare.trained import Update
@@ -74,8 +74,9 @@ class Examination:
             return
         if judgement.wrong:
             if not self.judge.left_out:
-                found = Search(self.judge, judgement).findings()
-                if self._is_proven(judgement, found):
+                search = Search(self.judge, judgement)
+                found = search.findings()
+                if self._is_proven(judgement, search, found):
                     yield from found
             return
         self.longer = self.judge.by(judgement.loss, judgement.mode, MOST_UPDATES)
@@ -87,14 +88,18 @@ class Examination:
         yield from self.not_updated(judgement)
         yield from self._rule()
 
-    def _is_proven(self, judgement: Judgement, found: list[WrongLine]) -> bool:
+    def _is_proven(self, judgement: Judgement, search: Search, found: list[WrongLine]) -> bool:
         """Whether the loss is sure enough to blame a line by it."""
         if self._unknown(judgement.wrong) or not self.judge.is_of_the_steps(judgement):
             return False
         if judgement.loss.first.value.size > 1 and not judgement.loss.kind:
             return any(not v.is_number for v in judgement.right)
-        is_likely = rank(judgement.loss) > 0 or any(f.write for f in found)
-        return bool(judgement.right) or (is_likely and not judgement.loss.kind)
+        if judgement.right or not judgement.loss.kind:
+            is_likely = rank(judgement.loss) > 0 or any(f.write for f in found)
+            return bool(judgement.right) or is_likely
+        # a loss that the program leaves unsaid: one edit, of what is made of the forward pass alone, has to
+        # make the gradients of several weights right
+        return len(found) == 1 and search.mends_all_beside_the_error
 
     def _odd(self, judgement: Judgement) -> Iterator[WrongLine]:
         """Gradients that are another multiple of the true one than the others'."""
@@ -119,13 +124,18 @@ class Examination:
         name = made.execution.made or verdict.update.name
         values = {v.update.name: next(iter(v.multiples(bound)[1]), None) for v in (verdict, *judgement.right)}
         mine = values.pop(verdict.update.name)
+        name_of = verdict.update.name
+        if mine is None:
+            return
         proof = next(
             (
-                f"{mine:.6g} times the true gradient for {verdict.update.name}, {usual:.6g} times for {other}"
-                for other, usual in values.items() if usual and mine is not None
+                f"{mine:.6g} times the true gradient for {name_of}, {usual:.6g} times for {other}"
+                for other, usual in values.items() if usual and abs(mine - usual) > 1e-4 * abs(usual)
             ),
             "",
         )  # fmt: skip
+        if not proof:
+            return
         mistake = f"{name} is {times_of(times, made.execution)} the right one, beside the other gradients"
         yield WrongLine.at(made.execution, mistake, name=name, proof=proof)
 
@@ -141,8 +151,11 @@ class Examination:
         )
         if not climbing or (are_all and is_likelihood):
             return  # a likelihood is maximised
+        if not are_all:  # a momentum that is made of something else may go up too, with the right sign
+            climbing = [n for n in climbing if (changes[n] * firsts[n].truth.reshape(-1) >= 0).all()]
         turned = self._turned(firsts[climbing[0]]) if are_all else None
-        if are_all and len(climbing) > 1 and (turned is None or not turned[1]):
+        is_plain = all(v.step is not None for v in firsts.values())
+        if are_all and is_plain and len(climbing) > 1 and (turned is None or not turned[1]):
             search = Search(self.judge, judgement, list(firsts.values()))
             found = search.findings()
             if search.cost < float("inf"):
@@ -233,13 +246,18 @@ class Examination:
 
     def not_updated(self, judgement: Judgement) -> Iterator[WrongLine]:
         """Arrays whose gradient is computed as for the parameters, but that stay as they are."""
+        for v in judgement.right:  # its penalty has the old value in it
+            c = multiple(v.update.new.value, v.truth)
+            if v.step is None and c is not None and not v.is_number:
+                yield from _replaced(v.update.new, c)
+                return
         names = {re.sub(r"\d", "", p.name) for p in self.judge.parameters}
         seen = (pair for execution in self.executions[:2000] for pair in execution.values.items())
         known = {node.index: path for path, node in seen if re.sub(r"\d", "", path) in names}
         for verdict in judgement.right[:1]:
             for node, truth in verdict.reverse.pairs():
                 index = node.index
-                is_start = node.operation == LEAF or all(n.operation == LEAF for n in node.inputs)
+                is_start = node.operation == LEAF or all(n.operation in (LEAF, CONSTANT) for n in node.inputs)
                 is_array = node.value.size > 1 and node.value.dtype.kind == "f" and np.any(truth)
                 if index in self.judge.versions or index not in known or not (is_start and is_array):
                     continue
@@ -253,12 +271,18 @@ class Examination:
                         mistake = f"{known[index]} is not updated: it stays as it was before the step"
                         yield WrongLine(*self._loop(), known[index], mistake, (), proof)
                 elif carried(node, new) is None and new.execution is not None:
-                    c, tree, name = multiple(new.value, truth), new.execution.statement.tree, new.execution.made
+                    c, name = multiple(new.value, truth), new.execution.made
                     if c is not None:
-                        is_assigned = isinstance(tree, ast.Assign)
-                        write = [f"{name} -= {ast.unparse(tree.value)}"] if is_assigned else []
-                        proof = f"it is {c:.6g} times its gradient"
-                        yield WrongLine.at(new.execution, "it is replaced by its step", *write, proof=proof)
+                        yield from _replaced(new, c)
+                        continue
+                    made = ancestors([new], lambda n: n.operation in ("multiply", "divide"))
+                    steps = (n for i, n in made.items() if i > index and n is not new)
+                    found = next((n for n in steps if multiple(n.value, truth)), None)
+                    if index in made and found is not None:
+                        mistake = f"{name} is multiplied by its gradient: a step is subtracted from it"
+                        before, after = (np.abs(a.value).max() for a in (node, new))
+                        proof = f"its largest element goes from {before:.6g} to {after:.6g} in one step"
+                        yield WrongLine.at(new.execution, mistake, proof=proof)
 
     def _loop(self) -> tuple[int, str]:
         """The innermost loop around the updates."""
@@ -414,6 +438,15 @@ class Examination:
         return said
 
 
+def _replaced(new: Node, c: float) -> Iterator[WrongLine]:
+    """What is said of a parameter that is c times its gradient after the update."""
+    if new.execution is not None:
+        tree, name = new.execution.statement.tree, new.execution.made
+        write = [f"{name} -= {ast.unparse(tree.value)}"] if isinstance(tree, ast.Assign) else []
+        proof = f"it is {c:.6g} times its gradient"
+        yield WrongLine.at(new.execution, "it is replaced by its step", *write, proof=proof)
+
+
 LOSS = "loss = np.square(y_pred - y).sum()"
 
 
@@ -430,9 +463,9 @@ def times_of(factor: float, execution: Execution) -> str:
     sizes |= {f"{name}.size": node.value.size for name, node in execution.values.items()}
     for name, value in sizes.items():
         if value > 1 and abs(factor - value) < 1e-6 * value:
-            return f"N times, N = {name} = {value},"
+            return f"{name} = {value} times"
         if value > 1 and abs(factor - 1 / value) < 1e-6 / value:
-            return f"1/N, N = {name} = {value}, of"
+            return f"1/{name} = 1/{value} of"
     return f"{factor:.6g} times"
 
 

@@ -72,6 +72,7 @@ def edits(execution: Execution, values: Values) -> Iterator[Edit]:
             _of_operand(part, known, values), _of_call(part, execution), _of_operator(part)
         ):
             yield Edit(cost, mistake, _replaced(tree, part, new))
+    yield from _of_repeated_calls(tree)
     value = getattr(tree, "value", None)
     if isinstance(value, ast.expr) and not isinstance(tree, ast.AugAssign):
         for cost, mistake, new in _insertions(_operand(value), values):
@@ -79,6 +80,21 @@ def edits(execution: Execution, values: Values) -> Iterator[Edit]:
     target = tree.targets[0] if isinstance(tree, ast.Assign) else None
     if isinstance(target, ast.Subscript) and ast.unparse(target.value) in known:
         yield Edit(1.5, "this line does not belong", ast.parse(ast.unparse(target.value)).body[0])
+
+
+def _of_repeated_calls(tree: Any) -> Iterator[Edit]:
+    """σ(a) (1 − σ(a)) where a (1 − a) belongs: the same call in all its places."""
+    calls = (
+        n for part in _expressions(tree) for n in ast.walk(part) if isinstance(n, ast.Call) and len(n.args) == 1
+    )
+    by_text: dict[str, dict[int, Any]] = {}
+    for call in calls:
+        by_text.setdefault(ast.unparse(call), {})[id(call)] = call.args[0]
+    for text, replacements in by_text.items():
+        if len(replacements) > 1:
+            inner = ast.unparse(next(iter(replacements.values())))
+            new = copy.deepcopy(tree, dict(replacements))
+            yield Edit(1.3, f"{inner} belongs where {text} stands: it is the activated value already", new)
 
 
 def forward_edits(execution: Execution, values: Values) -> Iterator[Edit]:

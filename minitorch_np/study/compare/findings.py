@@ -16,7 +16,7 @@ from minitorch_np.study.compare.edits import MOST_EDITS, Edit, Trial, Values, ed
 from minitorch_np.study.compare.instrument import Execution, carried
 from minitorch_np.study.compare.judge import NOISE, RIGHT, WRONG, Judge, Judgement, Verdict, multiple
 from minitorch_np.study.compare.objective import losses
-from minitorch_np.study.compare.recorded import CONSTANT, LEAF, Node
+from minitorch_np.study.compare.recorded import CONSTANT, LEAF, Node, ancestors
 from minitorch_np.study.compare.report import WrongLine
 from minitorch_np.study.compare.trained import chains
 
@@ -213,6 +213,7 @@ class Search:
         self.judge, self.judgement, self.executions = judge, judgement, judge.executions
         self.is_odd = bool(odd)  # the gradients are right but for a factor
         self.cost = float("inf")  # of the edit that was found
+        self.mends_all_beside_the_error = False  # the first edit, in a statement that does not take the error
         self.window = Window(judge, judgement.verdicts, odd or [])
         self.states = self._states(max(v.update.new.index for v in self.window.all))
         self.own = judge.own
@@ -238,6 +239,11 @@ class Search:
             self.cost = edit.cost
             found.append(self._finding(execution, edit, changed))
             values = self.window.replay(changed, values) or values
+            if len(found) == 1:
+                mended = [v for v in self.window.wrong if self.window.multiples(v, values) is not None]
+                arrays = [v for v in mended if v.truth is not None and v.truth.size > 1]
+                is_all = len(mended) == len(self.window.wrong) and len(arrays) > 1
+                self.mends_all_beside_the_error = is_all and not self._takes_the_error(execution)
             if self.is_odd:
                 break
         return found
@@ -327,6 +333,12 @@ class Search:
             if any(m.index in self.states for m in n.inputs):
                 return True
         return False
+
+    def _takes_the_error(self, execution: Execution) -> bool:
+        """Whether what implies the loss goes into a statement, or is made by it."""
+        errors = [n for n, _ in self.judgement.loss.instances]
+        made = ancestors(self.own.get(execution.number, ()), lambda n: n.index > self.window.begin)
+        return any(n.index in made for n in errors)
 
     def _is_rescaled(self, changed: dict[int, Array]) -> bool:
         """Whether an edit only multiplies what it changes by a number."""
@@ -519,6 +531,9 @@ def crash_finding(judge: Judge, executions: list[Execution]) -> WrongLine | None
     if not executions:
         return None
     execution = executions[-1]
+    finding = _widened(judge)
+    if finding is not None:
+        return finding
     execution.result = {"": Node(-1, "", (), np.zeros(0), {}, None, execution)}
     nodes = (n for n in judge.tape.nodes if n.operation == LEAF and n.value.dtype.kind == "f")
     leaves = {n.index for n in nodes if n.value.size > 1}
@@ -536,4 +551,21 @@ def crash_finding(judge: Judge, executions: list[Execution]) -> WrongLine | None
                 named = (path for path, n in execution.values.items() if n is node)
                 proof = f"it should make the gradient of {next(named, 'an array of the forward pass')}"
                 return WrongLine.at(execution, edit.mistake, edit.text(), proof=proof, target=node)
+    return None
+
+
+def _widened(judge: Judge) -> WrongLine | None:
+    """The difference of a column and a row, of which broadcasting has made a matrix that fits nowhere."""
+    for node in judge.tape.nodes:
+        if node.operation != "subtract" or node.execution is None:
+            continue
+        a, b = (n.value for n in node.inputs)
+        if a.size == b.size < node.value.size:
+            mistake = (
+                f"broadcasting makes an array of shape {node.value.shape} of one of {a.shape} and one of "
+                f"{b.shape}: give both the same shape"
+            )
+            return WrongLine.at(
+                node.execution, mistake, proof=f"{node.value.size} differences of {a.size} pairs"
+            )
     return None

@@ -139,9 +139,23 @@ def _odd(firsts: list[Verdict], bound: Collection[int], beside_first: bool) -> l
             candidates = [c for c in candidates if c > 0] or candidates
         counts = [sum(_has(values, c) for _, values in sets) for c in candidates]
         usual = candidates[0 if beside_first else counts.index(max(counts))]  # of equals the first made
-        odd = [(v, min(values, key=abs) / usual) for v, values in sets if not _has(values, usual)]
+        odd = [
+            (v, min(values, key=abs) / usual) for v, values in sets
+            if not _has(values, usual) and not _shares_a_multiple(v, firsts, bound)
+        ]  # fmt: skip
         kinds.append(odd)
     return min(kinds, key=len, default=[])
+
+
+def _shares_a_multiple(number: Verdict, firsts: list[Verdict], bound: Collection[int]) -> bool:
+    """Whether the gradient of a single number is as those of the arrays, before a momentum is made of them.
+
+    The momentum is another multiple of such a gradient in every step, so that it is not among its `found`.
+    """
+    if not number.is_number or number.step is not None:
+        return False
+    others = [c for v in firsts if not v.is_number for n, c in v.found if n.index in bound]
+    return any(_has(others, c) for c in number.multiples(bound)[1])
 
 
 def _decayed(change: Array, truth: Array, value: Array) -> float | None:
@@ -317,6 +331,7 @@ class Judge:
         end = process_time() + SECONDS
         names = {p.name for p in self.parameters}
         has_arrays = any(p.versions[0].value.size > 1 for p in self.parameters)
+        has_penalty = any(self._has_penalty(p.versions[0]) for p in self.parameters)
         for position, loss in enumerate(self.losses):
             if process_time() > end:
                 self.left_out = len(self.losses) - position
@@ -332,7 +347,18 @@ class Judge:
                     return j
                 # a number may be right by chance
                 is_likely = any(not v.is_number for v in j.right) or not (loss.kind and has_arrays)
-                order = is_likely, *j.score, is_whole, j.is_steady, not loss.is_inner, j.descends, -odd
+                # beside a written penalty, the gradient without it is only a part
+                is_part = (bool(loss.kind) or loss.is_inner) and not is_whole and has_penalty
+                order = (
+                    is_likely,
+                    not is_part,
+                    *j.score,
+                    is_whole,
+                    j.is_steady,
+                    not loss.is_inner,
+                    j.descends,
+                    -odd,
+                )
                 if j.right or j.wrong:
                     found.append(((*order, not loss.kind), j))
         best = max(found, key=lambda pair: pair[0], default=None)

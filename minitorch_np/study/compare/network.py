@@ -174,7 +174,8 @@ def _optimizer(rule: Rule) -> Any:
     if rule.name == "Adam":
         options["betas"] = options.pop("beta1"), options.pop("beta2")
     kind: Any = {"SGD": SGD, "Adam": Adam}.get(rule.name)
-    return None if kind is None else lambda model: kind(model.parameters(), **options)
+    is_usable = kind is not None and options["lr"] > 0  # it is below 0 where a likelihood is maximised
+    return (lambda model: kind(model.parameters(), **options)) if is_usable else None
 
 
 def _linears(judge: Judge, nodes: Mapping[int, Node]) -> list[_Linear]:
