@@ -121,3 +121,9 @@ def test_no_line_is_blamed_for_a_momentum():
         result = judged(MOMENTUM.replace(old, new))
         assert not result.wrong, f"{new}\n{result}"
         assert "the update is none of the rules known here" in str(result)
+
+
+def test_gradients_of_another_loss_than_the_one_that_is_computed_are_said_to_be():
+    result = judged(PENALTY.replace("-np.log(p[np.arange(12), y]).mean()", "np.square(p.max(axis=1)).mean()"))
+    assert not result.wrong
+    assert "is another loss: these are not its gradients" in str(result), result

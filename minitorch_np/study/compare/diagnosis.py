@@ -343,6 +343,9 @@ class Examination:
         factors = {c for v in right[:1] for c in v.multiples(self.judge.bound)[1]}
         if not judgement.wrong and loss.kind:
             remarks.append(f"the program does not compute this loss: it is implied by line {loss.line}")
+            named = next((n for n in self.judge.losses if not n.kind and rank(n) == 2), None)
+            if named is not None:
+                remarks.append(f"{named.described()} is another loss: these are not its gradients")
         elif not judgement.wrong and factors and all(abs(abs(c) - 1) > 1e-3 for c in factors):
             first = right[0].found[0][0]
             if first.execution is not None:

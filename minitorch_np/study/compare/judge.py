@@ -362,6 +362,8 @@ class Judge:
                 if j.right or j.wrong:
                     found.append(((*order, not loss.kind), j))
         best = max(found, key=lambda pair: pair[0], default=None)
+        if best is not None and best[1].wrong and not any(not v.is_number for v in best[1].right):
+            best = max(found, key=lambda pair: (pair[0][0], *pair[0][2:]))  # nothing is of the whole loss
         return None if best is None else self.by(best[1].loss, best[1].mode, most_updates)
 
     def by(self, loss: Objective, mode: str, most_updates: int) -> Judgement:
