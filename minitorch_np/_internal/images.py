@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 Pair = tuple[int, int]
 Size = int | Pair
 
-MODES = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}  # torch's words and NumPy's
+MODES: dict[str, Any] = {
+    "reflect": "reflect",
+    "replicate": "edge",
+    "circular": "wrap",
+}  # torch's words and NumPy's
 
 
 def pair(owner: str, name: str, value: Size, least: int) -> Pair:
@@ -40,7 +44,7 @@ def windows(x: Array, kernel: Pair, stride: Pair, dilation: Pair) -> Array:
 
 def padded(x: Array, edges: tuple[Pair, Pair], mode: str) -> Array:
     """x (N, C, H, W) with copies of its numbers around it."""
-    return np.pad(x, ((0, 0), (0, 0), *edges), MODES[mode])  # type: ignore[call-overload]
+    return np.pad(x, ((0, 0), (0, 0), *edges), MODES[mode])
 
 
 def padded_backward(dy: Array, shape: tuple[int, ...], edges: tuple[Pair, Pair], mode: str) -> Array:
@@ -48,7 +52,7 @@ def padded_backward(dy: Array, shape: tuple[int, ...], edges: tuple[Pair, Pair],
     dx = dy
     for axis, (before, after) in zip((2, 3), edges, strict=True):
         size = shape[axis]
-        source = np.pad(np.arange(size), (before, after), MODES[mode])  # type: ignore[call-overload]
+        source = np.pad(np.arange(size), (before, after), MODES[mode])
         along = dx.swapaxes(0, axis)
         inside = along[before : before + size].copy()
         for i in (*range(before), *range(before + size, before + size + after)):

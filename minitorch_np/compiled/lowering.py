@@ -269,7 +269,9 @@ class Lowering:
             return self._note(target, ast.UnaryOp(op, atoms[0]))
         if isinstance(op, ast.operator):
             return self._note(target, ast.BinOp(atoms[0], op, atoms[1]))
-        return self._note(target, ast.Compare(atoms[0], [op], [atoms[1]]))  # type: ignore[list-item]
+        if isinstance(op, ast.cmpop):
+            return self._note(target, ast.Compare(atoms[0], [op], [atoms[1]]))
+        raise UnknownStatementError(type(op).__name__)
 
     def _call(self, node: ast.Call, target: str) -> str:
         atoms = [self._atom(arg) for arg in node.args]

@@ -102,8 +102,7 @@ class Plan:
 
     def _bind(self, derived: Derivation, x: Any, y: Any) -> None:
         """Find the arrays and numbers that the statements are about."""
-        for variable in derived.given:
-            kind, owner, key = variable.origin  # type: ignore[misc]
+        for variable, (kind, owner, key) in derived.given:
             if kind == "data":
                 self._values[variable.key] = x if key == "x" else y
             elif kind == "parameter":
@@ -131,10 +130,10 @@ class Plan:
         self.targets = [by_name[name] for name in derived.gradients]
         grads = {variable.key: by_name[name].grad for name, variable in derived.gradients.items()}
         names = _names(derived, [*gradients, *update])
-        output = derived.prediction.node.id  # type: ignore[attr-defined]
+        output = derived.prediction.key
         given: dict[str, list[str]] = {}
-        for variable in derived.given:
-            given.setdefault(variable.origin.kind, []).append(variable.key)  # type: ignore[union-attr]
+        for variable, origin in derived.given:
+            given.setdefault(origin.kind, []).append(variable.key)
         functions = dict(derived.called)
         planned = Planned(
             gradients, lowering.values, lowering.constants, self._fixed, grads, names, functions, output

@@ -170,7 +170,9 @@ class Planned:
         given = arguments or [self._argument(argument, operation) for argument in operation.arguments]
         if function is np.dot:
             value = self.values[operation.target]
-            if out and value.nbytes > SMALL and len(self.values[operation.arguments[1].id]) != 1:  # type: ignore[attr-defined]
+            second = operation.arguments[1]
+            outer = isinstance(second, ast.Name) and len(self.values[second.id]) == 1
+            if out and value.nbytes > SMALL and not outer:
                 return f"{self._hold(np.matmul, 'matmul')}({', '.join(given)}, {out})"
             return f"{given[0]}.dot({', '.join([given[1], *([out] if out else [])])})"
         if isinstance(function, np.ufunc):
@@ -340,6 +342,5 @@ def _without_copy(node: ast.expr) -> ast.expr:
 def _number(node: ast.expr) -> Any:
     if isinstance(node, ast.Constant) and type(node.value) in (int, float):
         return node.value
-    if isinstance(node, ast.UnaryOp) and isinstance(node.operand, ast.Constant):
-        return -node.operand.value  # type: ignore[operator]
-    return None
+    number = _number(node.operand) if isinstance(node, ast.UnaryOp) else None
+    return None if number is None else -number

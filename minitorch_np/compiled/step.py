@@ -132,7 +132,8 @@ class CompiledStep:
             for parameter in plan.targets:
                 parameter.has_grad = True
                 parameter._begun = STEPS_MADE[0]
-            self.optimizer.step()  # type: ignore[union-attr]
+            optimizer: Any = self.optimizer
+            optimizer.step()
         return value
 
     def _computed(self, plan: Plan, x: Any, y: Any) -> Any:
@@ -251,7 +252,8 @@ class CompiledStep:
 
     def _layered(self, x: Any, y: Any) -> Any:
         value = self._layered_gradients(x, y)
-        self.optimizer.step()  # type: ignore[union-attr]
+        optimizer: Any = self.optimizer
+        optimizer.step()
         return value
 
     def _forward_alone(self, x: Any) -> Any:

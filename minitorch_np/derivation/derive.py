@@ -19,7 +19,7 @@ from minitorch_np.derivation.operations import Operations
 from minitorch_np.derivation.passes import Passes
 from minitorch_np.derivation.rule import State, UpdateRule
 from minitorch_np.derivation.statements import Block, Statement
-from minitorch_np.derivation.values import Expression, Variable
+from minitorch_np.derivation.values import Expression, Origin, Variable
 from minitorch_np.derivation.writer import Writer
 from minitorch_np.layer import Layer
 from minitorch_np.losses.loss import Loss
@@ -66,16 +66,16 @@ class Derivation(NamedTuple):
     step: Variable | None
     first_step: int
     gradients: dict[str, Variable]
-    prediction: Expression
+    prediction: Variable
     value: Expression | None
     reads: list[Read]
     leftovers: list[str]  # attributes that were set and are neither carried to the next step nor saved arrays
     roles: Roles
 
     @property
-    def given(self) -> list[Variable]:
-        """The variables that come from outside and have an origin."""
-        return [variable for variable in self.variables.values() if variable.origin is not None]
+    def given(self) -> list[tuple[Variable, Origin]]:
+        """The variables that come from outside, each with its origin."""
+        return [(v, v.origin) for v in self.variables.values() if v.origin is not None]
 
 
 def derive(
@@ -148,7 +148,7 @@ def derive(
         step=rule.step,
         first_step=rule.first_step,
         gradients={parameter: writer.variable(gradient) for parameter, gradient in made.items()},
-        prediction=passes.prediction,
+        prediction=writer.variable(passes.prediction),
         value=passes.value,
         reads=reads,
         leftovers=objects.leftovers(),
