@@ -84,8 +84,8 @@ def run(options: argparse.Namespace) -> int:
                 "there is nothing to draw: no network of layers was trained beside the program", file=sys.stderr
             )
         else:
-            plots.save(found.plot(), options.plot)
-            print(f"the loss curves are in {options.plot}", file=sys.stderr if options.json else sys.stdout)
+            written = plots.save(found.plot(), options.plot)
+            print(f"the loss curves are in {written}", file=sys.stderr if options.json else sys.stdout)
     return found.exit_code
 
 

@@ -164,8 +164,11 @@ class Comparison:
             return "DIFFERENT by rounding alone"
         return verdict
 
+    def _title(self) -> str:
+        return f"{self.program} against {self.network}" if self.network else self.program
+
     def __str__(self) -> str:
-        lines = [f"{self.program} against {self.network}" if self.network else self.program, self.verdict()]
+        lines = [self._title(), self.verdict()]
         if self.judged == RIGHT and self.is_identical and self.loss and not self.is_ours:
             lines.append(f"the gradients of {_listed(self.gradients)} are those of {self.loss}")
         if self.is_ours and not self:
@@ -232,7 +235,7 @@ class Comparison:
                 note = html.escape("\n".join(str(said[number]).splitlines()[1:]))
                 text = f"<mark>{text}</mark>\n<span style='color:#b00020'>{note}</span>"
             rows.append(text)
-        rest = "\n".join(str(self).splitlines()[:2] + self.remarks)
+        rest = "\n".join([self._title(), self.verdict(), *self.remarks])
         return f"<div><pre>{html.escape(rest)}</pre><pre>" + "\n".join(rows) + "</pre></div>"
 
     def plot(self, figure: Figure | None = None) -> Figure:
