@@ -130,7 +130,6 @@ def tiny(how: Options) -> None:
     compare("batch 32, 16-64-64-1 with biases, momentum 0.9", work, names, how)
     adam = work._replace(momentum=0.0, optimizer="Adam")
     compare("batch 32, 16-64-64-1 with biases, Adam", adam, names, how)
-    names = ["handwritten", "minitorch_np", "compiled", "bare matrix products"]
     compare("batch 16, 1-8-1", Workload(16, (1, 8, 1)), names, how)
 
 

@@ -23,6 +23,7 @@ def test_a_table_has_a_row_for_every_peer(workload):
     for peer in (
         "handwritten",
         "minitorch_np",
+        "compiled",
         "written out",
         "bare matrix products",
         "torch eager",
@@ -68,10 +69,11 @@ def test_digits_has_a_row_for_every_peer():
     assert run.returncode == 0, run.stderr
     rows = re.findall(r"^\| (.+?)((?: \| \d+\.\d+){7}) \|$", run.stdout, re.MULTILINE)
     missing = ["torch eager"] * (find_spec("torch") is None)
-    peers = ["handwritten", "minitorch_np, fit", "minitorch_np, loop", "scikit-learn", "torch eager"]
+    ours = ["minitorch_np, fit", "minitorch_np, fit, compiled", "minitorch_np, loop"]
+    peers = ["handwritten", *ours, "scikit-learn", "torch eager"]
     assert [name for name, _ in rows] == [name for name in peers if name not in missing]
     assert ("not installed, so missing here: torch eager" in run.stdout) == bool(missing)
-    assert len({numbers.split(" | ")[-2] for _, numbers in rows[:3]}) == 1  # one accuracy, as of one program
+    assert len({numbers.split(" | ")[-2] for _, numbers in rows[:4]}) == 1  # one accuracy, as of one program
 
 
 @pytest.fixture
