@@ -8,6 +8,7 @@ from handin_mistakes import CALLS, FOLDER, MISTAKES
 
 from minitorch_np.study.marking import Options, mark
 
+PATIENT = 60  # seconds: what is found does not depend on the machine
 QUICK = ("affine", "relu", "softmax_function", "batchnorm", "embedding", "dense_learning_rate")
 
 
@@ -61,7 +62,7 @@ def test_some_right_ones_are_right():
 
 
 def test_some_wrong_ones_are_found_and_named(tmp_path):
-    assert wrong(("affine",), tmp_path, 3)["mended"] >= 5
+    assert wrong(("affine",), tmp_path, PATIENT)["mended"] >= 5
 
 
 @pytest.mark.slow
@@ -77,7 +78,7 @@ def test_wrong_ones_are_found_and_named(tmp_path):
 
 @pytest.mark.slow
 def test_what_the_numbers_do_not_name_a_line_may_mend(tmp_path):
-    counts = wrong(("residual", "lstm_step", "network"), tmp_path, 3)
+    counts = wrong(("residual", "lstm_step", "network"), tmp_path, PATIENT)
     assert counts["mended"] == counts["all"], counts
 
 
