@@ -8,6 +8,7 @@ import re
 import warnings
 from collections.abc import Callable
 from itertools import count
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,8 @@ from minitorch_np.losses.loss import Loss
 from minitorch_np.module import CHANGES
 from minitorch_np.optimizers.optimizer import Optimizer
 from minitorch_np.parameter import FORGOTTEN, STEPS_MADE
+
+HAS_GRAD = attrgetter("has_grad")
 
 VERIFIED = 3  # steps of each plan that are made beside the layers
 
@@ -57,10 +60,6 @@ class Group:
         self.options = group.options
         self.flags = {key: value for key, value in group.options.items() if not _is_number(value)}
 
-    def is_where_it_was(self) -> bool:
-        """Whether the arrays are still those of the optimizer."""
-        return self.buffers.data is self.data and self.buffers.states is self.states
-
 
 class Plan:
     """The functions of a step, the arrays that they are bound to, and what must hold.
@@ -87,12 +86,15 @@ class Plan:
             if not isinstance(read.owner, Layer | Loss) and id(read.owner) not in counted
         ]
         self.changes = -1
-        self.arrays = [(p, p.data, p.grad) for p in model.parameters()]
+        self.learned = [*model.parameters()]
+        self.arrays = [(p, p.data, p.grad) for p in self.learned]
         self.verified = 0
         self.texts: list[str] = []
         self.held: list[Held] = []
         self.options: list[tuple[int, Any]] = []
         self.given: list[Any] = []  # the options, as the update takes them
+        self.numbers: list[tuple[int, Any]] = []  # arrays of an option each, by its place among them
+        self.is_trusted = False  # whether enough of its steps have had the bits of the layers
         self.groups: list[Group] = []
         self.updates = False
         self._values: dict[str, Any] = {}  # of what the functions are given
@@ -125,7 +127,7 @@ class Plan:
 
     def _compile(self, derived: Derivation) -> None:
         lowering, gradients, update = self._lowered(derived)
-        parameters = zip(derived.model.parameters(), (p for p, _, _ in self.arrays), strict=True)
+        parameters = zip(derived.model.parameters(), self.learned, strict=True)
         by_name = {derived.roles.parameters[id(mine)]: original for mine, original in parameters}
         self.targets = [by_name[name] for name in derived.gradients]
         grads = {variable.key: by_name[name].grad for name, variable in derived.gradients.items()}
@@ -149,11 +151,16 @@ class Plan:
         flats = [self._fixed[key] for key in given.get("flat", [])]
         if self.optimizer is None or any(flat.nbytes > BLOCK_BYTES for flat in flats):
             return  # the optimizer goes block by block then, which is faster
-        planned = Planned(update, lowering.values, lowering.constants, self._fixed, {}, names, functions)
+        options = [key for key in given.get("option", []) if _is_number(lowering.values[key])]
+        planned = Planned(
+            update, lowering.values, lowering.constants, self._fixed, {}, names, functions, options=options
+        )
         arguments = [*given.get("step", []), *given.get("option", [])]
         self.update = self._function(planned, names, "update", arguments, "")
         self.groups = [Group(group) for group in self.optimizer._groups]
-        self.given = [_option(self._group(number).options, key) for number, key in self.options]
+        places = {key: i for i, key in enumerate(given.get("option", []))}
+        self.numbers = [(places[key], array) for key, array in planned.numbers]
+        self._take_numbers()
         learned = sum(len(group.buffers.parameters) for group in self.optimizer._groups)
         self.updates = len(self.targets) == learned
 
@@ -186,10 +193,10 @@ class Plan:
         optimizer: Any = self.optimizer
         return optimizer._groups[number]
 
-    @property
-    def is_trusted(self) -> bool:
-        """Whether enough of its steps have had the bits of the layers."""
-        return self.verified >= VERIFIED
+    def has_same_bits(self) -> None:
+        """Count a step that was made beside the layers."""
+        self.verified += 1
+        self.is_trusted = self.verified >= VERIFIED
 
     def is_for(self, x: Any, y: Any, training: bool) -> bool:
         """Whether it was made for arrays like these; it may be for equal dtypes that are other objects."""
@@ -208,7 +215,10 @@ class Plan:
         for parameter, data, grad in self.arrays:
             if parameter._data is not data or parameter._grad is not grad:
                 return False
-        return all(group.is_where_it_was() for group in self.groups)
+        for group in self.groups:  # its arrays are still those of the optimizer
+            if group.buffers.data is not group.data or group.buffers.states is not group.states:
+                return False
+        return True
 
     def is_complete(self) -> bool:
         """Whether all parameters have gradients for an update, each begun since the last one."""
@@ -216,7 +226,7 @@ class Plan:
 
     def is_free(self) -> bool:
         """Whether no gradients are waiting, to which those of a step would be added."""
-        return not any(parameter.has_grad for parameter, _, _ in self.arrays)
+        return not any(map(HAS_GRAD, self.learned))
 
     def held_now(self) -> list[Any] | None:
         """The arrays and generators that layers hold; None if one is not what it was."""
@@ -256,8 +266,13 @@ class Plan:
         if any(group.options[key] != value for key, value in known.flags.items()):
             return False
         known.options = group.options
-        self.given = [_option(self._group(number).options, key) for number, key in self.options]
+        self._take_numbers()
         return True
+
+    def _take_numbers(self) -> None:
+        self.given = [_option(self._group(number).options, key) for number, key in self.options]
+        for place, array in self.numbers:
+            array[...] = self.given[place]
 
     def do_update(self, step: int) -> bool:
         """Make the optimizer's step on the gradients that are there; False if it would be another one."""

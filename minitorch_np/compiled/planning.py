@@ -15,6 +15,8 @@ from minitorch_np.compiled.lowering import Operation
 
 FAILED = object()  # what a compiled function returns if a decision would be another one now
 
+IN_PLACE = ("add", "subtract", "multiply", "divide")
+
 KEYWORD_OUT = (np.maximum, np.minimum)  # NumPy wants their `out` named
 
 
@@ -24,8 +26,8 @@ class Planned:
     `fixed` are arrays that are there from the start and stay the same objects: parameters, gradients, flat
     arrays. `targets` are those of them that an operation makes, by the operation's target. What an operation
     makes otherwise goes into a buffer, which another takes over once nobody reads it any more; where an
-    operand of the same shape is read for the last time, its own. `outside` are the names that the function is
-    given.
+    operand of the same shape is read for the last time, its own. `options` are the names of numbers that seldom
+    change: where one meets arrays of one dtype it stands as an array of that dtype, which `numbers` lists.
     """
 
     def __init__(
@@ -38,8 +40,11 @@ class Planned:
         names: dict[str, str],
         functions: dict[str, Any],
         result: str = "",
+        options: Iterable[str] = (),
     ) -> None:
         self.values, self.constants, self.names = values, constants, names
+        self.options = set(options)
+        self.numbers: list[tuple[str, Any]] = []
         self.places: dict[str, Any] = dict(fixed)  # arrays that are always the same object, by name
         self.targets = targets
         self.scope: dict[str, Any] = {"np": np, "copyto": np.copyto, "TRUE": TRUE, "FAILED": FAILED}
@@ -223,24 +228,30 @@ class Planned:
 
     def _argument(self, argument: ast.expr, operation: Operation) -> str:
         """An operand; a plain number that meets an array is held as an array of its dtype."""
-        number = _number(argument)
-        if (
-            number is not None
-            and isinstance(operation.function, np.ufunc)
-            and operation.function is not np.power
-        ):
-            arrays = [
-                self.values[a.id]
-                for a in operation.arguments
-                if isinstance(a, ast.Name) and a.id in self.values
-            ]
-            dtypes = {a.dtype for a in arrays if isinstance(a, np.ndarray) and a.ndim}
-            if len(dtypes) == 1 and (dtype := dtypes.pop()).kind == "f":
-                key = f"{type(number).__name__}_{number}_{dtype}".translate(str.maketrans("+-.", "pm_"))
-                if key not in self.scope:
-                    self.scope[key] = np.array(number, dtype)
-                return key
+        if isinstance(operation.function, np.ufunc) and operation.function is not np.power:
+            return self._number_text(argument, operation.arguments) or self._text(argument)
         return self._text(argument)
+
+    def _number_text(self, argument: ast.expr, operands: list[ast.expr]) -> str:
+        """The name of an array for a number or an option among operands of one dtype; "" for anything else."""
+        number = _number(argument)
+        is_option = isinstance(argument, ast.Name) and argument.id in self.options
+        if number is None and not is_option:
+            return ""
+        arrays = [self.values.get(a.id) for a in operands if isinstance(a, ast.Name)]
+        dtypes = {a.dtype for a in arrays if isinstance(a, np.ndarray) and a.ndim}
+        if len(dtypes) != 1 or (dtype := dtypes.pop()).kind != "f":
+            return ""
+        if isinstance(argument, ast.Name) and is_option:
+            key = f"{self.names[argument.id]}_{dtype}"
+            if key not in self.scope:
+                self.scope[key] = np.array(self.values[argument.id], dtype)
+                self.numbers.append((argument.id, self.scope[key]))
+            return key
+        key = f"{type(number).__name__}_{number}_{dtype}".translate(str.maketrans("+-.", "pm_"))
+        if key not in self.scope:
+            self.scope[key] = np.array(number, dtype)
+        return key
 
     def _text(self, node: ast.AST) -> str:
         return ast.unparse(self._named(node))
@@ -284,6 +295,16 @@ class Planned:
 class _Renamed(ast.NodeTransformer):
     def __init__(self, planned: Planned) -> None:
         self.planned = planned
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        ufunc = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+        if ufunc in IN_PLACE and ast.unparse(node.func) == f"np.{ufunc}":
+            node.func = ast.Name(self.planned._hold(getattr(np, ufunc), ufunc), ast.Load())
+            given = [self.planned._number_text(argument, node.args) for argument in node.args]
+            node.args = [
+                ast.Name(name, ast.Load()) if name else a for name, a in zip(given, node.args, strict=True)
+            ]
+        return self.generic_visit(node)
 
     def visit_Name(self, node: ast.Name) -> ast.Name:
         return ast.Name(self.planned.name_of(node.id), node.ctx) if node.id[0] == "$" else node

@@ -65,7 +65,7 @@ class CompiledStep:
 
     def __call__(self, x: Any, y: Any = None) -> Any:
         """Make a step; return the loss, or without a loss the prediction."""
-        if not self._lock.acquire(blocking=False):
+        if not self._lock.acquire(False):
             raise RuntimeError(ONE_THREAD)
         try:
             return self._forward_alone(x) if self.loss is None else self._step(x, y)
@@ -138,16 +138,15 @@ class CompiledStep:
 
     def _computed(self, plan: Plan, x: Any, y: Any) -> Any:
         """The gradients, and the loss; FAILED, with nothing changed, if a decision would be another one."""
-        held = plan.held_now()
+        held = plan.held_now() if plan.held else ()
         if held is None:
             return FAILED
-        before = [_state(thing) for thing in held] if plan.is_fragile else []
-        data = (x,) if self.loss is None else (x, y)
+        before = [_state(thing) for thing in held] if plan.is_fragile else ()
         try:
-            value = plan.gradients(*data, *held)
+            value = plan.gradients(x, *held) if self.loss is None else plan.gradients(x, y, *held)
         except Exception:  # the layers say what is wrong
             value = FAILED
-        if value is FAILED:
+        if before and value is FAILED:
             for thing, state in zip(held, before, strict=False):
                 if isinstance(thing, np.random.Generator):
                     thing.bit_generator.state = state
@@ -238,7 +237,7 @@ class CompiledStep:
             self._drop(plan)
             said = f": {value}" if isinstance(value, Exception) else ""
             self._warn(f"the compiled step does not have the bits of the layers{said}")
-        plan.verified += 1
+        plan.has_same_bits()
         return theirs
 
     # with the layers
@@ -269,7 +268,7 @@ class CompiledStep:
             if value is not FAILED and not (_same_bits(value, theirs) and after.equals(self._rollback())):
                 self._drop(plan)
                 self._warn("the compiled prediction does not have the bits of the layers")
-            plan.verified += 1
+            plan.has_same_bits()
             return theirs
         value = self._computed(plan, x, None)
         return self.model(x) if value is FAILED else value.copy()
