@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import io
 import linecache
 import re
 import tokenize
@@ -44,7 +43,7 @@ def source_of(function: FunctionType) -> Source:
     if not text:
         raise unread
     try:
-        found = [node for node in _definitions(text) if _begins(node, code)]
+        found = [node for node in _definitions(text, code.co_firstlineno) if _begins(node, code)]
     except SyntaxError:
         found = []
     if len(found) > 1:
@@ -54,25 +53,49 @@ def source_of(function: FunctionType) -> Source:
         raise unread
     if len(found) != 1:
         raise SourceError(f"the source of {function.__qualname__} is not what {code.co_filename} says now")
-    return Source(found[0], _comments(text), code.co_filename)
+    node = found[0]
+    return Source(node, _comments(text, node.lineno, node.end_lineno or node.lineno), code.co_filename)
 
 
 @lru_cache(maxsize=64)
-def _definitions(text: str) -> list[Definition]:
-    return [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef | ast.Lambda)]
+def _parsed(text: str) -> ast.Module:
+    return ast.parse(text)
 
 
-@lru_cache(maxsize=64)
-def _comments(text: str) -> dict[int, str]:
-    """Comments that follow code on their line, by line."""
-    lines = text.splitlines()
-    return {
-        token.start[0]: token.string.lstrip("# ")
-        for token in tokenize.generate_tokens(io.StringIO(text).readline)
-        if token.type == tokenize.COMMENT
-        and lines[token.start[0] - 1][: token.start[1]].strip()
-        and not TOOLS.search(token.string)
-    }
+@lru_cache(maxsize=1024)
+def _definitions(text: str, line: int) -> list[Definition]:
+    """The functions that stand on a line, or around it."""
+    found: list[Definition] = []
+    around: list[ast.AST] = [_parsed(text)]
+    for node in around:
+        if isinstance(node, ast.FunctionDef | ast.Lambda):
+            found.append(node)
+        around += [child for child in ast.iter_child_nodes(node) if _is_around(child, line)]
+    return found
+
+
+def _is_around(node: ast.AST, line: int) -> bool:
+    """Whether the lines of a node, decorators among them, have this line; what has no lines may."""
+    if not isinstance(node, ast.stmt | ast.expr):
+        return True
+    decorators = getattr(node, "decorator_list", [])
+    return min([node.lineno, *(d.lineno for d in decorators)]) <= line <= (node.end_lineno or node.lineno)
+
+
+@lru_cache(maxsize=1024)
+def _comments(text: str, first: int, last: int) -> dict[int, str]:
+    """Comments that follow code on these lines, by line."""
+    lines = text.splitlines(keepends=True)[first - 1 : last]
+    found: dict[int, str] = {}
+    try:
+        for token in tokenize.generate_tokens(iter(lines).__next__):
+            number, column = token.start
+            follows = token.type == tokenize.COMMENT and lines[number - 1][:column].strip()
+            if follows and not TOOLS.search(token.string):
+                found[number + first - 1] = token.string.lstrip("# ")
+    except (tokenize.TokenError, IndentationError):
+        pass  # a lambda ends before the brackets around it do
+    return found
 
 
 def _begins(node: Definition, code: CodeType) -> bool:
