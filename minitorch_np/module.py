@@ -159,9 +159,17 @@ class Module:
         for parameter in self.parameters():
             parameter.zero_grad()
 
-    def state_dict(self) -> dict[str, Array]:
-        """Return copies of all parameters and buffers, by torch's names and in torch's order."""
-        return {dotted: _array(layer, name).copy() for dotted, layer, name in self._named_arrays()}
+    def state_dict(self, *, layout: str | None = None) -> dict[str, Array]:
+        """Return copies of all parameters and buffers, by torch's names and in torch's order.
+
+        torch stores the weight of a Linear transposed: with `layout="torch"` it is that here too.
+        """
+        _check_layout("state_dict", layout)
+        return {
+            dotted: (array.T if layout and name in layer.transposed_in_torch else array).copy()
+            for dotted, layer, name in self._named_arrays()
+            for array in [_array(layer, name)]
+        }
 
     def load_state_dict(
         self, state: Mapping[str, Any], strict: bool = True, *, layout: str | None = None
@@ -175,8 +183,7 @@ class Module:
         """
         places = {dotted: (layer, name) for dotted, layer, name in self._named_arrays()}
         turned = [dotted for dotted, (layer, name) in places.items() if name in layer.transposed_in_torch]
-        if layout not in (None, "torch"):
-            raise ValueError(f"load_state_dict expects layout=None or 'torch', got {layout!r}")
+        _check_layout("load_state_dict", layout)
         if layout is None and turned and _is_of_torch(state):
             raise ValueError(
                 f"this state is of torch, which stores {', '.join(turned)} transposed: "
@@ -255,6 +262,11 @@ def _copy_without_layers(layer: Module, memo: dict[int, Any]) -> None:
         copied.__setstate__(state)
     else:
         vars(copied).update(state or {})
+
+
+def _check_layout(name: str, layout: str | None) -> None:
+    if layout not in (None, "torch"):
+        raise ValueError(f"{name} expects layout=None or 'torch', got {layout!r}")
 
 
 def _array(layer: Module, name: str) -> Array:
