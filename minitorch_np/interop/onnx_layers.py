@@ -232,10 +232,7 @@ def _max_pool(graph: Graph, layer: Any, x: Value) -> str:
 @exports(layers.AvgPool1d, layers.AvgPool2d)
 def _avg_pool(graph: Graph, layer: Any, x: Value) -> str:
     edges, sizes = _windows(layer, x)
-    source: Any = x
-    if any(map(sum, edges)):
-        source = graph.add("Pad", x, _pads(graph, [(0, 0), (0, 0), *edges]))
-    y = graph.add("AveragePool", source, **sizes)
+    y = graph.add("AveragePool", x, pads=_starts_and_ends(edges), count_include_pad=1, **sizes)
     images = layer.as_images(x.examples[0])
     counts = np.outer(*layer._counts(layer.padded(images, 0.0).shape, images.shape))
     kernel = math.prod(layer._kernel)
@@ -378,13 +375,11 @@ def _residual(graph: Graph, layer: Any, x: Value) -> str:
 
 
 @exports(layers.Parallel)
-def _parallel(graph: Graph, layer: Any, x: Value) -> Any:
+def _parallel(graph: Graph, layer: Any, x: Value) -> str:
     parts = [graph.apply(branch, x) for branch in layer]
-    return (
-        graph.add("Concat", *parts, axis=layer.dim)
-        if layer.combine == "concatenate"
-        else graph.add("Sum", *parts)
-    )
+    if layer.combine == "concatenate":
+        return graph.add("Concat", *parts, axis=layer.dim)
+    return graph.add("Sum", *parts)
 
 
 # attention
