@@ -42,7 +42,8 @@ class Sizes:
         times, rest = self.parts(a, b)
         if not times:
             return str(a)
-        return f"{times if times != 1 else ''}N{f' {rest:+}' if rest else ''}"
+        end = f" {'+' if rest > 0 else '-'} {abs(rest)}" if rest else ""
+        return f"{times if times != 1 else ''}N{end}"
 
     def shape(self, few: tuple[int, ...], more: tuple[int, ...]) -> str:
         """A shape as it is written, (N, 4)."""

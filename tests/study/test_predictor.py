@@ -105,6 +105,27 @@ def test_sizes_that_grow_with_the_batch_are_said_by_it():
     assert ".reshape(5 * len(x), 6)  # (5N, 6)" in text
 
 
+class Framed(mt.Layer):
+    """Rows around the batch, so that an array has N + 2 and a row of it stands at N + 1."""
+
+    def forward(self, x):
+        n = x.shape[0]
+        rows = np.zeros((n + 2, x.shape[1]), x.dtype)
+        rows[1 : n + 1] = x
+        rows[n + 1] = 1.0
+        return np.cumsum(rows, axis=0)[1 : n + 1] + rows[n + 1] / (4 * n - 1)
+
+    def backward(self, dy):
+        return dy
+
+
+def test_sizes_that_are_the_batch_and_something(tmp_path):
+    [text] = check([(mt.Sequential(mt.Linear(4, 3, rng=0), Framed()), sample((5, 4)))], tmp_path)
+    assert "np.zeros((len(x) + 2, 3)" in text
+    assert "(N + 2, 3)" in text
+    assert "(4 * len(x) - 1)" in text
+
+
 class PerSample(mt.Layer):
     """A loop over the samples, which is written out for so many."""
 
