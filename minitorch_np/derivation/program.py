@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import copy
 import inspect
 import io
 import textwrap
 import tokenize
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,9 +22,14 @@ from minitorch_np.derivation.values import Variable
 
 WIDTH = 108
 
+Shapes = Callable[[str], str]
 
-def note_shapes(statements: Block, variables: dict[str, Variable]) -> None:
-    """Have every assignment of an array know its shape, and turn `n = n * a` of numbers into `n *= a`."""
+
+def note_shapes(statements: Block, variables: dict[str, Variable], written: Shapes | None = None) -> None:
+    """Have every assignment of an array know its shape, and turn `n = n * a` of numbers into `n *= a`.
+
+    `written` says how the shape of a variable is written, where not as it is.
+    """
     for block in every_block(statements):
         for statement in block:
             head = statement.head
@@ -31,7 +38,7 @@ def note_shapes(statements: Block, variables: dict[str, Variable]) -> None:
             key = head.targets[0].id
             value = variables[key].value if key in variables else None
             if isinstance(value, np.ndarray):
-                statement.shape = str(value.shape)
+                statement.shape = written(key) if written else str(value.shape)
             elif isinstance(head.value, ast.BinOp) and isinstance(head.value.left, ast.Name):
                 statement.augments = True
 
@@ -130,9 +137,7 @@ class Program(NamedTuple):
 
     def train(self) -> Any:
         """The function `train` of the program."""
-        scope: dict[str, Any] = {"__name__": "program"}
-        exec(compile(self.text, "<handwritten>", "exec"), scope)
-        return scope["train"]
+        return _run(self.text, {})["train"]
 
 
 class Written(NamedTuple):
@@ -154,21 +159,102 @@ class Written(NamedTuple):
         return Program(text, self.arrays, self.places)
 
 
+class Predictor(NamedTuple):
+    """A program whose function `predict` is the forward pass; `arrays` are the weights beside it."""
+
+    head: list[str]
+    arrays: dict[str, Any]
+
+    def names(self) -> dict[str, Any]:
+        """What the program has by name: the function `predict`, and copies of the arrays."""
+        return _run("\n".join(self.head), copy.deepcopy(self.arrays))
+
+    def text(self, weights: list[str], x: list[str]) -> str:
+        """The program with the lines that make the weights, and those that make an x."""
+        beside = ["", "", *weights] if weights else []
+        main = [
+            'if __name__ == "__main__":',
+            "    import sys",
+            "",
+            "    if len(sys.argv) > 1:",
+            "        x = np.load(sys.argv[1])",
+            "    else:",
+            *(f"        {line}" for line in x),
+            "    print(predict(x))",
+        ]
+        return "\n".join([*self.head, *beside, "", "", *main, ""])
+
+
+def _check_unchanged(derived: Derivation) -> None:
+    """Raise ValueError if an array that a layer holds is another one after the forward pass."""
+    carried = {key for statement in derived.backward for key in keys_in(statement)}
+    stored = {key for statement in derived.forward for key in keys_in(statement, ast.Store)}
+    variables = [variable for key, variable in derived.variables.items() if key in carried | stored]
+    changed = {variable.name or variable.hint for variable in variables if variable.given}
+    if changed:
+        raise ValueError(
+            f"{derived.model!r} changes {', '.join(sorted(changed))} as it predicts, also in evaluation mode: "
+            "what it predicts is no function of x, and cannot be written as one"
+        )
+
+
+def _run(text: str, scope: dict[str, Any]) -> dict[str, Any]:
+    """The names that a program has at the end, where it is not the main one."""
+    scope = {"__name__": "program", **scope}
+    exec(compile(text, "<handwritten>", "exec"), scope)
+    return scope
+
+
+def predictor(derived: Derivation, shape: str, shapes: Shapes | None = None) -> Predictor:
+    """The program that predicts, of a derivation without a loss.
+
+    `shape` is that of x as it is written; one that starts with (N holds for any batch. Raises ValueError for a
+    network that changes something as it predicts.
+    """
+    variables = derived.variables
+    result = ast.Return(ast.Name(derived.prediction.key, ast.Load()))
+    forward = [*derived.forward, Statement(result, effect=True)]
+    _check_unchanged(derived)
+    for statement in forward:  # what a layer passes on as it is needs no name of its own
+        made = statement.head
+        if isinstance(made, ast.Assign) and isinstance(made.value, ast.Name):
+            for key in keys_in(statement, ast.Store):
+                variables[key].place, variables[key].name = None, ""
+    root = fold([Statement(ast.If(ast.Constant(True), [], []), forward)], variables)
+    used = _name_all(derived, root, shapes)
+    given = [variable for variable in variables.values() if variable.origin and variable.key in used]
+    arrays = {v.name: derived.data[v.name] for v in given if v.name in derived.data and v.name != "x"}
+    arrays |= {v.name: derived.starts[v.key] for v in derived.constants if v.key in used}
+    x = derived.data["x"]
+    asked = f"np.asarray(x, np.{x.dtype.name})" if x.dtype.kind == "f" else "np.asarray(x)"
+    any_batch = shape.startswith("(N")
+    sizes = f"x.shape[1:] != {x.shape[1:]}" if any_batch else f"x.shape != {x.shape}"
+    head = [
+        *_said(
+            f"{_network(derived)}, written by hand in NumPy: the same bits as the layers in evaluation mode."
+        ),
+        "import numpy as np",
+        *_helpers(derived),
+        "",
+        "",
+        "def predict(x):",
+        f'    """The forward pass for x of shape {shape}."""',
+        f"    x = {asked}",
+        f"    if {'x.ndim == 0 or ' * any_batch}{sizes}:",
+        f'        raise ValueError(f"predict expects x of shape {shape}, got {{x.shape}}")',
+        *rendered(root[0].body, 4),
+    ]
+    return Predictor(head, arrays)
+
+
 def written(derived: Derivation, steps: int) -> Written:
     """The program's function `train`, and what stands before it."""
     variables = derived.variables
     phases = {"forward": derived.forward, "backward": derived.backward, "update": derived.update}
     root = [Statement(ast.If(ast.Constant(phase), [], []), block) for phase, block in phases.items()]
     root = fold(root, variables)
-    used = {key for statement in root for key in keys_in(statement) | keys_in(statement, ast.Store)}
+    used = _name_all(derived, root)
     constants = [variable for variable in derived.constants if variable.key in used]
-    for variable in constants:
-        variable.name = derived.roles.unique(variable.hint)
-    for state, weight, _ in derived.states:
-        if not state.name:  # of a rule that goes over blocks in its own way
-            state.name = derived.roles.unique(f"{state.hint}_{weight.name}")
-    note_shapes(root, variables)
-    Names(variables, reserved=set(derived.functions) | (derived.roles.taken - _all_names(variables))).give(root)
     starts, kept = _states(derived, used)
     arrays = dict(derived.data)
     arrays |= {variable.name: derived.starts[variable.key] for variable in [*constants, *kept]}
@@ -176,13 +262,32 @@ def written(derived: Derivation, steps: int) -> Written:
     head = [
         *_docstring(derived),
         "import numpy as np",
-        *(line for helper in derived.functions.values() for line in ("", "", *rendered([helper]))),
+        *_helpers(derived),
         "",
         "",
         *_train(derived, root, arrays, options, starts, used, steps),
     ]
     places = {v.name: v.place for v in variables.values() if v.place and v.name and v.key in used}
     return Written(head, arrays, places)
+
+
+def _name_all(derived: Derivation, root: Block, shapes: Shapes | None = None) -> set[str]:
+    """Give every variable of the statements its name; return the keys of these variables."""
+    variables = derived.variables
+    used = {key for statement in root for key in keys_in(statement) | keys_in(statement, ast.Store)}
+    for variable in derived.constants:
+        if variable.key in used:
+            variable.name = derived.roles.unique(variable.hint)
+    for state, weight, _ in derived.states:
+        if not state.name:  # of a rule that goes over blocks in its own way
+            state.name = derived.roles.unique(f"{state.hint}_{weight.name}")
+    note_shapes(root, variables, shapes)
+    Names(variables, reserved=set(derived.functions) | (derived.roles.taken - _all_names(variables))).give(root)
+    return used
+
+
+def _helpers(derived: Derivation) -> list[str]:
+    return [line for helper in derived.functions.values() for line in ("", "", *rendered([helper]))]
 
 
 def _train(
@@ -252,8 +357,17 @@ def _docstring(derived: Derivation) -> list[str]:
         if key == "lr" or (key in signature and value != signature[key].default)
     ]
     made = f"{type(optimizer).__name__}({', '.join(options)})"
-    network = " ".join(repr(derived.model).split()).replace("( ", "(").replace(", )", ")")
-    text = f"{network} with {derived.loss!r} and {made}, written by hand in NumPy: the same bits as the layers."
+    network = f"{_network(derived)} with {derived.loss!r} and {made}"
+    return _said(f"{network}, written by hand in NumPy: the same bits as the layers.")
+
+
+def _network(derived: Derivation) -> str:
+    """The network in one line."""
+    return " ".join(repr(derived.model).split()).replace("( ", "(").replace(", )", ")")
+
+
+def _said(text: str) -> list[str]:
+    """A docstring, and the empty line after it."""
     lines = textwrap.wrap(text, 100, break_long_words=False)
     if len(lines) == 1 and len(text) < 94:
         return [f'"""{escaped(text)}"""', ""]

@@ -7,7 +7,6 @@ layers there are) is decided on the way, and what remains is the arithmetic.
 
 from __future__ import annotations
 
-import ast
 import copy
 from pathlib import Path
 from typing import Any
@@ -15,18 +14,18 @@ from typing import Any
 import numpy as np
 
 from minitorch_np._internal.arrays import as_floats
-from minitorch_np._internal.atomic_write import check_writable, replaced
 from minitorch_np._internal.notebook import ProgramText
-from minitorch_np._internal.validation import whole
+from minitorch_np._internal.validation import flag, whole
 from minitorch_np.derivation.derive import derive
 from minitorch_np.derivation.naming import Roles
 from minitorch_np.derivation.program import Program, written
-from minitorch_np.derivation.values import literal
 from minitorch_np.layer import Layer
 from minitorch_np.losses.loss import Loss
 from minitorch_np.optimizers.optimizer import Optimizer
 from minitorch_np.parameter import Parameter
+from minitorch_np.study.array_text import ROW, embedded, save_beside, stored
 from minitorch_np.study.bits import equal_bits
+from minitorch_np.study.predictor import prediction
 from minitorch_np.study.targets import accepted_target, usual_shape
 
 CHECKED = 3  # steps
@@ -38,11 +37,12 @@ BATCH = 64
 
 def handwritten(
     model: Layer,
-    loss: Loss,
-    optimizer: Optimizer,
+    loss: Loss | None = None,
+    optimizer: Optimizer | None = None,
     x: Any = None,
     y: Any = None,
     *,
+    train: bool = True,
     data: str | None = None,
     seed: int = 0,
     steps: int = 500,
@@ -62,25 +62,29 @@ def handwritten(
     - "seed", the default otherwise: x, y and the parameters are drawn anew in the program, from `seed`.
       x may be left out (`batch` samples), or be the shape of the data; y is drawn to suit the loss.
 
+    With train=False it is the forward pass alone, in evaluation mode: a function `predict(x)` and, beside it,
+    the weights as they are; loss, optimizer and y are not needed. It takes a batch of any size, unless the
+    layers compute something else for each; the other axes of x are as given here. Run by itself it predicts
+    that x, or one from a file: `python my_network.py x.npy`. It is compared with the layers to the bit for
+    batches of n, n + 1, 2 n + 1 and a single sample; a network that changes as it predicts is refused. `data`
+    is "embed" or "npz", for the weights and an x that is an array.
+
     Raises ValueError that names the layer and the line for what cannot be written out: a function
     without source, a loop or an index that depends on the numbers in the network, a call outside NumPy.
     """
+    if not flag("handwritten", "train", train):
+        seed, batch = whole("handwritten", "seed", seed), whole("handwritten", "batch", batch, 1)
+        return ProgramText(prediction(model, x, data=data, seed=seed, batch=batch, path=path))
     program = write(model, loss, optimizer, x, y, data=data, seed=seed, steps=steps, batch=batch)
     if data == "npz":
-        if path is None or Path(path).suffix != ".py":
-            raise ValueError(
-                "handwritten with data='npz' expects path, where the program will be, such as network.py: "
-                f"the arrays go beside it; got {path!r}"
-            )
-        check_writable(Path(path))
-        _save(program.arrays, Path(path).with_suffix(".npz"))
+        save_beside(program.arrays, path)
     return ProgramText(program.text)
 
 
 def write(
     model: Layer,
-    loss: Loss,
-    optimizer: Optimizer,
+    loss: Loss | None,
+    optimizer: Optimizer | None,
     x: Any = None,
     y: Any = None,
     *,
@@ -90,7 +94,7 @@ def write(
     batch: int = BATCH,
 ) -> Program:
     """`handwritten`, with the program's arrays and what its variables are."""
-    _check(model, loss, optimizer)
+    loss, optimizer = _checked(model, loss, optimizer)
     seed, steps = whole("handwritten", "seed", seed), whole("handwritten", "steps", steps, 1)
     batch = whole("handwritten", "batch", batch, 1)
     is_shape = isinstance(x, tuple) and all(isinstance(size, int | np.integer) for size in x)
@@ -135,16 +139,18 @@ def write(
     return program
 
 
-def _check(model: Any, loss: Any, optimizer: Any) -> None:
+def _checked(model: Any, loss: Any, optimizer: Any) -> tuple[Loss, Optimizer]:
     """Raise TypeError or ValueError if these are no network, loss and optimizer that belong together."""
     expected = (("model", model, Layer), ("loss", loss, Loss), ("optimizer", optimizer, Optimizer))
     for name, thing, kind in expected:
         if not isinstance(thing, kind):
-            raise TypeError(f"handwritten expects {name} to be {kind.__name__}, got {thing!r}")
+            fix = ": train=False needs none" if thing is None and kind is not Layer else ""
+            raise TypeError(f"handwritten expects {name} to be {kind.__name__}, got {thing!r}{fix}")
     own = {id(parameter) for parameter in model.parameters()}
     groups: list[list[Parameter]] = [group["params"] for group in optimizer.param_groups]
     if not all(id(parameter) in own for group in groups for parameter in group):
         raise ValueError(f"{type(optimizer).__name__} has parameters that are none of the model's")
+    return loss, optimizer
 
 
 def _verify(program: Program, model: Layer, loss: Loss, optimizer: Optimizer, x: Any, y: Any) -> None:
@@ -192,17 +198,6 @@ def _differ(program: Program, what: str, *starts: str) -> None:
         "something else from call to call? Otherwise it is a mistake of minitorch_np. The lines around it, of "
         f"{len(lines)}:\n{shown}"
     )
-
-
-def _save(arrays: dict[str, Any], path: Path) -> None:
-    saved: dict[str, Any] = {key: array for key, array in arrays.items() if isinstance(array, np.ndarray)}
-    with replaced(path) as part, part.open("wb") as file:
-        np.savez(file, **saved)
-
-
-READABLE = 64  # elements; larger arrays are written by their bytes
-
-ROW = 96  # hexadecimal digits a line
 
 
 def drawn(
@@ -261,53 +256,3 @@ def _target_line(model: Layer, loss: Loss, scope: dict[str, Any], cast: str) -> 
     )
     targets = {line: eval(line, {**scope, "rng": copy.deepcopy(scope["rng"])}) for line in lines}
     return f"y = {accepted_target(loss, prediction, targets)}"
-
-
-def embedded(arrays: dict[str, Any]) -> list[str]:
-    """The lines that say all numbers: small arrays readably, others by their bytes."""
-    return [line for name, array in arrays.items() for line in _said(name, array)]
-
-
-def _said(name: str, array: Any) -> list[str]:
-    if isinstance(array, np.random.Generator):
-        kind = type(array.bit_generator).__name__
-        state = array.bit_generator.state
-        return [
-            f"{name} = np.random.Generator(np.random.{kind}())",
-            f"{name}.bit_generator.state = {_plain(state)!r}",
-        ]
-    kind = ast.unparse(literal(array.dtype) or ast.Constant(array.dtype.str))
-    by_columns = array.flags.f_contiguous and not array.flags.c_contiguous
-    if array.size == 0:
-        return [f"{name} = np.zeros({array.shape}, {kind})"]
-    if array.size <= READABLE and np.isfinite(array).all() and not by_columns:
-        default = array.dtype in (np.dtype(np.float64), np.dtype(np.int64), np.dtype(bool))
-        end = ")" if default else f", {kind})"
-        if array.ndim < 2:
-            return [f"{name} = np.array({array.tolist()!r}{end}"]
-        return [f"{name} = np.array([", *(f"    {row.tolist()!r}," for row in array), f"]{end}"]
-    order = ', order="F"' if by_columns else ""
-    digits = array.tobytes(order="F" if by_columns else "C").hex()
-    rows = [f"    {digits[i : i + ROW]}" for i in range(0, len(digits), ROW)]
-    return [
-        f'{name} = np.frombuffer(bytes.fromhex("""',
-        *rows,
-        f'"""), {kind}).reshape({array.shape}{order}).copy({order[2:]})',
-    ]
-
-
-def _plain(state: Any) -> Any:
-    if isinstance(state, dict):
-        return {key: _plain(value) for key, value in state.items()}
-    return state.tolist() if isinstance(state, np.ndarray) else state
-
-
-def stored(arrays: dict[str, Any]) -> list[str]:
-    """The lines that read the arrays from an .npz file that is called as the program and stands beside it."""
-    saved = [name for name, array in arrays.items() if isinstance(array, np.ndarray)]
-    others = {name: array for name, array in arrays.items() if name not in saved}
-    return [
-        'arrays = np.load(__file__.removesuffix(".py") + ".npz")',
-        f"{', '.join(saved)} = (arrays[name] for name in {saved!r})".replace("'", '"'),
-        *embedded(others),
-    ]

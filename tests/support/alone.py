@@ -11,7 +11,8 @@ import contextlib, io, json, runpy, sys
 import numpy as np
 sys.modules["minitorch_np"] = None
 results = []
-for path in sys.argv[1:]:
+paths, sys.argv[1:] = sys.argv[1:], []
+for path in paths:
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
         scope = runpy.run_path(path, run_name="__main__")
