@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from minitorch_np._internal.numerics import LARGE, maximum, total, zero_where
+from minitorch_np._internal.syntax_trees import copied_tree
 
 UFUNCS: dict[type[ast.AST], np.ufunc] = {
     ast.Add: np.add,
@@ -468,7 +468,7 @@ class _Named(ast.NodeTransformer):
 
 
 def _named(node: Any) -> Any:
-    return _Named().visit(copy.deepcopy(node))
+    return _Named().visit(copied_tree(node))
 
 
 def _is_path(node: ast.expr) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import copy
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from minitorch_np._internal.numerics import BITS, SMALL, TRUE, zero_where
+from minitorch_np._internal.syntax_trees import copied_tree
 from minitorch_np.compiled.lowering import Operation
 
 FAILED = object()  # what a compiled function returns if a decision would be another one now
@@ -257,7 +257,7 @@ class Planned:
         return ast.unparse(self._named(node))
 
     def _named(self, node: ast.AST) -> Any:
-        return _Renamed(self).visit(copy.deepcopy(node))
+        return _Renamed(self).visit(copied_tree(node))
 
     def name_of(self, name: str) -> str:
         """How a value is called in the text."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import builtins
-import copy
 import inspect
 from itertools import chain, count
 from types import FunctionType
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minitorch_np._internal.syntax_trees import copied_tree
 from minitorch_np.derivation.folding import fold, operations
 from minitorch_np.derivation.naming import Names
 from minitorch_np.derivation.source import SourceError, source_of
@@ -168,7 +168,7 @@ class Helpers:
         source = source_of(function).node
         if not isinstance(source, ast.FunctionDef):
             return None
-        made = _Plain().visit(copy.deepcopy(source))
+        made = _Plain().visit(copied_tree(source))
         body = made.body[1 if ast.get_docstring(source) else 0 :]
         self.copies[function] = identifier(function.__name__)  # as it may call itself
         renamed = self._globals_of(function, made)

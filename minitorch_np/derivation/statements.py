@@ -6,8 +6,9 @@ import ast
 import copy
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from minitorch_np._internal.syntax_trees import copied_tree
 from minitorch_np.derivation.values import Variable
 
 COMPOUND = ast.If | ast.For | ast.While | ast.With | ast.FunctionDef
@@ -54,7 +55,8 @@ class Statement:
 
     def copied(self) -> Statement:
         """A copy of it and of all in it."""
-        return copy.deepcopy(self)
+        body, orelse = ([part.copied() for part in block] for block in (self.body, self.orelse))
+        return replace(self, head=copied_tree(self.head), body=body, orelse=orelse)
 
     def inside(self) -> Iterator[Statement]:
         """It and all statements in it."""
@@ -154,7 +156,7 @@ class Replaced(ast.NodeTransformer):
     def visit_Name(self, node: ast.Name) -> ast.expr:
         if node.id != self.key:
             return node
-        value = copy.deepcopy(self.value)
+        value = copied_tree(self.value)
         if isinstance(node.ctx, ast.Store) and isinstance(value, ast.Name):
             value.ctx = ast.Store()
         return value

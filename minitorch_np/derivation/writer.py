@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from minitorch_np._internal.syntax_trees import copied_tree
 from minitorch_np.derivation.statements import Block, Statement
 from minitorch_np.derivation.values import Expression, Origin, Variable, literal, mapped, name
 
@@ -83,7 +84,7 @@ class Writer:
     def guard(self, test: ast.expr) -> None:
         """Write down what has to be true for the statements after it, where guards are asked for."""
         if self.guards:
-            self.emit(ast.Assert(copy.deepcopy(test)), "")
+            self.emit(ast.Assert(copied_tree(test)), "")
 
     def new_variable(self, hint: str, value: Any, **options: Any) -> Variable:
         variable = Variable(f"${next(self._keys)}", hint, value, **options)

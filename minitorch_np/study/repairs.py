@@ -18,6 +18,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minitorch_np._internal.syntax_trees import copied_tree
+
 SECONDS = 3.0  # for all edits
 BRIEF = 0.5  # with less than that, only what nothing else names is looked at
 
@@ -160,13 +162,13 @@ class _Replaced(ast.NodeTransformer):
         self.place, self.new = place, new
 
     def visit_copy(self, statement: ast.stmt) -> ast.stmt:
-        made = copy.deepcopy(statement)
+        made = copied_tree(statement)
         self.old = list(ast.walk(made))[self.place]
         changed: ast.stmt = self.visit(made)
         return changed
 
     def visit(self, node: ast.AST) -> Any:
-        return copy.deepcopy(self.new) if node is self.old else self.generic_visit(node)
+        return copied_tree(self.new) if node is self.old else self.generic_visit(node)
 
 
 def _simple(statement: ast.stmt, names: list[ast.expr]) -> Iterator[ast.stmt]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from minitorch_np._internal.syntax_trees import copied_tree
 from minitorch_np.study.compare.instrument import Execution
 from minitorch_np.study.compare.recorded import Node, plain_deep
 
@@ -93,7 +94,7 @@ def _of_repeated_calls(tree: Any) -> Iterator[Edit]:
     for text, replacements in by_text.items():
         if len(replacements) > 1:
             inner = ast.unparse(next(iter(replacements.values())))
-            new = copy.deepcopy(tree, dict(replacements))
+            new = copied_tree(tree, replacements)
             yield Edit(1.3, f"{inner} belongs where {text} stands: it is the activated value already", new)
 
 
@@ -172,7 +173,7 @@ def _expressions(tree: Any) -> list[ast.expr]:
 
 def _replaced(tree: Any, part: ast.AST, new: str | ast.AST) -> Any:
     made = ast.parse(new, mode="eval").body if isinstance(new, str) else new
-    return copy.deepcopy(tree, {id(part): made})
+    return copied_tree(tree, {id(part): made})
 
 
 def _of_operand(part: ast.expr, known: Mapping[str, Node], values: Values) -> Iterator[Replacement]:
@@ -362,7 +363,7 @@ class Trial:
         """The new values of the statement's nodes, by index; None if it cannot be executed."""
         scope = self.scope.copy()
         try:
-            statement, written, outputs = self._rewritten(copy.deepcopy(tree))
+            statement, written, outputs = self._rewritten(copied_tree(tree))
             if written:
                 scope[written] = copy.copy(self.given[written])
             module = ast.fix_missing_locations(ast.Module([statement], []))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import copy
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from time import process_time
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from minitorch_np._internal.syntax_trees import copied_tree
 from minitorch_np.study.compare import recorded
 from minitorch_np.study.compare.recorded import Node, Tape, TapeIsFull, ancestors, is_recorded
 
@@ -360,7 +360,7 @@ class Instrumenter(ast.NodeTransformer):
         if is_compound or st.lineno == st.end_lineno:  # as it stands there, without a comment
             end = None if is_compound else st.end_col_offset
             text = self.line(st.lineno).encode()[st.col_offset : end].decode().strip()
-        tree = st if is_compound else copy.deepcopy(st)
+        tree = st if is_compound else copied_tree(st)
         self.statements.append(MarkedStatement(number, st.lineno, text, tree, self.functions[-1]))
         pure = tuple(ast.unparse(t) for t in _targets(st) if _is_pure(t))
         calls = "".join(f", lambda: {target}" for target in pure if not target.isidentifier())

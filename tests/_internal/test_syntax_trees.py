@@ -1,0 +1,35 @@
+import ast
+import inspect
+
+import numpy as np
+
+from minitorch_np._internal import syntax_trees
+from minitorch_np._internal.syntax_trees import copied_tree
+
+
+def test_a_copy_is_equal_in_all_fields_and_shares_no_node_that_holds_anything():
+    for module in (syntax_trees, inspect):
+        tree = ast.parse(inspect.getsource(module))
+        copied = copied_tree(tree)
+        assert ast.dump(copied, include_attributes=True) == ast.dump(tree, include_attributes=True)
+        full = {id(node) for node in ast.walk(tree) if node.__dict__}
+        assert not full & {id(node) for node in ast.walk(copied)}
+        lists = {
+            id(value) for node in ast.walk(tree) for value in node.__dict__.values() if type(value) is list
+        }
+        assert not lists & {id(value) for node in ast.walk(copied) for value in node.__dict__.values()}
+
+
+def test_a_node_is_replaced_wherever_it_stands_and_the_tree_stays_as_it_is():
+    tree = ast.parse("a = f(b) + b * f(b)").body[0]
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    made = copied_tree(tree, {id(call): ast.Name("c", ast.Load()) for call in calls})
+    assert ast.unparse(made) == "a = c + b * c"
+    assert ast.unparse(tree) == "a = f(b) + b * f(b)"
+
+
+def test_what_is_no_node_is_copied_too():
+    tree = ast.Constant(np.arange(3))
+    copied = copied_tree(tree)
+    copied.value += 1
+    assert tree.value.tolist() == [0, 1, 2]
