@@ -67,6 +67,18 @@ def stored(arrays: dict[str, Any]) -> list[str]:
     ]
 
 
+def made_otherwise(lines: list[str], arrays: dict[str, Any]) -> str:
+    """The first array that the lines do not make to the bit; "" if they make all."""
+    scope: dict[str, Any] = {"np": np}
+    exec("\n".join(lines), scope)
+    for name, array in arrays.items():
+        if isinstance(array, np.ndarray):
+            made = scope[name]
+            if (made.dtype, made.tobytes("A")) != (array.dtype, array.tobytes("A")):
+                return name
+    return ""
+
+
 def save_beside(arrays: dict[str, Any], path: str | Path | None) -> None:
     """Write the file that `stored` reads, beside the program that will be at `path`."""
     if path is None or Path(path).suffix != ".py":

@@ -23,7 +23,7 @@ from minitorch_np.layer import Layer
 from minitorch_np.losses.loss import Loss
 from minitorch_np.optimizers.optimizer import Optimizer
 from minitorch_np.parameter import Parameter
-from minitorch_np.study.array_text import ROW, embedded, save_beside, stored
+from minitorch_np.study.array_text import ROW, embedded, made_otherwise, save_beside, stored
 from minitorch_np.study.bits import equal_bits
 from minitorch_np.study.predictor import prediction
 from minitorch_np.study.targets import accepted_target, usual_shape
@@ -173,15 +173,9 @@ def _verify(program: Program, model: Layer, loss: Loss, optimizer: Optimizer, x:
 
 def _verify_data(program: Program, lines: list[str]) -> None:
     """Raise RuntimeError if the lines for the arrays do not make them to the bit."""
-    scope: dict[str, Any] = {"np": np}
-    exec("\n".join(lines), scope)
-    for name, array in program.arrays.items():
-        made = scope[name]
-        if isinstance(array, np.ndarray) and (made.dtype, made.tobytes("A")) != (
-            array.dtype,
-            array.tobytes("A"),
-        ):
-            _differ(program, f"{name} is not what it should be", f"{name} = ")
+    name = made_otherwise(lines, program.arrays)
+    if name:
+        _differ(program, f"{name} is not what it should be", f"{name} = ")
 
 
 def _differ(program: Program, what: str, *starts: str) -> None:

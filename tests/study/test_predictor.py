@@ -148,14 +148,67 @@ class Counting(mt.Layer):
         return dy
 
 
+class ByBatch(mt.Layer):
+    """Something else for many samples than for few."""
+
+    def forward(self, x):
+        return x * 2 if x.shape[0] > 8 else x * 3
+
+    def backward(self, dy):
+        return dy
+
+
+def centred(x, size):
+    total = np.zeros(x.shape[1:], x.dtype)
+    for i in range(size):
+        total += x[i]
+    return x - total / size
+
+
+def weighed(x, size):
+    """Made for the size with which it is called."""
+    mask = np.ones((size, 1), x.dtype)
+    mask[0] = 2.0
+    return x * mask + mask.sum()
+
+
+class WithHelpers(mt.Layer):
+    def forward(self, x):
+        return weighed(centred(x, x.shape[0]), x.shape[0])
+
+    def backward(self, dy):
+        return dy
+
+
+class Awkward(mt.Layer):
+    """Parameters that are called like the program's own names."""
+
+    def __init__(self):
+        self.predict, self.arrays, self.sys = (mt.Parameter(np.full(4, value)) for value in (2.0, 3.0, 4.0))
+
+    def forward(self, x):
+        return x * self.predict.data + self.arrays.data / self.sys.data
+
+    def backward(self, dy):
+        return dy
+
+
+def test_names_of_the_program_are_not_those_of_arrays(tmp_path):
+    check([(Awkward(), sample((5, 4)))], tmp_path)
+    text = mt.handwritten(Awkward(), x=sample((5, 4)), train=False, data="npz", path=tmp_path / "program_0.py")
+    [(_, arrays)] = run_alone([text + "\ny = predict(x)\n"], tmp_path)
+    assert arrays["y"] == Awkward()(sample((5, 4))).tobytes().hex()
+
+
 def run(text):
     scope = {"__name__": "program"}
     exec(text, scope)
     return scope["predict"]
 
 
-def test_a_program_for_one_batch_says_so():
-    model, x = mt.Sequential(mt.Linear(4, 3, rng=0), PerSample()), sample((5, 4))
+@pytest.mark.parametrize("layer", [PerSample(), ByBatch(), WithHelpers()])
+def test_a_program_for_one_batch_says_so(layer):
+    model, x = mt.Sequential(mt.Linear(4, 3, rng=0), layer), sample((5, 4))
     text = mt.handwritten(model, x=x, train=False)
     assert '"""The forward pass for x of shape (5, 4)."""' in text
     predict = run(text)
@@ -168,6 +221,7 @@ def test_predict_takes_what_the_network_takes():
     model = mt.Linear(3, 2, rng=0).astype("float32")
     predict = run(mt.handwritten(model, train=False))
     assert predict([[1, 2, 3]]).tobytes() == model(np.array([[1, 2, 3]], "float32")).tobytes()
+    assert run(mt.handwritten(model, x=np.ones(3, "float32"), train=False))(np.ones(3)).shape == (2,)
     for wrong in (np.zeros((2, 4)), np.zeros(3), 1.0):
         with pytest.raises(ValueError, match=r"predict expects x of shape \(N, 3\), got"):
             predict(wrong)
@@ -270,3 +324,5 @@ def test_the_command_writes_a_new_network(capsys):
     model = mt.Sequential(mt.Linear(3, 2, rng=np.random.default_rng(5)), mt.ReLU()).astype("float32")
     x = sample((2, 3), "float32")
     assert predict(x).tobytes() == model(x).tobytes()
+    assert main(["handwritten", "Conv1d(2, 3, 3)", "--forward", "--shape", "4,2,5"]) == 0
+    assert run(capsys.readouterr().out)(np.ones((1, 2, 5))).shape == (1, 3, 3)
