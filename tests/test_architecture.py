@@ -1,6 +1,7 @@
 """Imports go one way, down the levels of the package."""
 
 import ast
+import gc
 import subprocess
 import sys
 from functools import cache
@@ -31,6 +32,15 @@ def module(path):
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _no_garbage_collection():
+    """The syntax trees of all files stay for this module: to search them for garbage takes longer than it."""
+    gc.disable()
+    yield
+    parsed.cache_clear()
+    gc.enable()
+
+
 @cache
 def parsed(path):
     return ast.parse(path.read_text())
@@ -47,26 +57,23 @@ def imported(path):
 
 
 def _imported(tree):
-    hidden = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"
-        for inner in ast.walk(node)
-    }
-    inside = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        for inner in ast.walk(node)
-    }
-    for node in ast.walk(tree):
-        if id(node) in hidden:
-            continue
+    for node, is_outside in _statements(tree):
         if isinstance(node, ast.Import):
-            yield from ((alias.name, [], id(node) not in inside) for alias in node.names)
+            yield from ((alias.name, [], is_outside) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports are absolute"
-            yield node.module, [alias.name for alias in node.names], id(node) not in inside
+            yield node.module, [alias.name for alias in node.names], is_outside
+
+
+def _statements(node, is_outside=True):
+    """Yield the statements outside TYPE_CHECKING, and whether each is outside of functions."""
+    for inner in ast.iter_child_nodes(node):
+        if isinstance(inner, ast.stmt | ast.excepthandler | ast.match_case):
+            yield inner, is_outside
+            if isinstance(inner, ast.If) and getattr(inner.test, "id", "") == "TYPE_CHECKING":
+                continue
+            is_function = isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef)
+            yield from _statements(inner, is_outside and not is_function)
 
 
 def own_modules(name, names):

@@ -144,9 +144,13 @@ ACTIONS = st.lists(
 )
 
 
-@settings(max_examples=15, deadline=None)
-@given(ACTIONS, st.sampled_from(["SGD", "momentum", "Adam"]), st.integers(0, 99))
-def test_compiled_and_layered_steps_mix_in_any_order(actions, kind, seed):
+@pytest.mark.parametrize("times", [8, pytest.param(60, marks=pytest.mark.slow)])
+def test_compiled_and_layered_steps_mix_in_any_order(times):
+    drawn = ACTIONS, st.sampled_from(["SGD", "momentum", "Adam"]), st.integers(0, 99)
+    settings(max_examples=times, deadline=None)(given(*drawn)(mixed))()
+
+
+def mixed(actions, kind, seed):
     make, options = {"SGD": (mt.SGD, {}), "momentum": (mt.SGD, {"momentum": 0.9}), "Adam": (mt.Adam, {})}[kind]
     both = Both(*parts(optimizer=make, middle=(mt.Tanh(), mt.Dropout(0.3, rng=2)), **options))
     saved = copy.deepcopy((both.layers[0].state_dict(), both.layers[2].state_dict()))

@@ -15,7 +15,12 @@ COMPOSED = {"Residual with a shortcut", "Parallel, side by side", "Embedding, tw
 COMPOSED |= {name for name in LAYERS if name.startswith(("MultiheadAttention", "TransformerEncoderLayer"))}
 
 
-@pytest.mark.parametrize("name", [n for n in LAYERS if n not in COMPOSED])
+WRITTEN = [n for n in LAYERS if n not in COMPOSED]
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] if i % 4 else []) for i, n in enumerate(WRITTEN)]
+)
 def test_both_say_the_same_names(name):
     first = [] if LAYERS[name].indices else [mt.PReLU()]
     model = mt.Sequential(*first, LAYERS[name].make("float64"), mt.Tanh())

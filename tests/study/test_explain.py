@@ -194,7 +194,15 @@ def test_every_layer_can_be_explained(name):
         assert "but what was computed" not in text
         assert "?" not in text
         assert "Raises" not in text
-        explanation.plot()
+
+
+DRAWN = [pytest.param(n, marks=[pytest.mark.slow] if i % 6 else []) for i, n in enumerate(LAYERS)]
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_every_layer_can_be_drawn(name):
+    for dtype in ("float64", "float32"):
+        explain(LAYERS[name].make(dtype), LAYERS[name].sample(dtype), numbers=True).plot()
 
 
 @pytest.mark.parametrize("name", LOSSES)
