@@ -69,7 +69,9 @@ class Explanation:
         return str(page)
 
     def _repr_html_(self) -> str:
-        return text_html(self.text(100)) + picture_html(self.plot())
+        from minitorch_np.study.explain.picture import OF_A_NOTEBOOK, columns, draw
+
+        return text_html(self.text(100)) + picture_html(draw(columns(self.chain), widest=OF_A_NOTEBOOK))
 
     def plot(self, path: str | os.PathLike[str] | None = None, figure: Figure | None = None) -> Figure:
         """The arrays as boxes, forward above and backward below; with `path` also written there.
