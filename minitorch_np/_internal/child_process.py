@@ -16,6 +16,9 @@ from select import select
 from typing import Any
 
 MEMORY = 4 << 30  # bytes
+MEMORY_EACH = 2 << 30  # of several at a time
+SLOW = 1.0  # seconds after which others need not wait for a child
+MOST = 4  # times as many children as workers at a time
 PATIENCE = 2.0  # seconds before it is said that it takes long
 CHILD = "from minitorch_np._internal.child_process import child; child()"
 
@@ -66,6 +69,7 @@ def each_apart(
 
     Where there is no answer, a ChildEndedError or the ValueError that was raised stands in its place. The
     children are forks of this process, with all that it has imported; on Windows they are started one by one.
+    Those that take long keep no worker from the others, and give way to them.
     """
     if not hasattr(os, "fork"):
         return [_answer_or_error(function, arguments, timeout) for arguments in calls]
@@ -74,7 +78,9 @@ def each_apart(
     running: dict[int, _Fork] = {}  # by the index of the call
     try:
         while pending or running:
-            while pending and len(running) < workers:
+            waiting = sum(not fork.is_slow() for fork in running.values())
+            while pending and waiting < workers and len(running) < MOST * workers:
+                waiting += 1
                 i, arguments = pending.pop()
                 running[i] = _Fork(function, arguments, timeout)
             select([fork.pipe for fork in running.values()], [], [], 0.2)
@@ -102,7 +108,7 @@ class _Fork:
         self.pipe, write = os.pipe()
         self.timeout, self.ends = timeout, time.monotonic() + timeout
         self.read = b""
-        self.was_stopped = False
+        self.was_stopped = self.gives_way = False
         with warnings.catch_warnings(action="ignore"):  # of threads: NumPy's know how to be forked
             self.pid = os.fork()
         if self.pid == 0:
@@ -121,7 +127,7 @@ class _Fork:
         for stream in (0, 1, 2):
             os.dup2(nothing, stream)
         sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115
-        _limit_memory()
+        _limit_memory(MEMORY_EACH)
         try:
             result = (False, function(*arguments))
         except ValueError as error:
@@ -129,6 +135,14 @@ class _Fork:
         with os.fdopen(write, "wb") as answer:
             answer.write(pickle.dumps(result))
         os._exit(0)
+
+    def is_slow(self) -> bool:
+        """Whether it takes long; from then on with a lower priority."""
+        if not self.gives_way and time.monotonic() > self.ends - self.timeout + SLOW:
+            self.gives_way = True
+            with contextlib.suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, self.pid, 5)
+        return self.gives_way
 
     def is_done(self) -> bool:
         """Whether the pipe is closed, or time is up."""
@@ -210,12 +224,12 @@ def child() -> None:
     answer.flush()
 
 
-def _limit_memory() -> None:
+def _limit_memory(most: int = MEMORY) -> None:
     try:
         import resource
     except ImportError:  # not on Windows
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    limit = MEMORY if hard == resource.RLIM_INFINITY else min(MEMORY, hard)
+    limit = most if hard == resource.RLIM_INFINITY else min(most, hard)
     if soft == resource.RLIM_INFINITY or soft > limit:
         resource.setrlimit(resource.RLIMIT_AS, (limit, hard))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import importlib
 import pkgutil
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from minitorch_np import examples
+from minitorch_np._internal.pictures import said_of
 from minitorch_np.cli.shared import check_output, whole_number
 
 if TYPE_CHECKING:
@@ -39,9 +41,12 @@ def run(options: argparse.Namespace) -> int:
         return 0
     if options.plot is not None:
         check_output(options.plot, [])
+    said = None if options.plot is None else said_of(options.plot)
     module = modules[options.name]
-    reached = module.run(options.seed, options.plot)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "the picture is in")  # which is said below
+        reached = module.run(options.seed, options.plot)
     print(f"{module.MEASURE} {reached:.4f}")
-    if options.plot is not None:
-        print(f"the picture is in {options.plot}")
+    if said is not None:
+        print(f"the picture is in {said}")
     return 0

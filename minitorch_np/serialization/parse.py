@@ -156,7 +156,7 @@ def parse_call(
     text: str, argument: Callable[[ast.expr], Any] | None = None
 ) -> tuple[str, list[Any], dict[str, Any]]:
     """Return `Dense(4, bias=False)` as a name and its arguments: literals, unless `argument` reads more."""
-    argument = argument or _literal
+    argument = argument or literal
     node = _tree(text)
     if isinstance(node, ast.Name):
         return node.id, [], {}
@@ -174,17 +174,18 @@ def _argument(node: ast.expr, rng: np.random.Generator | None) -> Any:
         parts = [_argument(part, rng) for part in node.elts]
         return parts if isinstance(node, ast.List) else tuple(parts)
     if isinstance(node, ast.Dict):
-        keys = [_literal(key) for key in node.keys if key is not None]
+        keys = [literal(key) for key in node.keys if key is not None]
         return dict(zip(keys, (_argument(part, rng) for part in node.values), strict=True))
-    return _literal(node)
+    return literal(node)
 
 
-def _literal(node: ast.expr) -> Any:
+def literal(node: ast.expr) -> Any:
+    """Return a literal argument; ValueError for any other expression."""
     try:
         return ast.literal_eval(node)
     except ValueError:
         raise ValueError(
-            f"expected a literal as an argument, such as 3 or 'relu', got {ast.unparse(node)}"
+            f"expected a literal as an argument, such as 3 or (4, 3), got {ast.unparse(node)}"
         ) from None
 
 

@@ -8,12 +8,13 @@ import inspect
 import re
 import warnings
 from collections.abc import Callable, Sequence
+from itertools import product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from minitorch_np.module import Module
-from minitorch_np.serialization.parse import parse_call
+from minitorch_np.serialization.parse import literal, parse_call
 from minitorch_np.study.slots import BACKWARD, is_parameter_name
 from minitorch_np.study.subjects import (
     FORWARD,
@@ -65,14 +66,9 @@ def argument(node: ast.expr) -> Any:
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "integers":
         if len(node.args) != 2:
             raise ValueError("integers expects a bound and a size, as in integers(9, (2, 5)): indices below 9")
-        high, size = map(ast.literal_eval, node.args)
+        high, size = map(literal, node.args)
         return Drawn(int(high), (size,) if isinstance(size, int) else tuple(size))
-    try:
-        return ast.literal_eval(node)
-    except ValueError:
-        raise ValueError(
-            f"expected a literal as an argument, such as 3 or (4, 3), got {ast.unparse(node)}"
-        ) from None
+    return literal(node)
 
 
 def is_foreign(found: Any) -> bool:
@@ -257,6 +253,9 @@ def _object_cases(
             widths = list(dict.fromkeys(s[-1] for (s, *_) in tried if len(s) == 2))
             tried += [[(BATCH, a), (BATCH, b)] for a in widths for b in widths if a != b]
             tried += [[(BATCH, 4), (4, 3)], [(2, BATCH, 4), (2, BATCH, 4)]]
+        elif count > 2:
+            widths = list(dict.fromkeys(s[-1] for (s, *_) in tried if len(s) == 2))[:4]
+            tried += [[(BATCH, n) for n in each] for each in product(widths, repeat=min(count, 3))]
     inputs = [(tuple(rng.standard_normal(s) for s in sizes), _said(sizes, "normal")) for sizes in tried]
     tables = dict.fromkeys([*(len(a) for a in _arrays(made) if a.ndim == 2), 3])
     integers = [
@@ -299,7 +298,7 @@ def likely_shapes(made: Any, args: list[Any]) -> list[tuple[int, ...]]:
     steps = [(3, 4, width) for width in dict.fromkeys([*widths, 4])]
     pictures = [(2, 6, 6, c) for c in dict.fromkeys([*channels, 2])]
     first = flat if not any(a.ndim > 2 for a in arrays) else []
-    columns = [(width, 1) for width in dict.fromkeys(widths)]
+    columns = [(width, n) for n in (BATCH, 1) for width in dict.fromkeys(widths)]
     return [*first, *images, *rows, *steps, *flat, *pictures, (6, 6), (4,), (6,), *columns]
 
 
@@ -336,7 +335,9 @@ def _first_that_fits(
                     raise ValueError(
                         f"{made.title}: forward gives no floats of x of shape {np.shape(inputs[0])}"
                     )
-                returned, _ = made.backward(np.ones_like(y) if made.takes_dy else 1.0, *copy.deepcopy(inputs))
+                returned, more = made.backward(
+                    np.ones_like(y) if made.takes_dy else 1.0, *copy.deepcopy(inputs)
+                )
         except Exception as error:
             refused = refused or error
             continue
@@ -344,12 +345,21 @@ def _first_that_fits(
         fits = all(
             getattr(returned.get(name), "shape", None) == v.shape for name, v in made.free(inputs).items()
         )
-        if fits and np.isfinite(y).all():
+        if fits and np.isfinite(y).all() and not _is_one_column(inputs, more, made):
             return case
         went = went or case
     if went is not None:
         return went
     raise refused or ValueError("there are no inputs to try")
+
+
+def _is_one_column(inputs: tuple[Any, ...], gradients: dict[str, Any], subject: Subject) -> bool:
+    """Whether columns went through a layer whose bias has the gradient of each: it is written for one."""
+    if len(inputs) != 1 or np.shape(inputs[0])[1:] != (BATCH,):
+        return False
+    known = {name: array for name, array in subject.parameters.items() if gradients.get(name) is not None}
+    shapes = [(np.shape(gradients[name]), array.shape) for name, array in known.items()]
+    return any(got[1:] == (BATCH,) and wanted[1:] == (1,) for got, wanted in shapes)
 
 
 def _loss_cases(thing: Any, title: str, x: Array, target: str | None, rng: np.random.Generator) -> list[Case]:

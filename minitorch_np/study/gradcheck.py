@@ -17,7 +17,8 @@ from minitorch_np.layers.activation import Activation
 from minitorch_np.layers.embedding import Embedding
 from minitorch_np.layers.sequential import input_gradient
 from minitorch_np.parameter import Parameter
-from minitorch_np.study.mistakes import Evidence, alike, likely_mistake
+from minitorch_np.study.evidence import Evidence, alike
+from minitorch_np.study.mistakes import UNNAMED, likely_mistake
 from minitorch_np.study.quotients import Quotients, judged
 from minitorch_np.study.repairs import BRIEF, Repair, repair
 from minitorch_np.study.slots import gradient_names, is_parameter_name
@@ -69,6 +70,19 @@ class Diagnosis:
 
     def add(self, name: str, what: str, mistake: str = "") -> None:
         self.findings.append(Finding(name, what, mistake))
+
+    def settle_unnamed(self) -> None:
+        """Say of gradients that no mistake explains what may: the line that mends all, or another's mistake."""
+        named = [
+            finding.name for finding in self.findings if finding.mistake and UNNAMED not in finding.mistake
+        ]
+        for i, finding in enumerate(self.findings):
+            if finding.mistake == UNNAMED and self.repair is not None and self.repair.is_whole:
+                self.findings[i] = finding._replace(mistake="")
+            elif finding.mistake == UNNAMED and named:
+                self.findings[i] = finding._replace(
+                    mistake=f"perhaps it comes of what is wrong with {named[0]}"
+                )
 
     @property
     def unjudged(self) -> list[str]:
@@ -401,9 +415,10 @@ class _Check:
         ]
         known = {case.name: case for case in cases if case is not None}
         self._name_swapped(found, known)
-        is_named = found.findings and all("no usual mistake" not in f.mistake for f in found.findings)
+        is_named = found.findings and all(f.mistake != UNNAMED for f in found.findings)
         if known and self.seconds > (BRIEF if is_named else 0):
             found.repair = self._repair(known, kept | gradients, dy)
+        found.settle_unnamed()
         if found:
             with np.errstate(all="ignore"):
                 self._repeat(found, returned, kept, gradients, dy, rng)
@@ -450,6 +465,8 @@ class _Check:
         variables = [(n, v, returned[n]) for n, v in self.free if n in returned]
         variables += [(n, self.parameters[n], g) for n, g in gradients.items() if n in self.parameters]
         for name, v, gradient in variables:
+            if isinstance(gradient, np.ndarray) and not self.subject.is_own and _spreads_to(gradient, v.shape):
+                gradient = gradient.reshape(v.shape)
             if not isinstance(gradient, np.ndarray) or gradient.shape != v.shape:
                 found.add(name, f"{what}: the gradient should be an array of shape {v.shape}")
                 continue
@@ -586,6 +603,11 @@ class _Check:
                 name, f"backward should return an array of shape {v.shape}, got {type(gradient).__name__}"
             )
             return None
+        if not self.subject.is_own and _spreads_to(gradient, v.shape):
+            found.remarks.append(
+                f"the gradient of {name}, {v.shape}, has shape {gradient.shape}: keepdims=True keeps it"
+            )
+            gradient = gradient.reshape(v.shape)
         evidence = partial(self._evidence, name, v, gradient, y, dy)
         if gradient.shape != v.shape:
             what = f"the gradient should be an array of shape {v.shape}, got {gradient.shape}"
@@ -649,6 +671,7 @@ class _Check:
             others=arrays,
             target=np.asarray(self.inputs[1]) if self.subject.is_loss and len(self.inputs) > 1 else None,
             jacobian=cached_jacobian(y_at, v, y),
+            sizes=self.subject.sizes,
         )
 
     def _repair(self, wrong: dict[str, Evidence], gradients: dict[str, Any], dy: Array) -> Repair | None:
@@ -656,9 +679,12 @@ class _Check:
         right = gradients | {name: case.right for name, case in wrong.items()}
         y, holders = self.y(), self.subject.holders()
         edits_forward = any(name == "_forward" for _, name in holders)
+        kept = [(array, array.copy()) for array in self.parameters.values()]
 
         def score() -> int:
             self.snapshot.restore()
+            for array, numbers in kept:  # an edit may write into them
+                array[...] = numbers
             returned, more = self.backward(dy.copy())
             found = returned | more
             reached = [name for name, value in right.items() if _agrees(found.get(name), value)]
@@ -666,7 +692,11 @@ class _Check:
             changed = edits_forward and not np.array_equal(self.y(), y)
             return -1 if lost or changed else len(reached)
 
-        return repair(holders, score, len(right), self.seconds)
+        try:
+            return repair(holders, score, len(right), self.seconds)
+        finally:
+            for array, numbers in kept:
+                array[...] = numbers
 
     def _name_swapped(self, found: Diagnosis, cases: dict[str, Evidence]) -> None:
         """Say where the gradients of two are given in each other's place."""
@@ -728,6 +758,11 @@ class _Check:
         self.snapshot.restore()
         first, second = (np.array(self.subject.forward(*self.copies())) for _ in range(2))
         return not np.array_equal(first, second)
+
+
+def _spreads_to(gradient: Array, shape: tuple[int, ...]) -> bool:
+    """Whether it lacks leading axes of length 1 alone, so that v −= lr · gradient does what it should."""
+    return gradient.shape != shape and (1,) * (len(shape) - gradient.ndim) + gradient.shape == shape
 
 
 def _agrees(gradient: Any, right: Any) -> bool:

@@ -6,7 +6,9 @@ import copy
 import importlib
 import inspect
 import warnings
+from collections.abc import Mapping
 from contextlib import redirect_stdout
+from dataclasses import dataclass, field
 from functools import partial
 from io import StringIO
 from typing import Any, NamedTuple
@@ -27,7 +29,7 @@ from minitorch_np.study.candidates import (
     made,
 )
 from minitorch_np.study.gradcheck import Diagnosis, Finding, diagnose
-from minitorch_np.study.mistakes import forward_mistake
+from minitorch_np.study.mistakes import UNNAMED, forward_mistake
 from minitorch_np.study.repairs import SECONDS
 from minitorch_np.study.subjects import subject_of
 from minitorch_np.study.targets import accepted_target, drawn_input, drawn_targets, usual_shape
@@ -54,13 +56,14 @@ class Options(NamedTuple):
         )
 
 
-class Mark(NamedTuple):
+@dataclass(frozen=True)
+class Mark:
     """What came of it: `right`, `wrong`, `fails` or `?` for the whole, for forward and for each gradient."""
 
     title: str
     verdict: str
     forward: str = "fails"
-    gradients: dict[str, str] = {}  # noqa: RUF012, never written to
+    gradients: Mapping[str, str] = field(default_factory=dict)
     cause: str = ""
     text: str = ""
 
@@ -208,7 +211,7 @@ def _mark(title: str, case: Case, found: Diagnosis, difference: str, like: str) 
 
 
 def _is_named(finding: Finding) -> bool:
-    return bool(finding.mistake) and "no usual mistake" not in finding.mistake
+    return bool(finding.mistake) and finding.mistake != UNNAMED
 
 
 def _cause(finding: Finding) -> str:

@@ -6,80 +6,22 @@ or the right one out of the wrong.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from itertools import combinations
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+from minitorch_np.study.evidence import Evidence, alike, subsets
+from minitorch_np.study.normalisation_mistakes import further_normalisation, normalisation
+from minitorch_np.study.wrong_terms import OF_FORMULAS, OF_PLACES, beyond_a_limit
 
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
 
 
-class Evidence(NamedTuple):
-    """A gradient that is wrong, the right one, and what may tell how the one became the other."""
-
-    name: str
-    got: Array
-    right: Array
-    x: Array
-    y: Array
-    dy: Array
-    v: Array  # the variable itself
-    y_at: Callable[[Array], Array]  # the output for another v
-    jacobian: Callable[[], Array]  # ∂y/∂v, of the shape of v followed by that of y
-    others: Mapping[str, Array]  # the parameters and inputs besides x and v
-    derivative: Callable[[Array, Array], Array] | None = None  # of an activation
-    target: Array | None = None  # of a loss
-
-    def right_for(self, dy: Array) -> Array:
-        """The right gradient for another dy."""
-        return np.tensordot(self.jacobian(), dy, dy.ndim) if dy.ndim else self.jacobian() * dy
-
-    def right_now(self) -> Array:
-        """The right gradient with the numbers that the other parameters have now."""
-        slopes = np.empty(self.v.shape)
-        for index in np.ndindex(self.v.shape):
-            step = np.zeros(self.v.shape)
-            step[index] = 1e-5
-            slopes[index] = ((self.y_at(self.v + step) - self.y_at(self.v - step)) * self.dy).sum() / 2e-5
-        return slopes
-
-    @property
-    def is_elementwise(self) -> bool:
-        """Whether got, x, y and dy are of one shape, so that each may have come of its own element."""
-        return (
-            self.got.shape == self.x.shape == self.y.shape == self.dy.shape
-            and self.right.shape == self.got.shape
-        )
-
-    def factors(self) -> dict[str, Array]:
-        """Arrays by which one multiplies, that fit the gradient: of the output, and the other parameters."""
-        found: dict[str, Array] = {}
-        shape = self.got.shape
-        values = [("x", self.x), ("y", self.y)] if self.target is None else [(self.name, self.x)]
-        for name, value in values:
-            if value.shape == shape:
-                found |= {name: value, f"1 − {name}": 1 - value, f"1 + {name}": 1 + value}
-                found |= {f"{name} (1 − {name})": value * (1 - value), f"1 − {name}²": 1 - value * value}
-        for name, value in {**self.others, self.name: self.v}.items():
-            if value.shape == shape:
-                found[name] = value
-            elif value.ndim == 1 and value.size > 1:
-                for axis in (i for i, n in enumerate(shape) if n == value.size and len(shape) > 1):
-                    along = value.reshape([-1 if i == axis else 1 for i in range(len(shape))])
-                    found.setdefault(name, np.broadcast_to(along, shape))
-        return found
-
-
-def alike(a: Any, b: Array) -> bool:
-    """Equal but for the error of difference quotients, and not only because nearly all is 0."""
-    scale = float(np.abs(b).max(initial=0))
-    return np.shape(a) == b.shape and scale > 0 and np.allclose(a, b, rtol=1e-4, atol=1e-5 * scale)
-
-
 LARGEST = 400  # elements of x
 MOST = 500_000  # elements of a Jacobian
+UNNAMED = "no usual mistake explains it"
 
 
 def transposed(e: Evidence) -> str | None:
@@ -148,11 +90,6 @@ def other_order(e: Evidence) -> str | None:
     if e.got.size < 6 or e.got.size != e.right.size or not alike(np.sort(e.got, None), np.sort(e.right, None)):
         return None
     return "it has the right numbers at other places: reshape does not turn axes round, transpose does"
-
-
-def subsets(ndim: int) -> list[tuple[int, ...]]:
-    """All subsets of the axes, none and single ones first."""
-    return [axes for count in range(ndim + 1) for axes in combinations(range(ndim), count)]
 
 
 def _listed(axes: tuple[int, ...]) -> str:
@@ -455,97 +392,6 @@ def only_the_diagonal(e: Evidence) -> str | None:
     return None
 
 
-def normalisation(e: Evidence) -> str | None:
-    """Normalisation: of its three parts, dy, its mean and what the variance moves, one is not as it should be.
-
-    Both gradients are fitted by the three, in each group that is normalised together; how their factors
-    differ says what is wrong.
-    """
-    if not e.is_elementwise or e.x.ndim < 2 or e.target is not None:
-        return None
-    scales: dict[str, Array] = {"": np.ones(1)} | {n: f for n, f in e.factors().items() if n in e.others}
-    axes = [(axis,) for axis in range(e.x.ndim)] + ([(0, 2, 3), (1, 2, 3), (2, 3)] if e.x.ndim == 4 else [])
-    for over, is_centred in [(a, c) for a in axes for c in (False, True)]:
-        fits = {}
-        for name, scale in scales.items():
-            columns = _columns(e.x, e.dy * scale, over, is_centred)
-            fits[name] = (_fitted(columns, _groups(e.right, over)), _fitted(columns, _groups(e.got, over)))
-        for name, (right, _) in fits.items():
-            if right is None:
-                continue
-            for other in dict.fromkeys((name, "")):
-                got = fits[other][1]
-                if got is None:
-                    continue
-                ratios = got / np.where(np.abs(right) > 1e-9, right, np.nan)
-                std = np.sqrt(
-                    _groups(e.x, over).var(axis=1) if is_centred else (_groups(e.x, over) ** 2).mean(axis=1)
-                )
-                text = _which_part(ratios, std, _groups(e.x, over).shape[1], is_centred)
-                if text is None and other != name and np.allclose(ratios[~np.isnan(ratios)], 1, rtol=1e-3):
-                    text = f"the factor {name} is missing"
-                if text is not None:
-                    return text
-    return None
-
-
-def _groups(array: Array, over: tuple[int, ...]) -> Array:
-    """The array as rows of what is normalised together."""
-    rest = [axis for axis in range(array.ndim) if axis not in over]
-    turned = array.transpose(*rest, *over)
-    return turned.reshape(int(np.prod([array.shape[axis] for axis in rest])), -1)
-
-
-def _columns(x: Array, dy: Array, over: tuple[int, ...], is_centred: bool) -> Array:
-    """The parts of the gradient, of shape (groups, elements, parts)."""
-    rows, up = _groups(x, over), _groups(dy, over)
-    centred = rows - rows.mean(axis=1, keepdims=True) if is_centred else rows
-    mean = np.broadcast_to(up.mean(axis=1, keepdims=True), up.shape)
-    variance = centred * (up * centred).mean(axis=1, keepdims=True)
-    return np.stack([up, mean, variance] if is_centred else [up, variance], axis=-1)
-
-
-def _fitted(columns: Array, rows: Array) -> Array | None:
-    """The factors of the parts in each group, if these make up the rows."""
-    if columns.shape[1] <= columns.shape[2]:
-        return None
-    found = np.stack([np.linalg.lstsq(c, r)[0] for c, r in zip(columns, rows, strict=True)])
-    made = (columns * found[:, None, :]).sum(axis=-1)
-    return found if alike(made, rows) else None
-
-
-def _which_part(ratios: Array, std: Array, n: int, is_centred: bool) -> str | None:
-    names = ["dy", "the mean", "the variance"] if is_centred else ["dy", "the mean square"]
-    zero = [name for name, r in zip(names, ratios.T, strict=True) if np.abs(r).max() < 1e-3]
-    if zero and zero[0] != "dy":
-        what = " and ".join(zero).replace("and the ", "and ")
-        what += (
-            " as a constant, but x moves it too" if len(zero) == 1 else " as constants, but x moves them too"
-        )
-        return f"it takes {what}: that adds terms to the gradient"
-    for name, r in zip(names, ratios.T, strict=True):
-        part = f"in the part of {name}"
-        known = {
-            n / (n - 1): f"{part} it divides by N − 1 where forward divides by N, N = {n}",
-            (n - 1) / n: f"{part} it divides by N where forward divides by N − 1, N = {n}",
-            n: f"{part} a sum stands where the mean belongs, N = {n}",
-            1 / n: f"{part} a mean stands where the sum belongs, N = {n}",
-            0.5: f"{part} a factor 2 is missing",
-            2: f"{part} a factor 2 is too much",
-            -1: f"{part} the sign is the other one",
-        }
-        for value, text in known.items():
-            if np.allclose(r, value, rtol=1e-3):
-                return text
-        for power, text in (
-            (-1, "the variance where the standard deviation belongs"),
-            (1, "too small a power of it"),
-        ):
-            if np.ptp(std) > 1e-3 and np.allclose(r, std**power, rtol=1e-3):
-                return f"{part} it divides by {text}"
-    return None
-
-
 def one_sample(e: Evidence) -> str | None:
     """The sum over the batch left out."""
     if e.dy.ndim < 2 or len(e.dy) < 2 or e.name == "x":
@@ -584,6 +430,7 @@ SUSPECTS = (
     activated_value,
     another_axis,
     normalisation,
+    further_normalisation,
     factor_missing,
     only_the_diagonal,
     one_sample,
@@ -595,6 +442,7 @@ SUSPECTS = (
     zeros_left_out,
     kernel_not_turned,
     other_order,
+    *OF_FORMULAS,
 )
 
 
@@ -608,7 +456,10 @@ def likely_mistake(e: Evidence) -> str:
 
 def _place(e: Evidence) -> str:
     if e.got.shape != e.right.shape:
-        return "no usual mistake explains it"
+        return UNNAMED
+    for fits in OF_PLACES:
+        if (text := fits(e)) is not None:
+            return text
     wrong = ~np.isclose(e.got, e.right, rtol=1e-3, atol=1e-5)
     for axis, what in enumerate(("row", "column")[: wrong.ndim] if wrong.ndim == 2 else ()):
         lines = np.flatnonzero(wrong.any(axis=1 - axis))
@@ -618,7 +469,7 @@ def _place(e: Evidence) -> str:
         for what, where in (("x < 0", e.x < 0), ("x > 0", e.x > 0)):
             if where[wrong].all() and np.count_nonzero(wrong) > 1 and not where.all():
                 return f"it is wrong only where {what}"
-    return "no usual mistake explains it"
+    return beyond_a_limit(e) or UNNAMED
 
 
 def forward_mistake(y: Array, expected: Array, x: Array) -> str:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from minitorch_np._internal.atomic_write import check_writable, replaced
-from minitorch_np._internal.pictures import Picture
+from minitorch_np._internal.pictures import Picture, check_path, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,11 +17,12 @@ if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
     from minitorch_np.layers.activation import Activation
 
+__all__ = ["check_path", "draw_comparison", "draw_functions", "draw_losses", "save", "show"]
+
 COLORS = ("#E69F00", "#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")  # Okabe and Ito
 DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1)), (0, (6, 1.5, 1.5, 1.5)))
 OVER = (0, (4, 4))  # of a second curve that may lie on the first
 WIDTH = 2.0  # of every curve: a width that differs would seem to mean something
-FORMATS = ("png", "svg", "pdf", "jpg")
 LARGEST = 1e200  # matplotlib cannot label a log scale that ends near the largest float
 
 
@@ -172,24 +171,6 @@ def draw_comparison(
     for axes in (above, below):
         axes.spines[["top", "right"]].set_visible(False)
     return figure
-
-
-def check_path(path: Path) -> None:
-    """Raise ValueError if a picture cannot be written to `path`."""
-    if path.suffix[1:].lower() not in FORMATS:
-        raise ValueError(f"{path} should end in one of .{', .'.join(FORMATS)}")
-    check_writable(path)
-
-
-def save(figure: Figure, path: Path) -> str:
-    """Write the picture beside `path` and rename it, so that there is never half a picture.
-
-    Returns `loss.png`, or where there was such a file `loss.png (in place of the one that was there)`.
-    """
-    said = f"{path} (in place of the one that was there)" if path.exists() else str(path)
-    with replaced(path) as part:
-        figure.savefig(part, format=path.suffix[1:].lower(), dpi=150)
-    return said
 
 
 def show(draw: Callable[[Figure], object]) -> None:

@@ -32,6 +32,7 @@ class Repair(NamedTuple):
     line: int
     was: str
     right: str
+    is_whole: bool = True  # all gradients are right with it
 
     def __str__(self) -> str:
         if self.right == "pass":
@@ -68,8 +69,8 @@ def repair(holders: list[Holder], score: Callable[[], int], wanted: int, seconds
                 setattr(holder, name, original)
             if reached > before:
                 before = reached
-                best = Repair(start + at - 1, lines[at - 1].strip(), text)
-                if reached >= wanted:
+                best = Repair(start + at - 1, lines[at - 1].strip(), text, reached >= wanted)
+                if best.is_whole:
                     return best
     return best
 
@@ -108,7 +109,7 @@ def edits(tree: ast.FunctionDef, attributes: list[str]) -> Iterator[tuple[ast.Fu
     places = [(block, i) for block in blocks if isinstance(block, list) for i in range(len(block))]
     simple = (ast.Assign, ast.AugAssign, ast.Return, ast.Expr)
     places = sorted((p for p in places if isinstance(p[0][p[1]], simple)), key=lambda p: p[0][p[1]].lineno)
-    for level in (_simple, _other_names, _factors, _signs):
+    for level in (_simple, _other_names, _factors, _signs, _terms):
         for block, i in places:
             statement = block[i]
             for changed in level(statement, names):
@@ -233,6 +234,12 @@ def _operations(node: ast.AST) -> Iterator[ast.AST]:
         yield node.right
         yield ast.BinOp(node.left, _other(node.op), node.right)
         yield ast.BinOp(node.right, node.op, node.left)
+        if isinstance(node.op, ast.Pow):
+            yield from (ast.BinOp(ast.Constant(n), ast.Mult(), node) for n in (2, 3))
+        if isinstance(node.op, ast.Mult):
+            yield from _softmax_gradients(node.left, node.right)
+            yield from _softmax_gradients(node.right, node.left)
+        yield from _other_derivative(ast.unparse(node))
         if isinstance(node.op, ast.MatMult):
             yield from _products(node.left, node.right, lambda a, b: ast.BinOp(a, node.op, b))
     elif isinstance(node, ast.UnaryOp):
@@ -256,8 +263,27 @@ def _operations(node: ast.AST) -> Iterator[ast.AST]:
     if isinstance(node, ast.Name | ast.Attribute | ast.Subscript) and isinstance(node.ctx, ast.Load):
         yield ast.parse(f"{ast.unparse(node)}[..., ::-1, ::-1]", mode="eval").body
         yield ast.Attribute(node, "T", ast.Load())
+        yield ast.parse(f"{ast.unparse(node)}.swapaxes(-1, -2)", mode="eval").body
         yield ast.BinOp(node, ast.Pow(), ast.Constant(2))
         yield ast.Compare(node, [ast.Gt()], [ast.Constant(0)])
+
+
+SIGMOID = re.compile(r"([\w.]+) \* \(1 - \1\)")
+TANH = re.compile(r"1 - ([\w.]+) \*\* 2")
+
+
+def _other_derivative(text: str) -> Iterator[ast.expr]:
+    """1 − y² in place of y (1 − y), and the other way round."""
+    for pattern, other in ((SIGMOID, "1 - {0} ** 2"), (TANH, "{0} * (1 - {0})")):
+        if found := pattern.fullmatch(text):
+            yield ast.parse(other.format(found[1]), mode="eval").body
+
+
+def _softmax_gradients(p: ast.expr, dp: ast.expr) -> Iterator[ast.expr]:
+    """p (dp − Σ dp·p) in place of p dp."""
+    for axis in (-1, 0):
+        text = "({0}) * (({1}) - np.sum(({1}) * ({0}), axis={2}, keepdims=True))"
+        yield ast.parse(text.format(ast.unparse(p), ast.unparse(dp), axis), mode="eval").body
 
 
 def _products(a: ast.expr, b: ast.expr, make: Callable[[Any, Any], ast.expr]) -> Iterator[ast.expr]:
@@ -274,7 +300,10 @@ def _transposed(node: ast.expr) -> ast.expr:
     return ast.Attribute(node, "T", ast.Load())
 
 
-OTHERS = {"mean": "sum", "sum": "mean", "max": "min", "maximum": "minimum", "minimum": "maximum", "var": "std"}
+OTHERS = {
+    "mean": "sum", "sum": "mean", "max": "min", "maximum": "minimum", "minimum": "maximum", "var": "std",
+    "argmin": "argmax", "argmax": "argmin",
+}  # fmt: skip
 AXES = [ast.parse(axis, mode="eval").body for axis in ("0", "1", "-1", "None", "(0, 1)", "(0, 2, 3)")]
 
 
@@ -300,6 +329,8 @@ def _calls(node: ast.Call) -> Iterator[ast.expr]:
         yield from (
             ast.Call(function, arguments[:is_numpy], [ast.keyword("axis", axis), *rest]) for axis in AXES
         )
+    if function.attr == "transpose" and not is_numpy:
+        yield function.value
     if function.attr in ("sum", "mean", "sqrt", "square") and len(pair) >= 1:
         yield pair[0]
 
@@ -352,6 +383,18 @@ def _signs(statement: ast.stmt, names: list[ast.expr]) -> Iterator[ast.stmt]:
         yield _with_value(statement, ast.UnaryOp(ast.USub(), value))
     if not isinstance(statement, ast.Return):
         yield ast.Pass()
+
+
+def _terms(statement: ast.stmt, names: list[ast.expr]) -> Iterator[ast.stmt]:
+    """A product of two arrays more."""
+    value = getattr(statement, "value", None)
+    if not isinstance(value, ast.expr) or isinstance(value, ast.Tuple) or isinstance(statement, ast.Expr):
+        return
+    texts = [ast.unparse(name) for name in names]
+    for i, first in enumerate(texts):
+        for second in texts[: i + 1]:
+            sum_of = ast.parse(f"({ast.unparse(value)}) + {second} * {first}", mode="eval").body
+            yield _with_value(statement, sum_of)
 
 
 def _with_value(statement: ast.stmt, value: ast.expr) -> ast.stmt:

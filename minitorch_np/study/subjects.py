@@ -78,11 +78,16 @@ class Subject:
         if len(arrays) >= len(taken) > 1:
             self.outputs = len(taken)
 
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The numbers of elements of several outputs; empty for one."""
+        return tuple(int(np.prod(shape)) for shape in self._shapes)
+
     def upstream(self, dy: Any) -> list[Any]:
         """Return the gradients of the outputs that backward takes, out of that of y."""
         if self.outputs == 1:
             return [dy]
-        ends = np.cumsum([int(np.prod(shape)) for shape in self._shapes])
+        ends = np.cumsum(self.sizes)
         return [part.reshape(s) for part, s in zip(np.split(dy, ends[:-1]), self._shapes, strict=True)]
 
     def forward(self, *inputs: Any) -> Any:
@@ -305,6 +310,10 @@ class FunctionPair(Subject):
     def backward(self, dy: Any, *inputs: Any, adds: bool = False) -> tuple[dict[str, Any], dict[str, Any]]:
         _, cache = self._outputs(*inputs)
         if self._backward is None:
+            gradients = cache if isinstance(cache, tuple | dict) else (cache,)
+            if not isinstance(gradients, dict) and len(gradients) < len(self.free(inputs)):
+                order = [*self.free(inputs)][: len(gradients)]
+                return dict(zip(order, gradients, strict=True)), {}  # the others count as constants
             returned = cache
         else:
             given = backward_arguments(

@@ -110,7 +110,8 @@ class History:
     ) -> Any:
         """Draw losses and metrics against the epoch; returns matplotlib's Figure, which a notebook shows.
 
-        With `path` it is written there, as .png, .svg or .pdf; with `figure` drawn into that one, so in
+        With `path` it is written there, as .png, .svg or .pdf, and a warning says if it takes the place of
+        another; with `figure` drawn into that one, so in
         a program `history.plot(figure=plt.figure()); plt.show()` opens a window. With `ax` the loss of the
         epochs alone is drawn into these axes, which are returned.
         """
@@ -121,13 +122,9 @@ class History:
                 )
             _panel(self, "loss", ax)
             return ax
-        drawn = _draw(self, figure)
-        if path is not None:
-            from pathlib import Path  # which takes longer to import than all of this
+        from minitorch_np._internal.pictures import plotted
 
-            suffix = Path(path).suffix[1:].lower() or "png"
-            _write(path, lambda part: drawn.savefig(part, format=suffix, dpi=150))
-        return drawn
+        return plotted(_draw(self, figure), path)
 
     def __repr__(self) -> str:
         last = ", ".join(f"{name} {_short(self[name][-1])}" for name in self.names) if self.epochs else ""

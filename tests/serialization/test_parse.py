@@ -111,7 +111,7 @@ def test_hidden_layers_need_the_sizes_around_them():
         ("Linear(3", "expected layers such as"),
         ("Linear(3, 2) + ReLU()", "expected a name, or a call with literal arguments"),
         ("Linear(3, two())", "there is no two here"),
-        ("Linear(3, 1 + 1)", "expected a literal as an argument, such as 3 or 'relu', got 1 + 1"),
+        ("Linear(3, 1 + 1)", "expected a literal as an argument, such as 3 or (4, 3), got 1 + 1"),
         ("Residual(Liner(3, 3))", "there is no Liner here; did you mean Linear?"),
         ("Linear", "Linear cannot be made: TypeError"),
         ("Linear(3, 0)", "Linear expects out_features to be a whole number, 1 or more, got 0"),

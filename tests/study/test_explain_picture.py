@@ -220,10 +220,20 @@ def test_formulas_that_are_too_long_for_a_picture_are_left_to_the_text():
 
 def test_a_figure_of_ones_own_and_a_file(tmp_path):
     own = Figure(figsize=(2, 2), layout="constrained")
-    assert one().plot(own) is own
+    assert one().plot(figure=own) is own
     assert own.get_size_inches()[1] > 4
     plots.save(own, tmp_path / "one.png")
     assert matplotlib.image.imread(tmp_path / "one.png").shape[0] > 600
+
+
+def test_a_picture_is_written_and_one_that_is_replaced_is_said(tmp_path):
+    path = tmp_path / "one.svg"
+    one().plot(path)
+    assert path.read_text().startswith("<?xml")
+    with pytest.warns(UserWarning, match="in place of the one that was there"):
+        one().plot(path)
+    with pytest.raises(TypeError, match="a figure goes into figure="):
+        one().plot(Figure())
 
 
 def test_a_long_network_goes_on_below_with_the_array_that_it_stopped_at(monkeypatch):

@@ -126,6 +126,8 @@ def test_plot_writes_a_picture_and_draws_into_a_figure(tmp_path):
     with pytest.raises(ValueError, match="Format 'txt' is not supported"):
         history().plot(tmp_path / "h.txt")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["h.pdf", "h.png", "h.svg"]
+    with pytest.warns(UserWarning, match=r"h.png \(in place of the one that was there\)"):
+        history().plot(tmp_path / "h.png")
 
 
 def test_plot_of_odd_histories(tmp_path):

@@ -11,6 +11,8 @@ from minitorch_np.study import machine
 from minitorch_np.study.bits import Difference
 
 if TYPE_CHECKING:
+    import os
+
     from matplotlib.figure import Figure
 
     from minitorch_np.study.compare.instrument import Execution
@@ -238,11 +240,16 @@ class Comparison:
         rest = "\n".join([self._title(), self.verdict(), *self.remarks])
         return f"<div><pre>{html.escape(rest)}</pre><pre>" + "\n".join(rows) + "</pre></div>"
 
-    def plot(self, figure: Figure | None = None) -> Figure:
-        """Both loss curves, and below them how many ULPs they are apart; `plots.save` writes it to a file."""
+    def plot(self, path: str | os.PathLike[str] | None = None, figure: Figure | None = None) -> Figure:
+        """Both loss curves, and below them how many ULPs they are apart; with `path` also written there.
+
+        A warning says if it takes the place of another picture.
+        """
+        from minitorch_np._internal.pictures import plotted
         from minitorch_np.study import plots
 
-        return plots.draw_comparison(self.losses, self.handwritten_losses, self.ulps, figure)
+        drawn = plots.draw_comparison(self.losses, self.handwritten_losses, self.ulps, figure)
+        return plotted(drawn, path)
 
 
 def _lines(numbers: list[int]) -> str:

@@ -13,6 +13,8 @@ from minitorch_np.study.explain.chain import Chain
 from minitorch_np.study.explain.text import Page, write_backward, write_forward
 
 if TYPE_CHECKING:
+    import os
+
     from matplotlib.figure import Figure
 
 MEANINGS = {"N": "samples", "D_in": "inputs", "H": "hidden", "D_out": "outputs", "C": "channels", "T": "steps"}
@@ -67,13 +69,19 @@ class Explanation:
         return str(page)
 
     def _repr_html_(self) -> str:
-        return text_html(self.text(100)) + picture_html(self.plot())
+        from minitorch_np.study.explain.picture import OF_A_NOTEBOOK, columns, draw
 
-    def plot(self, figure: Figure | None = None) -> Figure:
-        """The arrays as boxes, forward above and backward below."""
+        return text_html(self.text(100)) + picture_html(draw(columns(self.chain), widest=OF_A_NOTEBOOK))
+
+    def plot(self, path: str | os.PathLike[str] | None = None, figure: Figure | None = None) -> Figure:
+        """The arrays as boxes, forward above and backward below; with `path` also written there.
+
+        A warning says if it takes the place of another picture.
+        """
+        from minitorch_np._internal.pictures import plotted
         from minitorch_np.study.explain.picture import columns, draw
 
-        return draw(columns(self.chain), figure)
+        return plotted(draw(columns(self.chain), figure), path)
 
     def _size(self, axis: str) -> str:
         meaning = MEANINGS.get(re.sub(r"\d", "", axis), "")

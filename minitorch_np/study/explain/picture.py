@@ -37,6 +37,9 @@ SIZE = 8.5  # of the text, in points
 LINE = SIZE * 1.3 / 72
 
 
+NARROW = 30  # letters of a label that are not broken into two lines
+
+
 class Box(NamedTuple):
     """An array: its name, a formula or so below it, its axes in words, its sizes."""
 
@@ -47,7 +50,14 @@ class Box(NamedTuple):
 
     def lines(self) -> list[str]:
         sizes = " × ".join(map(str, self.shape)) or "one number"
-        return [line for line in (self.name, self.note, f"{self.axes}  {sizes}".strip()) if line]
+        shape = [f"{self.axes}  {sizes}".strip()]
+        if len(shape[0]) > NARROW:
+            shape = [self.axes, sizes]
+        note = [self.note]
+        if len(self.note) > NARROW and " · " in self.note:
+            left, _, right = self.note.partition(" · ")
+            note = [left, f"· {right}"]
+        return [line for line in (self.name, *note, *shape) if line]
 
 
 class Column(NamedTuple):
@@ -168,7 +178,7 @@ def _saved_arrays(saved: Sequence[SavedArray]) -> list[str]:
 
 GAP = 0.34  # inches between columns, and between rows
 
-WIDEST = 20  # inches
+WIDEST, OF_A_NOTEBOOK = 14, 10.5  # inches; a notebook shrinks what is wider than a page
 
 DATA, LEARNED, INK = "#0072B2", "#D55E00", "#333333"
 
@@ -178,11 +188,11 @@ LEGEND = (
 )
 
 
-def draw(columns: Sequence[Column], figure: Figure | None = None) -> Figure:
+def draw(columns: Sequence[Column], figure: Figure | None = None, widest: float | None = None) -> Figure:
     """The picture, in a figure that is made as large as it has to be; long networks go on below."""
     scale = scale_of(columns)
     gutter = _text_width("backward", bold=True) + GAP
-    bands = list(_bands(columns, scale))
+    bands = list(_bands(columns, scale, widest))
     width = gutter + max(_band_width(band, scale) for band in bands)
     letter = _text_width(LEGEND) / len(LEGEND)
     legend = textwrap.wrap(LEGEND, int((width - 2 * GAP) / letter * 0.94))
@@ -203,12 +213,12 @@ def draw(columns: Sequence[Column], figure: Figure | None = None) -> Figure:
     return figure
 
 
-def _bands(columns: Sequence[Column], scale: float) -> Iterator[Sequence[Column]]:
+def _bands(columns: Sequence[Column], scale: float, widest: float | None = None) -> Iterator[Sequence[Column]]:
     """Parts that are not too wide; the array at the end of one begins the next."""
     start = 0
     while start < len(columns) - 1 or start == 0:
         end = start + 3
-        while end < len(columns) and _band_width(columns[start : end + 2], scale) <= WIDEST:
+        while end < len(columns) and _band_width(columns[start : end + 2], scale) <= (widest or WIDEST):
             end += 2
         yield columns[start:end]
         start = end - 1
