@@ -1,1 +1,1 @@
-"""Bridges to other libraries, each an extra: `minitorch_np.interop.sklearn` has estimators for tables."""
+"""Bridges to other libraries, each an extra: torch, ONNX, MPI, scikit-learn; and files of state dicts, without any."""
