@@ -431,4 +431,11 @@ def choose(
             return right[0]
         if group and not has_domain:
             break
-    return min(wrong, key=lambda case: sum("no usual" in f.mistake for f in case[1].findings))
+
+    def rank(examined: tuple[Case, Diagnosis]) -> tuple[int, bool]:
+        case, found = examined
+        return sum("no usual" in f.mistake for f in found.findings), case.kind.startswith(
+            "normal"
+        ) and has_domain
+
+    return min(wrong, key=rank)
