@@ -24,7 +24,6 @@ LEVELS = [
     "cli __main__",
 ]
 OPTIONAL = {"torch", "safetensors", "onnx", "mpi4py", "tqdm", "sklearn"}
-BORDERS = {"mpi4py": "mpi"}  # the module of interop/ that imports a package of another name
 
 
 def module(path):
@@ -135,7 +134,7 @@ def test_only_numpy_matplotlib_and_the_standard_library_are_imported(path):
             drawing = ("study.explain.picture", "_internal.pictures")
             allowed = not at_import or "plot" in module(path) or module(path) in drawing
         if top in OPTIONAL:
-            allowed = not at_import or module(path) == f"interop.{BORDERS.get(top, top)}"
+            allowed = not at_import or module(path) == f"interop.{top}"
         assert allowed, name
 
 

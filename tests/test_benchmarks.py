@@ -151,13 +151,3 @@ def test_the_networks_in_torch_are_those_of_the_examples(name, monkeypatch):
     model.load_state_dict(theirs.state_dict(), layout="torch")
     expected = theirs(torch.from_numpy(x)).detach().numpy()
     np.testing.assert_allclose(model.eval()(x), expected, rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not find_spec("mpi4py"), reason="mpi4py is not installed")
-def test_several_processes_are_measured():
-    command = [sys.executable, SPEED.with_name("parallel.py")]
-    environment = os.environ | {"PARALLEL_SECONDS": "0.01"}
-    run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300, env=environment)
-    rows = re.findall(r"^\| \d+, [\d-]+ \| [124] \| \d+\.\d\d \| \d+\.\d\d \| ", run.stdout, re.MULTILINE)
-    assert len(rows) == 9

@@ -30,8 +30,7 @@ class TrainingState:
     `epoch` counts from 0 and is the one that has ended, or runs; `epochs` is where training ends.
     Beside it model, loss, optimizer, schedule (None without one), the loader of the training data,
     whose `seed` and the epoch fix the order of the samples, the history, and the callbacks. A callback
-    that sets `stop` to a text ends training after this epoch; the text is the reason. `writes` says whether
-    this process is the one that writes files, of several that train together.
+    that sets `stop` to a text ends training after this epoch; the text is the reason.
     """
 
     def __init__(
@@ -51,7 +50,6 @@ class TrainingState:
         self.loader, self.history, self.callbacks = loader, history, list(callbacks)
         self.epoch, self.epochs, self.accumulate = epoch, epochs, accumulate
         self.stop: str | None = None
-        self.writes = True
 
     def settings(self) -> dict[str, Any]:
         """Return what the numbers depend on beside the states: a run that is resumed should have the same."""
@@ -213,10 +211,8 @@ class Checkpoint(Callback):
     def on_epoch_end(self, state: TrainingState) -> None:
         done = state.epoch + 1
         saved = self._contents(state)
-        if self._is_best(state) and state.writes:
+        if self._is_best(state):
             write(self.best_path, *saved)  # before the newest, which knows of it
-        if not state.writes:
-            return
         if done % self.every == 0 or done == state.epochs or state.stop is not None:
             write(self.path, *saved)
             saved = None

@@ -30,7 +30,7 @@ from minitorch_np.training.data_checks import check_data
 from minitorch_np.training.evaluation import check_loss, evaluated
 from minitorch_np.training.history import History
 from minitorch_np.training.progress import Progress
-from minitorch_np.training.steps import OneProcess, Steps, deferred_interrupt
+from minitorch_np.training.steps import Steps, deferred_interrupt
 from minitorch_np.training.weights import sample_weights
 
 if TYPE_CHECKING:
@@ -79,7 +79,6 @@ def fit(
     resume: str | os.PathLike[str] | History | None = None,
     check: bool = True,
     compile: bool = False,
-    comm: Any = None,
     verbose: int = 1,
 ) -> History:
     """Train a model; return the history of losses, metrics and times.
@@ -119,12 +118,6 @@ def fit(
     `compile` runs compiled steps (see `minitorch_np.compile`), with the same history to the bit; with
     `accumulate_grad_batches` above 1, sample weights or class weights the layers run.
 
-    `comm`, MPI.COMM_WORLD of mpi4py, makes one training of several processes (`mpiexec -n 4 python
-    train.py`): each takes its part of every batch, and loss, weights and history are those of one process,
-    within rounding. Data, options and epochs are given to all alike. The first gives the others its weights and
-    order of samples, prints and writes checkpoints; callbacks are called on all. See
-    `minitorch_np.interop.mpi`, also for BatchNorm. Ctrl-C and errors end all processes at once.
-
     `resume` is the path of such a file: training goes on up to epoch `epochs`, counted from the first of
     all, to the bit as if it had never been stopped. Give the same arguments as before; model, optimizer,
     schedule, callbacks, random generators, history and the order of the samples take their states from
@@ -138,13 +131,12 @@ def fit(
     optimizer does not have.
     """
     _check_parts(model, loss, optimizer, schedule)
+    functions = named_metrics(metrics)
     own = [] if checkpoint is None else [Checkpoint(checkpoint, checkpoint_every)]
     listeners = [*as_callbacks(callbacks), *own]
     loader = pairs(x, y, "fit")
     if not isinstance(loader, DataLoader):
         loader = DataLoader(loader, whole("fit", "batch_size", batch_size, 1), True, rng=rng)
-    processes = _processes(comm, compile)
-    loader.seed = processes.agreed(loader.seed)
     chosen = bool(loader.shuffle or validation_split) if loader is x else rng is not None
     order = loader.seed if chosen else None
     history, saved = _so_far(resume, model, optimizer, schedule, order)
@@ -169,18 +161,18 @@ def fit(
         clip_norm=clip_norm,
         clip_value=clip_value,
         by_step=unit == "step",
-        metrics=named_metrics(metrics),
+        metrics=functions,
         check=check_data(loss, loader, held_out) if flag("fit", "check", check) else None,
         compiled=_compiled(model, loss, optimizer) if flag("fit", "compile", compile) else None,
-        processes=processes,
     )
-    state.writes = processes.is_first
-    progress = Progress(whole("fit", "verbose", verbose) * state.writes, start, epochs)
+    progress = Progress(whole("fit", "verbose", verbose), start, epochs)
     if saved:
         _resume(resume, saved, state)
     history.stopped = None
-    _begin(state, processes)
-    with _in_one_thread(model), deferred_interrupt(comm is None) as interrupt:
+    _begin(model)
+    for listener in listeners:
+        listener.on_fit_begin(state)
+    with _in_one_thread(model), deferred_interrupt() as interrupt:
         for epoch in range(start, epochs if state.stop is None else start):
             state.epoch, begin = epoch, perf_counter()
             row = _epoch(steps, progress.watch(loader.epoch(epoch), len(loader), epoch), held_out, interrupt)
@@ -192,7 +184,6 @@ def fit(
             history.append(row | {"seconds": perf_counter() - begin})
             for listener in listeners:
                 listener.on_epoch_end(state)
-            state.stop = processes.agreed(state.stop)
             last = epoch == epochs - 1 or state.stop is not None
             progress.line(epoch, row, steps.speed, last)
             if last or interrupt.asked:
@@ -206,32 +197,17 @@ def fit(
     return history
 
 
-def _processes(comm: Any, compile: bool) -> Any:
-    """What several processes do together; the module is above this one, and needs mpi4py."""
-    if comm is None:
-        return OneProcess()
-    if not hasattr(comm, "Allreduce"):
-        raise TypeError(f"fit expects comm to be a communicator of mpi4py, MPI.COMM_WORLD, got {comm!r}")
-    if compile:
-        raise ValueError("fit has no compiled steps for several processes: leave out compile or comm")
-    return import_module("minitorch_np.interop.mpi").Processes(comm)
-
-
 def _compiled(model: Layer, loss: Loss, optimizer: Optimizer) -> Any:
     """A compiled step; its package is above this one, and is imported for those who ask for it."""
     return import_module("minitorch_np.compiled").compile(model, loss, optimizer)
 
 
-def _begin(state: TrainingState, processes: Any) -> None:
+def _begin(model: Layer) -> None:
     """Training mode, and no gradients that other backward passes have left."""
-    model = state.model
     model.train()
     model.zero_grad()
     for parameter in model.parameters():
         parameter.is_mixed = parameter.owner is None  # the optimizer's steps need not name it again
-    processes.begin(model, state.optimizer)
-    for listener in state.callbacks:
-        listener.on_fit_begin(state)
 
 
 _trained: dict[int, threading.Thread] = {}  # in which thread each model is trained now

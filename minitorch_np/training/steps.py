@@ -26,33 +26,6 @@ if TYPE_CHECKING:
 SNAPSHOT_EVERY = 100  # steps; a snapshot takes less time than a step
 
 
-class OneProcess:
-    """A training that shares its batches with no other process, as those of `minitorch_np.interop.mpi` do."""
-
-    is_first = True
-
-    def begin(self, model: Any, optimizer: Any) -> None: ...
-
-    def agreed(self, value: Any) -> Any:
-        return value
-
-    def part(self, batch: Sequence[Any]) -> Sequence[Any]:
-        return batch
-
-    def is_absent(self, x: Any) -> bool:
-        return False
-
-    def loss(self, loss: Any) -> Any:
-        return loss
-
-    def reduce(self) -> None: ...
-
-    def gathered(self, arrays: Sequence[Any]) -> Sequence[Any]:
-        return arrays
-
-    def end_epoch(self, model: Any) -> None: ...
-
-
 class Steps:
     """The steps of `fit`, and the losses of those so far."""
 
@@ -66,12 +39,10 @@ class Steps:
         metrics: Mapping[str, Any],
         check: Callable[[Array], None] | None,
         compiled: Any = None,  # a CompiledStep of the same model, loss and optimizer
-        processes: Any,  # that share the samples of each batch, of minitorch_np.interop.mpi, or OneProcess
     ) -> None:
-        self.state, self.processes = state, processes
+        self.state = state
         weighted = type(state.loader.dataset) is WeightedSamples  # batches of x, y and weights
         self.loss: Any = WeightedLoss(state.loss) if weighted else state.loss
-        self.loss = processes.loss(self.loss)
         self.accumulate = state.accumulate
         self.clip_norm = None if clip_norm is None else number("fit", "clip_norm", clip_norm)
         self.clip_value = None if clip_value is None else number("fit", "clip_value", clip_value)
@@ -91,30 +62,26 @@ class Steps:
         measurement, begin = Measurement(self.metrics), perf_counter()
         so_far = 0.0  # the loss of the parts of a step
         for count, (x, *targets) in enumerate(batches, 1):
-            samples = len(x)
-            x, *targets = self.processes.part((x, *targets))
             if self.compiled is not None and self.check is None:
                 self._compiled_step(x, targets, losses, measurement, first)
                 if interrupt.asked and count < last:
                     self._record(first)
                     return None
                 continue
-            y_pred = None if self.processes.is_absent(x) else self._predicted(x)
-            value = loss.absent() if y_pred is None else loss(y_pred, *targets)
+            y_pred = self._predicted(x)
+            value = loss(y_pred, *targets)
             if not isfinite(value):
                 self._record(first)
                 raise self.watchdog.loss_error(float(value), x, targets[0], losses)
             if not len(losses) % SNAPSHOT_EVERY:
                 self.watchdog.take_snapshot(len(losses))
-            dy: Any = 0.0 if y_pred is None else loss.backward()
+            dy = loss.backward()
             if accumulate > 1:
-                value, dy = self._share(count, samples, value, dy)
+                value, dy = self._share(count, len(x), value, dy)
                 so_far += value
-            if y_pred is None:
-                self.processes.absent()
-            else:
-                model.backward(dy)
-            self._measure(measurement, y_pred, targets[0])
+            model.backward(dy)
+            if self.metrics:
+                measurement.add(y_pred, targets[0])
             if count % accumulate and count < last:
                 continue
             self._update(optimizer.step)
@@ -123,7 +90,6 @@ class Steps:
             if interrupt.asked and count < last:
                 self._record(first)
                 return None
-        self.processes.end_epoch(model)
         self._record(first)
         self.speed = (len(losses) - first) / (perf_counter() - begin)
         return {"loss": self._loss(losses[first:])} | measurement.values()
@@ -135,14 +101,8 @@ class Steps:
             self.check = None
         return y_pred
 
-    def _measure(self, measurement: Measurement, y_pred: Any, target: Any) -> None:
-        """Add a batch to the metrics, with the parts of all processes."""
-        if self.metrics:
-            measurement.add(*self.processes.gathered([target if y_pred is None else y_pred, target]))
-
     def _update(self, step: Callable[[], None]) -> None:
         """Clip the gradients, make the optimizer's step, and the schedule's."""
-        self.processes.reduce()
         if self.clip_norm is not None:
             clip_grad_norm_(self.parameters, self.clip_norm)
         if self.clip_value is not None:
@@ -162,7 +122,8 @@ class Steps:
             raise self.watchdog.loss_error(float(value), x, targets[0], losses)
         if not len(losses) % SNAPSHOT_EVERY:
             self.watchdog.take_snapshot(len(losses))
-        self._measure(measurement, compiled.prediction, targets[0])
+        if self.metrics:
+            measurement.add(compiled.prediction, targets[0])
         self._update(compiled.update)
         losses.append(float(value))
 
@@ -217,8 +178,6 @@ class Watchdog:
         """Return the error for the loss of a batch, after those of the steps before in this run of `fit`."""
         with np.errstate(all="ignore"):
             began = broken_parameters(self.state.model, losses)
-            if began is None and not len(x):
-                began = "in the samples of another process"
             began = began or broken_pass(self.state.model, self.state.loss, x, y, losses)
         before = f", after {', '.join(f'{v:.4g}' for v in losses[-3:])}" if len(losses) else ""
         return self._error(f"the loss is {value} in step {len(losses) + 1}{before}", began)
@@ -251,19 +210,18 @@ class Interrupt:
 
 
 @contextmanager
-def deferred_interrupt(is_wanted: bool) -> Iterator[Interrupt]:
+def deferred_interrupt() -> Iterator[Interrupt]:
     """Note the first Ctrl-C, so that the running step is done; a second one is KeyboardInterrupt as always.
 
-    If it is not wanted, if something else handles Ctrl-C already, and in another thread than the main one,
-    which gets no signals, nothing is changed.
+    If something else handles Ctrl-C already, and in another thread than the main one, which gets no
+    signals, nothing is changed.
     """
     import signal
     from threading import current_thread, main_thread
 
     interrupt = Interrupt()
     usual = signal.default_int_handler
-    is_mine = current_thread() is main_thread() and signal.getsignal(signal.SIGINT) is usual
-    if not is_wanted or not is_mine:
+    if current_thread() is not main_thread() or signal.getsignal(signal.SIGINT) is not usual:
         yield interrupt
         return
 

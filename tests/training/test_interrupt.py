@@ -139,7 +139,7 @@ def test_validation_is_cut_short():
 
 
 def test_a_second_one_ends_at_once():
-    with deferred_interrupt(True) as interrupt:
+    with deferred_interrupt() as interrupt:
         signal.raise_signal(signal.SIGINT)
         assert interrupt.asked
         with pytest.raises(KeyboardInterrupt):
@@ -154,7 +154,7 @@ def test_another_handler_stays():
     pressed = []
     signal.signal(signal.SIGINT, other)
     try:
-        with deferred_interrupt(True) as interrupt:
+        with deferred_interrupt() as interrupt:
             signal.raise_signal(signal.SIGINT)
         assert pressed == [1]
         assert not interrupt.asked
@@ -166,7 +166,7 @@ def test_in_another_thread_nothing_is_changed():
     found = []
 
     def run():
-        with deferred_interrupt(True) as interrupt:
+        with deferred_interrupt() as interrupt:
             found.append((interrupt.asked, signal.getsignal(signal.SIGINT)))
 
     thread = threading.Thread(target=run)
