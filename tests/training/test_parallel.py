@@ -44,6 +44,11 @@ def test_shards_are_all_samples_once(count):
     assert idle == max(0, 3 - count)
 
 
+def test_the_order_of_samples_is_that_of_rank_0(tmp_path):
+    first, *others = on_ranks(3, lambda comm: parallel_cases.random_order(comm, tmp_path))[0]
+    assert all(other["seeds"].tolist() == first["seeds"].tolist() for other in others)
+
+
 def test_masks_of_dropout_differ_from_rank_to_rank_and_one_file_resumes_all(tmp_path):
     for found in on_ranks(3, lambda comm: parallel_cases.resumed(comm, tmp_path))[0]:
         for key in [key.split(": ")[1] for key in found if key.startswith("at once")]:
