@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from minitorch_np.optimizers.optimizer import Optimizer
     from minitorch_np.parameter import Parameter
 
-METHODS = "Get_rank Get_size Allgather Allgatherv Reduce_scatter allgather bcast gather Abort".split()
+METHODS = "Get_rank Get_size Allgather Reduce_scatter_block allgather bcast gather Abort".split()
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -110,7 +110,7 @@ class Ranks(OneProcess):
         self.pending = False  # whether a loss was summed since the last step
         self.finite = [True] * self.size  # which ranks had a finite loss
         self._sent, self._received = np.zeros(3), np.zeros((self.size, 3))
-        self._segments: dict[tuple[int, Any], tuple[list[int], Array]] = {}
+        self._segments: dict[tuple[int, Any], Array] = {}
 
     def shard(self, start: int, stop: int) -> tuple[int, int]:
         """Return which of the samples from `start` to `stop` are this rank's: as many on each, within one.
@@ -160,12 +160,15 @@ class Ranks(OneProcess):
         """Sum an array in place: each rank adds up one segment, all take it from there, so the same bits."""
         key = flat.size, flat.dtype
         if key not in self._segments:
-            ends = [flat.size * (rank + 1) // self.size for rank in range(self.size)]
-            counts = np.diff(ends, prepend=0).tolist()
-            self._segments[key] = counts, np.empty(counts[self.rank], flat.dtype)
-        counts, segment = self._segments[key]
-        self.comm.Reduce_scatter(flat, segment, counts)
-        self.comm.Allgatherv(segment, [flat, counts])
+            self._segments[key] = np.empty(flat.size // self.size, flat.dtype)
+        segment = self._segments[key]
+        even, rest = np.split(flat, [segment.size * self.size])
+        self.comm.Reduce_scatter_block(even, segment)
+        self.comm.Allgather(segment, even)
+        if rest.size:
+            parts = np.empty((self.size, rest.size), rest.dtype)
+            self.comm.Allgather(rest.copy(), parts)
+            parts.sum(axis=0, out=rest)
 
     def rows(self, array: Array) -> Array | None:
         parts = self.comm.gather(array[:0] if self.idle else array)

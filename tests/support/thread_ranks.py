@@ -34,19 +34,10 @@ class ThreadComm:
         return None if self.rank else values
 
     def Allgather(self, sent, received):  # noqa: N802
-        received[...] = self.allgather(sent)
+        received[...] = np.reshape(self.allgather(sent), received.shape)
 
-    def Reduce_scatter(self, sent, received, counts):  # noqa: N802
-        start = sum(counts[: self.rank])
-        parts = self.allgather(sent)
-        received[...] = sum(part[start : start + counts[self.rank]] for part in parts)
-
-    def Allgatherv(self, sent, received):  # noqa: N802
-        array, counts = received
-        parts = self.allgather(sent)
-        if [part.size for part in parts] != counts:
-            raise ValueError(f"parts of {[part.size for part in parts]}, announced as {counts}")
-        array[...] = np.concatenate(parts)
+    def Reduce_scatter_block(self, sent, received):  # noqa: N802
+        received[...] = sum(part.reshape(self.size, -1)[self.rank] for part in self.allgather(sent))
 
     def Abort(self, code):  # noqa: N802
         self.aborted = True
