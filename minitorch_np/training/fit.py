@@ -29,7 +29,7 @@ from minitorch_np.training.callbacks import Checkpoint, TrainingState, as_callba
 from minitorch_np.training.data_checks import check_data
 from minitorch_np.training.evaluation import check_loss, evaluated
 from minitorch_np.training.history import History
-from minitorch_np.training.parallel import OneProcess, Ranks, ends_all_ranks
+from minitorch_np.training.parallel import ends_all_ranks, ranks_of
 from minitorch_np.training.progress import Progress
 from minitorch_np.training.steps import Steps, deferred_interrupt
 from minitorch_np.training.weights import sample_weights
@@ -143,7 +143,7 @@ def fit(
     together, RuntimeError for a model that another thread is training; warns of parameters that the
     optimizer does not have.
     """
-    ranks = OneProcess() if comm is None else Ranks(comm)
+    ranks = ranks_of(comm)
     _check_parts(model, loss, optimizer, schedule)
     functions = named_metrics(metrics)
     listeners = as_callbacks(callbacks)
@@ -183,7 +183,7 @@ def fit(
     progress = Progress(0 if state.rank else whole("fit", "verbose", verbose), start, epochs)
     if saved:
         _resume(resume, saved, state)
-    _begin(state)
+    _begin(state, functions, held_out)
     with _in_one_thread(model), deferred_interrupt() as ctrl_c:
         interrupt = ranks.watch(ctrl_c)
         for epoch in range(start, epochs if state.stop is None else start):
@@ -210,10 +210,15 @@ def fit(
     return history
 
 
-def _begin(state: TrainingState) -> None:
+def _begin(state: TrainingState, metrics: Mapping[str, Any], held_out: Any) -> None:
     """One state on all ranks, training mode, no gradients that other backward passes have left; callbacks."""
     model, state.history.stopped = state.model, None
-    state.ranks.start(state.optimizer, model, state.schedule)
+    data = {
+        "epochs": f"{state.epoch} to {state.epochs}",
+        "validation": 0 if held_out is None else held_out.samples,
+    }
+    same = state.settings() | data | {"metrics": list(metrics)}  # or some ranks would wait for others
+    state.ranks.start(state.optimizer, model, state.schedule, [f"{name} {now}" for name, now in same.items()])
     model.train()
     model.zero_grad()
     for parameter in model.parameters():
@@ -262,6 +267,7 @@ def _check_parts(model: Any, loss: Any, optimizer: Any, schedule: Any) -> None:
     check_loss("fit", loss)
     if not isinstance(optimizer, Optimizer):
         fix = f": write {optimizer.__name__}(model.parameters())" if isinstance(optimizer, type) else ""
+        fix = ": give it the optimizer itself, and comm" if hasattr(optimizer, "ranks") else fix
         raise TypeError(f"fit expects an optimizer, got {optimizer!r}{fix}")
     learned = {id(p) for group in optimizer.param_groups for p in group["params"]}
     rest = [name for name, parameter in model.named_parameters() if id(parameter) not in learned]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import wraps
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -75,7 +75,12 @@ class OneProcess(Interrupt):
         """Agree on Ctrl-C without a loss."""
 
     def start(
-        self, optimizer: Optimizer, model: Layer | None = None, schedule: Any = None, stacklevel: int = 7
+        self,
+        optimizer: Optimizer,
+        model: Layer | None = None,
+        schedule: Any = None,
+        same: Sequence[str] = (),
+        stacklevel: int = 7,
     ) -> None:
         """Give all ranks the weights, the optimizer's state and the schedule's of rank 0."""
 
@@ -188,14 +193,20 @@ class Ranks(OneProcess):
         self.asked = self.asked or any(self.comm.allgather(self.local.asked))
 
     def start(
-        self, optimizer: Optimizer, model: Layer | None = None, schedule: Any = None, stacklevel: int = 7
+        self,
+        optimizer: Optimizer,
+        model: Layer | None = None,
+        schedule: Any = None,
+        same: Sequence[str] = (),
+        stacklevel: int = 7,
     ) -> None:
         """Give all ranks the weights, the optimizer's state and the schedule's of rank 0.
 
-        Raises ValueError on all ranks if they have built different networks or optimizers.
+        Raises ValueError on all ranks if they have built different networks or optimizers, or differ in
+        what must be the `same`.
         """
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        built = [repr(model), type(optimizer).__name__, type(schedule).__name__]
+        built = [*same, repr(model), type(optimizer).__name__, type(schedule).__name__]
         built += [f"{p.dtype} {p.shape}" for p in parameters]
         others = self.comm.allgather(built)
         different = [rank for rank, other in enumerate(others) if other != others[0]]
@@ -203,10 +214,11 @@ class Ranks(OneProcess):
             rank = different[0]
             one, other = next(
                 ((a, b) for a, b in zip(others[0], others[rank], strict=False) if a != b),
-                (f"{len(others[0]) - 3} parameters", f"{len(others[rank]) - 3}"),
+                (f"{len(others[0])} parts", f"{len(others[rank])}"),
             )
             raise ValueError(
-                f"all ranks must build the same network and optimizer: rank 0 has {one}, rank {rank} {other}"
+                "all ranks must build the same network and optimizer and be given the same: rank 0 has "
+                f"{one}, rank {rank} {other}"
             )
         weights = [p.data for p in parameters] if model is None else model.state_dict()
         states = [weights, optimizer.state_dict(), None if schedule is None else schedule.state_dict()]
@@ -289,6 +301,12 @@ class Ranks(OneProcess):
         sys.stdout.flush()
         sys.stderr.flush()
         self.comm.Abort(1)
+
+
+def ranks_of(comm: Any) -> OneProcess:
+    """Return the ranks of a communicator, or the one process that there is without or with a single one."""
+    ranks = OneProcess() if comm is None else Ranks(comm)
+    return ranks if ranks.size > 1 else OneProcess()
 
 
 class ShardedLoader(DataLoader):

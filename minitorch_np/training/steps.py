@@ -44,7 +44,8 @@ class Steps:
         weighted = type(state.loader.dataset) is WeightedSamples  # batches of x, y and weights
         self.ranks = state.ranks
         several = self.ranks.size > 1
-        self.loss: Any = WeightedLoss(state.loss) if weighted and not several else self.ranks.share(state.loss)
+        weighs = weighted and not several  # of several, the shared loss does it
+        self.loss: Any = WeightedLoss(state.loss) if weighs else self.ranks.share(state.loss)
         self.accumulate = state.accumulate
         self.clip_norm = None if clip_norm is None else number("fit", "clip_norm", clip_norm)
         self.clip_value = None if clip_value is None else number("fit", "clip_value", clip_value)

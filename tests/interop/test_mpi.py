@@ -111,6 +111,7 @@ def test_a_loss_that_is_not_finite_is_reported_by_all(made):
         ("the_loop_fails_on_one_rank", "OSError: the disk of rank 1 is full"),
         ("one_rank_changes_its_weights", "rank 1 of 2 and rank 0 have different weights"),
         ("ranks_build_different_networks", "all ranks must build the same network and optimizer"),
+        ("ranks_have_different_data", "rank 0 has samples 100, rank 1 samples 101"),
     ],
 )
 def test_an_error_on_one_rank_ends_all(name, said, tmp_path):
