@@ -25,7 +25,8 @@ Why the bits are equal: MPI promises no order of additions that is the same on a
 is added up on one rank and copied to the others. A hash of the weights is compared after each epoch.
 
 An uncaught error on one rank, Ctrl-C too, prints its traceback and ends all: the others would wait for
-ever. Importing this module sees to that.
+ever. Importing this module sees to that, also `fit(..., comm=...)`. For an error before the import, and for
+sys.exit() on one rank, start with `mpiexec -n 4 python -m mpi4py train.py`.
 """
 
 from __future__ import annotations
