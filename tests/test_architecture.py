@@ -134,7 +134,7 @@ def test_only_numpy_matplotlib_and_the_standard_library_are_imported(path):
             drawing = ("study.explain.picture", "_internal.pictures")
             allowed = not at_import or "plot" in module(path) or module(path) in drawing
         if top in OPTIONAL:
-            allowed = not at_import or module(path) == f"interop.{top}"
+            allowed = not at_import or module(path) == f"interop.{top.removesuffix('4py')}"
         assert allowed, name
 
 

@@ -136,6 +136,27 @@ def test_estimators_has_a_row_for_every_table():
     assert [table for table, _ in rows] == ["wine", "diabetes"]
 
 
+@pytest.mark.slow
+def test_parallel_has_a_row_for_every_number_of_processes():
+    command = [
+        sys.executable,
+        DIGITS.with_name("parallel.py"),
+        "--turns",
+        "1",
+        "--steps",
+        "2",
+        "--networks",
+        "1",
+    ]
+    run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    if find_spec("mpi4py") is None:
+        assert run.stderr == "several processes need mpi4py and mpiexec: pip install '.[mpi]'\n"
+        return
+    assert run.returncode == 0, run.stderr
+    row = r"^\| 64 a layer, batch 64 \| (\d)(?: \(more than cores\))?(?: \| \d+\.\d+){6} \|$"
+    assert re.findall(row, run.stdout, re.MULTILINE) == ["1", "2", "4"]
+
+
 @pytest.mark.skipif(not find_spec("torch"), reason="torch is not installed")
 @pytest.mark.parametrize("name", ["lenet", "resnet", "autoencoder", "char_rnn", "transformer"])
 def test_the_networks_in_torch_are_those_of_the_examples(name, monkeypatch):

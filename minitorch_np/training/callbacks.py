@@ -11,6 +11,7 @@ from minitorch_np._internal.atomic_write import check_writable
 from minitorch_np._internal.best import improves, monitor_mode
 from minitorch_np._internal.validation import flag, number, whole
 from minitorch_np.serialization.save import contents, write
+from minitorch_np.training.parallel import OneProcess
 
 if TYPE_CHECKING:
     import os
@@ -30,7 +31,8 @@ class TrainingState:
     `epoch` counts from 0 and is the one that has ended, or runs; `epochs` is where training ends.
     Beside it model, loss, optimizer, schedule (None without one), the loader of the training data,
     whose `seed` and the epoch fix the order of the samples, the history, and the callbacks. A callback
-    that sets `stop` to a text ends training after this epoch; the text is the reason.
+    that sets `stop` to a text ends training after this epoch; the text is the reason. `rank` is 0, or with
+    `fit(..., comm=...)` the number of this process.
     """
 
     def __init__(
@@ -45,10 +47,13 @@ class TrainingState:
         epochs: int,
         accumulate: int = 1,
         callbacks: Iterable[Callback] = (),
+        ranks: OneProcess | None = None,
     ) -> None:
         self.model, self.loss, self.optimizer, self.schedule = model, loss, optimizer, schedule
         self.loader, self.history, self.callbacks = loader, history, list(callbacks)
         self.epoch, self.epochs, self.accumulate = epoch, epochs, accumulate
+        self.ranks = ranks or OneProcess()
+        self.rank = self.ranks.rank
         self.stop: str | None = None
 
     def settings(self) -> dict[str, Any]:
@@ -204,11 +209,15 @@ class Checkpoint(Callback):
         self._unwritten: Any = None  # the newest whole epoch, if the file has an older one
 
     def on_fit_begin(self, state: TrainingState) -> None:
+        if state.rank:
+            return  # rank 0 writes, and the others have the same
         check_writable(self.path)
         self._contents(state)
         self._unwritten = None
 
     def on_epoch_end(self, state: TrainingState) -> None:
+        if state.rank:
+            return
         done = state.epoch + 1
         saved = self._contents(state)
         if self._is_best(state):

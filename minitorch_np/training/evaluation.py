@@ -19,6 +19,7 @@ from minitorch_np.metrics import Measurement, named_metrics
 
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
+    from minitorch_np.training.parallel import OneProcess
 
 
 _HELD: dict[int, tuple[int, bool]] = {}  # id of a layer: how many evaluations hold it, its mode before them
@@ -98,16 +99,28 @@ def evaluate(
 
 
 def evaluated(
-    model: Layer, loss: Loss, metrics: Mapping[str, Any], batches: Iterable[tuple[Array, Array]]
+    model: Layer,
+    loss: Loss,
+    metrics: Mapping[str, Any],
+    batches: Iterable[tuple[Array, Array]],
+    ranks: OneProcess | None = None,
 ) -> dict[str, float]:
-    """`evaluate` over given batches."""
+    """`evaluate` over given batches, or over the shards of them that several ranks predict for rank 0."""
     whole, measurement = WholeLoss(loss), Measurement(metrics)
     with evaluating(model):
-        for x, y in batches:
-            y_pred = model(x)
+        for x, target in batches:
+            y_pred: Any = model(x)
+            y: Any = target
+            if ranks is not None:
+                y_pred, y = ranks.rows(y_pred), ranks.rows(y)
+                if ranks.rank:
+                    continue
             whole.add(y_pred, y)
             measurement.add(y_pred, y)
-    return {"loss": whole.value()} | measurement.values()
+    if ranks is not None and ranks.rank:
+        return ranks.of_first(None)
+    values = {"loss": whole.value()} | measurement.values()
+    return values if ranks is None else ranks.of_first(values)
 
 
 class WholeLoss:

@@ -29,6 +29,7 @@ from minitorch_np.training.callbacks import Checkpoint, TrainingState, as_callba
 from minitorch_np.training.data_checks import check_data
 from minitorch_np.training.evaluation import check_loss, evaluated
 from minitorch_np.training.history import History
+from minitorch_np.training.parallel import ends_all_ranks, ranks_of
 from minitorch_np.training.progress import Progress
 from minitorch_np.training.steps import Steps, deferred_interrupt
 from minitorch_np.training.weights import sample_weights
@@ -52,6 +53,7 @@ GUESSES = {  # other words for fit's arguments
 }
 
 
+@ends_all_ranks
 @answers_guesses(GUESSES)
 def fit(
     model: Layer,
@@ -79,6 +81,7 @@ def fit(
     resume: str | os.PathLike[str] | History | None = None,
     check: bool = True,
     compile: bool = False,
+    comm: Any = None,
     verbose: int = 1,
 ) -> History:
     """Train a model; return the history of losses, metrics and times.
@@ -116,7 +119,17 @@ def fit(
     tqdm, if it is installed, shows the epoch that runs.
 
     `compile` runs compiled steps (see `minitorch_np.compile`), with the same history to the bit; with
-    `accumulate_grad_batches` above 1, sample weights or class weights the layers run.
+    `accumulate_grad_batches` above 1, sample weights, class weights or `comm` the layers run.
+
+    `comm`, MPI.COMM_WORLD, shares the work among the processes of `mpiexec -n 4 python train.py` (see
+    `minitorch_np.interop.mpi`): all call fit with the same arguments and the same data, start with the
+    weights of rank 0, and each takes its shard of every batch. Losses and weights are those of one
+    process within rounding, and the same bits on all ranks, or RuntimeError names the ranks after the
+    epoch. BatchNorm takes the statistics of each rank's shard; running ones are averaged after each epoch.
+    Masks of Dropout differ from rank to rank. Callbacks are called on all ranks with the same numbers,
+    `state.rank` says which; rank 0 decides on `stop`, prints, and writes the checkpoint, which all ranks
+    must be able to read to resume. Clipping is by the gradients that the optimizer uses. An error on one
+    rank prints its traceback and ends all.
 
     `resume` is the path of such a file: training goes on up to epoch `epochs`, counted from the first of
     all, to the bit as if it had never been stopped. Give the same arguments as before; model, optimizer,
@@ -130,21 +143,23 @@ def fit(
     together, RuntimeError for a model that another thread is training; warns of parameters that the
     optimizer does not have.
     """
+    ranks = ranks_of(comm)
     _check_parts(model, loss, optimizer, schedule)
     functions = named_metrics(metrics)
-    own = [] if checkpoint is None else [Checkpoint(checkpoint, checkpoint_every)]
-    listeners = [*as_callbacks(callbacks), *own]
+    listeners = as_callbacks(callbacks)
+    listeners += [] if checkpoint is None else [Checkpoint(checkpoint, checkpoint_every)]
     loader = pairs(x, y, "fit")
     if not isinstance(loader, DataLoader):
         loader = DataLoader(loader, whole("fit", "batch_size", batch_size, 1), True, rng=rng)
+    loader.seed = ranks.of_first(loader.seed)
     chosen = bool(loader.shuffle or validation_split) if loader is x else rng is not None
-    order = loader.seed if chosen else None
-    history, saved = _so_far(resume, model, optimizer, schedule, order)
+    history, saved = _so_far(resume, model, optimizer, schedule, loader.seed if chosen else None)
     loader.seed = loader.seed if loader is x else saved.get("seed", loader.seed)
     loader, held_out = _held_out(loader, validation_data, validation_split)
     weights = sample_weights(loader.dataset, sample_weight, class_weight, part=bool(validation_split))
     if weights is not None:
         loader = loader.over(WeightedSamples(loader.dataset, weights))  # batches of x, y and weights
+    loader, held_out = ranks.sharded(loader), ranks.sharded(held_out)
     start, accumulate = history.epochs, whole("fit", "accumulate_grad_batches", accumulate_grad_batches, 1)
     if start > whole("fit", "epochs", epochs, 1):
         raise ValueError(
@@ -154,7 +169,7 @@ def fit(
     per_epoch = -(-len(loader) // accumulate)
     unit = _schedule_unit(schedule, schedule_every, per_epoch, epochs - start)
     state = TrainingState(
-        model, loss, optimizer, schedule, loader, history, start, epochs, accumulate, listeners
+        model, loss, optimizer, schedule, loader, history, start, epochs, accumulate, listeners, ranks
     )
     steps = Steps(
         state,
@@ -165,14 +180,12 @@ def fit(
         check=check_data(loss, loader, held_out) if flag("fit", "check", check) else None,
         compiled=_compiled(model, loss, optimizer) if flag("fit", "compile", compile) else None,
     )
-    progress = Progress(whole("fit", "verbose", verbose), start, epochs)
+    progress = Progress(0 if state.rank else whole("fit", "verbose", verbose), start, epochs)
     if saved:
         _resume(resume, saved, state)
-    history.stopped = None
-    _begin(model)
-    for listener in listeners:
-        listener.on_fit_begin(state)
-    with _in_one_thread(model), deferred_interrupt() as interrupt:
+    _begin(state, functions, held_out)
+    with _in_one_thread(model), deferred_interrupt() as ctrl_c:
+        interrupt = ranks.watch(ctrl_c)
         for epoch in range(start, epochs if state.stop is None else start):
             state.epoch, begin = epoch, perf_counter()
             row = _epoch(steps, progress.watch(loader.epoch(epoch), len(loader), epoch), held_out, interrupt)
@@ -181,9 +194,8 @@ def fit(
             row["lr"] = optimizer.param_groups[0]["lr"]
             if unit == "epoch":
                 _step(schedule, row)
-            history.append(row | {"seconds": perf_counter() - begin})
-            for listener in listeners:
-                listener.on_epoch_end(state)
+            history.append(ranks.of_first(row | {"seconds": perf_counter() - begin}))
+            _end_of_epoch(state)
             last = epoch == epochs - 1 or state.stop is not None
             progress.line(epoch, row, steps.speed, last)
             if last or interrupt.asked:
@@ -194,20 +206,39 @@ def fit(
         progress.say(f"stopped: {history.stopped}")
     for listener in listeners:
         listener.on_fit_end(state)
+    ranks.compare(optimizer, model)
     return history
+
+
+def _begin(state: TrainingState, metrics: Mapping[str, Any], held_out: Any) -> None:
+    """One state on all ranks, training mode, no gradients that other backward passes have left; callbacks."""
+    model, state.history.stopped = state.model, None
+    data = {
+        "epochs": f"{state.epoch} to {state.epochs}",
+        "validation": 0 if held_out is None else held_out.samples,
+    }
+    same = state.settings() | data | {"metrics": list(metrics)}  # or some ranks would wait for others
+    state.ranks.start(state.optimizer, model, state.schedule, [f"{name} {now}" for name, now in same.items()])
+    model.train()
+    model.zero_grad()
+    for parameter in model.parameters():
+        parameter.is_mixed = parameter.owner is None  # the optimizer's steps need not name it again
+    for callback in state.callbacks:
+        callback.on_fit_begin(state)
+    state.stop = state.ranks.of_first(state.stop)
+
+
+def _end_of_epoch(state: TrainingState) -> None:
+    """Call the callbacks, on all ranks if they have the same weights; rank 0 says whether training stops."""
+    state.ranks.compare(state.optimizer, state.model)
+    for callback in state.callbacks:
+        callback.on_epoch_end(state)
+    state.stop = state.ranks.of_first(state.stop)
 
 
 def _compiled(model: Layer, loss: Loss, optimizer: Optimizer) -> Any:
     """A compiled step; its package is above this one, and is imported for those who ask for it."""
     return import_module("minitorch_np.compiled").compile(model, loss, optimizer)
-
-
-def _begin(model: Layer) -> None:
-    """Training mode, and no gradients that other backward passes have left."""
-    model.train()
-    model.zero_grad()
-    for parameter in model.parameters():
-        parameter.is_mixed = parameter.owner is None  # the optimizer's steps need not name it again
 
 
 _trained: dict[int, threading.Thread] = {}  # in which thread each model is trained now
@@ -236,6 +267,7 @@ def _check_parts(model: Any, loss: Any, optimizer: Any, schedule: Any) -> None:
     check_loss("fit", loss)
     if not isinstance(optimizer, Optimizer):
         fix = f": write {optimizer.__name__}(model.parameters())" if isinstance(optimizer, type) else ""
+        fix = ": give it the optimizer itself, and comm" if hasattr(optimizer, "ranks") else fix
         raise TypeError(f"fit expects an optimizer, got {optimizer!r}{fix}")
     learned = {id(p) for group in optimizer.param_groups for p in group["params"]}
     rest = [name for name, parameter in model.named_parameters() if id(parameter) not in learned]
@@ -246,7 +278,7 @@ def _check_parts(model: Any, loss: Any, optimizer: Any, schedule: Any) -> None:
         warnings.warn(
             f"{', '.join(rest)} will not learn: the optimizer does not have them. Unless they are frozen on "
             f"purpose, make it after the last change of the model, {call}",
-            stacklevel=4,
+            stacklevel=5,
         )
     if schedule is not None:
         if not isinstance(schedule, LRScheduler):
@@ -336,7 +368,7 @@ def _resume(path: Any, extra: Mapping[str, Any], state: TrainingState) -> None:
             callback.load_state_dict(states.pop(own)[1])
     changes += [f"{name} was a callback, is none" for name, its_state in states if its_state]
     if changes:
-        warnings.warn(f"{path} goes on with other arguments: {'; '.join(changes)}", stacklevel=4)
+        warnings.warn(f"{path} goes on with other arguments: {'; '.join(changes)}", stacklevel=5)
 
 
 def _epoch(
@@ -344,11 +376,15 @@ def _epoch(
 ) -> dict[str, float] | None:
     """Train for an epoch; return its losses and metrics, None if Ctrl-C breaks it off."""
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # a NaN has its own message
-        row = steps.epoch(batches, interrupt)
+        state, ranks = steps.state, steps.ranks
+        ranks.start_epoch(state.model)
+        row = ranks.of_first(steps.epoch(batches, interrupt))
+        ranks.average_buffers(state.model)
         if row is None or held_out is None:
             return row
-        state, data = steps.state, _until(interrupt, held_out.epoch(0))
-        values = evaluated(state.model, state.loss, steps.metrics, data)
+        data = _until(interrupt, held_out.epoch(0))
+        values = evaluated(state.model, state.loss, steps.metrics, data, ranks)
+    ranks.agree()
     return None if interrupt.asked else row | {f"val_{name}": value for name, value in values.items()}
 
 

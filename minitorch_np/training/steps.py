@@ -42,14 +42,17 @@ class Steps:
     ) -> None:
         self.state = state
         weighted = type(state.loader.dataset) is WeightedSamples  # batches of x, y and weights
-        self.loss: Any = WeightedLoss(state.loss) if weighted else state.loss
+        self.ranks = state.ranks
+        several = self.ranks.size > 1
+        weighs = weighted and not several  # of several, the shared loss does it
+        self.loss: Any = WeightedLoss(state.loss) if weighs else self.ranks.share(state.loss)
         self.accumulate = state.accumulate
         self.clip_norm = None if clip_norm is None else number("fit", "clip_norm", clip_norm)
         self.clip_value = None if clip_value is None else number("fit", "clip_value", clip_value)
         self.schedule: Any = state.schedule if by_step else None
         self.metrics, self.check = metrics, check
-        self.compiled = None if weighted or state.accumulate > 1 else compiled
-        self.parameters = list(state.model.parameters())
+        self.compiled = None if weighted or state.accumulate > 1 or several else compiled
+        self.parameters = self.ranks.learned(state.model, state.optimizer)
         self.watchdog = Watchdog(state)
         self.sums = state.loss.reduction == "sum"
         self.losses: list[float] = []  # of all steps
@@ -77,11 +80,11 @@ class Steps:
                 self.watchdog.take_snapshot(len(losses))
             dy = loss.backward()
             if accumulate > 1:
-                value, dy = self._share(count, len(x), value, dy)
+                value, dy = self._share(count, value, dy)
                 so_far += value
             model.backward(dy)
             if self.metrics:
-                measurement.add(y_pred, targets[0])
+                self._measure(measurement, y_pred, targets[0])
             if count % accumulate and count < last:
                 continue
             self._update(optimizer.step)
@@ -92,7 +95,13 @@ class Steps:
                 return None
         self._record(first)
         self.speed = (len(losses) - first) / (perf_counter() - begin)
-        return {"loss": self._loss(losses[first:])} | measurement.values()
+        row = {"loss": self._loss(losses[first:])}
+        return row | ({} if self.state.rank else measurement.values())
+
+    def _measure(self, measurement: Measurement, y_pred: Any, y: Any) -> None:
+        y_pred, y = self.ranks.rows(y_pred), self.ranks.rows(y)
+        if not self.state.rank:
+            measurement.add(y_pred, y)
 
     def _predicted(self, x: Any) -> Any:
         y_pred = self.state.model(x)
@@ -102,7 +111,8 @@ class Steps:
         return y_pred
 
     def _update(self, step: Callable[[], None]) -> None:
-        """Clip the gradients, make the optimizer's step, and the schedule's."""
+        """Add up the gradients of all ranks, clip them, make the optimizer's step, and the schedule's."""
+        self.ranks.add_gradients(self.state.optimizer)
         if self.clip_norm is not None:
             clip_grad_norm_(self.parameters, self.clip_norm)
         if self.clip_value is not None:
@@ -134,12 +144,13 @@ class Steps:
         if error is not None:
             raise error
 
-    def _share(self, count: int, samples: int, value: Any, dy: Array) -> tuple[float, Array]:
+    def _share(self, count: int, value: Any, dy: Array) -> tuple[float, Array]:
         """Return what a part of a step adds to it: of a mean over all of its samples, its share of them."""
         if self.sums:
             return float(value), dy
-        begin = (count - 1) // self.accumulate * self.accumulate * self.state.loader.batch_size
-        share = samples / min(self.accumulate * self.state.loader.batch_size, self.state.loader.samples - begin)
+        size, samples = self.state.loader.batch_size, self.state.loader.samples
+        begin = (count - 1) // self.accumulate * self.accumulate * size
+        share = min(size, samples - (count - 1) * size) / min(self.accumulate * size, samples - begin)
         return float(value) * share, dy * share
 
     def _loss(self, values: list[float]) -> float:
@@ -179,6 +190,7 @@ class Watchdog:
         with np.errstate(all="ignore"):
             began = broken_parameters(self.state.model, losses)
             began = began or broken_pass(self.state.model, self.state.loss, x, y, losses)
+            began = self.state.ranks.report(began)
         before = f", after {', '.join(f'{v:.4g}' for v in losses[-3:])}" if len(losses) else ""
         return self._error(f"the loss is {value} in step {len(losses) + 1}{before}", began)
 
