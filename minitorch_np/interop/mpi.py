@@ -36,8 +36,10 @@ from typing import TYPE_CHECKING, Any
 
 try:
     from mpi4py import MPI  # type: ignore[import-not-found, import-untyped, unused-ignore]
-except ImportError as error:
-    raise ImportError(f"minitorch_np.interop.mpi needs mpi4py: pip install '.[mpi]' ({error})") from error
+except (ImportError, RuntimeError) as error:  # a RuntimeError where mpi4py finds no MPI
+    raise ImportError(
+        f"minitorch_np.interop.mpi needs mpi4py: pip install 'minitorch-np[mpi]' ({error})"
+    ) from None
 
 from minitorch_np.optimizers.optimizer import Optimizer
 from minitorch_np.training.parallel import Ranks
