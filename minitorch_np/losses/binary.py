@@ -39,8 +39,10 @@ class BCELoss(BinaryLoss):
     broadcasts to them (one for each sample: (N, 1)); the mean is over the number of elements,
     whatever the weights. What weighs 0 takes no part.
 
-    Backward: −t/p + (1 − t)/(1 − p) is (p − t) / (p (1 − p)). Both logarithms are at least −100, and the
-    denominator at least 1e-12, as in torch, so that p = 0 and p = 1 stay finite.
+    Backward: gradient = (p − t) / (p (1 − p)) / number of elements. Of −t log p the derivative is −t/p; of
+    −(1 − t) log(1 − p) it is (1 − t)/(1 − p), by the chain rule with (1 − p)′ = −1. Over one denominator
+    they make (p − t) / (p (1 − p)), times w if there is a weight. Both logarithms are at least −100, and
+    the denominator at least 1e-12, as in torch, so that p = 0 and p = 1 stay finite.
 
     Raises ValueError for predictions or targets outside [0, 1], and for weights that do not fit.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.BCELoss.html
@@ -76,8 +78,9 @@ class BCEWithLogitsLoss(BinaryLoss):
 
     −log σ(x) = log(1 + exp(−x)) is max(−x, 0) + log(1 + exp(−|x|)), which no logit overflows, and
     −log(1 − σ(x)) the same of −x. For r = 1 the value is max(x, 0) − x t + log(1 + exp(−|x|)).
-    Backward: d(−log σ(x))/dx = σ(x) − 1 and d(−log(1 − σ(x)))/dx = σ(x), which together make
-    (1 − t + r t) σ(x) − r t; for r = 1 it is the difference σ(x) − t.
+    Backward: gradient = (σ(x) − t) / number of elements. By the chain rule, with σ′ = σ (1 − σ):
+    d(−log σ(x))/dx = σ(x) − 1 and d(−log(1 − σ(x)))/dx = σ(x). Times t and 1 − t they make σ(x) − t; with
+    r it is (1 − t + r t) σ(x) − r t, and all of it times w if there is a weight.
 
     Raises ValueError for targets outside [0, 1], and for weights that do not fit.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.BCEWithLogitsLoss.html

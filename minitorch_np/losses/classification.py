@@ -24,8 +24,8 @@ class NLLLoss(Loss):
     `ignore_index`. A `weight` (C,) is the weight w of each class, without it 1. An ignored sample and
     one of weight 0 take no part, whatever their prediction: value 0, gradient 0.
 
-    Backward: only the log-probability of the right class enters, so the gradient is −w_t there and 0
-    elsewhere, over the same Σ w_t.
+    Backward: gradient = −w_t / Σ w_t at class t and 0 elsewhere. Of a sample only the log-probability of
+    its class is in the value, as −w_t log p_t: with respect to log p_t the derivative of that is −w_t.
 
     Raises ValueError for indices out of range or of another shape, and for a mean over no weight;
     TypeError for indices that are not integers. Positive predictions are pointed out by a warning, at
@@ -108,8 +108,8 @@ class CrossEntropyLoss(NLLLoss):
     `label_smoothing` ε replaces q by (1 − ε) q + ε/C (for an index, q is 1 there and 0 elsewhere).
 
     Backward: gradient = (softmax(x) − onehot(t)) / N. Of −log p_t = log Σ_c exp x_c − x_t the first
-    part has the derivative exp x / Σ_c exp x_c, which is the softmax, the second is 1 at class t. With
-    q, all of it: softmax(x) Σ_c w_c q_c − w q.
+    part has, by the chain rule, the derivative exp x / Σ_c exp x_c, which is softmax(x); that of x_t is
+    1 at class t and 0 elsewhere, which is onehot(t). With q, all of it: softmax(x) Σ_c w_c q_c − w q.
 
     Raises, beyond what NLLLoss does, ValueError for probabilities that are negative or do not sum to 1.
     Predictions that look like the output of a Softmax are pointed out by a warning, at the first call.

@@ -26,7 +26,8 @@ class KLDivLoss(Loss):
     As in torch "mean" divides by the number of elements, which is not what the divergence means;
     `reduction="batchmean"` divides the sum by the number of samples N, which is.
 
-    Backward: only −q log p depends on the prediction, so the gradient is −q, over the same divisor.
+    Backward: gradient = −q / number of elements. The prediction is log p, and only −q log p depends on
+    it: with respect to log p the derivative of that is −q. With "batchmean" N divides it, as the value.
 
     Raises ValueError for negative probabilities. Positive predictions, which no logarithms of
     probabilities are, are pointed out by a warning, at the first call.

@@ -52,6 +52,9 @@ class L1Loss(Loss):
 
     Shapes: prediction and target (...), the same -> value (). At d = 0, where the absolute value has a
     kink, the gradient is 0, which lies between the −1 and the 1 on its sides; torch does so too.
+
+    Backward: The derivative of |d| is the sign of d; by the chain rule times that of d, as the prediction
+    changes, which is 1; the mean divides by the number of elements.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.L1Loss.html
     """
 
@@ -70,8 +73,9 @@ class HuberLoss(Loss):
 
     Shapes: prediction and target (...), the same -> value ().
 
-    Backward: of d = prediction − target the gradient is d itself, but no more than ±delta: a square
-    near 0, a straight line for outliers, which so pull with a bounded force. With
+    Backward: gradient = clip(d, −delta, delta) / number of elements. The derivative of d² / 2 is d, that of
+    delta |d| is ±delta, with the sign of d; by the chain rule times that of d, as the prediction changes,
+    which is 1. So it is d itself, but no more than ±delta: outliers pull with a bounded force. With
     c = clip(d, −delta, delta) both pieces are one: value c (d − c/2), gradient c.
 
     Raises ValueError for a delta that is not positive.
@@ -99,8 +103,9 @@ class SmoothL1Loss(Loss):
     Shapes: prediction and target (...), the same -> value (). HuberLoss with delta = beta, divided by
     beta: the slope of the straight part is always 1, and beta = 0 is L1Loss.
 
-    Backward: with d = prediction − target and c = clip(d, −beta, beta) the value is
-    c (d − c/2) / beta, the gradient c / beta.
+    Backward: gradient = clip(d, −beta, beta) / beta / number of elements. The derivative of d² / (2 beta) is
+    d / beta, that of |d| is the sign of d; by the chain rule times that of d, as the prediction changes,
+    which is 1. With c = clip(d, −beta, beta) the value is c (d − c/2) / beta, the gradient c / beta.
 
     Raises ValueError for a negative beta.
     Source: Girshick 2015; https://docs.pytorch.org/docs/stable/generated/torch.nn.SmoothL1Loss.html

@@ -224,12 +224,12 @@ def test_losses_in_the_names_of_the_network():
     x, yes = sample((3, 2)), np.ones((3, 2))
     text = flat(explain(mt.Sigmoid(), mt.BCELoss(), x, yes))
     assert "loss = mean of −w (y log y_pred + (1 − y) log(1 − y_pred)), for probabilities y_pred and" in text
-    assert "grad_y_pred = (softmax(y_pred) − onehot(t)) / N (N, D_in) Of −log p_t" in flat(
+    assert "grad_y_pred = (softmax(y_pred) − onehot(y)) / N (N, D_in) Of −log p_y" in flat(
         explain(mt.Tanh(), mt.CrossEntropyLoss(), x, np.array([0, 1, 1]))
     )
     text = flat(explain(mt.LogSoftmax(), mt.KLDivLoss(), x, yes / 2))
     assert "log p and a target q" in text
-    assert "depends on the prediction, so" in text
+    assert "only −q log p depends on it" in text
 
 
 def test_values_that_are_not_reduced_start_as_if_added_up():
@@ -252,6 +252,39 @@ def test_a_loss_without_a_docstring():
         in text.replace("D_in", "D_out")
     )
     assert "Its derivative: return" in text
+
+
+@pytest.mark.parametrize("name", sorted(set(mt.losses.__all__) - {"Loss"}))
+def test_every_loss_says_what_its_gradient_is_and_why(name):
+    loss = getattr(mt.losses, name)()
+    x = sample((3, 2))
+    classes, probabilities = np.array([0, 1, 1]), np.array([[0.2, 0.8], [0.5, 0.5], [1.0, 0.0]])
+    target = classes if name in ("CrossEntropyLoss", "NLLLoss") else probabilities
+    before = {"BCELoss": mt.Sigmoid(), "NLLLoss": mt.LogSoftmax(), "KLDivLoss": mt.LogSoftmax()}
+    text = flat(explain(before.get(name, mt.Identity()), loss, x, target))
+    _, _, said = text.partition("the sum over all numbers of c.")
+    assert re.search(r"grad_y_pred = \S+.*? \(N, D_in\)", said)
+    assert "derivative" in said or "d(−log" in said
+
+
+def test_lines_of_its_own_are_told_in_the_names_of_the_network():
+    class Scale(mt.Layer):
+        def __init__(self, n):
+            super().__init__()
+            self.gain = mt.Parameter(np.ones(n))
+
+        def forward(self, v):
+            self.kept = v
+            return v * self.gain.data
+
+        def backward(self, dout):
+            self.gain.add_grad((dout * self.kept).sum(axis=0))
+            return dout * self.gain.data
+
+    model = mt.Sequential(mt.Linear(4, 3, rng=0), mt.Tanh(), Scale(3), mt.Linear(3, 2, rng=1))
+    text = flat(explain(model, mt.MSELoss(), sample((5, 4)), sample((5, 2))))
+    assert "return v * self.gain.data Here v is h_tanh and self.gain is gain2." in text
+    assert "return dout * self.gain.data Here dout is grad_h_tanh_scale and self.gain is gain2." in text
 
 
 def test_formulas_of_another_reduction_than_the_docstrings_say_so():

@@ -86,6 +86,11 @@ def source_lines(cls: type, method: str) -> list[str]:
     return textwrap.dedent("\n".join(lines)).splitlines()
 
 
+def arguments(cls: type, method: str) -> list[str]:
+    """The names of the arguments of a method, without self."""
+    return list(inspect.signature(getattr(cls, method)).parameters)[1:]
+
+
 def shapes(cls: type) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
     """From `Shapes: x (..., in) -> y (..., out), weight W (in, out)`: the axes of x, y, W; weight is W."""
     axes: dict[str, tuple[str, ...]] = {}
@@ -167,8 +172,9 @@ def loss_formulas(chain: Chain, loss: Loss) -> tuple[str, str]:
     """
     line = first_line(type(loss)).removesuffix(".")
     forward, _, gradient = re.sub(r"[,;] (?=gradient =)", "\n", line, count=1).partition("\n")
-    if not gradient and (found := re.match(r"gradient = [^.,;]*", paragraph(type(loss), "Backward"))):
-        gradient = found[0]
+    if not gradient:
+        found = re.match(r"gradient = .*?(?=[.;](?:\s|$))", paragraph(type(loss), "Backward"))
+        gradient = found[0] if found else ""
     return loss_renamed(chain, loss, forward), loss_renamed(chain, loss, gradient)
 
 
@@ -181,12 +187,13 @@ def loss_renamed(chain: Chain, loss: Loss, text: str) -> str:
         "gradient =": f"{chain.dy.name} =",
     }
     said = first_line(type(loss)), inspect.cleandoc(type(loss).__doc__ or "")
-    symbols = {}
+    symbols: dict[str, str] = {}
     if found := re.search(r"(?:logits|probabilities) (\w)\b", said[0]):
-        symbols[found[1]] = chain.prediction.name
-    if found := re.search(r"[Tt]argets (\w)\b", said[1]):
+        symbols |= {found[1]: chain.prediction.name, f"d{found[1]}": f"d{chain.prediction.name}"}
+    if found := re.search(r"class (\w)\b", said[0]) or re.search(r"[Tt]argets (\w)\b", said[1]):
         symbols[found[1]] = "y"
+        text = re.sub(rf"(?<=\w_){found[1]}\b", "y", text)  # of x_t
     text = re.sub(
-        r"(?<!\ba )(?<!\bthe )\b(prediction|target|value =|gradient =)(?!\w)", lambda m: words[m[1]], text
+        r"(?<!\b[aA] )(?<!\b[tT]he )\b(prediction|target|value =|gradient =)(?!\w)", lambda m: words[m[1]], text
     )
     return renamed(text, symbols)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import textwrap
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
@@ -23,7 +24,7 @@ from minitorch_np.study.explain.formulas import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from minitorch_np._internal.arrays import Array
     from minitorch_np.losses.loss import Loss
@@ -31,6 +32,11 @@ if TYPE_CHECKING:
     from minitorch_np.study.explain.formulas import Equation
 
 LABEL = 15  # columns of what stands before a list
+
+GIVEN = {  # to the methods that compute
+    "forward": ("x", "y"), "function": ("x", "y"), "derivative": ("x", "y"), "gradient": ("x", "y"),
+    "backward": ("dy",),
+}  # fmt: skip
 
 WIDEST = 44  # columns that formulas get at most, before the shapes
 
@@ -196,7 +202,7 @@ def write_step(page: Page, step: Step) -> None:
     shapes = f"{axes_text(x.axes)} -> {axes_text(y.axes)}"
     page.line(formula or f"{y.name} is computed from {x.name}", orders[0].shapes() if orders else shapes)
     if not formula:
-        write_source(page, type(step.layer), ("function", "forward"))
+        write_source(page, type(step.layer), ("function", "forward"), meanings_of(step))
     for symbol in step.parameters:
         array, count = step.arrays[symbol], step.arrays[symbol].value.size
         many = f"{count:,} number{'s' * (count != 1)}"
@@ -209,15 +215,36 @@ def write_step(page: Page, step: Step) -> None:
         page.item("multiply-adds", "not said: a method multiply_adds(x_shape, y_shape) would")
 
 
-def write_source(page: Page, cls: type, methods: Sequence[str]) -> bool:
-    """The lines of the first of these methods that the class itself computes with; False without source."""
+def write_source(page: Page, cls: type, methods: Sequence[str], meanings: Mapping[str, str]) -> bool:
+    """The lines of the first of these methods that the class itself computes with; False without source.
+
+    `meanings` are names in the network: of what stands in the source as self.weight, and of what is given.
+    """
     for method in methods:
         lines = formulas.source_lines(cls, method)
         if lines:
+            given = dict(zip(formulas.arguments(cls, method), GIVEN[method], strict=False))
+            names = {name: meanings.get(symbol, name) for name, symbol in given.items()}
+            names |= {name: meanings[name] for name in meanings if name.startswith("self.")}
+            text = "\n".join(lines)
+            said = [
+                f"{name} is {meaning}"
+                for name, meaning in names.items()
+                if name not in (meaning, f"self.{meaning}")
+                and re.search(rf"(?<![\w.]){re.escape(name)}(?!\w)", text)
+            ]
             page.prose(f"Its {method}:", 6)
             page.lines += [f"{' ' * 9}{line}".rstrip() for line in lines]
+            page.prose(f"Here {listed(said)}." if said else "", 6)
             return True
     return False
+
+
+def meanings_of(step: Step) -> dict[str, str]:
+    """Names in the network of x, y and dy, and of the parameters as self.…"""
+    said = {symbol: step.arrays[symbol].name for symbol in ("x", "y", "dy")}
+    own = {name: f"self.{symbol}" for symbol, name in formulas.shapes(type(step.layer))[1].items()}
+    return said | {own.get(s, f"self.{s}"): step.arrays[s].name for s in step.parameters}
 
 
 def write_loss(page: Page, chain: Chain, loss: Loss) -> None:
@@ -225,7 +252,7 @@ def write_loss(page: Page, chain: Chain, loss: Loss) -> None:
     given = ", ".join(axes_text(array.axes) for array in (chain.prediction, chain.target) if array)
     page.line(formula or f"loss is computed from {chain.prediction.name} and y", f"{given} -> ()")
     if not formula:
-        write_source(page, type(loss), ("function", "forward"))
+        write_source(page, type(loss), ("function", "forward"), {"x": chain.prediction.name, "y": "y"})
     if loss.reduction == "none":
         page.item("'none'", "all values as they are; backward starts as if they were added up")
     else:
@@ -267,7 +294,8 @@ def write_backward(page: Page, chain: Chain, numbers: bool) -> None:
         reason = reason.removeprefix(f"{gradient}.").strip()
         page.prose(reason, 6)
         if not (reason or gradient):
-            write_source(page, type(chain.loss), ("derivative", "backward"))
+            names = {"x": chain.prediction.name, "y": "y"}
+            write_source(page, type(chain.loss), ("derivative", "backward"), names)
     if numbers:
         page.array(chain.dy)
     steps = _Steps(page, chain, numbers)
@@ -313,7 +341,7 @@ class _Steps:
         if unsaid:
             gradients = listed([str(step.arrays[name]) for name in unsaid])
             self.page.prose(f"Its docstring has no formula for {gradients}.")
-            write_source(self.page, type(step.layer), ("backward",))
+            write_source(self.page, type(step.layer), ("backward",), meanings_of(step))
             self._numbers(step, unsaid)
 
     def _title(self, step: Step) -> None:
@@ -327,7 +355,7 @@ class _Steps:
         self.page.line(slope_formula)
         self.page.prose(f"By the chain rule: {step.renamed(backward_formulas(layer))}")
         if not slope_formula:
-            write_source(self.page, type(layer), ("derivative", "gradient"))
+            write_source(self.page, type(layer), ("derivative", "gradient"), meanings_of(step))
         self._numbers(step, step.gradients())
         if self.numbers and "dx" in step.arrays:
             x, y, dy, dx = (step.arrays[name] for name in ("x", "y", "dy", "dx"))
