@@ -13,7 +13,7 @@ import numpy as np
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-except ImportError:
+except ModuleNotFoundError:
     raise ImportError(
         "minitorch_np.interop.sklearn needs scikit-learn: pip install 'minitorch-np[sklearn]'"
     ) from None

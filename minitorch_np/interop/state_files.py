@@ -23,8 +23,10 @@ from minitorch_np._internal.atomic_write import replaced
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
 
-LARGEST_HEADER = 100_000_000  # bytes of safetensors' list of arrays, as in its own reader
-LARGEST_PICKLE = 50_000_000  # bytes of torch's description of a state, which holds no numbers
+LARGEST_HEADER = 20_000_000  # bytes of safetensors' list of arrays: more than 100,000 of them
+MOST_OPERATIONS = 5_000_000  # of torch's description of a state, some 30 for a tensor
+MOST_AXES = 32
+LONGEST_MESSAGE = 300  # names in a file can be as long as the file
 MAGIC = 0x1950A86A20F9469CFC6C  # torch's, at the beginning of its files before 1.6
 BFLOAT16 = "bfloat16"
 DAMAGED = (
@@ -115,11 +117,11 @@ def read_state(path: str | Path) -> Any:
             if begin[8:9] == b"{":
                 return _safetensors(file)
     except ValueError as error:
-        raise ValueError(f"{path} cannot be read as a state dict: {error}") from None
+        raise ValueError(f"{path} cannot be read as a state dict: {_line(error)}") from None
     except (*DAMAGED, OSError) as error:
         if isinstance(error, OSError) and error.errno != errno.EINVAL:  # a place that no file can have
             raise
-        what = f"{type(error).__name__}: {error}"
+        what = f"{type(error).__name__}: {_line(error)}"
         raise ValueError(f"{path} cannot be read as a state dict, it is damaged ({what})") from None
     raise ValueError(f"{path} is no file of torch or safetensors: it begins with {begin[:8]!r}")
 
@@ -147,7 +149,7 @@ def write_safetensors(
         arrays[name] = array
     if not all(isinstance(text, str) for pair in (metadata or {}).items() for text in pair):
         raise ValueError(f"write_safetensors expects metadata of texts, got {metadata!r}")
-    header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
+    header: dict[str, Any] = {"__metadata__": dict(sorted(metadata.items()))} if metadata else {}
     end = 0
     order = sorted(arrays, key=lambda name: (-arrays[name].itemsize, name))  # each at a multiple of its size
     for name in order:
@@ -160,6 +162,10 @@ def write_safetensors(
         file.write(struct.pack("<Q", len(text)) + text)
         for name in order:
             file.write(arrays[name].data)
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error)[:LONGEST_MESSAGE].split())
 
 
 # safetensors
@@ -183,7 +189,7 @@ def _safetensors(file: IO[bytes]) -> dict[str, Array]:
         if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
             raise ValueError(f"{name!r} should have dtype, shape and data_offsets, got {str(entry)[:80]}")
         (begin, end), shape = entry["data_offsets"], entry["shape"]
-        if not (isinstance(shape, list) and all(_is_size(number) for number in (*shape, begin, end))):
+        if not (isinstance(shape, list) and _are_sizes(shape) and _is_size(begin) and _is_size(end)):
             raise ValueError(f"{name!r} has a shape or place that is no size: {str(entry)[:80]}")
         dtype = SAFETENSORS.get(entry["dtype"])
         if dtype is None:
@@ -208,6 +214,12 @@ def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _is_size(number: Any) -> bool:
     return type(number) is int and 0 <= number < 2**62
+
+
+def _are_sizes(numbers: Any) -> bool:
+    """Whether an array can have this shape, empty or not."""
+    is_short = isinstance(numbers, list | tuple) and len(numbers) <= MOST_AXES
+    return is_short and all(map(_is_size, numbers)) and math.prod(n or 1 for n in numbers) < 2**60
 
 
 def _numbers(data: Any, dtype: str, swapped: bool = False) -> Array:
@@ -254,42 +266,46 @@ def _torch_zip(file: IO[bytes]) -> Any:
         folder = found[0].removesuffix("data.pkl")
         left = os.fstat(file.fileno()).st_size  # bytes that members can have together
 
-        def member(name: str, most: int) -> bytes:
+        def member(name: str) -> bytes:
             nonlocal left
             info = members[folder + name]
             left -= info.file_size
-            if info.compress_type != ZIP_STORED or info.flag_bits & 1 or info.file_size > most or left < 0:
+            if info.compress_type != ZIP_STORED or info.flag_bits & 1 or left < 0:
                 raise ValueError(f"its member {name} is compressed, encrypted or too large")
             return archive.read(info)
 
         if folder + "constants.pkl" in members:
             raise ValueError("it holds a TorchScript module: save model.state_dict()")
-        order = member("byteorder", 10) if folder + "byteorder" in members else b"little"
-        value, _ = _Reader(member("data.pkl", LARGEST_PICKLE)).read()
-        return _with_arrays(value, lambda key: member(f"data/{key}", left), order != sys.byteorder.encode())
+        order = member("byteorder") if folder + "byteorder" in members else b"little"
+        if order not in (b"little", b"big"):
+            raise ValueError(f"its byte order is {order[:20]!r}, known are little and big")
+        value, _ = _Reader(member("data.pkl")).read()
+        return _with_arrays(value, lambda key: member(f"data/{key}"), order != sys.byteorder.encode())
 
 
 def _torch_before_zip(file: IO[bytes]) -> Any:
-    """Five pickles in a row (magic number, version, system, what was saved, keys), and the storages."""
+    """Five pickles in a row (magic number, version, system, what was saved, keys), and the storages.
+
+    The numbers are little endian, whatever the system.
+    """
     stream = io.BytesIO(file.read())
     if _Reader(stream).read()[0] != MAGIC:
         raise ValueError("it is a pickle that torch did not make")
     version, _ = _Reader(stream).read()
     if version != 1001:
-        raise ValueError(f"its version is {str(version)[:20]}, known is 1001")
-    system, _ = _Reader(stream).read()
+        raise ValueError("its version is not 1001, the last one")
+    _Reader(stream).read()
     value, storages = _Reader(stream).read()
     keys, _ = _Reader(stream).read()
     data: dict[str, Any] = {}
-    for key in keys:
+    for key in map(_text, keys):
         (length,) = struct.unpack("<q", stream.read(8))
         dtype = storages[key].dtype
         nbytes = length * (2 if TORCH[dtype] == BFLOAT16 else np.dtype(TORCH[dtype]).itemsize)
         if not 0 <= nbytes <= len(stream.getbuffer()) - stream.tell():
             raise ValueError(f"its storage {key!r} should have {length} numbers, the file ends before")
         data[key] = stream.read(nbytes)
-    is_little = system.get("little_endian", True) is True
-    return _with_arrays(value, data.__getitem__, is_little != (sys.byteorder == "little"))
+    return _with_arrays(value, data.__getitem__, sys.byteorder != "little")
 
 
 def _with_arrays(value: Any, data: Callable[[str], bytes], swapped: bool) -> Any:
@@ -306,12 +322,10 @@ def _with_arrays(value: Any, data: Callable[[str], bytes], swapped: bool) -> Any
         if key not in numbered:
             numbered[key] = _numbers(read[storage.key], TORCH[storage.dtype], swapped)
         numbers = numbered[key]
-        last = tensor.offset + sum((size - 1) * step for size, step in zip(shape, strides, strict=True))
         if 0 in shape:
             return np.zeros(shape, numbers.dtype)
-        if not all(map(_is_size, (*shape, *strides, tensor.offset))) or last >= min(
-            len(numbers), storage.length
-        ):
+        last = tensor.offset + sum((size - 1) * step for size, step in zip(shape, strides, strict=True))
+        if last >= min(len(numbers), storage.length):
             raise ValueError(f"a tensor of shape {shape} goes beyond the {len(numbers)} numbers of its storage")
         return np.lib.stride_tricks.as_strided(
             numbers[tensor.offset :], shape, [step * numbers.itemsize for step in strides]
@@ -326,14 +340,13 @@ def _with_arrays(value: Any, data: Callable[[str], bytes], swapped: bool) -> Any
             return value
         if id(value) in done:
             return done[id(value)]
-        if isinstance(value, tuple):
-            return tuple(map(filled, value))
-        made: Any = type(value)()
-        done[id(value)] = made
+        made: Any = done.setdefault(id(value), type(value)())
         if isinstance(value, list):
             made.extend(map(filled, value))
-        else:
+        elif isinstance(value, dict):
             made.update((key, filled(each)) for key, each in value.items())
+        else:
+            made = done[id(value)] = tuple(map(filled, value))
         return made
 
     try:
@@ -345,7 +358,8 @@ def _with_arrays(value: Any, data: Callable[[str], bytes], swapped: bool) -> Any
 class _Reader:
     """The few operations of a pickle that a state dict consists of, on a stack of values.
 
-    Python's own reader imports what a file names and calls it. This one looks names up in a table.
+    Python's own reader imports what a file names and calls it. This one looks names up in a table. A value can
+    be twice in another, and that twice in a third, so none that may be a tuple is printed or hashed.
     """
 
     def __init__(self, stream: bytes | io.BytesIO) -> None:
@@ -357,8 +371,10 @@ class _Reader:
 
     def read(self) -> tuple[Any, dict[str, _Storage]]:
         """Return what one pickle holds, and the storages of its tensors by key."""
-        for opcode, argument, _ in pickletools.genops(self.stream):
+        for count, (opcode, argument, _) in enumerate(pickletools.genops(self.stream)):
             name = opcode.name
+            if count == MOST_OPERATIONS:
+                raise ValueError(f"its pickle has more than {MOST_OPERATIONS} operations")
             if name in PLAIN:
                 self.stack.append(argument)
             elif name in CONSTANTS:
@@ -444,7 +460,7 @@ class _Reader:
         self.stack.append(_named(names.replace(" ", ".")))
 
     def _stack_global(self, _: None) -> None:
-        name, module = self.stack.pop(), self.stack.pop()
+        name, module = _text(self.stack.pop()), _text(self.stack.pop())
         self.stack.append(_named(f"{module}.{name}"))
 
     def _binpersid(self, _: None) -> None:
@@ -464,7 +480,7 @@ class _Reader:
 
     def _reduce(self, _: None) -> None:
         arguments, function = self.stack.pop(), self.stack.pop()
-        name = function.name if isinstance(function, _Global) else repr(function)[:40]
+        name = function.name if isinstance(function, _Global) else f"call of a {type(function).__name__}"
         if name not in MADE:
             raise ValueError(f"it holds a {name}, which is no part of a state dict: save model.state_dict()")
         self.stack.append(MADE[name](*arguments))
@@ -483,16 +499,25 @@ def _named(name: str) -> _Global:
 
 
 def _name(key: Any) -> Any:
-    if not isinstance(key, str | int | float | bool | tuple | None):
+    if not isinstance(key, str | int | float | None):
         raise ValueError(f"it has a key that is a {type(key).__name__}")
     return key
 
 
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"its pickle has a {type(value).__name__} for a name")
+    return value
+
+
 def _tensor(
-    storage: _Storage, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *_: Any
+    storage: _Storage, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *rest: Any
 ) -> _Tensor:
-    if not isinstance(storage, _Storage) or len(shape) != len(strides) or len(shape) > 32:
-        raise ValueError("its pickle has a tensor that is none")
+    is_one = isinstance(storage, _Storage) and _is_size(offset) and _are_sizes(shape)
+    if not is_one or len(strides) != len(shape) or not all(map(_is_size, strides)):
+        raise ValueError("its pickle has a tensor whose offset, shape or strides are not valid")
+    if len(rest) > 2 and rest[2]:
+        raise ValueError("it has a tensor that is a negated or conjugated view: clone it before saving")
     return _Tensor(storage, offset, tuple(shape), tuple(strides))
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 try:
     import torch
-except ImportError:
+except ModuleNotFoundError:
     raise ImportError("minitorch_np.interop.torch needs torch: pip install 'minitorch-np[torch]'") from None
 from torch import nn
 
@@ -84,9 +84,13 @@ def from_torch(module: Any) -> Any:
     if not isinstance(module, nn.Module):
         raise TypeError(f"from_torch expects a torch.nn.Module, got {module!r}")
     if isinstance(module, nn.modules.loss._Loss):
+        _check_plain(module, "")
         return _generic_from(module, "")
     _check_shared(module)
     made = _layer_from(module, "")
+    for name, tensor in module.state_dict().items():
+        if tensor.is_meta:
+            raise ValueError(f"{name} is on the device meta, without numbers: load a state first")
     state = {name: tensor.detach().cpu().numpy() for name, tensor in module.state_dict().items()}
     made.load_state_dict(state, layout="torch")
     frozen = [name for name, parameter in module.named_parameters() if not parameter.requires_grad]
@@ -165,7 +169,7 @@ def _layer_from(module: Any, path: str) -> Layer:
     def children() -> dict[str, Layer]:
         return {key: _layer_from(child, _inside(path, key)) for key, child in inside.items()}
 
-    if type(module) is nn.Sequential:
+    if _is_sequential(module):
         made = _sequential(children())
     elif type(module) is nn.TransformerEncoder:
         layers = {
@@ -183,6 +187,14 @@ def _layer_from(module: Any, path: str) -> Layer:
     for layer in made.modules() if not inside or _name_of(module) else [made]:
         layer.training = module.training
     return made
+
+
+def _is_sequential(module: Any) -> bool:
+    """Whether it is nn.Sequential, or a class that only says what is in it."""
+    cls = type(module)
+    return issubclass(cls, nn.Sequential) and all(
+        getattr(cls, name) is getattr(nn.Sequential, name) for name in ("forward", "__call__")
+    )
 
 
 def _sequential(layers: dict[str, Layer]) -> Sequential:
@@ -203,6 +215,7 @@ def _generic_from(module: Any, path: str) -> Any:
             "of layers, and load_state_dict(module.state_dict(), layout='torch')"
         )
     _check_options(module, name, path)
+    _check_parts(module, path)
     arguments = _options_of(module, name)
     ours = constructor_arguments(cls)
     dtypes = {t.dtype for t in chain(module.parameters(), module.buffers()) if t.is_floating_point()}
@@ -265,6 +278,10 @@ def _of_encoder(module: Any, path: str) -> dict[str, Any]:
         )
     activation = module.activation
     known = {nn.functional.relu: "relu", nn.functional.gelu: "gelu"}
+    if activation not in known and not isinstance(activation, nn.Module):
+        raise ValueError(
+            f"{_at(path)}activation={activation} is a function: a module is expected, as nn.Tanh()"
+        )
     return {
         "d_model": module.linear1.in_features,
         "nhead": module.self_attn.num_heads,
@@ -272,7 +289,7 @@ def _of_encoder(module: Any, path: str) -> dict[str, Any]:
         "dropout": rates.pop(),
         "activation": known[activation]
         if activation in known
-        else _layer_from(activation, f"{path}.activation"),
+        else _layer_from(activation, _inside(path, "activation")),
         "layer_norm_eps": module.norm1.eps,
         "batch_first": module.self_attn.batch_first,
         "bias": module.linear1.bias is not None,
@@ -300,6 +317,19 @@ def _check_plain(module: Any, path: str) -> None:
         )
     if "forward" in vars(module):
         raise ValueError(f"{_at(path)}{type(module).__name__} has a forward of its own")
+
+
+def _check_parts(module: Any, path: str) -> None:
+    """Raise ValueError if a part that torch gave to a module was changed or replaced."""
+    for key, part in module.named_modules():
+        expected = PARTS.get(key.rpartition(".")[2].rstrip("12"), ())
+        if key:
+            _check_plain(part, _inside(path, key))
+        if expected and type(part) not in expected:
+            raise ValueError(
+                f"{_at(_inside(path, key))}{type(part).__name__} is in the place of {expected[0].__name__}: "
+                "compose such a layer of others"
+            )
 
 
 def _check_shared(module: Any) -> None:
@@ -509,6 +539,13 @@ def _causal(x: Any) -> Any:
     return torch.ones(x.shape[1], x.shape[1], dtype=torch.bool, device=x.device).triu(1)
 
 
+PARTS = {
+    "linear": (nn.Linear,),
+    "norm": (nn.LayerNorm,),
+    "dropout": (nn.Dropout,),
+    "self_attn": (nn.MultiheadAttention, SelfAttention),
+    "out_proj": (nn.modules.linear.NonDynamicallyQuantizableLinear,),
+}  # of attention and its encoder layer, but for the numbers in their names
 READ = {("MultiheadAttention", "bias"): "in_proj_bias"}  # the attribute of an argument, if it has another name
 DERIVED = {"kdim", "vdim", "add_bias_kv", "proj_size", "mode"}  # they are judged by what they made
 OWN: dict[str, Any] = {

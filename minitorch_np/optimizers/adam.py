@@ -208,6 +208,9 @@ class NAdam(Optimizer):
             v += (1 - beta2) * g * g
             w -= (g_size * g + m_size * m) / (np.sqrt(v) + step_eps)
 
+    def only_in_torch(self, step: int, options: dict[str, Any]) -> dict[str, float]:
+        return {"mu_product": momentum_product(step, options["betas"][0], options["momentum_decay"])}
+
 
 def momentum_at(step: int, beta1: float, momentum_decay: float) -> float:
     """μₜ: from about β₁/2 it grows to β₁."""

@@ -197,12 +197,15 @@ class Optimizer(ABC):
         self.check(options)
         return options
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self, *, layout: str | None = None) -> dict[str, Any]:
         """Return copies of all that the next steps depend on, in torch's form.
 
         `state` holds, by the parameter's number, the count of its steps and the rule's arrays;
-        `param_groups` the options, with the numbers of the parameters.
+        `param_groups` the options, with the numbers of the parameters. A torch optimizer takes it with
+        `layout="torch"`, once the arrays are tensors: those of a Linear's weight are turned round, counts are
+        arrays of float32, and parameters that never made a step are left out.
         """
+        _check_layout("state_dict", layout)
         groups, first = [], 0
         for group in self.param_groups:
             end = first + len(group["params"])
@@ -215,6 +218,8 @@ class Optimizer(ABC):
             }
             for index, (_, buffers, i) in enumerate(self._numbered())
         }
+        if layout == "torch":
+            state = self._as_in_torch(state)
         return {"state": state, "param_groups": groups}
 
     def load_state_dict(self, state_dict: Mapping[str, Any], *, layout: str | None = None) -> None:
@@ -226,8 +231,7 @@ class Optimizer(ABC):
         """
         if not isinstance(state_dict, Mapping) or not {"state", "param_groups"} <= set(state_dict):
             raise TypeError(f"{self._name} expects a state_dict with 'state' and 'param_groups'")
-        if layout not in (None, "torch"):
-            raise ValueError(f"load_state_dict expects layout=None or 'torch', got {layout!r}")
+        _check_layout("load_state_dict", layout)
         groups, state = state_dict["param_groups"], state_dict["state"]
         if layout == "torch":
             groups = [{k: v for k, v in group.items() if k not in ONLY_IN_TORCH} for group in groups]
@@ -258,6 +262,25 @@ class Optimizer(ABC):
                 if f"{index}.{name}" in arrays:
                     buffers.require((name,), self.start(options[group_number]))
                     buffers.view(buffers.states[name], i)[...] = arrays[f"{index}.{name}"]
+
+    def only_in_torch(self, step: int, options: dict[str, Any]) -> dict[str, float]:
+        """Return what torch's state of a parameter has besides, after so many steps; here it is computed."""
+        return {}
+
+    def _as_in_torch(self, state: Mapping[int, dict[str, Any]]) -> dict[int, dict[str, Any]]:
+        """Return our state in the layout of torch."""
+        made = {}
+        for index, (group_number, buffers, i) in enumerate(self._numbered()):
+            entry = dict(state[index])
+            step = entry.pop("step")
+            if step:
+                is_turned = buffers.parameters[i].is_transposed_in_torch
+                numbers = {"step": step, **self.only_in_torch(step, self.param_groups[group_number])}
+                made[index] = {
+                    **{name: np.array(number, np.float32) for name, number in numbers.items()},
+                    **{name: array.T.copy() if is_turned else array for name, array in entry.items()},
+                }
+        return made
 
     def _turned(self, state: Mapping[int, Any]) -> dict[int, dict[str, Any]]:
         """Return a state of torch in our layout; its steps are numbers of float32, or left out by SGD."""
@@ -321,6 +344,11 @@ def _consume(work: Iterable[tuple[ParamGroup, Any, list[int]]]) -> None:
     STEPS_MADE[0] += 1
     for group, _, steps in work:
         group.buffers.consume(steps if group.counts else None)
+
+
+def _check_layout(name: str, layout: str | None) -> None:
+    if layout not in (None, "torch"):
+        raise ValueError(f"{name} expects layout=None or 'torch', got {layout!r}")
 
 
 def _options_of(group: Mapping[str, Any]) -> dict[str, Any]:

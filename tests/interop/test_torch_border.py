@@ -1,9 +1,12 @@
 """Networks that go to torch and come back: the same numbers, gradients, options and names."""
 
+from importlib import import_module
+
 import numpy as np
 import pytest
 from table.layers import LAYERS
 from table.losses import LOSSES
+from table.optimizers import OPTIMIZERS
 from table.samples import sample
 
 import minitorch_np as mt
@@ -11,6 +14,7 @@ import minitorch_np as mt
 torch = pytest.importorskip("torch")
 nn = torch.nn
 
+from minitorch_np.interop.state_files import read_state, write_safetensors  # noqa: E402
 from minitorch_np.interop.torch import from_torch, to_torch  # noqa: E402
 
 CLOSE = {"float64": (1e-9, 1e-12), "float32": (1e-5, 1e-6)}
@@ -132,6 +136,46 @@ def test_what_was_built_in_torch(name):
     same_state({k: t.numpy() for k, t in theirs.state_dict().items()}, model.state_dict(layout="torch"))
 
 
+class Block(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Linear(4, 3), nn.ReLU())
+
+
+def test_a_class_that_only_says_what_is_in_it():
+    model = from_torch(nn.Sequential(Block(), nn.Linear(3, 2)).double())
+    assert repr(model) == "Sequential(Sequential(Linear(4, 3), ReLU()), Linear(3, 2))"
+
+
+def test_files_of_torch_and_of_ours(tmp_path):
+    safetensors = pytest.importorskip("safetensors.torch")
+    model = mt.Sequential(mt.Conv2d(1, 2, 3), mt.Flatten(), mt.Linear(8, 3)).astype("float32")
+    theirs, path = to_torch(model), tmp_path / "net.safetensors"
+    write_safetensors(path, model.state_dict(layout="torch"))
+    state = safetensors.load_file(path)
+    assert all(torch.equal(tensor, theirs.state_dict()[name]) for name, tensor in state.items())
+    for options in (
+        {},
+        {"_use_new_zipfile_serialization": False},
+        {"pickle_protocol": 4},
+        {"pickle_protocol": 5},
+    ):
+        torch.save(theirs.state_dict(), tmp_path / "net.pt", **options)
+        model[2].weight.data = np.zeros((8, 3), "float32")
+        model.load_state_dict(read_state(tmp_path / "net.pt"), layout="torch")
+        same_state({name: t.numpy() for name, t in state.items()}, model.state_dict(layout="torch"))
+    torch.save(torch.tensor([1 + 2j]).conj().imag, tmp_path / "net.pt")
+    with pytest.raises(ValueError, match=r"net\.pt cannot be read"):
+        read_state(tmp_path / "net.pt")
+
+
+@pytest.mark.parametrize("name", ["autoencoder", "char_rnn", "lenet", "resnet", "transformer"])
+def test_the_examples_go_there_and_back(name):
+    model = import_module(f"minitorch_np.examples.{name}").network(np.random.default_rng(0))
+    back = from_torch(to_torch(model))
+    assert repr(back) == repr(model)
+    same_state(back.state_dict(), model.state_dict())
+
+
 def test_attention_is_that_of_one_input():
     theirs = nn.MultiheadAttention(6, 2, batch_first=True).double()
     x = sample((2, 3, 6), "float64")
@@ -159,6 +203,40 @@ def test_networks_of_ours_train_alike_in_torch():
     assert value == pytest.approx(their_value.item(), rel=1e-9)
 
 
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_optimizers_go_on_in_torch_and_back(name):
+    model = mt.Sequential(mt.Linear(3, 2, rng=0), mt.Linear(2, 2, rng=1))
+    optimizer = OPTIMIZERS[name](model.parameters())
+    x = sample((5, 3), "float64") / 5
+
+    def step(model, optimizer):
+        model.backward(np.tanh(model(x)))  # it stays small, with every rule
+        optimizer.step()
+
+    for _ in range(7):
+        step(model, optimizer)
+    theirs = to_torch(model)
+    their_class = getattr(torch.optim, type(optimizer).__name__)
+    their_optimizer = their_class(theirs.parameters(), lr=0.5)
+    given = optimizer.state_dict(layout="torch")
+    tensors = {i: {k: torch.from_numpy(a) for k, a in entry.items()} for i, entry in given["state"].items()}
+    their_optimizer.load_state_dict(given | {"state": tensors})
+    again = from_torch(theirs)
+    back = OPTIMIZERS[name](again.parameters())
+    back.load_state_dict(their_optimizer.state_dict(), layout="torch")
+    assert repr(back) == repr(optimizer)
+    for _ in range(5):
+        step(model, optimizer)
+        step(again, back)
+        their_optimizer.zero_grad()
+        y = theirs(as_torch(x))
+        y.backward(y.detach().tanh())
+        their_optimizer.step()
+    same_state(again.state_dict(), model.state_dict())
+    for key, array in model.state_dict(layout="torch").items():
+        np.testing.assert_allclose(array, theirs.state_dict()[key].numpy(), rtol=1e-7, atol=1e-9)
+
+
 def test_torchs_generator_is_left_alone():
     torch.manual_seed(3)
     before = torch.random.get_rng_state()
@@ -175,6 +253,24 @@ def changed(change):
     module = nn.Sequential(nn.Linear(2, 2), nn.ReLU())
     change(module[0])
     return module
+
+
+def changed_loss():
+    module = nn.MSELoss()
+    module.register_forward_hook(print)
+    return module
+
+
+def encoder(**parts):
+    module = nn.TransformerEncoderLayer(4, 2, 8, batch_first=True)
+    for name, part in parts.items():
+        setattr(module, name, part)
+    return nn.Sequential(module)
+
+
+class Adapted(nn.Linear):
+    def forward(self, x):
+        return 2 * super().forward(x)
 
 
 SHARED = nn.Linear(2, 2)
@@ -200,6 +296,15 @@ REFUSED = {
     "parametrized": (changed(nn.utils.parametrizations.weight_norm), "0: parametrizations are not there"),
     "softmax of no axis": (nn.Softmax(), "Softmax expects dim to be the number of an axis, got None"),
     "biasless": (nn.BatchNorm1d(2, bias=False), "BatchNorm1d with bias=False is not there"),
+    "another norm": (encoder(norm1=nn.RMSNorm(4, 1e-5)), r"0\.norm1: RMSNorm is in the place of LayerNorm"),
+    "a part of one's own": (encoder(linear1=Adapted(4, 8)), r"0\.linear1: Adapted is in the place of Linear"),
+    "a hook inside": (
+        encoder(linear2=changed(lambda layer: layer.register_forward_hook(print))[0]),
+        r"0\.linear2: Linear has hooks",
+    ),
+    "a function": (encoder(activation=torch.tanh), r"0: activation=\S+.*is a function: .* as nn\.Tanh\(\)"),
+    "no numbers": (nn.Sequential(nn.Linear(2, 2, device="meta")), r"0\.weight is on the device meta"),
+    "hooks of a loss": (changed_loss(), "MSELoss has hooks"),
     "another loss": (nn.CosineEmbeddingLoss(), "CosineEmbeddingLoss has no counterpart"),
 }
 
