@@ -15,6 +15,7 @@ import numpy as np
 
 from minitorch_np.module import Module
 from minitorch_np.serialization.parse import literal, parse_call
+from minitorch_np.study.mistakes import UNNAMED
 from minitorch_np.study.slots import BACKWARD, is_parameter_name
 from minitorch_np.study.subjects import (
     FORWARD,
@@ -432,10 +433,8 @@ def choose(
         if group and not has_domain:
             break
 
-    def rank(examined: tuple[Case, Diagnosis]) -> tuple[int, bool]:
-        case, found = examined
-        return sum("no usual" in f.mistake for f in found.findings), case.kind.startswith(
-            "normal"
-        ) and has_domain
+    def unnamed(case: tuple[Case, Diagnosis]) -> tuple[int, bool]:
+        count = sum(finding.mistake == UNNAMED for finding in case[1].findings)
+        return count, has_domain and not case[0].kind.startswith("probabilities")
 
-    return min(wrong, key=rank)
+    return min(wrong, key=unnamed)

@@ -183,6 +183,8 @@ def _mark(title: str, case: Case, found: Diagnosis, difference: str, like: str) 
     for name in [*case.subject.free(case.inputs), *case.subject.parameters]:
         worst = found.errors.get(name, np.nan)
         wrong = any(finding.name == name for finding in found.findings)
+        if name not in found.errors and not wrong:
+            continue  # a constant, for which backward returns nothing
         verdict = "wrong" if wrong else "?" if np.isnan(worst) else "right"
         gradients[name] = verdict
         if verdict == "?" and name in found.errors:

@@ -73,12 +73,12 @@ def test_right_ones_are_right():
 @pytest.mark.slow
 def test_wrong_ones_are_found_and_named(tmp_path):
     counts = wrong(CALLS, tmp_path, 0)
-    assert counts["named"] >= 0.88 * counts["all"], counts
+    assert counts["named"] >= 32 / 36 * counts["all"], counts
 
 
 @pytest.mark.slow
 def test_what_the_numbers_do_not_name_a_line_may_mend(tmp_path):
-    counts = wrong(("residual", "lstm_step", "network"), tmp_path, PATIENT)
+    counts = wrong(("residual", "lstm_step", "network", "two_layer_net"), tmp_path, PATIENT)
     assert counts["mended"] == counts["all"], counts
 
 
