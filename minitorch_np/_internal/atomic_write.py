@@ -20,6 +20,11 @@ def check_writable(path: Path) -> None:
         raise ValueError(f"the directory {path.parent} cannot be written to")
 
 
+def said_of(path: Path) -> str:
+    """Return `loss.png`, or where there is such a file `loss.png (in place of the one that was there)`."""
+    return f"{path} (in place of the one that was there)" if path.exists() else str(path)
+
+
 @contextmanager
 def replaced(path: Path) -> Iterator[Path]:
     """Yield an empty file beside `path` to write to; after the block it takes the place of `path`.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from minitorch_np._internal.atomic_write import check_writable, replaced
+from minitorch_np._internal.atomic_write import check_writable, replaced, said_of
 from minitorch_np._internal.notebook import png
 
 FORMATS = ("png", "svg", "pdf", "jpg")
@@ -26,11 +26,6 @@ def check_path(path: Path) -> None:
     if path.suffix[1:].lower() not in FORMATS:
         raise ValueError(f"{path} should end in one of .{', .'.join(FORMATS)}")
     check_writable(path)
-
-
-def said_of(path: Path) -> str:
-    """Return `loss.png`, or where there is such a file `loss.png (in place of the one that was there)`."""
-    return f"{path} (in place of the one that was there)" if path.exists() else str(path)
 
 
 def save(figure: Figure, path: Path) -> str:

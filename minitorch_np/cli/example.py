@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from minitorch_np import examples
-from minitorch_np._internal.pictures import said_of
+from minitorch_np._internal.atomic_write import said_of
 from minitorch_np.cli.shared import check_output, whole_number
 
 if TYPE_CHECKING:

@@ -224,3 +224,9 @@ def test_typos_are_answered_with_the_nearest_name(capsys, arguments, said):
         code = error.code
     assert code == 2
     assert said in capsys.readouterr().err
+
+
+def test_no_command_waits_for_matplotlib_before_it_draws():
+    code = "import sys, minitorch_np.cli; print('matplotlib' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "False\n"
