@@ -36,8 +36,11 @@ from typing import TYPE_CHECKING, Any
 
 try:
     from mpi4py import MPI  # type: ignore[import-not-found, import-untyped, unused-ignore]
-except ImportError as error:
-    raise ImportError(f"minitorch_np.interop.mpi needs mpi4py: pip install '.[mpi]' ({error})") from error
+except (ImportError, RuntimeError) as error:  # RuntimeError: without an engine
+    cause = str(error).splitlines()[0]
+    raise ImportError(
+        f"minitorch_np.interop.mpi needs mpi4py and an MPI library: pip install '.[mpi]' ({cause})"
+    ) from None
 
 from minitorch_np.optimizers.optimizer import Optimizer
 from minitorch_np.training.parallel import Ranks
