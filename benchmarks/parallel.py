@@ -5,8 +5,8 @@
 Networks 784-width-width-10 with tanh, SGD with momentum, float64, one thread a process; whole batches as
 given, shared among the processes by `minitorch_np.interop.mpi.DataParallel` as `fit(..., comm=...)` does it.
 The jobs of 1, 2, ... processes take turns; in each, after steps to warm up, every step is timed from a
-barrier to the last rank's end, and so is the reduction of its gradients alone. The numbers are medians;
-beside them is the shortest step, which other work on the machine disturbs least.
+barrier to the last rank's end, and so is the reduction of its gradients alone. Beside medians
+stands the least of all times, which other work on the machine disturbs less.
 
     t(p) ≈ t(1) / p + 2 (p − 1)/p · n / B + 3 log₂ p · α
 
@@ -54,7 +54,7 @@ def timed(comm: Any, function: Any) -> float:
 
 
 def work(width: int, batch: int, steps: int) -> None:
-    """What each process does: print, on rank 0, the medians of a step, of its parts, and of messages."""
+    """What each process does: print, on rank 0, the times of a step, of the reduction, and of messages."""
     import minitorch_np as mt
     from minitorch_np.interop.mpi import MPI, DataParallel
 
@@ -90,12 +90,11 @@ def work(width: int, batch: int, steps: int) -> None:
             found[name].append(seconds)
     if comm.Get_rank() == 0:
         size = sum(parameter.data.nbytes for parameter in model.parameters())
-        more = {"bytes": size, "least": min(found["step"])}
-        print(json.dumps({name: median(values) for name, values in found.items()} | more))
+        print(json.dumps(found | {"bytes": [size]}))
 
 
-def job(mpiexec: str, processes: int, width: int, batch: int, steps: int) -> dict[str, float]:
-    """The medians of one mpiexec."""
+def job(mpiexec: str, processes: int, width: int, batch: int, steps: int) -> dict[str, list[float]]:
+    """The times in one mpiexec."""
     arguments = [__file__, "--work", str(width), str(batch), "--steps", str(steps)]
     command = [mpiexec, "-n", str(processes), sys.executable, *arguments]
     environment = os.environ | turns.on_threads(1)
@@ -132,23 +131,24 @@ def main() -> None:
         sys.exit("several processes need mpi4py and mpiexec: pip install '.[mpi]'")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     print(f"{machine.cpu()}; {machine.description()}; Python {sys.version.split()[0]}; {cores} cores\n")
-    print("| network | processes | step, ms | reduction, ms | law, ms | speed-up | least, ms | speed-up |")
-    print("|---|---:|---:|---:|---:|---:|---:|---:|")
+    print("| | | medians, ms | | | the least, ms | | | |")
+    print("| network | processes | step | law | reduction | step | law | reduction | speed-up |")
+    print("|---|---:|---:|---:|---:|---:|---:|---:|---:|")
     for name, (width, batch) in list(NETWORKS.items())[: options.networks]:
-        found: dict[int, list[dict[str, float]]] = {processes: [] for processes in options.processes}
+        found: dict[int, list[dict[str, list[float]]]] = {processes: [] for processes in options.processes}
         for _ in range(options.turns):
             for processes, results in found.items():
                 results.append(job(mpiexec, processes, width, batch, options.steps))
-        medians = {p: {key: median(r[key] for r in rs) for key in rs[0]} for p, rs in found.items()}
-        least = {processes: min(r["least"] for r in results) for processes, results in found.items()}
-        alone = medians[1]["step"] if 1 in medians else math.nan
-        for processes, at in medians.items():
-            law = predicted(alone, processes, at)
-            times = f"{at['step'] * 1e3:.2f} | {at['reduction'] * 1e3:.2f} | {law * 1e3:.2f}"
+        rows: dict[int, list[float]] = {processes: [] for processes in found}
+        for choose in (median, min):
+            of = {p: {key: choose(t for r in rs for t in r[key]) for key in rs[0]} for p, rs in found.items()}
+            alone = of[1]["step"] if 1 in of else math.nan
+            for processes, at in of.items():
+                rows[processes] += [at["step"], predicted(alone, processes, at), at["reduction"]]
+        for processes, row in rows.items():
             many = " (more than cores)" * (processes > cores)
-            speed = f"{alone / at['step']:.2f} | {least[processes] * 1e3:.2f}"
-            speed += f" | {least.get(1, math.nan) / least[processes]:.2f}"
-            print(f"| {name} | {processes}{many} | {times} | {speed} |", flush=True)
+            times = " | ".join(f"{seconds * 1e3:.2f}" for seconds in row)
+            print(f"| {name} | {processes}{many} | {times} | {alone / row[3]:.2f} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -153,7 +153,7 @@ def test_parallel_has_a_row_for_every_number_of_processes():
         assert run.stderr == "several processes need mpi4py and mpiexec: pip install '.[mpi]'\n"
         return
     assert run.returncode == 0, run.stderr
-    row = r"^\| 64 a layer, batch 64 \| (\d)(?: \(more than cores\))?(?: \| \d+\.\d+){6} \|$"
+    row = r"^\| 64 a layer, batch 64 \| (\d)(?: \(more than cores\))?(?: \| \d+\.\d+){7} \|$"
     assert re.findall(row, run.stdout, re.MULTILINE) == ["1", "2", "4"]
 
 

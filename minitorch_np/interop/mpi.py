@@ -36,9 +36,10 @@ from typing import TYPE_CHECKING, Any
 
 try:
     from mpi4py import MPI  # type: ignore[import-not-found, import-untyped, unused-ignore]
-except (ImportError, RuntimeError) as error:  # a RuntimeError where mpi4py finds no MPI
+except (ImportError, RuntimeError) as error:  # RuntimeError: without an engine
+    cause = str(error).splitlines()[0]
     raise ImportError(
-        f"minitorch_np.interop.mpi needs mpi4py: pip install 'minitorch-np[mpi]' ({error})"
+        f"minitorch_np.interop.mpi needs mpi4py and an MPI library: pip install 'minitorch-np[mpi]' ({cause})"
     ) from None
 
 from minitorch_np.optimizers.optimizer import Optimizer

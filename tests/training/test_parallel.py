@@ -153,5 +153,5 @@ def test_without_mpi4py_one_line_says_what_to_install():
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     last = run.stderr.splitlines()[-1]
     assert last.startswith(
-        "ImportError: minitorch_np.interop.mpi needs mpi4py: pip install 'minitorch-np[mpi]'"
+        "ImportError: minitorch_np.interop.mpi needs mpi4py and an MPI library: pip install 'minitorch-np[mpi]'"
     )
