@@ -11,15 +11,18 @@ all ranks.
     from minitorch_np.interop.mpi import MPI
     mt.fit(model, loss, optimizer, x, y, epochs=10, comm=MPI.COMM_WORLD)
 
-Time of a step on p ranks, t₁ on one, for gradients of n bytes, at a bandwidth B and a latency α of messages:
+Time of a step on p ranks, for gradients of n bytes, at a bandwidth B and a latency α of messages:
 
-    t(p) ≈ t₁ / p + 2 (p − 1)/p · n / B + 3 log₂ p · α
+    t(p) ≈ t₀ + (t(1) − t₀) / p + 2 (p − 1)/p · n / B + 3 log₂ p · α
+
+t₀ is what a step takes for a single sample: the calls, and the update of all weights, which each rank makes.
 
 The gradients go round twice: each rank adds up a p-th of them (n (p − 1)/p bytes received), then all
-collect the parts; so does the loss once, a few bytes. The second term hardly grows with p, the first
-shrinks: more ranks pay as long as t₁ ≫ 2 n / B, which is to say with large batches, for t₁ grows with
-the batch and n does not. Of a Linear, the work is 6 · samples operations a weight and 8 bytes of it are sent:
-with 32 samples a rank that is 192 operations for 16 bytes. `benchmarks/parallel.py` measures it.
+collect the parts; the loss goes round once, a few bytes. Their term hardly grows with p, while the work
+shrinks: more ranks pay as long as t(1) ≫ t₀ + 2 n / B, which is to say with large batches, for t(1) grows
+with the batch, and neither t₀ nor n does. A Linear has 6 operations a weight and sample, and sends each
+gradient of 8 bytes twice: with 32 samples a rank, 192 operations for 16 bytes. `benchmarks/parallel.py`
+measures it.
 
 Why the bits are equal: MPI promises no order of additions that is the same on all ranks. Here each number
 is added up on one rank and copied to the others. A hash of the weights is compared after each epoch.
