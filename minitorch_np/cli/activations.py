@@ -104,5 +104,7 @@ def chosen(text: str) -> dict[str, Activation]:
             raise ValueError(
                 f"{part.strip()} is not an Activation: it has to be elementwise, a function and its derivative"
             )
-        activations[repr(activation).removesuffix("()")] = activation
+        called = getattr(activation, "called", "")  # of Activation.of
+        name = called if called.isidentifier() and called not in activations else repr(activation)
+        activations[name.removesuffix("()")] = activation
     return activations

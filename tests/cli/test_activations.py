@@ -35,6 +35,18 @@ def test_every_network_starts_from_the_same_weights(capsys, tmp_path):
     assert list(tmp_path.glob("*.png")) == []
 
 
+def test_one_of_functions_bears_its_name(capsys, tmp_path):
+    text = "import numpy as np\nfrom minitorch_np import Activation\n"
+    text += (
+        "wave = Activation.of(np.sin, np.cos, name='Wave')\nsame = Activation.of(np.sin, np.cos, name='Wave')\n"
+    )
+    (tmp_path / "own.py").write_text(text)
+    assert main(["activations", "--only", "own.py:wave, own.py:same", *QUICK, "--no-plot"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2].split()[0] == "Wave"
+    assert lines[3].startswith("Activation.of(sin, cos, name='Wave')")
+
+
 def test_all_and_arguments(capsys):
     assert main(["activations", "--only", "all", *QUICK, "--no-plot"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 2 + 21 + 1
