@@ -38,6 +38,7 @@ DAMAGED = (
     RuntimeError,
     struct.error,
     BadZipFile,
+    DeprecationWarning,  # of old texts with backslashes, when warnings are errors
 )
 
 SAFETENSORS = {

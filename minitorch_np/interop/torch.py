@@ -164,10 +164,9 @@ def _layer_from(module: Any, path: str) -> Layer:
     """The layer of a module, with weights that are still to be loaded."""
     made: Layer
     _check_plain(module, path)
-    inside = {key: child for key, child in module.named_children() if child is not None}
 
     def children() -> dict[str, Layer]:
-        return {key: _layer_from(child, _inside(path, key)) for key, child in inside.items()}
+        return {key: _layer_from(child, _inside(path, key)) for key, child in module.named_children()}
 
     if _is_sequential(module):
         made = _sequential(children())
@@ -178,14 +177,16 @@ def _layer_from(module: Any, path: str) -> Layer:
         }
         norm = {} if module.norm is None else {"norm": _layer_from(module.norm, _inside(path, "norm"))}
         made = Sequential({"layers": _sequential(layers), **norm})
+        made["layers"].training = module.layers.training
     elif type(module) is ParallelBranches:
         made = Parallel(_unnamed(children()), combine=module.combine, dim=module.dim)
     elif type(module) is ResidualSum:
         made = Residual(**children())
     else:
         made = _generic_from(module, path)
-    for layer in made.modules() if not inside or _name_of(module) else [made]:
-        layer.training = module.training
+        for layer in made.modules():  # an encoder layer with all its parts
+            layer.training = module.training
+    made.training = module.training
     return made
 
 

@@ -147,6 +147,12 @@ def tensor(offset, shape, strides):
     return b"\x80\x02}X\x01\x00\x00\x00w" + TENSOR + start + numbers(shape) + numbers(strides) + b"\x89NtRs."
 
 
+def declared(zipped, size):
+    """The same, but its list of members says that the last one has so many bytes."""
+    at = zipped.rindex(b"PK\x01\x02") + 20
+    return zipped[:at] + struct.pack("<2L", size, size) + zipped[at + 8 :]
+
+
 def long(value):
     return b"\x8a\x09" + value.to_bytes(9, "little", signed=True)
 
@@ -193,6 +199,7 @@ HOSTILE = {
         in_zip(tensor(0, (2,), (1,)), bytes(10**6), compression=zipfile.ZIP_DEFLATED),
         "compressed, encrypted or too large",
     ),
+    "a member of 4 GB": (declared(in_zip(tensor(0, (2,), (1,))), 2**32 - 2), "too large"),
     "no description": (in_zip(b"").replace(b"data.pkl", b"nota.pkl"), "0 members data.pkl"),
     "cut off": (in_zip(tensor(0, (2,), (1,)))[:-30], "damaged"),
     "a list longer than the file": (struct.pack("<Q", 10**12) + b"{}", "should have 1000000000000 bytes"),

@@ -75,6 +75,23 @@ def test_every_layer_goes_there_and_back(name, dtype):
     same_state({k: t.numpy() for k, t in theirs.state_dict().items()}, layer.state_dict(layout="torch"))
 
 
+def modes(module):
+    """Whether it is in training, of a layer or module and all inside, in depth first order."""
+    return [module.training, *(mode for _, child in module.named_children() for mode in modes(child))]
+
+
+def test_every_mode_goes_there_and_back():
+    branch = mt.Residual(mt.Sequential(mt.Dropout(), mt.BatchNorm1d(4)))
+    model = mt.Sequential(mt.Parallel([branch, mt.Dropout()]), mt.Sequential(mt.Linear(4, 2)))
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        for layer in model.modules():
+            layer.training = bool(rng.integers(2))
+        theirs = to_torch(model)
+        assert modes(theirs) == modes(model)
+        assert modes(from_torch(theirs)) == modes(model)
+
+
 def same_state(state, expected):
     counts = {key for key in state.keys() - expected.keys() if key.endswith("num_batches_tracked")}
     assert state.keys() - counts == expected.keys()
@@ -134,6 +151,15 @@ def test_what_was_built_in_torch(name):
     np.testing.assert_allclose(model(x), y.detach().numpy(), rtol=1e-9, atol=1e-12)
     assert not any(layer.training for layer in model.modules())
     same_state({k: t.numpy() for k, t in theirs.state_dict().items()}, model.state_dict(layout="torch"))
+
+
+def test_relu_differs_at_exactly_zero():
+    layer, x = mt.ReLU(), np.array([[-1.0, 0, 1]])
+    tensor = as_torch(x).requires_grad_()
+    to_torch(layer)(tensor).sum().backward()
+    layer(x)
+    assert layer.backward(np.ones_like(x)).tolist() == [[0, 1, 1]]
+    assert tensor.grad.tolist() == [[0, 0, 1]]
 
 
 class Block(nn.Sequential):
