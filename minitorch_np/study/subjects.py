@@ -35,6 +35,7 @@ FORWARD = ("forward", "__call__", "fprop")
 PAIRS = (("forward", "backward"), ("fwd", "bwd"), ("fprop", "bprop"))
 OUTPUTS = ("output", "out", "y", "outputs", "loss", "value")
 INPUT_GRADIENTS = ("dinputs", "dx", "dinput", "dX", "grad_input", "input_grad", "grad_x", "d_input", "dinputs_")
+RATES = ("lr", "learning_rate", "learningrate", "eta")
 MODES = ("training", "train", "train_flg", "is_training", "train_flag", "is_train", "mode")
 
 
@@ -191,9 +192,15 @@ class ForeignObject(Subject):
         self.is_loss = len(inputs) == 2 and (y.size == 1 or second in TARGETS - {"y"})
         rest = _positional(getattr(thing, self._backward))
         self.takes_dy = not self.is_loss
-        self.updates = any(p.name.lower() in ("lr", "learning_rate", "learningrate", "eta") for p in rest)
+        self.updates = any(p.name.lower() in RATES for p in rest)
+        self._rate = 1.0
         dy = np.ones_like(y) if self.takes_dy else 1.0
+        before = {name: getattr(tried, name).copy() for name in _weights(tried)}
         returned, _ = self._call_backward(dy, *map(copy.deepcopy, inputs))
+        held = [v for n, v in vars(tried).items() if n.lower() in RATES and isinstance(v, float) and v > 0]
+        moved = any(not np.array_equal(getattr(tried, name), array) for name, array in before.items())
+        if held and moved and not self.updates and not slots(tried):
+            self.updates, self._rate = True, held[0]  # by a learning rate that it was made with
         count = len(returned) - len(self.free(inputs)) if isinstance(returned, tuple | dict) else 0
         self._returned_too = count if count > 0 and not slots(tried) else 0
         found = self._find(tried)
@@ -216,7 +223,7 @@ class ForeignObject(Subject):
         """Its parameters; also those whose gradient backward returns, or steps along, and does not keep."""
         if not (self.updates or self._returned_too):
             return slots(thing)
-        weights = [n for n, v in vars(thing).items() if is_learnable_array(v) and is_parameter_name(n)]
+        weights = _weights(thing)
         count = len(weights) if self.updates else self._returned_too
         return [Slot(name, thing, name, lambda: None) for name in weights[:count]]
 
@@ -251,7 +258,7 @@ class ForeignObject(Subject):
         if self.updates:
             gradients: dict[str, Any] = {}
             for slot in self._slots:
-                gradients[slot.name] = before[slot.name] - getattr(self.thing, slot.name)
+                gradients[slot.name] = (before[slot.name] - getattr(self.thing, slot.name)) / self._rate
                 slot.array[...] = before[slot.name]
                 setattr(self.thing, slot.name, slot.array)
         else:
@@ -391,7 +398,7 @@ def backward_arguments(
     known = dict(zip(names, inputs, strict=True))
     for i, parameter in enumerate(required):
         name = parameter.name
-        if name.lower() in ("lr", "learning_rate", "learningrate", "eta"):
+        if name.lower() in RATES:
             given.append(1.0)
         elif name in known and (i or is_loss):
             given.append(known[name])
@@ -434,6 +441,11 @@ def matched(
     order = [*order, *(missing if len(gradients) > len(order) else [])]
     by_name = dict(zip(order, gradients, strict=False))
     return {n: by_name.get(n) for n in free}, {n: by_name[n] for n in missing if n in by_name}
+
+
+def _weights(thing: Any) -> list[str]:
+    """The attributes that are weights by their names."""
+    return [n for n, v in vars(thing).items() if is_learnable_array(v) and is_parameter_name(n)]
 
 
 def _copied(thing: Any) -> Any:

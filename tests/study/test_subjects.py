@@ -71,6 +71,18 @@ class Steps(Base):
         return dx
 
 
+class OwnRate(Base):
+    def __init__(self, learning_rate=0.05):
+        super().__init__()
+        self.learning_rate = learning_rate
+
+    def backward(self, dout):
+        dx, dw, db = self.gradients(dout)
+        self.weights -= self.learning_rate * dw
+        self.bias = self.bias - self.learning_rate * db
+        return dx
+
+
 class WithCache(Base):
     def forward(self, x):
         return super().forward(x), x
@@ -104,7 +116,8 @@ class Late(Base):
 
 
 FORMS = [
-    Attributes, LongNames, Returned, ReturnedByName, InADict, InLists, Steps, WithCache, NothingReturned, Late,
+    Attributes, LongNames, Returned, ReturnedByName, InADict, InLists, Steps, OwnRate, WithCache,
+    NothingReturned, Late,
 ]  # fmt: skip
 
 
@@ -138,3 +151,42 @@ def test_integers_and_options_are_constants():
     assert gradcheck((lookup, right), ids, table, 2.0)
     with pytest.raises(ValueError, match=r"where an index stands twice .* np.add.at\(dtable, x, dy\)"):
         gradcheck((lookup, wrong), ids, table, 2.0)
+
+
+class RowBias(Base):
+    """Its bias is a row, and the gradient of that a vector, which `bias -= lr * db` takes all the same."""
+
+    def __init__(self):
+        super().__init__()
+        self.bias = self.bias[np.newaxis]
+
+    backward = Attributes.backward
+
+
+def test_a_gradient_may_lack_leading_axes_of_length_1():
+    assert gradcheck(RowBias(), X)
+
+    class Column(RowBias):
+        def forward(self, x):
+            self.x = x
+            return x @ self.weights + self.bias.T
+
+        def __init__(self):
+            Base.__init__(self)
+            self.bias = self.bias[:, np.newaxis]
+
+    with pytest.raises(
+        ValueError, match=r"bias: the gradient should be an array of shape \(3, 1\), got \(3,\)"
+    ):
+        gradcheck(Column(), X)
+
+
+def test_inputs_of_which_a_loss_returns_no_gradient_are_constants():
+    def loss(w, x, factor):
+        d = x @ w
+        return 0.5 * np.square(d).sum(), factor * x.T @ d
+
+    w = np.random.default_rng(2).standard_normal((4, 3))
+    assert gradcheck(loss, w, X, 1.0)
+    with pytest.raises(ValueError, match="it is twice the right one"):
+        gradcheck(loss, w, X, 2.0)
