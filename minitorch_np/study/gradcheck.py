@@ -196,7 +196,7 @@ def diagnose(
 
 def _other_modes(check: _Check, found: Diagnosis, rng: np.random.Generator, **how: float) -> None:
     """Judge the gradients in evaluation mode too, if y is another one there."""
-    y = check.y()
+    y, has_mask = check.y(), check.draws()
     for mode in check.subject.other_modes():
         other = _Check(check.subject, tuple(check.inputs))
         with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
@@ -205,7 +205,7 @@ def _other_modes(check: _Check, found: Diagnosis, rng: np.random.Generator, **ho
             except Exception:  # it has no such mode
                 continue
         seen = Diagnosis(found.subject)
-        if not is_same:
+        if not is_same and (check.subject.is_own or not has_mask):  # a mask belongs to training alone
             other.spot_check(seen, mode, rng, **how)
         if check.subject.is_own:
             found.findings += seen.findings
@@ -362,6 +362,12 @@ class _Check:
         for (row, _), value in zip(self.constants, given, strict=True):
             row[...] = value
         return y
+
+    def draws(self) -> bool:
+        """Whether forward draws random numbers: once more, from where it left the generators, it differs."""
+        y = self.y()
+        with np.errstate(all="ignore"):
+            return not np.array_equal(y, np.array(self.subject.forward(*self.copies())), equal_nan=True)
 
     def backward(
         self, dy: Array, inputs: list[Any] | None = None, adds: bool = False

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 SHOWN = 12  # epochs in the table
 TRAINING, VALIDATION = "#0072B2", "#E69F00"  # of Okabe and Ito's colours, which the colour-blind tell apart
 LARGEST = 1e200  # matplotlib cannot label a log scale that ends near the largest float
+WIDTH = 1.8  # of every curve
 
 
 class History:
@@ -199,7 +200,7 @@ def _draw(history: History, figure: Figure | None = None) -> Figure:
         _panel(history, name, axes)
     if steps:
         losses = history.step_losses
-        values = _curve(panels[-1], np.arange(1, len(losses) + 1), losses, "training", TRAINING, width=0.8)
+        values = _curve(panels[-1], np.arange(1, len(losses) + 1), losses, "training", TRAINING)
         _finish(panels[-1], "step", "loss of a training step", bool((values > 0).all()))
     return figure
 
@@ -221,13 +222,13 @@ def _panel(history: History, name: str, axes: Axes) -> None:
         axes.legend(frameon=False)
 
 
-def _curve(axes: Axes, at: Any, values: Any, label: str, color: str, width: float = 1.8) -> Array:
+def _curve(axes: Axes, at: Any, values: Any, label: str, color: str) -> Array:
     """Draw a curve; return the numbers that are in it."""
     values = np.array(values, dtype=np.float64)
     values[~(np.abs(values) < LARGEST)] = np.nan
     marker = "o" if len(values) == 1 else ""  # a line needs two
     dashes = (0, (5, 1.5)) if label == "validation" else "-"
-    axes.plot(at, values, color=color, label=label, linewidth=width, linestyle=dashes, marker=marker)
+    axes.plot(at, values, color=color, label=label, linewidth=WIDTH, linestyle=dashes, marker=marker)
     return values[np.isfinite(values)]
 
 

@@ -200,3 +200,25 @@ def test_forward_is_compared_with_what_is_here_by_sizes_and_weights(capsys):
     code, said = check(capsys, f"{FOLDER / 'tanh_layer.py'}:TanhLayer", "--like", "Sigmoid")
     assert code == 1
     assert "TanhLayer() has a right gradient of another function than Sigmoid" in said
+
+
+DROPOUT = """
+import numpy as np
+class Dropout:
+    def __init__(self, p=0.5):
+        self.p = p
+        self.training = True
+    def forward(self, x, train_flg=True):
+        if train_flg and self.training:
+            self.mask = np.random.rand(*x.shape) > self.p
+            return x * self.mask / (1 - self.p)
+        return x
+    def backward(self, dout):
+        return dout * self.mask / (1 - self.p)
+"""
+
+
+def test_a_dropout_is_not_scolded_for_its_mask_in_evaluation_mode(capsys, tmp_path):
+    (tmp_path / "dropout.py").write_text(DROPOUT)
+    assert main(["check", f"{tmp_path}/dropout.py:Dropout(0.3)"]) == 0
+    assert "also:" not in capsys.readouterr().out
