@@ -164,7 +164,7 @@ def _verify(program: Program, model: Layer, loss: Loss, optimizer: Optimizer, x:
             model.backward(loss.backward())
             optimizer.step()
             if np.asarray(ours).tobytes() != np.asarray(theirs).tobytes():
-                said = f"the loss of step {step} is {ours!r}, the layers' {theirs!r}"
+                said = f"the loss of step {step} is {float(ours)!r}, the layers' {float(theirs)!r}"
                 _differ(program, said, "losses.append(")
     for parameter, (name, ours) in zip(model.parameters(), list(arrays.items())[2:], strict=False):
         if equal_bits(ours, parameter.data) < parameter.size:
