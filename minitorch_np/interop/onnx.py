@@ -71,6 +71,8 @@ def to_onnx(
     """
     if not isinstance(model, Layer):
         raise TypeError(f"to_onnx expects model to be Layer, got {model!r}")
+    if not isinstance(path, str | Path | None):
+        raise TypeError(f"to_onnx expects path to be that of a file, got {path!r}; x or its shape is x=...")
     newest = onnx.defs.onnx_opset_version()
     if not OLDEST <= whole("to_onnx", "opset", opset, 1) <= newest:
         raise ValueError(
@@ -263,11 +265,10 @@ def _value_info(name: str, value: Value) -> Any:
 def _examples(model: Layer, x: Any, dtype: DTypeLike | None) -> tuple[Array, Array]:
     """Zeros in the shape of x, for batches of 2 and of 3; of one size where x is one sample."""
     is_shape = isinstance(x, tuple) and all(isinstance(size, int | np.integer) for size in x)
-    given: Any = x if is_shape else usual_shape(model, 2) if x is None else np.shape(x)
+    given: Any = x if is_shape else usual_shape(model, 2, guesses=False) if x is None else np.shape(x)
     if given is None:
         raise ValueError(
-            f"to_onnx expects x or its shape, x=(64, 1, 28, 28): {model!r} does not say how many features it "
-            "takes"
+            f"to_onnx expects x or its shape, x=(64, 1, 28, 28): {model!r} does not say all sizes of its x"
         )
     shape = tuple(whole("to_onnx", "a size in the shape of x", size) for size in given)
     if not shape:

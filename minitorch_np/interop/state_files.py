@@ -109,14 +109,14 @@ def read_state(path: str | Path) -> Any:
         with path.open("rb") as file:
             begin = file.read(512)
             file.seek(0)
+            if begin[8:9] == b"{":  # after a length, whose first byte may be any
+                return _safetensors(file)
             if begin[:4] == b"PK\x03\x04":
                 return _torch_zip(file)
             if begin[:1] == b"\x80":
                 return _torch_before_zip(file)
             if begin[257:262] == b"ustar" or begin[:2] == b"\x1f\x8b":
                 raise ValueError("it is an archive of tar or gzip, which torch wrote before 0.2: save it anew")
-            if begin[8:9] == b"{":
-                return _safetensors(file)
     except ValueError as error:
         raise ValueError(f"{path} cannot be read as a state dict: {_line(error)}") from None
     except (*DAMAGED, OSError) as error:
@@ -144,7 +144,7 @@ def write_safetensors(
         array = np.asarray(value)
         array = np.ascontiguousarray(array, array.dtype.newbyteorder("<")).reshape(array.shape)
         if not isinstance(name, str) or name == "__metadata__":
-            raise ValueError(f"write_safetensors expects names that are texts, got {name!r}")
+            raise ValueError(f"write_safetensors expects names that are texts, not __metadata__, got {name!r}")
         if array.dtype not in codes:
             raise ValueError(f"write_safetensors expects numbers, got {name!r} of dtype {array.dtype}")
         arrays[name] = array

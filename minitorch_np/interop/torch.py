@@ -25,6 +25,8 @@ from minitorch_np.losses.loss import Loss
 from minitorch_np.losses.regression import SquaredLoss
 from minitorch_np.serialization.describe import public_classes
 
+__all__ = ["from_torch", "to_torch"]
+
 DTYPES = {torch.float32: "float32", torch.float64: "float64"}
 ELSEWHERE = {
     "rng",
@@ -42,7 +44,8 @@ def to_torch(model: Layer | Loss) -> Any:
     """Return the torch module that computes what a network, a layer or a loss computes.
 
     It has copies of the parameters and buffers, by the same names, their dtype and the mode (train or eval)
-    of every layer: `to_torch(model).state_dict()` is `model.state_dict(layout="torch")`. Outputs and gradients
+    of every layer: `to_torch(model).state_dict()` is `model.state_dict(layout="torch")`, but for the counts
+    of batches that torch's BatchNorm keeps. Outputs and gradients
     agree within rounding. Two things differ: torch's ReLU gives a gradient of 0 at exactly 0, where ours lets
     it pass; and dropout draws from torch's generator.
 
@@ -82,7 +85,7 @@ def from_torch(module: Any) -> Any:
     parameters with `requires_grad=False`, since all parameters are trained here.
     """
     if not isinstance(module, nn.Module):
-        raise TypeError(f"from_torch expects a torch.nn.Module, got {module!r}")
+        raise TypeError(f"from_torch expects a torch.nn.Module, got {type(module).__name__}")
     if isinstance(module, nn.modules.loss._Loss):
         _check_plain(module, "")
         return _generic_from(module, "")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minitorch_np._internal.atomic_write import check_writable
+from minitorch_np.optimizers.optimizer import Optimizer
 from minitorch_np.serialization import npz as archive
 from minitorch_np.serialization.build import check_rebuilds
 from minitorch_np.serialization.codec import attach, encode, pack
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from minitorch_np.layer import Layer
     from minitorch_np.losses.loss import Loss
     from minitorch_np.module import Module
-    from minitorch_np.optimizers.optimizer import Optimizer
     from minitorch_np.schedules.schedule import LRScheduler
 
 
@@ -70,6 +70,9 @@ def contents(
     describe: bool,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """What `save` writes: the metadata, and the arrays by name."""
+    if optimizer is not None and not isinstance(optimizer, Optimizer):
+        inner = ", which is in its attribute optimizer" if hasattr(optimizer, "optimizer") else ""
+        raise TypeError(f"save expects an optimizer{inner}, got {optimizer!r}")
     if schedule is not None and schedule.optimizer is not optimizer:
         raise ValueError(f"{schedule!r} belongs to another optimizer, or to one that save was not given")
     weights = model.state_dict()

@@ -51,10 +51,11 @@ def _example(model: Layer, x: Any, seed: int, batch: int) -> tuple[str, Array]:
         return "", np.array(
             x if model.index_count is not None else as_floats(x, model.dtype, "handwritten", "x")
         )
-    shape = tuple(map(int, x)) if is_shape else usual_shape(model, batch)
+    shape = tuple(map(int, x)) if is_shape else usual_shape(model, batch, guesses=False)
     if shape is None:
         raise ValueError(
-            f"handwritten expects x or its shape: {model!r} does not say how many features it takes"
+            f"handwritten expects x or its shape (--shape on the command line): {model!r} does not say all "
+            "sizes of its x"
         )
     rng = f"np.random.default_rng({seed})"
     if model.index_count is not None:

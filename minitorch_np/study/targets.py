@@ -21,13 +21,20 @@ if TYPE_CHECKING:
 EXTENTS = {"C": 2, **dict.fromkeys(("H", "W", "T", "L"), 8)}  # of images and sequences that a layer leaves open
 
 
-def usual_shape(model: Layer, batch: int) -> tuple[int, ...] | None:
-    """A shape of x, by the docstring of the first layer that says one: (N, in_channels, H, W); None of none."""
+def usual_shape(model: Layer, batch: int, guesses: bool = True) -> tuple[int, ...] | None:
+    """A shape of x, by the docstring of the first layer that says one: (N, in_channels, H, W); None of none.
+
+    Heights, widths and lengths are guesses; without them it is None of a layer that leaves them open.
+    """
+    if not guesses and model.index_count is not None:
+        return None
     for layer in model.modules():
         says = shapes(type(layer))[0].get("x", ())
         words = says[1:-1] if says[1:] and says[-1] == "..." else says[1:]
         asked = [EXTENTS.get(word, vars(layer).get(word)) for word in words]
         sizes = [size for size in asked if isinstance(size, int)]
+        if not guesses and any(word in EXTENTS for word in words):
+            return None
         if sizes and len(sizes) == len(asked):
             return batch, *sizes
         if hasattr(layer, "in_features"):  # a layer of one's own

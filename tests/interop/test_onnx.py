@@ -254,3 +254,16 @@ def test_what_it_is_given_is_checked():
         to_onnx(mt.ReLU())
     with pytest.raises(ValueError, match="expects x of shape"):
         to_onnx(model, x=(2, 4))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        mt.Sequential(mt.Conv2d(1, 2, 3, rng=0), mt.Flatten(), mt.Linear(200, 3, rng=1)),
+        mt.Sequential(mt.Embedding(5, 4, rng=0), mt.LSTM(4, 3, rng=1)),
+        mt.LSTM(4, 3, rng=0),
+    ],
+)
+def test_sizes_that_no_layer_says_are_asked_for(model):
+    with pytest.raises(ValueError, match=r"expects x or its shape, .* does not say all sizes of its x"):
+        to_onnx(model)

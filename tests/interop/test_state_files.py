@@ -86,13 +86,23 @@ def test_safetensors_reads_it(tmp_path, expected):
     assert all(np.array_equal(state[name], array) for name, array in expected.items())
 
 
+def test_a_list_of_arrays_of_any_length_is_read(tmp_path):
+    """The first byte of its length may be that with which a pickle begins."""
+    path, firsts = tmp_path / "a.safetensors", set()
+    for length in range(1, 260, 8):
+        write_safetensors(path, {"w" * length: np.arange(3.0)})
+        assert read_state(path)["w" * length].tolist() == [0, 1, 2]
+        firsts.add(path.read_bytes()[0])
+    assert 0x80 in firsts
+
+
 @pytest.mark.parametrize(
     ("state", "message"),
     [
         ({"a": np.zeros(2, complex)}, "'a' of dtype complex128"),
         ({"a": "text"}, "'a' of dtype <U4"),
-        ({1: np.zeros(2)}, "names that are texts, got 1"),
-        ({"__metadata__": np.zeros(2)}, "names that are texts, got '__metadata__'"),
+        ({1: np.zeros(2)}, "names that are texts, not __metadata__, got 1"),
+        ({"__metadata__": np.zeros(2)}, "names that are texts, not __metadata__, got '__metadata__'"),
     ],
 )
 def test_what_cannot_be_written(tmp_path, state, message):
