@@ -46,7 +46,7 @@ class ThreadComm:
 
 def on_ranks(size, function):
     """Return what function(comm) returns on each rank, or the error that it raises."""
-    slots, barrier, results = [None] * size, Barrier(size, timeout=30), [None] * size
+    slots, barrier, results = [None] * size, Barrier(size, timeout=120), [None] * size
     comms = [ThreadComm(rank, size, slots, barrier) for rank in range(size)]
 
     def run(rank):
