@@ -262,6 +262,8 @@ def _torch_zip(file: IO[bytes]) -> Any:
         if len(members) < len(archive.infolist()):
             raise ValueError("a member of its archive occurs twice")
         found = [name for name in members if name.endswith("/data.pkl")]
+        if not found and any(name.endswith(".npy") for name in members):
+            raise ValueError("it is a .npz of NumPy: np.load reads it, or load what save wrote")
         if len(found) != 1:
             raise ValueError(f"it has {len(found)} members data.pkl, torch.save makes one")
         folder = found[0].removesuffix("data.pkl")

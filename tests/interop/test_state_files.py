@@ -274,6 +274,12 @@ def test_a_description_without_end(tmp_path, monkeypatch):
         read_state(tmp_path / "net.pt")
 
 
+def test_a_file_of_numpy_is_said(tmp_path):
+    np.savez(tmp_path / "net.npz", a=np.zeros(2))
+    with pytest.raises(ValueError, match=r"it is a \.npz of NumPy: np\.load reads it"):
+        read_state(tmp_path / "net.npz")
+
+
 def test_no_file(tmp_path):
     with pytest.raises(FileNotFoundError):
         read_state(tmp_path / "none.pt")

@@ -331,6 +331,7 @@ REFUSED = {
     "a function": (encoder(activation=torch.tanh), r"0: activation=\S+.*is a function: .* as nn\.Tanh\(\)"),
     "no numbers": (nn.Sequential(nn.Linear(2, 2, device="meta")), r"0\.weight is on the device meta"),
     "hooks of a loss": (changed_loss(), "MSELoss has hooks"),
+    "wrapped": (nn.DataParallel(nn.Linear(2, 2)), "DataParallel wraps another module: give its module"),
     "another loss": (nn.CosineEmbeddingLoss(), "CosineEmbeddingLoss has no counterpart"),
 }
 
