@@ -213,7 +213,7 @@ def load_module(source: str) -> ModuleType:
 
 
 def place(error: BaseException) -> str:
-    """Return `my_layers.py line 12: NameError: …`, the innermost line outside this package."""
+    """Return `my_layers.py line 12: NameError: …`, the innermost line that a user wrote."""
     own = str(Path(minitorch_np.__file__).parent)
     at = ""
     if isinstance(error, SyntaxError):
@@ -221,7 +221,8 @@ def place(error: BaseException) -> str:
     trace = error.__traceback__
     while trace is not None:
         file = trace.tb_frame.f_code.co_filename
-        if not file.startswith((own, "<")) and "importlib" not in file and not isinstance(error, SyntaxError):
+        is_installed = "importlib" in file or "site-packages" in file
+        if not file.startswith((own, "<")) and not is_installed and not isinstance(error, SyntaxError):
             at = f"{Path(file).name} line {trace.tb_lineno}: "
         trace = trace.tb_next
     return f"{at}{type(error).__name__}: {error}"

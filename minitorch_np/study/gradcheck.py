@@ -466,7 +466,9 @@ class _Check:
                 returned, gradients = self.backward(dy.copy())
         except Exception as error:
             if not self.subject.is_own and "batch" in what:
-                found.add("backward", f"{what} it fails, and forward does not: {type(error).__name__}: {error}")
+                hint = "does it use what an earlier call has kept?"
+                said = f"{what} it fails, and forward does not ({hint}): {type(error).__name__}: {error}"
+                found.add("backward", said)
             return
         variables = [(n, v, returned[n]) for n, v in self.free if n in returned]
         variables += [(n, self.parameters[n], g) for n, g in gradients.items() if n in self.parameters]
@@ -726,6 +728,7 @@ class _Check:
         if self.subject.is_loss:
             return
         self.snapshot.restore()
+        weights = {name: array.copy() for name, array in self.parameters.items()}
         changed = self.copies()
         if self.x.dtype.kind == "f":
             changed[self.place] = self.x * rng.uniform(0.5, 1.5, self.x.shape)
@@ -757,6 +760,9 @@ class _Check:
                 found.add(variable, "right at the first backward only", what)
             elif first.any() and not alike(second, first) and not self._is_random():
                 what = "it looks like that of an earlier x: what forward keeps must be new at every call"
+                updated = [n for n, array in self.parameters.items() if not np.array_equal(array, weights[n])]
+                if updated:
+                    what = f"backward changes {', '.join(updated)}: an update comes after all gradients"
                 found.add(variable, "right at the first backward only", what)
 
     def _is_random(self) -> bool:

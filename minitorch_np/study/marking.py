@@ -101,9 +101,11 @@ def mark(call: str, options: Options) -> Mark:
                     tried, lambda c: options.examined(c.subject, c.inputs), has_domain(found)
                 )
     except (Exception, SystemExit) as error:
-        cause = f"fails: {place(error)}"
+        cause = place(error)
+        if isinstance(error, ValueError) and ("matmul" in cause or "not aligned" in cause):
+            cause += " (is a .T missing or too much?)"
         heading = [f"{title}, {said}"] if said else []
-        return Mark(title, "fails", cause=place(error), text="\n".join([*heading, f"{title} {cause}"]))
+        return Mark(title, "fails", cause=cause, text="\n".join([*heading, f"{title} fails: {cause}"]))
     diagnosis.subject = title
     try:
         difference = likeness(case, options.like, call) if options.like else ""
@@ -239,11 +241,23 @@ def likeness(case: Case, like: str, call: str) -> str:
         return f"y has the shape {y.shape}, {like} gives {expected.shape}"
     if np.allclose(y, expected, rtol=1e-4, atol=1e-6):
         return ""
+    if not np.array_equal(y, np.asarray(subject.forward(*inputs))):
+        return _of_masks(y, expected, np.asarray(inputs[0]), like)
     at = tuple(map(int, np.unravel_index(np.abs(y - expected).argmax(), y.shape))) if y.ndim else ()
     numbers = f"y{list(at) if at else ''} is {y[at]:.6g}, {like} gives {expected[at]:.6g}"
     with np.errstate(all="ignore"):
         cause = forward_mistake(y, expected, case.inputs[0])
     return numbers + (f": {cause}" if cause else "")
+
+
+def _of_masks(y: Any, expected: Any, x: Any, like: str) -> str:
+    """How a layer that draws a mask differs from another one, whose mask is another."""
+    if y.shape != x.shape or not y.any() or not expected.any():
+        return ""
+    mine, theirs = (float(np.median(a[a != 0] / x[a != 0])) for a in (y, expected))
+    if np.isclose(mine, theirs, rtol=1e-4):
+        return ""
+    return f"what it keeps is {mine:.4g} times x, what {like} keeps {theirs:.4g} times"
 
 
 def _sizes(x: Any, y: Any, arrays: list[Any]) -> dict[str, int]:

@@ -100,9 +100,28 @@ def _axes(axes: tuple[int, ...]) -> str:
     return f"axis {axes[0]}" if len(axes) == 1 else f"axes {_listed(axes)}"
 
 
+def unused(e: Evidence) -> str | None:
+    """A gradient of what moves nothing."""
+    moves = np.abs(e.right).max(initial=0) > 1e-8
+    return None if moves or not e.got.any() else "y does not depend on it here: does forward use it?"
+
+
 def nothing(e: Evidence) -> str | None:
     """All zeros."""
     return None if e.got.any() else "it is 0 everywhere: is it computed at all?"
+
+
+def _of_windows(e: Evidence) -> list[tuple[float, str]]:
+    """Pooling: k in place of k², the number of x for each y."""
+    each = e.x.size // e.y.size if e.x.ndim == e.y.ndim == 4 and e.y.size else 0
+    k = round(each**0.5)
+    if k < 2 or k * k * e.y.size != e.x.size:
+        return []
+    what = f"the right one, k = {k}, and a window has k² numbers"
+    return [
+        (k, f"it is k times {what}: a division by k is missing"),
+        (1 / k, f"it is 1/k of {what}: a division by k is too much"),
+    ]
 
 
 def constant_factor(e: Evidence) -> str | None:
@@ -116,6 +135,7 @@ def constant_factor(e: Evidence) -> str | None:
     size = e.y.size if e.y.ndim else e.x.size
     known = [
         (-1, "it is the right one with the other sign"),
+        *_of_windows(e),
         (1 / n, f"it is 1/N of the right one, N = {n}: averaged over the batch where the sum belongs"),
         (n, f"it is N times the right one, N = {n}: summed over the batch where the mean belongs"),
         (1 / size, f"it is the right one divided by the number of elements, {size}"),
@@ -273,8 +293,10 @@ def kernel_not_turned(e: Evidence) -> str | None:
         finally:
             kernel[...] = kept
         if alike(e.got, turned):
-            what = f"it takes {name} as forward does: on the way back the kernel is turned round"
-            return f"{what}, {name}[..., ::-1, ::-1]"
+            return (
+                f"it is the right one for a {name} that is turned round: {name}[..., ::-1, ::-1] is missing or "
+                "too much (a correlation over dy turns the kernel round; adding up windows of it does not)"
+            )
     if (
         e.v.ndim > 2
         and e.got.shape == e.right.shape
@@ -416,6 +438,7 @@ def constant_offset(e: Evidence) -> str | None:
 
 
 SUSPECTS = (
+    unused,
     nothing,
     transposed,
     weight_not_transposed,

@@ -52,7 +52,7 @@ def passed_by(e: Evidence) -> str | None:
     """A product with dy, of a linear part of the way, as if nothing came after that part."""
     if e.target is not None or e.dy.ndim < 1 or e.dy.size == 0 or e.got.shape != e.right.shape:
         return None
-    rest = "what lies between it and y (an activation?) is left out"
+    rest = "a factor by which it moves y, or what lies between (an activation?), is left out"
     if e.got.ndim <= 1 and e.name not in ("x",):
         for axes in subsets(e.dy.ndim)[1:]:
             for name, array in (("", np.ones(1)), ("x", e.x), ("y", e.y)):

@@ -222,3 +222,47 @@ def test_a_dropout_is_not_scolded_for_its_mask_in_evaluation_mode(capsys, tmp_pa
     (tmp_path / "dropout.py").write_text(DROPOUT)
     assert main(["check", f"{tmp_path}/dropout.py:Dropout(0.3)"]) == 0
     assert "also:" not in capsys.readouterr().out
+
+
+def test_masks_are_compared_by_what_they_keep(capsys, tmp_path):
+    (tmp_path / "dropout.py").write_text(DROPOUT)
+    call = f"{tmp_path}/dropout.py:Dropout(0.3)"
+    assert main(["check", call, "--like", "Dropout(0.3)"]) == 0
+    capsys.readouterr()
+    (tmp_path / "dropout.py").write_text(DROPOUT.replace(" / (1 - self.p)", ""))
+    assert main(["check", call, "--like", "Dropout(0.3)"]) == 1
+    assert "what it keeps is 1 times x, what Dropout(0.3) keeps 1.429 times" in capsys.readouterr().out
+
+
+DENSE = """
+import numpy as np
+class Dense:
+    def __init__(self, n, m):
+        self.W, self.b = np.random.randn(n, m), np.zeros(m)
+    def forward(self, x):
+        self.x = x
+        return x @ self.W + self.b
+    def backward(self, dout):
+        self.dW = self.x.T @ dout
+        self.db = dout.sum(axis=0)
+        return dout @ self.W.T
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (" + self.b", "", "y does not depend on it here: does forward use it?"),
+        (
+            "        return dout @",
+            "        self.W -= 0.1 * self.dW\n        return dout @",
+            "backward changes W: an update",
+        ),
+        ("dout.sum(axis=0)", "np.summ(dout, axis=0)", "dense.py line 11: AttributeError"),
+        ("@ self.W.T", "@ self.W", "(is a .T missing or too much?)"),
+    ],
+)
+def test_causes_that_are_no_formula(capsys, tmp_path, old, new, said):
+    (tmp_path / "dense.py").write_text(DENSE.replace(old, new))
+    assert main(["check", f"{tmp_path}/dense.py:Dense(4, 3)"]) == 1
+    assert said in capsys.readouterr().out
