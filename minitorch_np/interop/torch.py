@@ -494,6 +494,8 @@ class StandardizeFeatures(nn.Module):
 class _OneOutput:
     """A recurrent layer that returns the states of all steps, or what each direction ends with."""
 
+    bidirectional: bool
+
     def __init__(self, *args: Any, return_sequences: bool = True, **options: Any) -> None:
         super().__init__(*args, **options)
         self.return_sequences = return_sequences
@@ -503,7 +505,7 @@ class _OneOutput:
         if self.return_sequences:
             return y
         last = last[0] if isinstance(last, tuple) else last  # an LSTM has cells too
-        directions = 2 if self.bidirectional else 1  # type: ignore[attr-defined]
+        directions = 2 if self.bidirectional else 1
         return torch.cat(list(last[-directions:]), dim=1)
 
 
