@@ -14,11 +14,8 @@ if TYPE_CHECKING:
 Pair = tuple[int, int]
 Size = int | Pair
 
-MODES: dict[str, Any] = {
-    "reflect": "reflect",
-    "replicate": "edge",
-    "circular": "wrap",
-}  # torch's words and NumPy's
+# torch's words and NumPy's
+MODES: dict[str, Any] = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 
 
 def pair(owner: str, name: str, value: Size, least: int) -> Pair:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar, cast
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -60,6 +60,6 @@ def answers_guesses(elsewhere: Mapping[str, str]) -> Callable[[Function], Functi
                 raise TypeError(f"{function.__name__} has no argument {name!r}: {fix}")
             return function(*args, **options)
 
-        return checked  # type: ignore[return-value]
+        return cast(Function, checked)
 
     return decorate

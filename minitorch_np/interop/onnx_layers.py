@@ -17,9 +17,8 @@ if TYPE_CHECKING:
 
 TABLE: dict[type, Callable[..., Any]] = {}
 
-SINGLE: dict[
-    type, tuple[str, dict[str, str]]
-] = {  # the operator, and of each attribute what the layer calls it
+# the operator, and what the layer calls each of its attributes
+SINGLE: dict[type, tuple[str, dict[str, str]]] = {
     layers.ELU: ("Elu", {"alpha": "alpha"}),
     layers.Hardshrink: ("Shrink", {"lambd": "lambd"}),
     layers.Hardswish: ("HardSwish", {}),

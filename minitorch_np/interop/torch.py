@@ -166,7 +166,8 @@ def _loss_to(loss: Loss) -> Any:
 def _layer_from(module: Any, path: str) -> Layer:
     """The layer of a module, with weights that are still to be loaded."""
     made: Layer
-    inner = [name for name in ("_orig_mod", "module") if isinstance(getattr(module, name, None), nn.Module)]
+    wrappers = ("_orig_mod", "module") if type(module).__module__.startswith("torch.") else ()
+    inner = [name for name in wrappers if isinstance(getattr(module, name, None), nn.Module)]
     if inner:
         raise ValueError(f"{_at(path)}{type(module).__name__} wraps another module: give its {inner[0]}")
     _check_plain(module, path)

@@ -84,7 +84,8 @@ def network(
 
 def loss(text: str) -> Loss:
     """Return `CrossEntropyLoss`, `mse`, `HuberLoss(delta=2.0)` or `FILE.py:CLASS` as a loss."""
-    name, call = re.match(r"(\w*)(.*)", text, re.DOTALL).groups()  # type: ignore[union-attr]
+    call = re.sub(r"^\w*", "", text)
+    name = text.removesuffix(call)
     if f"{name}loss".lower().replace("_", "") in _lower(losses.__all__):
         text = f"{name}Loss{call}"
     elif (

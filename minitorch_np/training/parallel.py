@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from functools import wraps
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
@@ -401,4 +401,4 @@ def ends_all_ranks(function: Function) -> Function:
             Ranks(comm).abort(error)
             raise
 
-    return guarded  # type: ignore[return-value]
+    return cast(Function, guarded)

@@ -2,6 +2,7 @@ import copy
 
 import numpy as np
 import pytest
+from other_weights import changed
 from table.authored import Branched, Gated, Halved, Swish
 from table.layers import LAYERS
 from table.samples import sample
@@ -20,16 +21,6 @@ NOT_IN_THE_EVALUATOR = {  # of onnx's reference evaluator, which says so itself;
     "ConvTranspose2d, all options": "cannot reshape array",  # groups
     "RNN, relu, last step": "Unknown activation function 'Relu'",
 }
-
-
-def changed(model):
-    """The model with other weights and buffers than it was made with, all of them above what they were."""
-    rng = np.random.default_rng(1)
-    state = model.state_dict()
-    model.load_state_dict(
-        {name: a + rng.uniform(0.1, 0.5, a.shape).astype(a.dtype) for name, a in state.items()}
-    )
-    return model
 
 
 def evaluated(exported, x):

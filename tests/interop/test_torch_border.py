@@ -271,8 +271,12 @@ def test_torchs_generator_is_left_alone():
 
 
 class Own(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.module = nn.ReLU()
+
     def forward(self, x):
-        return x
+        return self.module(x) + 1
 
 
 def changed(change):

@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pytest
 from alone import run_alone
+from other_weights import changed
 from table.authored import Branched, Centre, Gated, Hat, Jumpy, Masked, Series, Swish, Warming
 from table.layers import LAYERS
 from table.samples import same_bits, sample
@@ -14,16 +15,6 @@ from minitorch_np.cli import main
 from minitorch_np.examples import char_rnn, lenet, resnet, transformer
 
 OTHERS = "\ny = predict(x)\none = predict(x[:1])\nmore = predict(np.concatenate([x, x, x[:1]]))\n"
-
-
-def changed(model):
-    """The model with other weights and buffers than it was made with, all of them above what they were."""
-    rng = np.random.default_rng(1)
-    state = model.state_dict()
-    model.load_state_dict(
-        {name: a + rng.uniform(0.1, 0.5, a.shape).astype(a.dtype) for name, a in state.items()}
-    )
-    return model
 
 
 def check(cases, folder):
