@@ -10,7 +10,7 @@ import numpy as np
 
 from minitorch_np._internal.arrays import aligned_zeros, as_floats, float_dtype
 from minitorch_np._internal.names import NameElsewhere
-from minitorch_np._internal.validation import StateMismatch, fitting_state
+from minitorch_np._internal.validation import StateMismatch, check_layout, fitting_state
 from minitorch_np.parameter import Parameter
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ class Module:
 
         torch stores the weight of a Linear transposed: with `layout="torch"` it is that here too.
         """
-        _check_layout("state_dict", layout)
+        check_layout("state_dict", layout)
         return {
             dotted: (array.T if layout and name in layer.transposed_in_torch else array).copy()
             for dotted, layer, name in self._named_arrays()
@@ -183,7 +183,7 @@ class Module:
         """
         places = {dotted: (layer, name) for dotted, layer, name in self._named_arrays()}
         turned = [dotted for dotted, (layer, name) in places.items() if name in layer.transposed_in_torch]
-        _check_layout("load_state_dict", layout)
+        check_layout("load_state_dict", layout)
         if layout is None and turned and _is_of_torch(state):
             raise ValueError(
                 f"this state is of torch, which stores {', '.join(turned)} transposed: "
@@ -262,11 +262,6 @@ def _copy_without_layers(layer: Module, memo: dict[int, Any]) -> None:
         copied.__setstate__(state)
     else:
         vars(copied).update(state or {})
-
-
-def _check_layout(name: str, layout: str | None) -> None:
-    if layout not in (None, "torch"):
-        raise ValueError(f"{name} expects layout=None or 'torch', got {layout!r}")
 
 
 def _array(layer: Module, name: str) -> Array:

@@ -140,3 +140,9 @@ def fitting_state(
     if problems:
         raise ValueError(f"this state does not fit {owner}; nothing was changed:\n  " + "\n  ".join(problems))
     return arrays, StateMismatch(missing, unexpected)
+
+
+def check_layout(owner: str, layout: str | None) -> None:
+    """Raise ValueError if arrays are asked for in a layout other than ours, None, and torch's."""
+    if layout not in (None, "torch"):
+        raise ValueError(f"{owner} expects layout=None or 'torch', got {layout!r}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minitorch_np._internal.flat_buffers import FlatBuffers
-from minitorch_np._internal.validation import betas, fitting_state, flag, fraction, number, plain
+from minitorch_np._internal.validation import betas, check_layout, fitting_state, flag, fraction, number, plain
 from minitorch_np.parameter import FORGOTTEN, STEPS_MADE, Parameter
 
 if TYPE_CHECKING:
@@ -205,7 +205,7 @@ class Optimizer(ABC):
         `layout="torch"`, once the arrays are tensors: those of a Linear's weight are turned round, counts are
         arrays of float32, and parameters that never made a step are left out.
         """
-        _check_layout("state_dict", layout)
+        check_layout("state_dict", layout)
         groups, first = [], 0
         for group in self.param_groups:
             end = first + len(group["params"])
@@ -231,7 +231,7 @@ class Optimizer(ABC):
         """
         if not isinstance(state_dict, Mapping) or not {"state", "param_groups"} <= set(state_dict):
             raise TypeError(f"{self._name} expects a state_dict with 'state' and 'param_groups'")
-        _check_layout("load_state_dict", layout)
+        check_layout("load_state_dict", layout)
         groups, state = state_dict["param_groups"], state_dict["state"]
         if layout == "torch":
             groups = [{k: v for k, v in group.items() if k not in ONLY_IN_TORCH} for group in groups]
@@ -344,11 +344,6 @@ def _consume(work: Iterable[tuple[ParamGroup, Any, list[int]]]) -> None:
     STEPS_MADE[0] += 1
     for group, _, steps in work:
         group.buffers.consume(steps if group.counts else None)
-
-
-def _check_layout(name: str, layout: str | None) -> None:
-    if layout not in (None, "torch"):
-        raise ValueError(f"{name} expects layout=None or 'torch', got {layout!r}")
 
 
 def _options_of(group: Mapping[str, Any]) -> dict[str, Any]:
