@@ -147,6 +147,27 @@ def jax_jit(work: Workload) -> Run:
     return run
 
 
+def numba_jit(work: Workload) -> Run:
+    """The loop by hand, compiled by numba."""
+    import numba_loop
+
+    x, y, weights, biases = arrays(work)
+    biases = biases or [np.empty(0, work.dtype) for _ in weights]
+    sizes = [w.size + b.size for w, b in zip(weights, biases, strict=True)]
+    states = tuple(tuple(np.zeros(size, work.dtype) for size in sizes) for _ in range(2))
+    loss = numba_loop.cross_entropy if work.loss == "CrossEntropyLoss" else numba_loop.squared_loss
+    update = numba_loop.adam_update if work.optimizer == "Adam" else numba_loop.momentum_update
+    given = x, y, tuple(weights), tuple(biases), states, loss, update, (x.dtype.type(LR), work.momentum)
+    made = 0
+
+    def run(steps: int) -> None:
+        nonlocal made
+        numba_loop.train((made + 1, made + 1 + steps), *given)
+        made += steps
+
+    return run
+
+
 def written_out(work: Workload) -> Run:
     """The program that is derived from the layers, with the arrays as the handwritten one has them."""
     from minitorch_np.study.handwritten import write

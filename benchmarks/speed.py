@@ -39,6 +39,7 @@ PEERS = {
     "torch eager": Peer("torch_eager", "torch"),
     "torch handwritten": Peer("torch_handwritten", "torch"),
     "jax jit": Peer("jax_jit", "jax"),
+    "numba": Peer("numba_jit", "numba"),
     "scikit-learn": Peer("scikit_learn", "sklearn"),
     "layer": Peer("layer", "numpy"),
     "layer in torch": Peer("torch_layer", "torch"),
@@ -54,7 +55,7 @@ PROGRAMS = {  # of the tutorial's network, scripts
     "torch eager": Peer("in_torch.py", "torch"),
 }
 NETWORK = ["handwritten", "handwritten, as it comes", "minitorch_np", "compiled", "written out"]
-NETWORK += ["bare matrix products", "torch eager", "jax jit", "scikit-learn"]
+NETWORK += ["bare matrix products", "torch eager", "jax jit", "numba", "scikit-learn"]
 
 
 class Options(NamedTuple):

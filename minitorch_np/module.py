@@ -11,7 +11,7 @@ import numpy as np
 from minitorch_np._internal.arrays import aligned_zeros, as_floats, float_dtype
 from minitorch_np._internal.names import NameElsewhere
 from minitorch_np._internal.validation import StateMismatch, check_layout, fitting_state
-from minitorch_np.parameter import Parameter
+from minitorch_np.parameter import CHANGES, Parameter
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -43,9 +43,6 @@ ELSEWHERE = {  # torch's and Keras' words for what a layer does here
     "requires_grad_": "the choice of parameters that the optimizer is given",
     "named_layers": "named_modules()",
 }
-
-
-CHANGES = [0]  # how often an attribute of a layer or a loss was set; in a list, as in Parameter
 
 
 class Module:

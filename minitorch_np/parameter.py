@@ -14,7 +14,8 @@ from minitorch_np._internal.numerics import add_rows, product, sum_rows
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
 
-# Both in lists: a change of an attribute of a class makes all uses of the class slower.
+# All in lists: a change of an attribute of a class makes all uses of the class slower.
+CHANGES = [0]  # how often an attribute of a layer or a loss was set, or a parameter was given other memory
 STEPS_MADE = [0]  # by all optimizers
 FORGOTTEN: list[tuple[int, ...]] = []  # shapes of parameters that get gradients and that no optimizer has
 
@@ -161,6 +162,7 @@ class Parameter(NDArrayOperatorsMixin):
         data[...] = self._data
         if self._grad is not None:
             grad[...] = self._grad
+        CHANGES[0] += 1
         old = (self._data, self._grad)
         self.owner = None  # if it is interrupted here, whoever needs it next fetches it
         self._data, self._grad, self._second = data, grad, None

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from minitorch_np._internal.numerics import LARGE, maximum, total, zero_where
-from minitorch_np._internal.syntax_trees import copied_tree
 
 UFUNCS: dict[type[ast.AST], np.ufunc] = {
     ast.Add: np.add,
@@ -81,8 +80,7 @@ class Lowering:
     """
 
     def __init__(self, values: dict[str, Any], functions: dict[str, Any], changed: frozenset[str]) -> None:
-        self.values = values
-        self.scope: dict[str, Any] = {"np": np, **functions}
+        self.values = {**values, "np": np, **functions}
         self.functions = functions
         self.operations: list[Operation] = []
         self.constants: dict[str, Any] = {}
@@ -404,15 +402,12 @@ class Lowering:
             if not operation.is_guard:
                 self.values[operation.target] = value
         elif isinstance(operation.code, ast.stmt):
-            scope = {**self.scope, **_plain(self.values)}
-            module = ast.Module([_named(operation.code)], [])
-            exec(compile(ast.fix_missing_locations(module), "<step>", "exec"), scope)
-            for name in operation.writes:
-                self.values[name] = scope.get(_plain_name(name))
+            module = ast.Module([operation.code], [])
+            exec(compile(ast.fix_missing_locations(module), "<step>", "exec"), self.values)
 
     def _evaluated(self, node: ast.expr) -> Any:
-        text = ast.fix_missing_locations(ast.Expression(_named(node)))
-        return eval(compile(text, "<step>", "eval"), {**self.scope, **_plain(self.values)})
+        text = ast.fix_missing_locations(ast.Expression(node))
+        return eval(compile(text, "<step>", "eval"), self.values)
 
     def _value(self, atom: ast.expr) -> Any:
         return (
@@ -452,23 +447,6 @@ def _is_fresh(node: ast.expr) -> bool:
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
         return node.func.attr in ("dot", "exp", "sqrt", "log", "square")
     return isinstance(node, ast.BinOp)
-
-
-def _plain_name(name: str) -> str:
-    return "v" + name[1:] if name.startswith("$") else name
-
-
-def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    return {_plain_name(name): value for name, value in values.items()}
-
-
-class _Named(ast.NodeTransformer):
-    def visit_Name(self, node: ast.Name) -> ast.Name:
-        return ast.Name(_plain_name(node.id), node.ctx)
-
-
-def _named(node: Any) -> Any:
-    return _Named().visit(copied_tree(node))
 
 
 def _is_path(node: ast.expr) -> bool:

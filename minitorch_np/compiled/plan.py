@@ -22,9 +22,8 @@ from minitorch_np.derivation.derive import Derivation, derive
 from minitorch_np.layer import Layer
 from minitorch_np.layers.sequential import Sequential
 from minitorch_np.losses.loss import Loss
-from minitorch_np.module import CHANGES
 from minitorch_np.optimizers.optimizer import Optimizer
-from minitorch_np.parameter import FORGOTTEN, STEPS_MADE
+from minitorch_np.parameter import CHANGES, FORGOTTEN, STEPS_MADE
 
 HAS_GRAD = attrgetter("has_grad")
 
@@ -55,8 +54,8 @@ class Group:
     """A param group as it was at the last step."""
 
     def __init__(self, group: Any) -> None:
-        self.buffers, self.counts = group.buffers, group.counts
-        self.data, self.states, self.steps = group.buffers.data, group.buffers.states, group.buffers.steps
+        self.group, self.buffers, self.counts = group, group.buffers, group.counts
+        self.states, self.steps = group.buffers.states, group.buffers.steps
         self.options = group.options
         self.flags = {key: value for key, value in group.options.items() if not _is_number(value)}
 
@@ -72,8 +71,10 @@ class Plan:
         self.shapes = x.shape, None if y is None else y.shape
         self.dtypes = x.dtype, None if y is None else y.dtype
         self.training = model.training
-        for group in [] if optimizer is None else optimizer.ready():
+        ready = [] if optimizer is None else optimizer.ready()
+        for group in ready:
             group.buffers.fetch()
+        self.number_of_groups = len(ready)
         derived = derive(model, loss, optimizer, x, y, plain=False)
         if derived.leftovers:
             kept = ", ".join(derived.leftovers)
@@ -209,14 +210,16 @@ class Plan:
         if self.changes != CHANGES[0]:
             if not all(map(is_as_read, self.reads)):
                 return False
+            for parameter, data, grad in self.arrays:
+                if parameter._data is not data or parameter._grad is not grad:
+                    return False
+            if self.optimizer is not None and len(self.optimizer._groups) != self.number_of_groups:
+                return False
             self.changes = CHANGES[0]
         elif self.contents and not all(map(is_as_read, self.contents)):
             return False
-        for parameter, data, grad in self.arrays:
-            if parameter._data is not data or parameter._grad is not grad:
-                return False
-        for group in self.groups:  # its arrays are still those of the optimizer
-            if group.buffers.data is not group.data or group.buffers.states is not group.states:
+        for group in self.groups:  # noqa: SIM110 (a generator takes longer than the check)
+            if group.buffers.states is not group.states:
                 return False
         return True
 
@@ -244,28 +247,28 @@ class Plan:
         """The number of the step that all parameters make next; None where the optimizer makes it itself."""
         if not self.updates or FORGOTTEN:
             return None
-        optimizer: Any = self.optimizer
         step = 1
-        for group, known in zip(optimizer._groups, self.groups, strict=True):
-            buffers = group.buffers
-            if group.options is not known.options and not self._take_options(group, known):
+        for known in self.groups:
+            if known.group.options is not known.options and not self._take_options(known):
                 return None
-            if not group.counts:
+            if not known.counts:
                 continue
-            if buffers.steps is not known.steps:
-                if len(set(buffers.steps)) > 1:
+            steps = known.buffers.steps
+            if steps is not known.steps:
+                if len(set(steps)) > 1:
                     return None
-                known.steps = buffers.steps
-            if step not in (1, buffers.steps[0] + 1):
+                known.steps = steps
+            if step not in (1, steps[0] + 1):
                 return None
-            step = buffers.steps[0] + 1
+            step = steps[0] + 1
         return step
 
-    def _take_options(self, group: Any, known: Group) -> bool:
+    def _take_options(self, known: Group) -> bool:
         """Take options that were changed, as a schedule does; False for one that decides what is computed."""
-        if any(group.options[key] != value for key, value in known.flags.items()):
+        options = known.group.options
+        if any(options[key] != value for key, value in known.flags.items()):
             return False
-        known.options = group.options
+        known.options, known.counts = options, known.group.counts
         self._take_numbers()
         return True
 

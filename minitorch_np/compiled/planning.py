@@ -17,6 +17,8 @@ FAILED = object()  # what a compiled function returns if a decision would be ano
 
 IN_PLACE = ("add", "subtract", "multiply", "divide")
 
+FEW_BYTES = 16 * 1024  # of a result: up to here what is broadcast is copied first
+
 KEYWORD_OUT = (np.maximum, np.minimum)  # NumPy wants their `out` named
 
 
@@ -156,7 +158,23 @@ class Planned:
         if into is None:
             into = self._buffer(operation, i)
         self.places[operation.target] = into
-        return [self._call(operation, self._hold(into), given)]
+        spread = self._spread(operation, given)
+        return [*spread, self._call(operation, self._hold(into), given)]
+
+    def _spread(self, operation: Operation, given: list[str]) -> list[str]:
+        """Lines that repeat what is broadcast, such as a bias; the copy then stands in its place in `given`.
+
+        For a small array that takes less time than a call that broadcasts.
+        """
+        value, lines = self.values[operation.target], []
+        if isinstance(operation.function, np.ufunc) and len(given) == 2 and value.nbytes <= FEW_BYTES:
+            for k, argument in enumerate(operation.arguments):
+                part = self.values.get(argument.id) if isinstance(argument, ast.Name) else None
+                if isinstance(part, np.ndarray) and part.ndim and part.shape != value.shape:
+                    scratch = self._scratch(value.shape, part.dtype)
+                    lines.append(f"{scratch}[...] = {given[k]}")
+                    given[k] = scratch
+        return lines
 
     def _code_lines(self, operation: Operation, code: ast.expr) -> list[str]:
         target = operation.target

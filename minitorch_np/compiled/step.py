@@ -68,7 +68,12 @@ class CompiledStep:
         if not self._lock.acquire(False):
             raise RuntimeError(ONE_THREAD)
         try:
-            return self._forward_alone(x) if self.loss is None else self._step(x, y)
+            if self.loss is None:
+                return self._forward_alone(x)
+            plan = self._plan_for(x, y)
+            if plan is None or not plan.is_free():
+                return self._layered(x, y)
+            return self._run(plan, x, y) if plan.is_trusted else self._beside(plan, x, y)
         finally:
             self._lock.release()
 
@@ -105,12 +110,6 @@ class CompiledStep:
         return "\n\n\n".join(plan.texts) + "\n"
 
     # with the plan
-
-    def _step(self, x: Any, y: Any) -> Any:
-        plan = self._plan_for(x, y)
-        if plan is None or not plan.is_free():
-            return self._layered(x, y)
-        return self._run(plan, x, y) if plan.is_trusted else self._beside(plan, x, y)
 
     def _halfway(self, plan: Plan, x: Any, y: Any) -> Any:
         """The gradients, left for an update that follows."""

@@ -10,7 +10,7 @@ import numpy as np
 from minitorch_np._internal.arrays import FLOATS, as_floats, likely_fix
 from minitorch_np._internal.numerics import total
 from minitorch_np._internal.reprs import call_text
-from minitorch_np.module import CHANGES
+from minitorch_np.parameter import CHANGES
 
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array

@@ -30,7 +30,6 @@ class ParamGroup:
     def __init__(self, buffers: FlatBuffers) -> None:
         self.buffers = buffers
         self.options: dict[str, Any] = {}
-        self.checked: dict[str, Any] = {}  # the group whose options were checked; differs once one is changed
         self.counts = False  # whether the rule has a state under these options, and so counts its steps
 
 
@@ -55,6 +54,7 @@ class Optimizer(ABC):
         self.defaults = defaults
         self.param_groups: list[dict[str, Any]] = []
         self._groups: list[ParamGroup] = []
+        self._checked_groups: list[dict[str, Any]] = []  # param_groups as they were checked
         if isinstance(params, np.ndarray | Mapping | str) or not isinstance(params, Iterable):
             raise TypeError(f"{self._name} expects model.parameters(), got {type(params).__name__}")
         given: list[Any] = list(params)
@@ -145,9 +145,10 @@ class Optimizer(ABC):
             raise RuntimeError(
                 f"{self._name}: change the options in param_groups only; add_param_group adds one"
             )
-        for given, group in zip(self.param_groups, self._groups, strict=True):
-            if given != group.checked:
+        if self.param_groups != self._checked_groups:
+            for given, group in zip(self.param_groups, self._groups, strict=True):
                 self._check_options(given, group)
+            self._checked_groups = [dict(given) for given in self.param_groups]
         return self._groups
 
     def zero_grad(self) -> None:
@@ -176,7 +177,7 @@ class Optimizer(ABC):
         self.param_groups.append({"params": self._groups[-1].buffers.parameters, **options})
 
     def _check_options(self, given: dict[str, Any], group: ParamGroup) -> None:
-        """Check the options of a group that have changed since its last step, and act on them."""
+        """Check the options of a group, and act on them."""
         if given["params"] is not group.buffers.parameters:
             raise RuntimeError(f"{self._name}: param_groups must keep their order and their params")
         options = self._checked(_options_of(given), given)
@@ -185,7 +186,6 @@ class Optimizer(ABC):
         given.update(options)  # as plain values, so that a list changed in place is not missed
         group.counts = bool(names)
         group.options = {**options, "eps": SMALLEST} if options.get("eps") == 0 else options
-        group.checked = dict(given)
 
     def _checked(self, given: Mapping[str, Any], otherwise: Mapping[str, Any]) -> dict[str, Any]:
         unknown = [name for name in given if name not in self.defaults]
@@ -252,9 +252,9 @@ class Optimizer(ABC):
             for given, group in zip(groups, self.param_groups, strict=True)
         ]
         arrays = self._fitting(state, options)
+        self._checked_groups = []
         for group, ready, its_options in zip(self.param_groups, self._groups, options, strict=True):
             group.update(its_options)
-            ready.checked = {}
             ready.buffers.reset()
         for index, (group_number, buffers, i) in enumerate(self._numbered()):
             buffers.steps[i] = int(arrays[f"{index}.step"])

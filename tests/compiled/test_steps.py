@@ -225,6 +225,7 @@ def test_a_schedule_does_not_compile_again():
         lambda m, loss, o: mt.SGD(m.parameters(), lr=1),  # takes the parameters to itself
         lambda m, loss, o: o.load_state_dict(o.state_dict()),
         lambda m, loss, o: m[0].weight.add_grad(np.ones((4, 6))),
+        lambda m, loss, o: o.add_param_group({"params": [mt.Parameter(np.ones(2))], "lr": 0.5}),
     ],
 )
 def test_what_decided_is_noticed_when_it_changes(change):
