@@ -103,7 +103,7 @@ class Layer(Module, ABC):
             x.dtype is not dtype and (x.dtype != dtype if dtype else x.dtype not in FLOATS)
         ):
             self._saved = None
-            if not (self.passes_integers and isinstance(x, ndarray) and x.dtype.kind in "iu"):
+            if not (self.passes_integers and self.takes_integers(x)):
                 x = as_floats(x, dtype, self, "x")
         if not _fits(x.shape, shape) if shape else x.ndim == 0 and not self.takes_numbers:
             self._saved = None
@@ -111,6 +111,12 @@ class Layer(Module, ABC):
             fix = likely_fix("x", x.shape, shape)
             raise ValueError(f"{self!r} expects x of shape {shape_text(shape)}, got {x.shape}{fix}")
         return x
+
+    def takes_integers(self, x: Any) -> bool:
+        """Return whether x is left to the layers inside: indices, or integers that are only moved about."""
+        if self.index_count is not None:
+            return True
+        return self.passes_integers and isinstance(x, ndarray) and x.dtype.kind in "iu"
 
     def check_indices(self, x: Any) -> Array:
         """Return x as an array of integers below `index_count`; raise an error that says what is wrong."""
