@@ -57,10 +57,10 @@ class Layer(Module, ABC):
 
     Two tools read what you write. `explain` takes its formulas from the docstring: the first line,
     `y = x W + b.` (of an Activation `y = …, dy/dx = ….`); after `Shapes:` the axes of x, y and of each
-    parameter with its letter, `x (..., in) -> y (..., out), weight W (in, out)`; after `Backward:` the
-    sentences with `dW = xᵀ dy` or `db = Σ_n dy_n` in them; a blank line, `Raises` or `Source:` ends both.
-    `handwritten` takes the statements of forward and backward themselves, and the comments that stand at
-    the ends of their lines.
+    parameter with its letter, `x (..., in) -> y (..., out), weight W (in, out)`, and of variables that
+    forward saves; after `Backward:` the sentences with `dW = xᵀ dy` or `db = Σ_n dy_n` in them; a blank
+    line, `Raises` or `Source:` ends both. `handwritten` takes the statements of forward and backward
+    themselves, and the comments that stand at the ends of their lines.
 
     An attribute that is an array of floats and changes while training is either a Parameter (learned)
     or a buffer (named in `buffer_names`): only these are saved, converted and written out.

@@ -1,5 +1,6 @@
 """Attention and positions: what they are by the plainest loops, what a causal one may see, what is refused."""
 
+import copy
 import math
 
 import numpy as np
@@ -276,3 +277,16 @@ def test_an_x_that_does_not_fit_is_named_and_leaves_nothing_behind(layer, shape,
         layer(np.ones(shape))
     with pytest.raises(RuntimeError, match="call forward"):
         layer.backward(np.ones(shape))
+
+
+@pytest.mark.parametrize("norm_first", [False, True])
+def test_an_encoder_layer_is_residuals_of_its_parts_to_the_bit(norm_first):
+    layer = mt.TransformerEncoderLayer(8, 2, 16, 0.2, norm_first=norm_first, rng=0)
+    x, dy = (np.random.default_rng(i).standard_normal((3, 5, 8)) for i in (1, 2))
+    copied = copy.deepcopy(layer)
+    composed = copied.composed()
+    assert composed(x).tobytes() == layer(x).tobytes()
+    assert composed.backward(dy, input_grad=True).tobytes() == layer.backward(dy).tobytes()
+    assert len(list(composed.parameters())) == len(list(layer.parameters()))
+    for ours, theirs in zip(copied.parameters(), layer.parameters(), strict=True):
+        assert ours.grad.tobytes() == theirs.grad.tobytes()
