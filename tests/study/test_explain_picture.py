@@ -293,5 +293,5 @@ def test_past_a_layer_its_input_arrives_from_above_and_the_gradient_goes_back():
     assert "grad_y_pred\nto x_tanh\n" in said
     assert "grad_x_tanh\n= grad_x_tanh_layer + grad_y_pred\n" in said
     assert "y_pred\n= h + x_tanh\n" in said
-    assert "Grey: the layers inside another" in said.replace("\n", " ")
+    assert "Grey: layers inside another" in said.replace("\n", " ")
     assert "Grey" not in "\n".join(text.get_text() for text in texts(one().plot()))

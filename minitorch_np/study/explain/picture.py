@@ -250,7 +250,7 @@ LEGEND = (
     "learned; hatched: gradients, each in the shape of its array; dashed: saved by forward for backward."
 )
 
-IN_FRAMES = " Grey: the layers inside another; they meet at +, where the other way from x arrives from above."
+IN_FRAMES = " Grey: layers inside another; where their branches meet, the others arrive from above."
 
 
 def draw(columns: Sequence[Column], figure: Figure | None = None, widest: float | None = None) -> Figure:
