@@ -653,6 +653,7 @@ def test_past_the_layer_the_gradient_comes_back_as_it_is():
     assert "grad_h2_tanh = grad_h3" in text
     assert "grad_h1 = grad_h1_layer + grad_h3 (N, D_out)" in text
     assert text.count("which is why deep stacks of these train") == 1
+    assert text.rindex("1.layer.1 Tanh()") < text.rindex("1.layer.0 Linear(6, 6)")  # backward from the end
     assert "As grad_h3: h1 goes into every branch." in text
 
 
