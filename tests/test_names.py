@@ -99,7 +99,12 @@ def test_the_learning_rate_is_an_attribute_of_the_optimizer():
         ),
         (lambda: mt.LSTM(3), "^LSTM needs hidden_size; it has"),
         (lambda: mt.Dropout2d(0.5, 1), "^Dropout2d takes 1 arguments by position, got 2; it has p, rng"),
-        (lambda: mt.ReLU(inplace=True), "^ReLU has no argument 'inplace': it has none"),
+        (lambda: mt.ReLU(inplace=True), "^ReLU has no argument 'inplace': leave it out, no layer writes"),
+        (
+            lambda: mt.Embedding(4, 3, max_norm=1),
+            "^Embedding has no argument 'max_norm': scale the rows of weight",
+        ),
+        (lambda: mt.Tanh(qqqq=3), "^Tanh has no argument 'qqqq': it has none"),
         (lambda: mt.ReLU(3), "^ReLU takes no argument by position, got 1"),
         (
             lambda: mt.CrossEntropyLoss(smoothing=0.1),

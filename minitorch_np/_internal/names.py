@@ -11,6 +11,19 @@ from minitorch_np._internal.reprs import KEYWORDS, REQUIRED, VARARGS, constructo
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
+ARGUMENTS = {  # of torch's and Keras' layers, and what is done here instead
+    "inplace": "leave it out, no layer writes into its input",
+    "device": "leave it out, it is always the processor",
+    "max_norm": "scale the rows of weight.data after the optimizer's step",
+    "scale_grad_by_freq": "scale the rows of weight.grad before the optimizer's step",
+    "sparse": "leave it out, gradients are dense",
+    "return_indices": "the pooling layers return y alone",
+    "units": "sizes are given as in Linear(16, 32), inputs first",
+    "input_shape": "the first layer is given its sizes, as in Linear(16, 32)",
+    "filters": "sizes are given as in Conv2d(3, 16, 5), channels of x first",
+}
+
+
 class NameElsewhere:
     """A class attribute that does not exist: reading it raises AttributeError with the name here."""
 
@@ -69,6 +82,8 @@ def check_arguments(cls: Any, args: tuple[Any, ...], options: Mapping[str, Any])
         return
     known = constructor_arguments(cls)
     for name in options:
+        if name not in known and name in ARGUMENTS:
+            raise TypeError(f"{cls.__name__} has no argument {name!r}: {ARGUMENTS[name]}")
         if name not in known:
             raise no_argument(cls.__name__, name, known)
     positional = 0 if code is None else code.co_argcount - 1
