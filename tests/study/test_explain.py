@@ -471,10 +471,10 @@ def test_activations_of_two_functions_and_containers_of_ones_own():
 
     model = mt.Sequential(Residual(mt.Linear(4, 4, rng=0)), mt.Activation.of(np.sin, np.cos))
     text = flat(explain(model, sample((3, 4))))
-    assert "x_residual = x + f(x)" in text
+    assert "h = x + f(x)" in text
     assert "learns w (4, 4): 16 numbers" in text
     assert "saves x (96 B)" in text
-    assert "y_pred = function(x_residual)" in text
+    assert "y_pred = function(h)" in text
 
 
 @pytest.mark.parametrize("shape", [(1, 4), (0, 4)])

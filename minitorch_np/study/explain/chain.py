@@ -470,7 +470,7 @@ def name_outputs(passages: list[Passage], names: UniqueNames) -> str:
             if passage.joined == ONE_AFTER_THE_OTHER:
                 source = ends[0]
             else:
-                new = passage.branches or is_new(passage.layer, passage.x.shape, passage.y.shape)
+                new = is_new(passage.layer, passage.x.shape, passage.y.shape)
                 outputs.append((source, "" if new else word_of(passage.layer)))
                 source = len(outputs) - 1
             number[id(passage)] = int(source)
