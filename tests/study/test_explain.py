@@ -648,7 +648,7 @@ def test_past_the_layer_the_gradient_comes_back_as_it_is():
         mt.Linear(4, 6, rng=0), *(mt.Residual(mt.Sequential(mt.Linear(6, 6, rng=i), mt.Tanh())) for i in (1, 2))
     )
     text = flat(explain(model, mt.MSELoss(), sample((5, 4)), sample((5, 6))))
-    assert "h1 (N, D_out) goes through the layer, and past it." in text
+    assert "h1 (N, D_out) goes through the layer and past it." in text
     assert "h3 = h2_tanh + h1 (N, D_out), (N, D_out) -> (N, D_out)" in text  # one axis: they are added
     assert "grad_h2_tanh = grad_h3" in text
     assert "grad_h1 = grad_h1_layer + grad_h3 (N, D_out)" in text
@@ -667,6 +667,15 @@ def test_of_what_stands_side_by_side_each_branch_gets_its_part():
     assert "grad_h1, grad_h2 = the parts of grad_h3" in text
     assert "branch two: │ 1.two Conv2d" in text
     assert "grad_x_tanh = grad_x_tanh_one + grad_x_tanh_two" in text
+    beside = mt.Parallel(mt.Linear(4, 3, rng=0), mt.Sequential(), combine="concatenate", dim=-1)
+    text = flat(explain(mt.Sequential(mt.Tanh(), beside), sample((5, 4)), numbers=True))
+    assert "x_tanh (N, D_in) goes through the layer and past it." in text
+    assert "y_pred = [h, x_tanh] side by side (N, H), (N, D_in) -> (N, D_out)" in text
+    assert "grad_h, grad_x_tanh_1 = the parts of grad_y_pred" in text
+    assert "grad_x_tanh = grad_x_tanh_0 + grad_x_tanh_1" in text
+    assert "BUT" not in text
+    assert "as computed" in text
+    assert "but what was computed" not in text
 
 
 def test_a_first_layer_with_branches_has_no_sum_that_nobody_needs():
@@ -687,7 +696,7 @@ def test_an_encoder_layer_is_explained_layer_by_layer(norm_first):
     for name in ("norm1", "self_attn", "dropout1", "norm2", "linear1", "activation", "linear2", "dropout2"):
         assert f" 1.{name} " in forward
         assert f" 1.{name} " in backward
-    assert text.count("goes through the layer, and past it") == 2
+    assert text.count("goes through the layer and past it") == 2
     assert "q (N, heads, d, head_dim) (960 B), k (N, heads, d, head_dim)" in text
     assert "p (N, heads, d, d) (1.2 kB)" in text
     assert "heads = 2, head_dim = 4" in text

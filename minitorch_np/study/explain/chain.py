@@ -324,12 +324,13 @@ class Chain:
 
     def _branch(self, passage: Passage, name: str, arrays: dict[str, Named]) -> Branch:
         inside, x, dy, dx = passage.branches[name], arrays["x"], arrays["dy"], arrays.get("dx")
-        if not inside:
-            return Branch(name, [], x, dy, dx and Named(dy.name, dy.axes, dy.value))
         dx_name = f"grad_{x.name}"
         if dx is not None:
-            own = passage.joined != ONE_AFTER_THE_OTHER
+            own = passage.joined != ONE_AFTER_THE_OTHER and (inside or passage.joined == "concatenate")
             dx_name = self._names.unique(f"{dx.name}_{name}") if own else dx.name
+        if not inside:
+            past = dy if passage.joined == "sum" else Named(dx_name, x.axes, _part_of(passage, name))
+            return Branch(name, [], x, past, None if dx is None else past)
         steps = self._steps(inside, x, dx_name)
         last = steps[-1].arrays
         return Branch(name, steps, last["y"], last["dy"], steps[0].arrays.get("dx"))
@@ -368,6 +369,14 @@ def _owner(array: Array) -> Array:
     while array.base is not None and isinstance(array.base, type(array)):
         array = array.base
     return array
+
+
+def _part_of(passage: Passage, name: str) -> Array:
+    """The part of dy that belongs to a branch, of what stands side by side."""
+    dim = passage.layer.dim  # type: ignore[attr-defined]
+    ends = [inside[-1].y if inside else passage.x for inside in passage.branches.values()]
+    parts = np.split(passage.dy, np.cumsum([end.shape[dim] for end in ends])[:-1], dim)
+    return parts[list(passage.branches).index(name)]
 
 
 def _name_axes(run: Run, first: Array) -> tuple[Axes, Axes]:

@@ -226,10 +226,11 @@ def write_branches(page: Page, step: Step, numbers: bool) -> None:
     x, y = step.arrays["x"], step.arrays["y"]
     if step.joined == ONE_AFTER_THE_OTHER:
         page.prose(f"{x} goes through the layers of which it is composed, to {y}.")
-    elif len(step.branches) > 1 and not step.branches[-1].steps:
-        page.prose(f"{x} goes through the layer, and past it.")
     else:
-        page.prose(f"{x} goes into each of {len(step.branches)} branches.")
+        inside = sum(bool(branch.steps) for branch in step.branches)
+        past = " and past it" if inside == 1 else " and past them"
+        into = "through the layer" if inside == 1 else f"into each of {inside} branches"
+        page.prose(f"{x} goes {into}{past if inside < len(step.branches) else ''}.")
     for branch in step.branches:
         if branch.steps:
             write_branch_name(page, step, branch)
@@ -427,22 +428,18 @@ class _Steps:
     def _split(self, step: Step) -> None:
         """What the end of each branch gets of dy."""
         y, dy = step.arrays["y"], step.arrays["dy"]
-        inside = [branch for branch in step.branches if branch.steps]
-        gradients = [branch.dy.name for branch in inside]
+        formula = f"{y.name} = {joined_text(step, [branch.y.name for branch in step.branches])}"
         if step.joined == "concatenate":
-            self.page.line(f"{', '.join(gradients)} = the parts of {dy.name}", axes_text(dy.axes))
-            why = (
-                f"{y.name} holds the numbers of all branches unchanged, so each gets the part of {dy.name} that"
-            )
-            self.page.prose(f"{why} stands where its own stand in {y.name}.", 6)
-            return
-        self.page.line(f"{' = '.join([*gradients, dy.name])}", axes_text(dy.axes))
-        slopes = " and ".join(f"d{y.name}/d{branch.y.name}" for branch in inside)
-        each = "is" if len(inside) == 1 else "are"
-        text = (
-            f"{y.name} = {joined_text(step, [branch.y.name for branch in step.branches])}, so {slopes} {each} 1"
-        )
-        self.page.prose(f"{text}: a sum hands {dy.name} on as it is.", 6)
+            parts = ", ".join(branch.dy.name for branch in step.branches)
+            self.page.line(f"{parts} = the parts of {dy.name}", axes_text(dy.axes))
+            why = f"{formula}: each number stands in {y.name} as it is, so"
+            self.page.prose(f"{why} each branch gets the part of {dy.name} where its own numbers stand.", 6)
+        else:
+            inside = [branch for branch in step.branches if branch.steps]
+            self.page.line(" = ".join([*(b.dy.name for b in inside), dy.name]), axes_text(dy.axes))
+            slopes = [f"d{y.name}/d{branch.y.name}" for branch in step.branches]
+            be = "is" if len(slopes) == 1 else "are"
+            self.page.prose(f"{formula}, so {listed(slopes)} {be} 1: a sum hands {dy.name} on as it is.", 6)
 
     def _sum_of_branches(self, step: Step) -> None:
         """dx: what all branches give back, added up."""
@@ -461,7 +458,7 @@ class _Steps:
                 "over the branches too.",
                 6,
             )
-            if not step.branches[-1].steps:
+            if step.joined == "sum" and not all(branch.steps for branch in step.branches):
                 past = f"Past the layer {step.arrays['dy'].name} comes back as it is"
                 self.page.prose(f"{past}, which is why deep stacks of these train.", 6)
         self._check(sum(part.value for part in parts[1:]) + parts[0].value, dx)
