@@ -78,16 +78,15 @@ class ChecksArguments:
 def check_arguments(cls: Any, args: tuple[Any, ...], options: Mapping[str, Any]) -> None:
     """Raise TypeError if a class cannot be called with these arguments; a copy is made without any."""
     code = getattr(cls.__init__, "__code__", None)
-    if not (args or options) or (code is not None and code.co_flags & KEYWORDS):
+    if code is None or code.co_flags & KEYWORDS or not (args or options):
         return
     known = constructor_arguments(cls)
-    for name in options:
-        if name not in known and name in ARGUMENTS:
+    for name in [name for name in options if name not in known]:
+        if name in ARGUMENTS:
             raise TypeError(f"{cls.__name__} has no argument {name!r}: {ARGUMENTS[name]}")
-        if name not in known:
-            raise no_argument(cls.__name__, name, known)
-    positional = 0 if code is None else code.co_argcount - 1
-    if len(args) > positional and not (code is not None and code.co_flags & VARARGS):
+        raise no_argument(cls.__name__, name, known)
+    positional = code.co_argcount - 1
+    if len(args) > positional and not code.co_flags & VARARGS:
         takes = f"{positional} arguments by position" if positional else "no argument by position"
         raise TypeError(f"{cls.__name__} takes {takes}, got {len(args)}; it has {', '.join(known) or 'none'}")
     given = {*list(known)[: len(args)], *options}

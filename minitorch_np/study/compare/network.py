@@ -32,7 +32,7 @@ from minitorch_np.study.compare.judge import Judge, Judgement
 from minitorch_np.study.compare.recorded import Node
 from minitorch_np.study.compare.trained import TrainedArray
 from minitorch_np.study.compare.update_rules import Rule
-from minitorch_np.study.explain.chain import Run, name_outputs
+from minitorch_np.study.explain.run import Run, name_outputs
 
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array

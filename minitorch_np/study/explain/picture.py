@@ -20,8 +20,8 @@ from minitorch_np._internal.pictures import Picture
 from minitorch_np.layers.activation import Activation
 from minitorch_np.study.explain import formulas
 from minitorch_np.study.explain.axes import axes_text
-from minitorch_np.study.explain.chain import ONE_AFTER_THE_OTHER
 from minitorch_np.study.explain.formulas import backward_formulas, loss_formulas, order_of, split_formula
+from minitorch_np.study.explain.run import ONE_AFTER_THE_OTHER
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

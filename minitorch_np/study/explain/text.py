@@ -15,7 +15,7 @@ from minitorch_np._internal.reprs import bytes_text
 from minitorch_np.layers.activation import Activation
 from minitorch_np.study.explain import axes, formulas
 from minitorch_np.study.explain.axes import Named, Order, axes_text
-from minitorch_np.study.explain.chain import ONE_AFTER_THE_OTHER, leaves
+from minitorch_np.study.explain.chain import leaves
 from minitorch_np.study.explain.formulas import (
     backward_formulas,
     equation_text,
@@ -25,6 +25,7 @@ from minitorch_np.study.explain.formulas import (
     order_of,
     split_formula,
 )
+from minitorch_np.study.explain.run import ONE_AFTER_THE_OTHER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
