@@ -112,6 +112,7 @@ def test_no_text_overlaps_another_text_or_a_box_or_leaves_the_picture(case):
     assert not [(a, b) for i, a in enumerate(found) for b in found[:i] if a.overlaps(b)]
     assert not [(a, b) for a in found for b in arrays if a.overlaps(b)]
     assert not [(a, b) for i, a in enumerate(arrays) for b in arrays[:i] if a.overlaps(b)]
+    assert figure.get_size_inches()[0] < 15
     for box in found + arrays:
         assert box.x0 > 0
         assert box.y0 > 0
@@ -259,12 +260,13 @@ def test_a_long_network_goes_on_below_with_the_array_that_it_stopped_at(monkeypa
     layers = [layer for _ in range(5) for layer in (mt.Linear(6, 6, rng=0), mt.ReLU())]
     explanation = explain(mt.Sequential(*layers), mt.MSELoss(), np.ones((3, 6)), np.ones((3, 6)))
     everything = picture.columns(explanation.chain)
-    bands = list(picture._bands(everything, picture.scale_of(everything), 8))
+    gutter = picture._text_width("backward", bold=True) + picture.GAP
+    bands = list(picture._bands(everything, picture.scale_of(everything), picture.WIDEST - gutter))
     assert len(bands) > 2
     assert [band[-1] for band in bands[:-1]] == [band[0] for band in bands[1:]]
     assert [*bands[0], *(column for band in bands[1:] for column in band[1:])] == everything
     figure = picture.draw(everything)
-    assert figure.get_size_inches()[0] < picture.WIDEST + 2
+    assert figure.get_size_inches()[0] <= picture.WIDEST
     said = [text.get_text() for text in figure.axes[0].texts]
     assert said.count("Linear") == 10  # forward and backward
     assert said.count("forward") == len(bands)

@@ -258,6 +258,8 @@ def draw(columns: Sequence[Column], figure: Figure | None = None, widest: float 
     scale = scale_of(columns)
     gutter = _text_width("backward", bold=True) + GAP
     bands = list(_bands(columns, scale, widest or WIDEST))
+    if len(bands) > 1:
+        bands = list(_bands(columns, scale, (widest or WIDEST) - gutter))
     width = gutter + max(_band_width(band, scale) for band in bands)
     letter = _text_width(LEGEND) / len(LEGEND)
     said = LEGEND + IN_FRAMES * any(column.frames for column in columns)
