@@ -57,10 +57,10 @@ class Layer(Module, ABC):
 
     Two tools read what you write. `explain` takes its formulas from the docstring: the first line,
     `y = x W + b.` (of an Activation `y = …, dy/dx = ….`); after `Shapes:` the axes of x, y and of each
-    parameter with its letter, `x (..., in) -> y (..., out), weight W (in, out)`; after `Backward:` the
-    sentences with `dW = xᵀ dy` or `db = Σ_n dy_n` in them; a blank line, `Raises` or `Source:` ends both.
-    `handwritten` takes the statements of forward and backward themselves, and the comments that stand at
-    the ends of their lines.
+    parameter with its letter, `x (..., in) -> y (..., out), weight W (in, out)`, and of variables that
+    forward saves; after `Backward:` the sentences with `dW = xᵀ dy` or `db = Σ_n dy_n` in them; a blank
+    line, `Raises` or `Source:` ends both. `handwritten` takes the statements of forward and backward
+    themselves, and the comments that stand at the ends of their lines.
 
     An attribute that is an array of floats and changes while training is either a Parameter (learned)
     or a buffer (named in `buffer_names`): only these are saved, converted and written out.
@@ -103,7 +103,7 @@ class Layer(Module, ABC):
             x.dtype is not dtype and (x.dtype != dtype if dtype else x.dtype not in FLOATS)
         ):
             self._saved = None
-            if not (self.passes_integers and isinstance(x, ndarray) and x.dtype.kind in "iu"):
+            if not (self.passes_integers and self.takes_integers(x)):
                 x = as_floats(x, dtype, self, "x")
         if not _fits(x.shape, shape) if shape else x.ndim == 0 and not self.takes_numbers:
             self._saved = None
@@ -111,6 +111,12 @@ class Layer(Module, ABC):
             fix = likely_fix("x", x.shape, shape)
             raise ValueError(f"{self!r} expects x of shape {shape_text(shape)}, got {x.shape}{fix}")
         return x
+
+    def takes_integers(self, x: Any) -> bool:
+        """Return whether x is left to the layers inside: indices, or integers that are only moved about."""
+        if self.index_count is not None:
+            return True
+        return self.passes_integers and isinstance(x, ndarray) and x.dtype.kind in "iu"
 
     def check_indices(self, x: Any) -> Array:
         """Return x as an array of integers below `index_count`; raise an error that says what is wrong."""

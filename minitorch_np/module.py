@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from minitorch_np._internal.arrays import aligned_zeros, as_floats, float_dtype
-from minitorch_np._internal.names import NameElsewhere
+from minitorch_np._internal.names import ChecksArguments, NameElsewhere
 from minitorch_np._internal.validation import StateMismatch, check_layout, fitting_state
 from minitorch_np.parameter import CHANGES, Parameter
 
@@ -45,7 +45,7 @@ ELSEWHERE = {  # torch's and Keras' words for what a layer does here
 }
 
 
-class Module:
+class Module(ChecksArguments):
     """Parameters and layers that are attributes are registered under their attributes' names.
 
     They come in the order in which they were first assigned, with dots between the levels as in
@@ -60,6 +60,9 @@ class Module:
     training: bool = True
     is_inside: bool = False  # whether this is a part of another layer, whose backward needs its dx
     _dtype: np.dtype[Any] | None = None  # of this layer's own parameters and buffers
+
+    def __init__(self) -> None:  # the signature of a class that takes no arguments
+        super().__init__()
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """Yield the layers directly inside this one, by name."""

@@ -105,7 +105,9 @@ def test_parts_of_one_kind_import_only_their_base(folder):
         "optimizers.optimizer",
         "schedules.schedule",
     }
-    parts = {"layers.attention": "dropout gated linear normalization piecewise"}  # what it is composed of
+    parts = {
+        "layers.attention": "branches dropout gated linear normalization piecewise sequential"
+    }  # what it is composed of
     for path in sorted((PACKAGE / folder).glob("[a-z]*.py")):
         for name, names, _ in imported(path):
             if name.split(".")[0] == "minitorch_np":

@@ -1,5 +1,7 @@
 """Names that people guess are answered with the name here."""
 
+import inspect
+
 import numpy as np
 import pytest
 
@@ -81,3 +83,46 @@ def test_the_learning_rate_is_an_attribute_of_the_optimizer():
     assert [group["lr"] for group in optimizer.param_groups] == [0.25, 0.25]
     with pytest.raises(ValueError, match="lr"):
         optimizer.lr = -1
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: mt.Conv2d(1, 2, 3, rnge=0), "^Conv2d has no argument 'rnge': did you mean rng"),
+        (
+            lambda: mt.BatchNorm2d(3, qqqq=1),
+            "^BatchNorm2d has no argument 'qqqq': it has num_features, eps, mom",
+        ),
+        (
+            lambda: mt.Conv2d(1, 2),
+            "^Conv2d needs kernel_size; it has in_channels, out_channels, kernel_size, str",
+        ),
+        (lambda: mt.LSTM(3), "^LSTM needs hidden_size; it has"),
+        (lambda: mt.Dropout2d(0.5, 1), "^Dropout2d takes 1 arguments by position, got 2; it has p, rng"),
+        (lambda: mt.ReLU(inplace=True), "^ReLU has no argument 'inplace': leave it out, no layer writes"),
+        (
+            lambda: mt.Embedding(4, 3, max_norm=1),
+            "^Embedding has no argument 'max_norm': scale the rows of weight",
+        ),
+        (lambda: mt.Tanh(qqqq=3), "^Tanh has no argument 'qqqq': it has none"),
+        (lambda: mt.ReLU(3), "^ReLU takes no argument by position, got 1"),
+        (
+            lambda: mt.CrossEntropyLoss(smoothing=0.1),
+            "^CrossEntropyLoss has no argument 'smoothing': did you mean",
+        ),
+    ],
+)
+def test_a_wrong_argument_is_told_in_the_name_of_the_class_that_was_called(call, said):
+    with pytest.raises(TypeError, match=said):
+        call()
+
+
+def test_classes_with_arguments_of_their_own_are_called_as_ever():
+    class Mine(mt.ReLU):
+        def __init__(self, *sizes, **options):
+            super().__init__()
+            self.sizes, self.options = sizes, options
+
+    mine = Mine(1, 2, name="x")
+    assert (mine.sizes, mine.options) == ((1, 2), {"name": "x"})
+    assert str(inspect.signature(mt.ReLU)) in ("()", "() -> 'None'", "() -> None")

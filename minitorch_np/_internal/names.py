@@ -4,9 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
-from typing import Any, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
+
+from minitorch_np._internal.reprs import KEYWORDS, REQUIRED, VARARGS, constructor_arguments
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+ARGUMENTS = {  # of torch's and Keras' layers, and what is done here instead
+    "inplace": "leave it out, no layer writes into its input",
+    "device": "leave it out, it is always the processor",
+    "max_norm": "scale the rows of weight.data after the optimizer's step",
+    "scale_grad_by_freq": "scale the rows of weight.grad before the optimizer's step",
+    "sparse": "leave it out, gradients are dense",
+    "return_indices": "the pooling layers return y alone",
+    "units": "sizes are given as in Linear(16, 32), inputs first",
+    "input_shape": "the first layer is given its sizes, as in Linear(16, 32)",
+    "filters": "sizes are given as in Conv2d(3, 16, 5), channels of x first",
+}
 
 
 class NameElsewhere:
@@ -38,6 +53,48 @@ def no_attribute(owner: str, name: str, known: Iterable[str], elsewhere: Mapping
     return AttributeError(f"{text}: did you mean {lower[near[0]]}?" if near else text)
 
 
+def no_argument(
+    owner: str, name: str, known: Iterable[str], elsewhere: Mapping[str, str] | None = None
+) -> TypeError:
+    """Return the error for an argument that a function or a class lacks: with the nearest name, or all."""
+    import difflib
+
+    known, here = list(known), (elsewhere or {}).get(name)
+    near = [here] if here else difflib.get_close_matches(name, known, 1, 0.5)
+    fix = f"did you mean {near[0]}?" if near else f"it has {', '.join(known) or 'none'}"
+    return TypeError(f"{owner} has no argument {name!r}: {fix}")
+
+
+class ChecksArguments:
+    """Base of classes whose errors about arguments name the class that was called, not the base it inherits."""
+
+    if not TYPE_CHECKING:  # type checkers take the arguments from __init__
+
+        def __new__(cls, *args: Any, **options: Any) -> Any:
+            check_arguments(cls, args, options)
+            return super().__new__(cls)
+
+
+def check_arguments(cls: Any, args: tuple[Any, ...], options: Mapping[str, Any]) -> None:
+    """Raise TypeError if a class cannot be called with these arguments; a copy is made without any."""
+    code = getattr(cls.__init__, "__code__", None)
+    if code is None or code.co_flags & KEYWORDS or not (args or options):
+        return
+    known = constructor_arguments(cls)
+    for name in [name for name in options if name not in known]:
+        if name in ARGUMENTS:
+            raise TypeError(f"{cls.__name__} has no argument {name!r}: {ARGUMENTS[name]}")
+        raise no_argument(cls.__name__, name, known)
+    positional = code.co_argcount - 1
+    if len(args) > positional and not code.co_flags & VARARGS:
+        takes = f"{positional} arguments by position" if positional else "no argument by position"
+        raise TypeError(f"{cls.__name__} takes {takes}, got {len(args)}; it has {', '.join(known) or 'none'}")
+    given = {*list(known)[: len(args)], *options}
+    missing = [name for name, default in known.items() if default is REQUIRED and name not in given]
+    if missing:
+        raise TypeError(f"{cls.__name__} needs {', '.join(missing)}; it has {', '.join(known)}")
+
+
 def answers_guesses(elsewhere: Mapping[str, str]) -> Callable[[Function], Function]:
     """Decorate a function: an argument that it does not have is answered with the nearest name.
 
@@ -51,13 +108,7 @@ def answers_guesses(elsewhere: Mapping[str, str]) -> Callable[[Function], Functi
         @wraps(function)
         def checked(*args: Any, **options: Any) -> Any:
             for name in options.keys() - set(names):
-                import difflib
-
-                near = (
-                    [elsewhere[name]] if name in elsewhere else difflib.get_close_matches(name, names, 1, 0.5)
-                )
-                fix = f"did you mean {near[0]}?" if near else f"it has {', '.join(names)}"
-                raise TypeError(f"{function.__name__} has no argument {name!r}: {fix}")
+                raise no_argument(function.__name__, name, names, elsewhere)
             return function(*args, **options)
 
         return cast(Function, checked)

@@ -38,6 +38,7 @@ def add(commands: Commands) -> None:
             "  minitorch-np explain --plot explain.png\n"
             "  minitorch-np explain 'Linear(3, 4), ReLU(), Linear(4, 1)' --batch 2 --numbers\n"
             "  minitorch-np explain 'Linear(64, 32), GELU(), Linear(32, 10)' --loss CrossEntropyLoss\n"
+            "  minitorch-np explain 'Linear(4, 8), Residual(Sequential(Linear(8, 8), Tanh()))'\n"
             "  minitorch-np explain 'my_layers.py:Dense(4, 3), relu' --shape 5,4\n"
         ),
     )

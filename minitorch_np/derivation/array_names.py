@@ -78,8 +78,12 @@ def own_parameters(layer: Module) -> list[tuple[str, Parameter]]:
 
 
 def is_new(layer: Module, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> bool:
-    """Return whether the output of a layer is a new array, h, and not a function of its input, h_relu."""
-    return x_shape != y_shape or any(len(p.shape) > 1 for _, p in own_parameters(layer))
+    """Return whether the output of a layer is a new array, h, and not a function of its input, h_relu.
+
+    So it is where a layer has learned matrices or other layers inside it, or changes the shape.
+    """
+    has_matrix = any(len(p.shape) > 1 for _, p in own_parameters(layer))
+    return x_shape != y_shape or has_matrix or any(True for _ in layer.children())
 
 
 def word_of(layer: object) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,11 +12,13 @@ from minitorch_np._internal.arrays import as_floats, float_dtype
 from minitorch_np._internal.numerics import softmax
 from minitorch_np._internal.validation import batch_comes_first, flag, fraction, number, whole
 from minitorch_np.layer import Layer
+from minitorch_np.layers.branches import Residual
 from minitorch_np.layers.dropout import Dropout
 from minitorch_np.layers.gated import GELU
 from minitorch_np.layers.linear import Linear
 from minitorch_np.layers.normalization import LayerNorm
 from minitorch_np.layers.piecewise import ReLU
+from minitorch_np.layers.sequential import Sequential
 from minitorch_np.parameter import Parameter
 
 if TYPE_CHECKING:
@@ -29,10 +31,12 @@ class MultiheadAttention(Layer):
     """y = out_proj(softmax(Q Kᵀ / √d) V) in heads of d features; Q, K, V are the thirds of x Wᵀ + b.
 
     Shapes: x (N, T, embed_dim) -> y (N, T, embed_dim), in_proj_weight W (3 embed_dim, embed_dim),
-    in_proj_bias b (3 embed_dim,). It is self-attention: queries, keys and values are all of x, whose axes
-    are those of torch's `batch_first=True`. `num_heads` heads have d = embed_dim / num_heads features each,
-    and out_proj, a Linear, mixes what they found. With `causal` a step sees itself and those before it:
-    the scores of the others are −∞, their weights exactly 0. `dropout` leaves out weights while it trains.
+    in_proj_bias b (3 embed_dim,). Heads have an axis of their own: q (N, heads, T, head_dim), which is Q / √d,
+    k (N, heads, T, head_dim), v (N, heads, T, head_dim) and the weights p (N, heads, T, T), after their
+    dropout kept (N, heads, T, T). It is self-attention: queries, keys and values are all of x, whose axes are
+    those of torch's `batch_first=True`. Heads have d = embed_dim / num_heads features each, and out_proj, a
+    Linear, mixes what they found. With `causal` a step sees itself and those before it: the scores of the
+    others are −∞, their weights exactly 0. `dropout` leaves out weights while it trains.
 
     Backward: In each head S = Q Kᵀ / √d are the scores, P = softmax(S) the weights, O = P V the output, and
     dO comes back through out_proj. V_j goes with the weight P_ij into every O_i, so dV_j = Σ_i P_ij dO_i,
@@ -82,6 +86,13 @@ class MultiheadAttention(Layer):
         if self.out_proj.bias is not None:
             self.out_proj.bias.data = np.zeros(self.embed_dim, dtype)
         self.weight_dropout = Dropout(self.dropout, rng=rng) if self.dropout else None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "dropout" and "weight_dropout" in vars(self):  # changed afterwards
+            value = fraction("MultiheadAttention", "dropout", value)
+            self.weight_dropout = self.weight_dropout or Dropout(value)
+            self.weight_dropout.p = value
+        super().__setattr__(name, value)
 
     def forward(self, x: Array) -> Array:
         x = self.check_input(x, (None, None, self.embed_dim))
@@ -190,6 +201,18 @@ class TransformerEncoderLayer(Layer):
         self.dropout1 = Dropout(dropout, rng=rng)
         self.dropout2 = Dropout(dropout, rng=rng)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if "dropout2" in vars(self):  # an option that is changed afterwards is one of the layers inside
+            if name == "dropout":
+                self.self_attn.dropout = value
+                for layer in (self.hidden_dropout, self.dropout1, self.dropout2):
+                    layer.p = self.self_attn.dropout
+            elif name == "layer_norm_eps":
+                self.norm1.eps = self.norm2.eps = number("TransformerEncoderLayer", name, value)
+            elif name == "causal":
+                self.self_attn.causal = flag("TransformerEncoderLayer", name, value)
+        super().__setattr__(name, value)
+
     def forward(self, x: Array) -> Array:
         if type(x) is not np.ndarray or x.dtype != self.linear1.weight.dtype:
             x = as_floats(x, self.linear1.weight.dtype, self, "x")
@@ -214,6 +237,18 @@ class TransformerEncoderLayer(Layer):
         dz = drefined + self._feed_forward_backward(drefined)
         dattended = self.norm1.backward(dz)
         return dattended + self._attend_backward(dattended)
+
+    def composed(self) -> Sequential:
+        """Return the same layer, to the bit, as Residuals of the very layers inside this one."""
+        attend = [self.self_attn, self.dropout1]
+        feed_forward = [self.linear1, self.activation, self.hidden_dropout, self.linear2, self.dropout2]
+        if self.norm_first:
+            return Sequential(
+                Residual(Sequential(self.norm1, *attend)), Residual(Sequential(self.norm2, *feed_forward))
+            )
+        return Sequential(
+            Residual(Sequential(attend)), self.norm1, Residual(Sequential(feed_forward)), self.norm2
+        )
 
     def _attend(self, x: Array) -> Array:
         return self.dropout1(self.self_attn(x))

@@ -41,7 +41,7 @@ class Residual(Layer):
 
     def forward(self, x: Array) -> Array:
         self._saved = None
-        if (type(x) is not np.ndarray or x.dtype not in FLOATS) and self.index_count is None:
+        if (type(x) is not np.ndarray or x.dtype not in FLOATS) and not self.takes_integers(x):
             x = as_floats(x, self.dtype, self, "x")
         y = self.layer(x)
         direct = x if self.shortcut is None else self.shortcut(x)
@@ -65,6 +65,16 @@ class Residual(Layer):
         self.layer.backward_parameters(dy)
         if self.shortcut is not None:
             self.shortcut.backward_parameters(dy)
+
+    @property
+    def passes_integers(self) -> bool:  # type: ignore[override]
+        return all(layer.passes_integers for layer in (self.layer, self.shortcut) if layer is not None)
+
+    @property
+    def index_count(self) -> int | None:  # type: ignore[override]
+        """That of the layer and of the shortcut; the lesser one if both look their x up."""
+        counts = [layer.index_count for layer in (self.layer, self.shortcut) if layer is not None]
+        return min((count for count in counts if count is not None), default=None)
 
     def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
         return 0
@@ -108,7 +118,7 @@ class Parallel(Layer):
 
     def forward(self, x: Array) -> Array:
         self._saved = None
-        if (type(x) is not np.ndarray or x.dtype not in FLOATS) and self.index_count is None:
+        if (type(x) is not np.ndarray or x.dtype not in FLOATS) and not self.takes_integers(x):
             x = as_floats(x, self.dtype, self, "x")
         parts = []
         for name, layer in self._branches.items():
@@ -163,6 +173,10 @@ class Parallel(Layer):
             return shape
         dim = self.dim % len(shape) if -len(shape) <= self.dim < len(shape) else None
         return None if dim is None else (*shape[:dim], -1, *shape[dim + 1 :])
+
+    @property
+    def passes_integers(self) -> bool:  # type: ignore[override]
+        return all(layer.passes_integers for layer in self)
 
     @property
     def index_count(self) -> int | None:  # type: ignore[override]

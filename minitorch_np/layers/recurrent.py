@@ -32,6 +32,7 @@ class Recurrent(Layer):
     """
 
     gates = 1  # sums that a hidden unit computes at each step
+    rng: np.random.Generator | None = None  # of dropout
 
     def __init__(
         self,
@@ -179,6 +180,8 @@ class Recurrent(Layer):
         """What goes from one layer to the next, and its mask."""
         if not self.training or self.dropout == 0:
             return inputs, None
+        if self.rng is None:  # dropout was set after the layer was made
+            self.rng = np.random.default_rng()
         scale = 1 / (1 - self.dropout) if self.dropout < 1 else 0.0
         mask = scale * (self.rng.random(inputs.shape) >= self.dropout).astype(inputs.dtype)
         return inputs * mask, mask

@@ -66,7 +66,7 @@ class Sequential(Layer):
 
     @located
     def forward(self, x: Array) -> Array:
-        if (type(x) is not np.ndarray or x.dtype not in FLOATS) and self.index_count is None:
+        if (type(x) is not np.ndarray or x.dtype not in FLOATS) and not self.takes_integers(x):
             x = as_floats(x, self.dtype, self, "x")
         for layer in self._layers:
             x = layer.forward(x)
@@ -96,6 +96,10 @@ class Sequential(Layer):
     def named_children(self) -> Iterator[tuple[str, Module]]:
         yield from zip(self._layer_names(), self._layers, strict=True)
         yield from super().named_children()
+
+    @property
+    def passes_integers(self) -> bool:  # type: ignore[override]
+        return len(self) > 0 and all(layer.passes_integers for layer in self._layers)
 
     @property
     def index_count(self) -> int | None:  # type: ignore[override]

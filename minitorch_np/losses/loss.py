@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minitorch_np._internal.arrays import FLOATS, as_floats, likely_fix
+from minitorch_np._internal.names import ChecksArguments
 from minitorch_np._internal.numerics import total
 from minitorch_np._internal.reprs import call_text
 from minitorch_np.parameter import CHANGES
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
 
 
-class Loss(ABC):
+class Loss(ChecksArguments, ABC):
     """value = Σ function(prediction, target), gradient = derivative(prediction, target).
 
     A subclass writes `function` and its derivative with respect to the prediction, elementwise; the

@@ -387,7 +387,10 @@ class _Check:
         found = Diagnosis(self.subject.title)
         y = self.y()
         if not y.size:
-            found.notes.append(f"nothing was compared: y has no numbers for an x of shape {self.x.shape}")
+            raise ValueError(
+                f"gradcheck of {self.subject.title} has nothing to compare: y has no numbers for an x of shape "
+                f"{self.x.shape}; give a sample or more"
+            )
         if not np.array_equal(y, self.y(), equal_nan=True):
             found.add("y", "forward gives different numbers for the same x: draw from a Generator it holds")
             return found

@@ -1,5 +1,6 @@
 """Attention and positions: what they are by the plainest loops, what a causal one may see, what is refused."""
 
+import copy
 import math
 
 import numpy as np
@@ -276,3 +277,45 @@ def test_an_x_that_does_not_fit_is_named_and_leaves_nothing_behind(layer, shape,
         layer(np.ones(shape))
     with pytest.raises(RuntimeError, match="call forward"):
         layer.backward(np.ones(shape))
+
+
+@pytest.mark.parametrize("norm_first", [False, True])
+def test_an_encoder_layer_is_residuals_of_its_parts_to_the_bit(norm_first):
+    layer = mt.TransformerEncoderLayer(8, 2, 16, 0.2, norm_first=norm_first, rng=0)
+    x, dy = (np.random.default_rng(i).standard_normal((3, 5, 8)) for i in (1, 2))
+    copied = copy.deepcopy(layer)
+    composed = copied.composed()
+    assert composed(x).tobytes() == layer(x).tobytes()
+    assert composed.backward(dy, input_grad=True).tobytes() == layer.backward(dy).tobytes()
+    assert len(list(composed.parameters())) == len(list(layer.parameters()))
+    for ours, theirs in zip(copied.parameters(), layer.parameters(), strict=True):
+        assert ours.grad.tobytes() == theirs.grad.tobytes()
+
+
+def test_options_that_are_changed_afterwards_are_those_of_a_new_layer(tmp_path):
+    x = sample((2, 5, 8))
+    layer = mt.TransformerEncoderLayer(8, 2, 16, 0.0, rng=0)
+    layer.dropout, layer.causal, layer.layer_norm_eps, layer.norm_first = 0.3, True, 0.1, True
+    new = mt.TransformerEncoderLayer(8, 2, 16, 0.3, layer_norm_eps=0.1, norm_first=True, causal=True, rng=0)
+    new.load_state_dict(layer.state_dict())
+    assert repr(layer) == repr(new)
+    assert repr(layer.self_attn) == repr(new.self_attn)
+    assert layer.eval()(x).tobytes() == new.eval()(x).tobytes()
+    drops = [each for each in layer.train().modules() if isinstance(each, mt.Dropout)]
+    assert [each.p for each in drops] == [0.3] * 4
+    assert layer(x).tobytes() != layer(x).tobytes()
+    save(tmp_path / "net.npz", layer)
+    assert load(tmp_path / "net.npz").model(x).tobytes() == layer(x).tobytes()
+    layer.dropout = 0
+    assert layer(x).tobytes() == layer.eval()(x).tobytes()
+    with pytest.raises(ValueError, match=r"expects dropout to be a number in \[0, 1\], got 2"):
+        layer.dropout = 2
+    assert layer.dropout == 0
+
+
+def test_attention_weights_are_left_out_once_dropout_is_set():
+    layer, x = mt.MultiheadAttention(8, 2, rng=0), sample((2, 5, 8))
+    y = layer(x)
+    layer.dropout = 1
+    assert np.array_equal(layer(x), np.broadcast_to(layer.out_proj.bias.data, x.shape))
+    assert layer.eval()(x).tobytes() == y.tobytes()

@@ -243,3 +243,28 @@ def test_one_index_and_none():
     assert layer.backward(np.ones(3)).shape == ()
     assert layer.weight.grad[2].tolist() == [1, 1, 1]
     assert layer([]).shape == (0, 3)
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        mt.Flatten,
+        lambda: mt.Select(1, 0),
+        lambda: mt.Sequential(mt.Flatten(), mt.Unflatten(1, (3, 1))),
+        lambda: mt.Residual(mt.Sequential(mt.Transpose(0, 1), mt.Transpose(0, 1))),
+        lambda: mt.Parallel(mt.Select(1, 0), mt.Select(1, 1), combine="concatenate", dim=0),
+    ],
+)
+def test_layers_that_move_numbers_about_hand_integers_on(before):
+    small = X // 2  # a Residual adds two of them
+    model = mt.Sequential(before(), mt.Embedding(5, 3, rng=0))
+    indices = before()(small)
+    assert indices.dtype == X.dtype
+    assert np.array_equal(model(small), model[1].weight.data[indices])
+
+
+def test_a_residual_of_embeddings_takes_indices():
+    model = mt.Residual(mt.Embedding(5, 3, rng=0), shortcut=mt.Embedding(4, 3, rng=1))
+    assert model.index_count == 4
+    assert np.array_equal(model(X), model.layer.weight.data[X] + model.shortcut.weight.data[X])
+    assert mt.gradcheck(model, X)

@@ -129,6 +129,14 @@ def test_dropout_is_between_layers_and_only_while_training():
     assert (everything.backward(np.ones((50, 3, 3))) == 0).all()
 
 
+def test_dropout_may_be_set_afterwards():
+    layer, x = mt.GRU(2, 3, 2, bias=False, rng=0), np.ones((5, 4, 2))
+    layer.dropout = 1.0
+    assert not layer(x).any()
+    assert mt.gradcheck(layer, x)
+    assert layer.eval()(x).any()
+
+
 def test_dropout_leaves_out_its_part_and_scales_the_rest():
     layer, x = mt.RNN(2, 40, 2, "relu", bias=False, dropout=0.25, rng=0), np.ones((50, 30, 2))
     layer.weight_ih_l1.data, layer.weight_hh_l1.data = np.eye(40), np.zeros((40, 40))  # y is what it is given

@@ -10,7 +10,9 @@ from table.samples import sample
 
 import minitorch_np as mt
 from minitorch_np import tutorial
+from minitorch_np.derivation.array_names import UniqueNames, parameter_names
 from minitorch_np.study.explain import explain
+from minitorch_np.study.explain.chain import leaves
 
 
 def lines(text):
@@ -469,10 +471,10 @@ def test_activations_of_two_functions_and_containers_of_ones_own():
 
     model = mt.Sequential(Residual(mt.Linear(4, 4, rng=0)), mt.Activation.of(np.sin, np.cos))
     text = flat(explain(model, sample((3, 4))))
-    assert "x_residual = x + f(x)" in text
+    assert "h = x + f(x)" in text
     assert "learns w (4, 4): 16 numbers" in text
     assert "saves x (96 B)" in text
-    assert "y_pred = function(x_residual)" in text
+    assert "y_pred = function(h)" in text
 
 
 @pytest.mark.parametrize("shape", [(1, 4), (0, 4)])
@@ -584,8 +586,15 @@ def test_the_products_of_the_layers_inside_are_counted():
     text = flat(
         explain(mt.Residual(mt.Sequential(mt.Linear(4, 6), mt.ReLU(), mt.Linear(6, 4))), sample((5, 4)))
     )
-    assert "multiply-adds 240 " in text
+    assert "N·D_in·H = 120" in text
     assert "240 multiply-adds forward." in text
+
+    class Own(mt.Residual):
+        def forward(self, x):
+            return super().forward(x)
+
+    text = flat(explain(Own(mt.Sequential(mt.Linear(4, 6), mt.ReLU(), mt.Linear(6, 4))), sample((5, 4))))
+    assert "multiply-adds 240 " in text
     layer = mt.MultiheadAttention(4, 2)
     assert f"{mt.summary(layer, (2, 3, 4)).multiply_adds} multiply-adds forward" in flat(
         explain(layer, sample((2, 3, 4)))
@@ -610,8 +619,112 @@ def test_formulas_are_those_of_the_options():
     assert "· w, mean and variance" in text
     assert "db" not in text
     assert "· w" not in flat(explain(mt.BatchNorm1d(3, affine=False), sample((4, 3))))
-    text = flat(explain(mt.Residual(mt.Linear(3, 2, rng=0), mt.Linear(3, 2, rng=1)), sample((4, 3))))
-    assert "with a shortcut layer.backward(grad_y_pred) + shortcut.backward(grad_y_pred)" in text
     assert "weight_hh_l0 (16, 4): 64 numbers" in flat(
         explain(mt.LSTM(3, 4, bidirectional=True, rng=0), sample((2, 3, 3)))
     )
+
+
+def test_what_the_branches_give_back_adds_up():
+    """x = [[1, −2]]: h1 = 2·1 + 3·(−2) = −4 and h2 = 1 − 2 = −1, so y_pred = −5 and dy = 2 (−5 + 7) = 4."""
+    branch, shortcut = (mt.Linear(2, 1, bias=False) for _ in range(2))
+    branch.weight.data, shortcut.weight.data = np.array([[2.0], [3.0]]), np.array([[1.0], [1.0]])
+    model = mt.Sequential(mt.Identity(), mt.Residual(branch, shortcut))
+    text = flat(explain(model, mt.SquaredLoss(), np.array([[1.0, -2.0]]), np.array([[-7.0]]), numbers=True))
+    assert "1 Residual x_identity (N, D_in) goes into each of 2 branches." in text
+    assert "y_pred = h1 + h2 (N, D_out), (N, D_out) -> (N, D_out) y_pred = [[-5.]]" in text
+    assert "grad_h1 = grad_h2 = grad_y_pred (N, D_out)" in text
+    assert (
+        "y_pred = h1 + h2, so dy_pred/dh1 and dy_pred/dh2 are 1: a sum hands grad_y_pred on as it is." in text
+    )
+    assert "branch layer: │ 1.layer Linear(2, 1, bias=False)" in text
+    assert "grad_x_identity_layer = grad_h1 w1ᵀ" in text
+    assert "grad_x_identity = grad_x_identity_layer + grad_x_identity_shortcut (N, D_in)" in text
+    assert "grad_x_identity[0, 1] = 12 + 4 = 16, as computed" in text  # 4 times 3 and 4 times 1
+    assert "branch that it goes into: the chain rule's sum goes over the branches too." in text
+
+
+def test_past_the_layer_the_gradient_comes_back_as_it_is():
+    model = mt.Sequential(
+        mt.Linear(4, 6, rng=0), *(mt.Residual(mt.Sequential(mt.Linear(6, 6, rng=i), mt.Tanh())) for i in (1, 2))
+    )
+    text = flat(explain(model, mt.MSELoss(), sample((5, 4)), sample((5, 6))))
+    assert "h1 (N, D_out) goes through the layer and past it." in text
+    assert "h3 = h2_tanh + h1 (N, D_out), (N, D_out) -> (N, D_out)" in text  # one axis: they are added
+    assert "grad_h2_tanh = grad_h3" in text
+    assert "grad_h1 = grad_h1_layer + grad_h3 (N, D_out)" in text
+    assert text.count("which is why deep stacks of these train") == 1
+    assert text.rindex("1.layer.1 Tanh()") < text.rindex("1.layer.0 Linear(6, 6)")  # backward from the end
+    assert "As grad_h3: h1 goes into every branch." in text
+
+
+def test_of_what_stands_side_by_side_each_branch_gets_its_part():
+    branches = {"one": mt.Conv2d(2, 3, 1, rng=0), "two": mt.Conv2d(2, 5, 3, padding=1, rng=1)}
+    model = mt.Sequential(mt.Tanh(), mt.Parallel(branches, combine="concatenate"), mt.Flatten())
+    text = flat(explain(model, sample((2, 2, 4, 4))))
+    assert "C1 = 3 channels, C2 = 5 channels, C3 = 8 channels" in text
+    shapes = "(N, C1, d2, D_in), (N, C2, d2, D_in) -> (N, C3, d2, D_in)"
+    assert f"h3 = [h1, h2] side by side {shapes}" in text
+    assert "grad_h1, grad_h2 = the parts of grad_h3" in text
+    assert "branch two: │ 1.two Conv2d" in text
+    assert "grad_x_tanh = grad_x_tanh_one + grad_x_tanh_two" in text
+    beside = mt.Parallel(mt.Linear(4, 3, rng=0), mt.Sequential(), combine="concatenate", dim=-1)
+    text = flat(explain(mt.Sequential(mt.Tanh(), beside), sample((5, 4)), numbers=True))
+    assert "x_tanh (N, D_in) goes through the layer and past it." in text
+    assert "y_pred = [h, x_tanh] side by side (N, H), (N, D_in) -> (N, D_out)" in text
+    assert "grad_h, grad_x_tanh_1 = the parts of grad_y_pred" in text
+    assert "grad_x_tanh = grad_x_tanh_0 + grad_x_tanh_1" in text
+    assert "BUT" not in text
+    assert "as computed" in text
+    assert "but what was computed" not in text
+
+
+def test_a_first_layer_with_branches_has_no_sum_that_nobody_needs():
+    model = mt.Sequential(mt.Residual(mt.Linear(4, 4, rng=0)), mt.Tanh())
+    text = flat(explain(model, mt.MSELoss(), sample((5, 4)), sample((5, 4))))
+    assert "BACKWARD, from the loss to grad_w" in text
+    assert "grad_x = grad_h1 wᵀ is left out: nobody needs grad_x to train" in text
+    assert "grad_x_layer" not in text
+
+
+@pytest.mark.parametrize("norm_first", [False, True])
+def test_an_encoder_layer_is_explained_layer_by_layer(norm_first):
+    encoder = mt.TransformerEncoderLayer(8, 2, 16, 0.0, "gelu", norm_first=norm_first, rng=0)
+    model, x = mt.Sequential(mt.Linear(8, 8, rng=1), encoder), sample((3, 5, 8))
+    explanation = explain(model, x, numbers=True)
+    text = flat(str(explanation).replace("│", ""))
+    forward, backward = text.split("BACKWARD")
+    for name in ("norm1", "self_attn", "dropout1", "norm2", "linear1", "activation", "linear2", "dropout2"):
+        assert f" 1.{name} " in forward
+        assert f" 1.{name} " in backward
+    assert text.count("goes through the layer and past it") == 2
+    assert "q (N, heads, d, head_dim) (960 B), k (N, heads, d, head_dim)" in text
+    assert "p (N, heads, d, d) (1.2 kB)" in text
+    assert "heads = 2, head_dim = 4" in text
+    assert "BUT" not in text
+    dy = np.random.default_rng(0).standard_normal(x.shape)  # as explain draws it
+    y = model(x)
+    model.backward(dy)
+    made = {p.name: p.value for step in leaves(explanation.chain.steps) for p in step.arrays.values()}
+    assert explanation.chain.prediction.value.tobytes() == y.tobytes()
+    weights = parameter_names(model, UniqueNames({"x", "y"}))
+    for parameter in model.parameters():
+        assert np.array_equal(made[f"grad_{weights[id(parameter)]}"], parameter.grad)
+
+
+def test_layers_with_branches_that_compute_otherwise_are_one_layer():
+    class Doubled(mt.Residual):
+        """y = 2 (layer(x) + x).
+
+        Backward: dx is twice what a Residual gives back.
+        """
+
+        def forward(self, x):
+            return 2 * super().forward(x)
+
+        def backward(self, dy):
+            return super().backward(2 * dy)
+
+    text = flat(explain(Doubled(mt.Linear(4, 4, rng=0)), sample((3, 4))))
+    assert "y_pred = 2 (layer(x) + x)" in text
+    assert "grad_x is twice what a Residual gives back." in text
+    assert "│" not in text

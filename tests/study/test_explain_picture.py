@@ -58,11 +58,29 @@ class Keeper(mt.Layer):
         return 2 * self.saved(dy)[0]
 
 
+def residual_block():
+    body = mt.Sequential(mt.Conv2d(2, 4, 3, 2, padding=1, rng=0), mt.BatchNorm2d(4), mt.ReLU())
+    model = mt.Sequential(mt.Conv2d(1, 2, 1, rng=1), mt.Residual(body, mt.Conv2d(2, 4, 1, 2, rng=2)), mt.ReLU())
+    return explain(model, sample((2, 1, 4, 4)))
+
+
+def encoder():
+    model = mt.Sequential(
+        mt.Embedding(7, 8, rng=0), mt.TransformerEncoderLayer(8, 2, 16, rng=0), mt.Linear(8, 2)
+    )
+    return explain(model, np.ones((3, 5), int))
+
+
+def parallel():
+    branches = [mt.Linear(4, 3, rng=0), mt.Sequential(mt.Linear(4, 2, rng=1), mt.Tanh()), mt.Sequential()]
+    return explain(mt.Parallel(branches, combine="concatenate"), sample((5, 4)))
+
+
 def keeping():
     return explain(mt.Sequential(mt.SELU(), Keeper()), sample((1, 3)))
 
 
-CASES = [tutorials, one, eight, images, lopsided, keeping, empty]
+CASES = [tutorials, one, eight, images, lopsided, keeping, empty, residual_block, encoder, parallel]
 
 
 def texts(figure):
@@ -94,6 +112,7 @@ def test_no_text_overlaps_another_text_or_a_box_or_leaves_the_picture(case):
     assert not [(a, b) for i, a in enumerate(found) for b in found[:i] if a.overlaps(b)]
     assert not [(a, b) for a in found for b in arrays if a.overlaps(b)]
     assert not [(a, b) for i, a in enumerate(arrays) for b in arrays[:i] if a.overlaps(b)]
+    assert figure.get_size_inches()[0] < 15
     for box in found + arrays:
         assert box.x0 > 0
         assert box.y0 > 0
@@ -241,12 +260,40 @@ def test_a_long_network_goes_on_below_with_the_array_that_it_stopped_at(monkeypa
     layers = [layer for _ in range(5) for layer in (mt.Linear(6, 6, rng=0), mt.ReLU())]
     explanation = explain(mt.Sequential(*layers), mt.MSELoss(), np.ones((3, 6)), np.ones((3, 6)))
     everything = picture.columns(explanation.chain)
-    bands = list(picture._bands(everything, picture.scale_of(everything)))
+    gutter = picture._text_width("backward", bold=True) + picture.GAP
+    bands = list(picture._bands(everything, picture.scale_of(everything), picture.WIDEST - gutter))
     assert len(bands) > 2
     assert [band[-1] for band in bands[:-1]] == [band[0] for band in bands[1:]]
     assert [*bands[0], *(column for band in bands[1:] for column in band[1:])] == everything
     figure = picture.draw(everything)
-    assert figure.get_size_inches()[0] < picture.WIDEST + 2
+    assert figure.get_size_inches()[0] <= picture.WIDEST
     said = [text.get_text() for text in figure.axes[0].texts]
     assert said.count("Linear") == 10  # forward and backward
     assert said.count("forward") == len(bands)
+
+
+def test_branches_stand_in_frames_and_meet_where_they_are_added():
+    figure = residual_block().plot()
+    said = [text.get_text() for text in texts(figure)]
+    assert {"Residual, layer", "Residual, shortcut", "Residual"} <= set(said)
+    assert said.count("+") == 2  # forward and backward
+    assert "= h2_batch_norm2d_relu + h3" in said
+    found = boxes(figure)
+    assert "grad_h1_shortcut" in found
+
+    def center(name):
+        return found[name].get_x() + found[name].get_width() / 2
+
+    (plus, *_) = [text.get_position()[0] for text in texts(figure) if text.get_text() == "+"]
+    assert center("h3") == pytest.approx(plus)  # from above
+    assert center("h2_batch_norm2d_relu") < plus < center("h4")
+
+
+def test_past_a_layer_its_input_arrives_from_above_and_the_gradient_goes_back():
+    figure = explain(mt.Sequential(mt.Tanh(), mt.Residual(mt.Linear(4, 4, rng=0))), sample((3, 4))).plot()
+    said = "\n".join(text.get_text() for text in texts(figure))
+    assert "grad_y_pred\nto x_tanh\n" in said
+    assert "grad_x_tanh\n= grad_x_tanh_layer + grad_y_pred\n" in said
+    assert "y_pred\n= h + x_tanh\n" in said
+    assert "Grey: layers inside another" in said.replace("\n", " ")
+    assert "Grey" not in "\n".join(text.get_text() for text in texts(one().plot()))

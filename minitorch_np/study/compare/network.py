@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from minitorch_np.derivation.array_names import UniqueNames, parameter_names
 from minitorch_np.derivation.locations import Location
 from minitorch_np.layer import Layer
 from minitorch_np.layers.activation import Activation
@@ -33,7 +32,7 @@ from minitorch_np.study.compare.judge import Judge, Judgement
 from minitorch_np.study.compare.recorded import Node
 from minitorch_np.study.compare.trained import TrainedArray
 from minitorch_np.study.compare.update_rules import Rule
-from minitorch_np.study.explain.chain import Run, passage_names
+from minitorch_np.study.explain.run import Run, name_outputs
 
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
@@ -246,19 +245,16 @@ class ArrayNames(NamedTuple):
 def names_of(training: Training, x: Array, y: Array) -> ArrayNames:
     """Run the network once, forward and backward."""
     run = Run(training.model, x, y, training.loss)
-    names = UniqueNames({"x", "y"})
-    called = parameter_names(run.model, names)
-    outputs = passage_names(run.passages, names)[1:]
-    pairs = list(zip(outputs, run.passages, strict=True))
-    made = [(name, Location(p.path, repr(p.layer), "output"), p.y) for name, p in pairs]
+    name_outputs(run.passages, run.names)
+    made = [(p.name, Location(p.path, repr(p.layer), "output"), p.y) for p in run.passages]
     upstream = Location("", repr(training.loss), "gradient of output")
     gradients = {}
-    for name, p in reversed(pairs):
-        gradients[f"grad_{name}"] = upstream
+    for p in reversed(run.passages):
+        gradients[f"grad_{p.name}"] = upstream
         upstream = Location(p.path, repr(p.layer), "gradient of input")
     weights = {}
     modules = dict(run.model.named_modules())
     for name, parameter in run.model.named_parameters():
         layer, _, what = name.rpartition(".")
-        weights[name] = (called[id(parameter)], Location(layer, repr(modules[layer]), what))
+        weights[name] = (run.called[id(parameter)], Location(layer, repr(modules[layer]), what))
     return ArrayNames(made, gradients, weights, run.prediction, run.value)

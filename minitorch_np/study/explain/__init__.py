@@ -25,7 +25,8 @@ def explain(
 ) -> Explanation:
     """Explain `explain(model, loss, x, y)`, or `explain(model, x)` without a loss, layer by layer.
 
-    For each layer in forward order and back again: formula, shapes, parameters, what is saved, costs.
+    For each layer in forward order and back again: formula, shapes, parameters, what is saved, costs. Those
+    inside a Residual, a Parallel or a TransformerEncoderLayer come branch by branch, with what is added up.
 
     Backward it says for each gradient why its formula has these transposes and sums: which orders fit
     the shapes, which axis vanishes, and that what the layer computed is that formula. Formulas and

@@ -158,10 +158,10 @@ def orders(a: Named, b: Named) -> list[Order]:
     ]
 
 
-def choices(chosen: Order, target: Named) -> Iterator[tuple[Order, str]]:
-    """The chosen order, the other ones that are products at all, and the plain one, each with a verdict."""
+def choices(chosen: Order, target: Named, of: str) -> Iterator[tuple[Order, str]]:
+    """The chosen order of the gradient of that array, the others that are products, the plain one; verdicts."""
     plain = orders(_upright(chosen.left), _upright(chosen.right))
-    yield chosen, f"as {target.name.removeprefix('grad_')}: this one"
+    yield chosen, f"as {of}: this one"
     for order in plain:
         if order.fits and str(order) != str(chosen):
             if order.axes == target.axes:

@@ -5,133 +5,24 @@ One hidden layer is h, its size H and its weight w1, as in the handwritten progr
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator, Mapping
 from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from minitorch_np._internal.watching import watched
-from minitorch_np.derivation.array_names import UniqueNames, is_new, output_names, parameter_names, word_of
 from minitorch_np.layer import Layer
 from minitorch_np.layers.activation import Activation
+from minitorch_np.layers.branches import Parallel
 from minitorch_np.layers.reshape import Transpose
-from minitorch_np.layers.sequential import Sequential
 from minitorch_np.study.explain import axes, formulas
 from minitorch_np.study.explain.axes import Axes, Named
+from minitorch_np.study.explain.run import ONE_AFTER_THE_OTHER, Passage, Run, all_of, name_outputs
 
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
     from minitorch_np.losses.loss import Loss
     from minitorch_np.parameter import Parameter
-
-
-class Passage:
-    """A layer, and the arrays that went in and came out of it in both directions."""
-
-    def __init__(self, path: str, layer: Layer) -> None:
-        self.path, self.layer = path, layer
-        self.x: Any = None
-        self.y: Any = None
-        self.dy: Any = None
-        self.dx: Any = None
-        self.saved: list[Array] = []
-        self.counts: list[int | None] = []  # of multiply-adds, its own and those of the layers inside it
-        self.before = _own_arrays(layer)
-
-    def forward(self, run: Callable[[], Any], x: Array) -> Any:
-        self.x, self.y = x, run()
-        self.saved = _saved_arrays(self.layer, self.before)
-        return self.y
-
-    @property
-    def multiply_adds(self) -> int | None:
-        known = [count for count in self.counts if count is not None]
-        return sum(known) if len(known) == len(self.counts) else None
-
-    def backward(self, run: Callable[[], Any], dy: Array) -> Any:
-        self.dy, self.dx = dy, run()
-        return self.dx
-
-
-class Run:
-    """One forward and one backward of copies of a model and a loss; the originals are left as they are.
-
-    Without a loss the backward pass starts from a random dy, with a loss of reduction "none" from ones.
-    """
-
-    def __init__(self, model: Layer, x: Any, y: Any = None, loss: Loss | None = None) -> None:
-        self.model, self.loss = copy.deepcopy((model, loss))
-        self.model.zero_grad()
-        self.passages = [Passage(path, layer) for path, layer in chain(self.model)]
-        self.target = y
-        with watched(self.model, forward=self._forward, backward=self._backward):
-            self._run(x, y)
-
-    def _forward(self, name: str, layer: Any, run: Callable[[], Any], x: Any) -> Any:
-        passage = self._of(layer)
-        y = run() if passage is None else passage.forward(run, x)
-        for around in self.passages:
-            if around.path in ("", name) or name.startswith(f"{around.path}."):
-                around.counts.append(layer.multiply_adds(np.shape(x), np.shape(y)))
-        return y
-
-    def _backward(self, name: str, layer: Any, run: Callable[[], Any], dy: Any) -> Any:
-        passage = self._of(layer)
-        return run() if passage is None else passage.backward(run, dy)
-
-    def _of(self, layer: Any) -> Passage | None:
-        return next((passage for passage in self.passages if passage.layer is layer), None)
-
-    def _run(self, x: Any, y: Any) -> None:
-        self.prediction = self.model.forward(np.array(x))
-        self.value: Any = None
-        self.loss_saved: list[Array] = []
-        self.divisor: float | None = None
-        if self.loss is None:
-            dy = np.random.default_rng(0).standard_normal(self.prediction.shape)
-            self.dy = dy.astype(self.prediction.dtype)
-        else:
-            self.value = self.loss(self.prediction, y)
-            arguments, self.divisor, _ = self.loss._saved or ((), None, ())
-            self.loss_saved = _arrays(arguments)
-            ones = [np.ones_like(self.value)] if self.loss.reduction == "none" else []
-            self.dy = self.loss.backward(*ones)
-        self.dx = self.model.backward(self.dy)
-
-
-def chain(layer: Layer, path: str = "") -> Iterator[tuple[str, Layer]]:
-    """The layers one after the other, those of a Sequential in its place, with dotted names."""
-    if type(layer).forward is not Sequential.forward or type(layer).backward is not Sequential.backward:
-        yield path, layer
-        return
-    for name, child in layer.named_children():
-        if isinstance(child, Layer):
-            yield from chain(child, f"{path}.{name}" if path else name)
-
-
-def _saved_arrays(layer: Layer, before: list[Array]) -> list[Array]:
-    """Return the arrays saved for backward: by `save_for_backward`, or else in new attributes."""
-    found: list[Array] = []
-    for _, inner in layer.named_modules():
-        values = getattr(inner, "_saved", None)
-        if values is not None:
-            found += _arrays(values[2])
-    known = {id(array) for array in before}
-    found = found or [array for array in _own_arrays(layer) if id(array) not in known]
-    return list({id(array): array for array in found}.values())
-
-
-def _own_arrays(layer: Layer) -> list[Array]:
-    return [a for _, inner in layer.named_modules() for a in _arrays(list(vars(inner).values()))]
-
-
-def _arrays(value: Any) -> list[Array]:
-    if isinstance(value, np.ndarray):
-        return [value]
-    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
-    return [array for part in inside for array in _arrays(part)]
 
 
 ELEMENTWISE: tuple[Axes, Axes] = (("...",), ("...",))
@@ -141,9 +32,20 @@ class SavedArray(NamedTuple):
     """An array saved for backward; `again` if its memory was saved before."""
 
     name: str
+    axes: Axes  # empty where nobody says
     shape: tuple[int, ...]
     nbytes: int
     again: bool
+
+
+class Branch(NamedTuple):
+    """One of the ways from x to y inside a layer, with what arrives at its end and what it gives back."""
+
+    name: str
+    steps: list[Step]
+    y: Named
+    dy: Named
+    dx: Named | None
 
 
 class Step(NamedTuple):
@@ -156,6 +58,8 @@ class Step(NamedTuple):
     missing: list[str]  # parameters of the docstring that this layer does not have, as b
     saved: list[SavedArray]
     multiply_adds: int | None  # with those of the layers inside; None: one does not say
+    branches: list[Branch]  # of a layer that only leads x through others
+    joined: str  # how y comes of the branches
 
     def gradients(self) -> list[str]:
         """Of `arrays` the ones that backward made: dW, db, dx."""
@@ -168,45 +72,87 @@ class Step(NamedTuple):
         return formulas.renamed(text, {symbol: array.name for symbol, array in self.arrays.items()})
 
 
+def leaves(steps: list[Step]) -> Iterator[Step]:
+    """The steps that compute, those inside others too."""
+    for step in steps:
+        for branch in step.branches:
+            yield from leaves(branch.steps)
+        if not step.branches:
+            yield step
+
+
 class Chain:
     """All steps, the loss after them, and `sizes` of the axes."""
 
     def __init__(self, model: Layer, x: Any, y: Any = None, loss: Loss | None = None) -> None:
-        run = Run(model, x, y, loss)
+        run = Run(model, x, y, loss, branches=True)
         self.loss, self.value, self.divisor = run.loss, run.value, run.divisor
-        ends, words = _axes(run)
-        names = UniqueNames({"x", "y"})
-        called = parameter_names(run.model, names)
-        outputs = passage_names(run.passages, names)
         first = run.passages[0].x if run.passages else run.prediction
+        ends = _name_axes(run, first)
+        name = name_outputs(run.passages, run.names)
         self.x = Named("x", ends[0], first)
-        self.prediction = Named(outputs[-1], ends[-1], run.prediction)
-        self.dy = Named(f"grad_{outputs[-1]}", ends[-1], run.dy)
-        self.sizes: dict[str, int] = {}
-        for end, array in zip(ends, [first, *(p.y for p in run.passages)], strict=True):
-            self.sizes |= dict(zip(end, array.shape, strict=True))
-        memory = _Memory()
-        self.steps = []
-        for i, passage in enumerate(run.passages):
-            arrays = _ends(passage, outputs[i : i + 2], ends[i : i + 2])
-            memory.name(arrays["x"].name, passage.x)
-            memory.name(arrays["y"].name, passage.y)
-            symbols = dict(_parameters(passage.layer, words[i], called))
-            symbols = {symbol: (self._named(array), p) for symbol, (array, p) in symbols.items()}
-            arrays |= {symbol: array for symbol, (array, _) in symbols.items()}
-            arrays |= {f"d{s}": Named(f"grad_{a.name}", a.axes, p.grad) for s, (a, p) in symbols.items()}
-            declared = formulas.shapes(type(passage.layer))[1]
-            missing = [s for name, s in declared.items() if getattr(passage.layer, name, 0) is None]
-            saved = memory.saved(passage.saved)
-            self.steps.append(
-                Step(passage.path, passage.layer, arrays, list(symbols), missing, saved, passage.multiply_adds)
-            )
-        memory.name(self.prediction.name, run.prediction)
+        self.prediction = Named(name, ends[1], run.prediction)
+        self.dy = Named(f"grad_{name}", ends[1], run.dy)
+        self.sizes: dict[str, int] = dict(zip(ends[0], first.shape, strict=True))
+        for passage in all_of(run.passages):
+            self.sizes |= dict(zip(passage.axes[1], passage.y.shape, strict=True))
+        self._names, self._called, self._memory = run.names, run.called, _Memory()
+        self.steps = self._steps(run.passages, self.x, "grad_x")
+        self._memory.name(self.prediction.name, run.prediction)
         self.target = None if loss is None else _target(self.prediction, np.asarray(run.target))
         if self.target is not None:
-            memory.name("y", self.target.value)
-        self.loss_saved = memory.saved(run.loss_saved)
-        self.saved_bytes = memory.total
+            self._memory.name("y", self.target.value)
+        self.loss_saved = self._memory.saved(run.loss_saved)
+        self.saved_bytes = self._memory.total
+
+    def _steps(self, passages: list[Passage], x: Named, dx_name: str) -> list[Step]:
+        steps = []
+        for passage in passages:
+            steps.append(self._step(passage, x, dx_name))
+            x = steps[-1].arrays["y"]
+            dx_name = f"grad_{x.name}"
+        return steps
+
+    def _step(self, passage: Passage, x: Named, dx_name: str) -> Step:
+        layer = passage.shown
+        y = Named(passage.name, passage.axes[1], passage.y)
+        arrays = {"x": x, "y": y, "dy": Named(f"grad_{y.name}", y.axes, passage.dy)}
+        if passage.dx is not None:
+            arrays["dx"] = Named(dx_name, x.axes, passage.dx)
+        self._memory.name(x.name, x.value)
+        branches = [self._branch(passage, name, arrays) for name in passage.branches]
+        self._memory.name(y.name, y.value)
+        said, symbols = formulas.shapes(type(layer))
+        own = {} if branches else dict(_parameters(layer, passage.words, self._called))
+        learned = {symbol: (self._named(array), p) for symbol, (array, p) in own.items()}
+        arrays |= {symbol: array for symbol, (array, _) in learned.items()}
+        arrays |= {f"d{s}": Named(f"grad_{a.name}", a.axes, p.grad) for s, (a, p) in learned.items()}
+        missing = [s for name, s in symbols.items() if getattr(layer, name, 0) is None]
+        saved = self._memory.saved([array for _, array in passage.saved])
+        for i, (variable, array) in enumerate(passage.saved):
+            words = () if variable in arrays else said.get(variable, ())
+            its_axes = tuple(passage.words.get(word, word) for word in words)
+            sizes = zip(its_axes, array.shape, strict=False)
+            fits = len(words) == array.ndim and all(self.sizes.setdefault(a, n) == n for a, n in sizes)
+            if words and fits:
+                saved[i] = saved[i]._replace(name=variable, axes=its_axes)
+        return Step(
+            passage.path, layer, arrays, list(learned), missing, saved, passage.multiply_adds, branches,
+            passage.joined,
+        )  # fmt: skip
+
+    def _branch(self, passage: Passage, name: str, arrays: dict[str, Named]) -> Branch:
+        inside, x, dy, dx = passage.branches[name], arrays["x"], arrays["dy"], arrays.get("dx")
+        dx_name = f"grad_{x.name}"
+        if dx is not None:
+            own = passage.joined != ONE_AFTER_THE_OTHER and (inside or passage.joined == "concatenate")
+            dx_name = self._names.unique(f"{dx.name}_{name}") if own else dx.name
+        if not inside:
+            past = dy if passage.joined == "sum" else Named(dx_name, x.axes, _part_of(passage, name))
+            return Branch(name, [], x, past, None if dx is None else past)
+        steps = self._steps(inside, x, dx_name)
+        last = steps[-1].arrays
+        return Branch(name, steps, last["y"], last["dy"], steps[0].arrays.get("dx"))
 
     def _named(self, array: Named) -> Named:
         """Without the names of axes of another size, such as both directions' side by side."""
@@ -234,7 +180,7 @@ class _Memory:
             self.total += 0 if again else owner.nbytes
             name = self.names.get(id(owner), "")
             part = "a part of " if name and array.nbytes < owner.nbytes else ""
-            found.append(SavedArray(part + name, array.shape, array.nbytes, again))
+            found.append(SavedArray(part + name, (), array.shape, array.nbytes, again))
         return found
 
 
@@ -244,34 +190,81 @@ def _owner(array: Array) -> Array:
     return array
 
 
-def _axes(run: Run) -> tuple[list[Axes], list[dict[str, str]]]:
-    """The axes of x and of every output, and for each layer what its docstring's words stand for."""
-    first = run.passages[0].x if run.passages else run.prediction
+def _part_of(passage: Passage, name: str) -> Array:
+    """The part of dy that belongs to a branch, of what stands side by side."""
+    dim = passage.layer.dim  # type: ignore[attr-defined]
+    ends = [inside[-1].y if inside else passage.x for inside in passage.branches.values()]
+    parts = np.split(passage.dy, np.cumsum([end.shape[dim] for end in ends])[:-1], dim)
+    return parts[list(passage.branches).index(name)]
+
+
+def _name_axes(run: Run, first: Array) -> tuple[Axes, Axes]:
+    """Name the axes of every passage; return those of x and of the prediction."""
     number = count()
 
     def fresh(word: str) -> str:
         return f"?{next(number)} {axes.ROLES.get(word, '')}"
 
-    says = [_says(passage.layer) for passage in run.passages] or [ELEMENTWISE]
-    indices = run.passages and run.passages[0].layer.index_count is not None
-    x_says = ("N", "T") if indices and first.ndim == 2 else says[0][0]  # sequences of indices
-    ends, words = [axes.of_input(first.ndim, x_says, fresh)], []
-    for passage, says_it in zip(run.passages, says, strict=False):
-        y_axes, meaning = axes.after((ends[-1], passage.x.shape), passage.y.shape, says_it, fresh)
-        if isinstance(passage.layer, Transpose):
-            y_axes = _swapped(ends[-1], passage.layer.dim0, passage.layer.dim1)
-        ends.append(y_axes)
-        words.append(meaning)
-    new = [axis for axis in dict.fromkeys(a for end in ends for a in end) if axis.startswith("?")]
+    same: dict[str, str] = {}  # axes that a sum makes the same
+
+    def through(passages: list[Passage], x_axes: Axes) -> Axes:
+        for passage in passages:
+            if passage.branches:
+                ends = [through(inside, x_axes) for inside in passage.branches.values()]
+                joint = passage.layer.dim % len(ends[0]) if isinstance(passage.layer, Parallel) else -1
+                joint = joint if passage.joined == "concatenate" else -1
+                y_axes = _joined(ends, joint, same, fresh)
+            else:
+                said = _says(passage.layer)
+                y_axes, passage.words = axes.after((x_axes, passage.x.shape), passage.y.shape, said, fresh)
+                if isinstance(passage.layer, Transpose):
+                    y_axes = _swapped(x_axes, passage.layer.dim0, passage.layer.dim1)
+            passage.axes = x_axes, y_axes
+            x_axes = y_axes
+        return x_axes
+
+    leaf = next((passage.layer for passage in all_of(run.passages) if not passage.branches), None)
+    x_says = ELEMENTWISE[0] if leaf is None else _says(leaf)[0]
+    if leaf is not None and leaf.index_count is not None and first.ndim == 2:
+        x_says = ("N", "T")  # sequences of indices
+    start = axes.of_input(first.ndim, x_says, fresh)
+    end = through(run.passages, start)
+
+    def known(axis: str) -> str:
+        return _known(axis, same)
+
+    every = list(all_of(run.passages))
+    order = dict.fromkeys(known(axis) for some in (start, *(p.axes[1] for p in every)) for axis in some)
+    new = [axis for axis in order if axis.startswith("?")]
     names = {}
     for role in dict.fromkeys(axis.split(" ")[1] for axis in new):
         alike = [axis for axis in new if axis.split(" ")[1] == role]
-        if not role and (out := ends[-1][-1:]) and out[0] in alike:
+        if not role and (out := tuple(map(known, end[-1:]))) and out[0] in alike:
             names[out[0]] = "D_out"
             alike.remove(out[0])
         names |= {axis: f"{role or 'H'}{i if len(alike) > 1 else ''}" for i, axis in enumerate(alike, 1)}
-    ends = [tuple(names.get(axis, axis) for axis in end) for end in ends]
-    return ends, [{w: names.get(axis, axis) for w, axis in meaning.items()} for meaning in words]
+
+    def named(some: Axes) -> Axes:
+        return tuple(names.get(known(axis), known(axis)) for axis in some)
+
+    for passage in every:
+        passage.axes = named(passage.axes[0]), named(passage.axes[1])
+        passage.words = dict(zip(passage.words, named(tuple(passage.words.values())), strict=True))
+    return named(start), named(end)
+
+
+def _joined(ends: list[Axes], joint: int, same: dict[str, str], fresh: Callable[[str], str]) -> Axes:
+    """The axes of a sum, or of what stands side by side along the axis `joint`; notes which are the same."""
+    result = []
+    for i, alike in enumerate(zip(*ends, strict=True)):
+        if i == joint:
+            role = {axis.partition(" ")[2] for axis in alike if axis.startswith("?")}
+            result.append(fresh(role.pop() if len(role) == 1 else ""))
+            continue
+        choice, *others = sorted({_known(axis, same): 0 for axis in alike}, key=lambda axis: axis[:1] == "?")
+        same |= {axis: choice for axis in others if axis.startswith("?")}
+        result.append(choice)
+    return tuple(result)
 
 
 def _swapped(names: Axes, i: int, j: int) -> Axes:
@@ -288,21 +281,10 @@ def _says(layer: Layer) -> tuple[Axes, Axes]:
     return said.get("x", ()), said.get("y", ())
 
 
-def passage_names(passages: list[Passage], names: UniqueNames) -> list[str]:
-    """x, and a name for every output."""
-    outputs: list[tuple[int | str, str]] = [
-        (i - 1 if i else "x", "" if is_new(p.layer, p.x.shape, p.y.shape) else word_of(p.layer))
-        for i, p in enumerate(passages)
-    ]
-    return ["x", *output_names(outputs, len(outputs) - 1, names)]
-
-
-def _ends(passage: Passage, names: list[str], ends: list[Axes]) -> dict[str, Named]:
-    found = {"x": Named(names[0], ends[0], passage.x), "y": Named(names[1], ends[1], passage.y)}
-    found["dy"] = Named(f"grad_{names[1]}", ends[1], passage.dy)
-    if passage.dx is not None:
-        found["dx"] = Named(f"grad_{names[0]}", ends[0], passage.dx)
-    return found
+def _known(axis: str, same: Mapping[str, str]) -> str:
+    while axis in same:
+        axis = same[axis]
+    return axis
 
 
 def _target(prediction: Named, y: Array) -> Named:

@@ -86,6 +86,18 @@ def source_lines(cls: type, method: str) -> list[str]:
     return textwrap.dedent("\n".join(lines)).splitlines()
 
 
+def saved_names(cls: type) -> list[str]:
+    """The variables that forward hands to save_for_backward; empty where others are or no source is at hand."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(cls.forward)))  # type: ignore[attr-defined]
+    except (OSError, TypeError, SyntaxError, ValueError):
+        return []
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    saving = [c for c in calls if isinstance(c.func, ast.Attribute) and c.func.attr == "save_for_backward"]
+    given = saving[-1].args if saving else []
+    return [name.id for name in given if isinstance(name, ast.Name)]
+
+
 def arguments(cls: type, method: str) -> list[str]:
     """The names of the arguments of a method, without self."""
     return list(inspect.signature(getattr(cls, method)).parameters)[1:]
@@ -163,6 +175,11 @@ def equation_text(step: Step, equation: Equation) -> str:
     if equation.right:
         return f"{name} = {order_of(step, equation)}"
     return f"{name} = Σ_n {step.arrays[equation.left].name}[n]"
+
+
+def joined_text(step: Step, names: list[str]) -> str:
+    """`h_relu + x`, or what stands side by side."""
+    return f"[{', '.join(names)}] side by side" if step.joined == "concatenate" else " + ".join(names)
 
 
 def loss_formulas(chain: Chain, loss: Loss) -> tuple[str, str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -19,6 +21,7 @@ from minitorch_np.layers.activation import Activation
 from minitorch_np.study.explain import formulas
 from minitorch_np.study.explain.axes import axes_text
 from minitorch_np.study.explain.formulas import backward_formulas, loss_formulas, order_of, split_formula
+from minitorch_np.study.explain.run import ONE_AFTER_THE_OTHER
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -71,6 +74,8 @@ class Column(NamedTuple):
     below: Sequence[Box] = ()
     learns: bool = True  # what stands above is learned, not given
     goes_back: bool = True  # of a layer: whether a gradient leaves it to the left
+    frames: tuple[str, ...] = ()  # the layers that this one is inside of, the outermost first
+    begins: bool = False  # of an array: a branch, or what comes after one, begins on a line of its own
 
 
 def scale_of(columns: Sequence[Column]) -> float:
@@ -110,24 +115,80 @@ LONGEST = 34  # letters of a formula that still fits below a box
 
 def columns(chain: Chain) -> list[Column]:
     """Arrays and layers in turn, from x to the loss, or without one to the prediction."""
-    notes = [*map(_gradient_notes, chain.steps), {"dx": _start(chain)}]
     first = chain.steps[0].arrays.get("dx") if chain.steps else chain.dy
-    found = [Column(forward=_box(chain.x), backward=first and _box(first, notes[0].get("dx", "")))]
-    for step, here, after in zip(chain.steps, notes, notes[1:], strict=False):
-        y, dy = step.arrays["y"], step.arrays["dy"]
-        forward = _box(y, _note(y.name, split_formula(step)[0]))
-        found += [_layer(step, here), Column(forward=forward, backward=_box(dy, after.get("dx", "")))]
+    note = _input_note(chain.steps[0]) if chain.steps else _start(chain)
+    found = [Column(forward=_box(chain.x), backward=first and _box(first, note))]
+    found += _flow(chain.steps, _start(chain), ())
     return [*found, *(_loss(chain, chain.loss) if chain.loss is not None else [])]
 
 
-def _layer(step: Step, notes: dict[str, str]) -> Column:
+def _flow(steps: Sequence[Step], start: str, frames: tuple[str, ...]) -> list[Column]:
+    """Layers and their outputs in turn; `start` stands below the gradient of the last output."""
+    found = []
+    for step, after in itertools.zip_longest(steps, steps[1:]):
+        y, dy = step.arrays["y"], step.arrays["dy"]
+        note = start if after is None else _input_note(after)
+        formula = split_formula(step)[0]
+        if step.joined == ONE_AFTER_THE_OTHER:
+            found += _flow(step.branches[0].steps, note, (*frames, type(step.layer).__name__))
+            found[-1] = found[-1]._replace(frames=frames)
+            continue
+        if step.branches:
+            found += _branches(step, frames)
+            formula = f"{y.name} = {formulas.joined_text(step, [branch.y.name for branch in step.branches])}"
+        else:
+            found.append(_layer(step, frames))
+        found.append(Column(forward=_box(y, _note(y.name, formula)), backward=_box(dy, note), frames=frames))
+    return found
+
+
+def _branches(step: Step, frames: tuple[str, ...]) -> list[Column]:
+    """The branches, on a line each but for the first, and where they meet."""
+    name, x, dy = type(step.layer).__name__, step.arrays["x"], step.arrays["dy"]
+    inside = [branch for branch in step.branches if branch.steps]
+    around = (*frames, name)
+    found: list[Column] = []
+    for branch in inside:
+        if found:
+            dx = branch.dx and _box(branch.dx, _input_note(branch.steps[0]))
+            found.append(Column(forward=_box(x), backward=dx, frames=frames, begins=True))
+        frame = around if len(inside) == 1 else (*frames, f"{name}, {branch.name}")
+        start = f"= {dy.name}" if step.joined == "sum" else f"a part of {dy.name}"
+        found += _flow(branch.steps, start, frame)
+    main = inside[0] if inside else step.branches[0]
+    if len(inside) > 1:
+        found.append(Column(forward=_box(main.y), backward=_box(main.dy), frames=around, begins=True))
+    others = [branch for branch in step.branches if branch is not main]
+    meet = Column(
+        title="+" if step.joined == "sum" else "side by side",
+        above=[_box(branch.y) for branch in others],
+        below=[_box(branch.dy, "" if branch.steps else f"to {x.name}") for branch in others],
+        learns=False,
+        frames=around,
+    )
+    return [*found, meet]
+
+
+def _layer(step: Step, frames: tuple[str, ...]) -> Column:
+    notes = _gradient_notes(step)
     return Column(
         title=repr(step.layer).partition("(")[0],
         above=[_box(step.arrays[symbol]) for symbol in step.parameters],
         saved=_saved_arrays(step.saved),
         below=[_box(step.arrays[f"d{symbol}"], notes.get(f"d{symbol}", "")) for symbol in step.parameters],
         goes_back="dx" in step.arrays,
+        frames=frames,
     )
+
+
+def _input_note(step: Step) -> str:
+    """The formula of the gradient that a step gives back."""
+    if step.joined == ONE_AFTER_THE_OTHER:
+        return _input_note(step.branches[0].steps[0])
+    if not step.branches:
+        return _gradient_notes(step).get("dx", "")
+    text = " + ".join(branch.dx.name for branch in step.branches if branch.dx is not None)
+    return f"= {text}" if text and len(text) <= LONGEST else ""
 
 
 def _loss(chain: Chain, loss: Loss) -> Iterator[Column]:
@@ -178,6 +239,8 @@ def _saved_arrays(saved: Sequence[SavedArray]) -> list[str]:
 
 GAP = 0.34  # inches between columns, and between rows
 
+FRAME = 1.5 * LINE  # height of the name of a frame
+
 WIDEST, OF_A_NOTEBOOK = 14, 10.5  # inches; a notebook shrinks what is wider than a page
 
 DATA, LEARNED, INK = "#0072B2", "#D55E00", "#333333"
@@ -187,17 +250,24 @@ LEGEND = (
     "learned; hatched: gradients, each in the shape of its array; dashed: saved by forward for backward."
 )
 
+IN_FRAMES = " Grey: layers inside another; where their branches meet, the others arrive from above."
+
 
 def draw(columns: Sequence[Column], figure: Figure | None = None, widest: float | None = None) -> Figure:
     """The picture, in a figure that is made as large as it has to be; long networks go on below."""
     scale = scale_of(columns)
     gutter = _text_width("backward", bold=True) + GAP
-    bands = list(_bands(columns, scale, widest))
+    bands = list(_bands(columns, scale, widest or WIDEST))
+    if len(bands) > 1:
+        bands = list(_bands(columns, scale, (widest or WIDEST) - gutter))
     width = gutter + max(_band_width(band, scale) for band in bands)
     letter = _text_width(LEGEND) / len(LEGEND)
-    legend = textwrap.wrap(LEGEND, int((width - 2 * GAP) / letter * 0.94))
+    said = LEGEND + IN_FRAMES * any(column.frames for column in columns)
+    legend = textwrap.wrap(said, int((width - 2 * GAP) / letter * 0.94))
     heights = [row_heights(band, scale) for band in bands]
-    height = sum(sum(rows) + 4 * GAP for rows in heights) + GAP + LINE * len(legend)
+    rooms = [FRAME * max(len(column.frames) for column in band) for band in bands]  # for the frames' names
+    tall = [sum(rows) + 4 * GAP + room for rows, room in zip(heights, rooms, strict=True)]
+    height = sum(tall) + GAP + LINE * len(legend)
     figure = figure or Picture()
     figure.set_layout_engine("none")
     figure.set_size_inches(width, height)
@@ -205,23 +275,26 @@ def draw(columns: Sequence[Column], figure: Figure | None = None, widest: float 
     axes.set_axis_off()
     canvas = _Canvas(axes, scale)
     top = height
-    for band, rows in zip(bands, heights, strict=True):
-        canvas.band(band, rows, gutter, top)
-        top -= sum(rows) + 4 * GAP
+    for band, rows, room, whole in zip(bands, heights, rooms, tall, strict=True):
+        canvas.band(band, rows, gutter, top - room)
+        canvas.frames(band, gutter, top, top - whole)
+        top -= whole
     for i, line in enumerate(legend):
         canvas.text(GAP, GAP / 2 + LINE * (len(legend) - 1 - i), line, ha="left", va="bottom")
     return figure
 
 
-def _bands(columns: Sequence[Column], scale: float, widest: float | None = None) -> Iterator[Sequence[Column]]:
-    """Parts that are not too wide; the array at the end of one begins the next."""
-    start = 0
-    while start < len(columns) - 1 or start == 0:
-        end = start + 3
-        while end < len(columns) and _band_width(columns[start : end + 2], scale) <= (widest or WIDEST):
-            end += 2
-        yield columns[start:end]
-        start = end - 1
+def _bands(columns: Sequence[Column], scale: float, widest: float) -> Iterator[Sequence[Column]]:
+    """Parts that are not too wide; the array at the end of one begins the next, but for that of a branch."""
+    starts = [0, *(i for i, column in enumerate(columns) if column.begins), len(columns)]
+    for first, last in itertools.pairwise(starts):
+        start = first
+        while start < last - 1 or start == first:
+            end = start + 3
+            while end < last and _band_width(columns[start : end + 2], scale) <= widest:
+                end += 2
+            yield columns[start : min(end, last)]
+            start = end - 1
 
 
 def _band_width(band: Sequence[Column], scale: float) -> float:
@@ -259,16 +332,44 @@ class _Canvas:
 
     def band(self, columns: Sequence[Column], heights: Sequence[float], left: float, top: float) -> None:
         """Columns beside each other, from `left` and `top` on."""
-        widths = [_column_width(column, self.scale) for column in columns]
+        centers = self.centers(columns, left)
         tops = [top - GAP - sum(heights[:i]) - GAP * i for i in range(4)]
         lines = [tops[1] - tallest([c.forward for c in columns], self.scale) / 2]
         lines.append(tops[2] - tallest([c.backward for c in columns], self.scale) / 2)
         for y, name in zip(lines, ("forward", "backward"), strict=True):
             self.text(GAP, y, name, weight="bold", ha="left")
-        centers = [left + GAP * (i + 1) + sum(widths[:i]) + w / 2 for i, w in enumerate(widths)]
         for column, center in zip(columns, centers, strict=True):
             self.column(column, center, tops, lines)
         self.arrows(columns, centers, lines)
+
+    def centers(self, columns: Sequence[Column], left: float) -> list[float]:
+        widths = [_column_width(column, self.scale) for column in columns]
+        return [left + GAP * (i + 1) + sum(widths[:i]) + w / 2 for i, w in enumerate(widths)]
+
+    def frames(self, columns: Sequence[Column], left: float, top: float, bottom: float) -> None:
+        """Around the columns of each layer that has others inside it, with its name."""
+        centers = self.centers(columns, left)
+        names = [column.frames for column in columns]
+        for depth in range(max(map(len, names))):
+            start = 0
+            for frame, some in itertools.groupby(names, key=itemgetter(slice(depth + 1))):
+                first, start = start, start + len(list(some))
+                if len(frame) > depth:
+                    self.frame(columns[first:start], centers[first:start], depth, top, bottom)
+
+    def frame(
+        self, columns: Sequence[Column], centers: Sequence[float], depth: int, top: float, bottom: float
+    ) -> None:
+        space = GAP * (0.45 - 0.12 * depth)
+        left = centers[0] - _column_width(columns[0], self.scale) / 2 - space
+        right = centers[-1] + _column_width(columns[-1], self.scale) / 2 + space
+        top, bottom = top - GAP / 2 - FRAME * depth, bottom + GAP * 0.1 * (depth - 1)
+        style: dict[str, Any] = {"facecolor": "0.5", "alpha": 0.08, "linewidth": 0, "zorder": 0}
+        corners = f"round,pad=0,rounding_size={LINE / 2:.3f}"
+        self.axes.add_patch(
+            FancyBboxPatch((left, bottom), right - left, top - bottom, boxstyle=corners, **style)
+        )
+        self.text(left + PAD, top - FRAME / 2, columns[0].frames[depth], ha="left", style="italic")
 
     def column(self, column: Column, x: float, tops: Sequence[float], lines: Sequence[float]) -> None:
         if column.forward is not None:
@@ -289,7 +390,7 @@ class _Canvas:
             ground = {"facecolor": "white", "edgecolor": "none", "pad": 1}
             self.text(x, (lines[0] + lines[1]) / 2, "\n".join(column.saved), bbox=ground, zorder=5)
         if column.below:
-            self.stack(column.below, x, tops[3], LEARNED, "////")
+            self.stack(column.below, x, tops[3], LEARNED if column.learns else DATA, "////")
             self.arrow((x, lines[1] - half), (x, tops[3] + PAD / 2))
 
     def pill(self, title: str, x: float, y: float) -> None:

@@ -6,6 +6,7 @@ import inspect
 import re
 import textwrap
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,21 +15,24 @@ from minitorch_np._internal.reprs import bytes_text
 from minitorch_np.layers.activation import Activation
 from minitorch_np.study.explain import axes, formulas
 from minitorch_np.study.explain.axes import Named, Order, axes_text
+from minitorch_np.study.explain.chain import leaves
 from minitorch_np.study.explain.formulas import (
     backward_formulas,
     equation_text,
+    joined_text,
     loss_formulas,
     loss_renamed,
     order_of,
     split_formula,
 )
+from minitorch_np.study.explain.run import ONE_AFTER_THE_OTHER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from minitorch_np._internal.arrays import Array
     from minitorch_np.losses.loss import Loss
-    from minitorch_np.study.explain.chain import Chain, SavedArray, Step
+    from minitorch_np.study.explain.chain import Branch, Chain, SavedArray, Step
     from minitorch_np.study.explain.formulas import Equation
 
 LABEL = 15  # columns of what stands before a list
@@ -37,6 +41,8 @@ GIVEN = {  # to the methods that compute
     "forward": ("x", "y"), "function": ("x", "y"), "derivative": ("x", "y"), "gradient": ("x", "y"),
     "backward": ("dy",),
 }  # fmt: skip
+
+BAR = "   │ "  # before the lines of layers inside another
 
 WIDEST = 44  # columns that formulas get at most, before the shapes
 
@@ -84,8 +90,18 @@ class Page:
             else:
                 self.lines += [start.rstrip(), f"{' ' * (indent + 4)}{last}"]
 
-    def title(self, path: str, thing: object) -> None:
-        self.prose(f"{path:1}  {' '.join(repr(thing).split())}", 0, hanging=3)
+    @contextmanager
+    def indented(self, prefix: str) -> Iterator[None]:
+        """Inside, every line begins with the prefix; a gap at the beginning is left out."""
+        start = len(self.lines)
+        self.width -= len(prefix)
+        yield
+        self.width += len(prefix)
+        lines = self.lines[start + (self.lines[start : start + 1] == [""]) :]
+        self.lines[start:] = [f"{prefix}{line}".rstrip() for line in lines]
+
+    def title(self, path: str, text: str) -> None:
+        self.prose(f"{path:1}  {text}", 0, hanging=3)
 
     def array(self, array: Named, indent: int = 6) -> None:
         """The numbers: a small array in full, of a large one the corners."""
@@ -177,21 +193,63 @@ def write_forward(page: Page, chain: Chain, numbers: bool) -> None:
     page.prose(f"FORWARD, from {chain.x} to {end}", 0)
     if numbers:
         page.array(chain.x)
-    for step in chain.steps:
-        page.gap()
-        page.title(step.path, step.layer)
-        write_step(page, step)
-        if numbers:
-            page.array(step.arrays["y"])
+    write_steps(page, chain.steps, numbers)
     if chain.loss is not None:
         page.gap()
-        page.title("", chain.loss)
+        page.title("", repr(chain.loss))
         write_loss(page, chain, chain.loss)
     page.gap()
-    counts = [step.multiply_adds for step in chain.steps]
+    counts = [step.multiply_adds for step in leaves(chain.steps)]
     rest = ", without those of layers that do not say" * (None in counts)
     page.prose(f"{sum(count or 0 for count in counts):,} multiply-adds forward{rest}.", 0)
     page.prose(f"{bytes_text(chain.saved_bytes)} saved for the backward pass, each array counted once.", 0)
+
+
+def write_steps(page: Page, steps: Sequence[Step], numbers: bool) -> None:
+    for step in steps:
+        page.gap()
+        page.title(step.path, title_of(step))
+        if step.branches:
+            write_branches(page, step, numbers)
+        else:
+            write_step(page, step)
+        if numbers and step.joined != ONE_AFTER_THE_OTHER:
+            page.array(step.arrays["y"])
+
+
+def title_of(step: Step) -> str:
+    """How the layer is built; of one whose branches are told below it, the class."""
+    text = " ".join(repr(step.layer).split())
+    return text if step.joined in ("", ONE_AFTER_THE_OTHER) else text.partition("(")[0]
+
+
+def write_branches(page: Page, step: Step, numbers: bool) -> None:
+    x, y = step.arrays["x"], step.arrays["y"]
+    if step.joined == ONE_AFTER_THE_OTHER:
+        page.prose(f"{x} goes through the layers of which it is composed, to {y}.")
+    else:
+        inside = sum(bool(branch.steps) for branch in step.branches)
+        past = " and past it" if inside == 1 else " and past them"
+        into = "through the layer" if inside == 1 else f"into each of {inside} branches"
+        page.prose(f"{x} goes {into}{past if inside < len(step.branches) else ''}.")
+    for branch in step.branches:
+        if branch.steps:
+            write_branch_name(page, step, branch)
+            with page.indented(BAR):
+                write_steps(page, branch.steps, numbers)
+    if step.joined != ONE_AFTER_THE_OTHER:
+        page.gap()
+        parts = [branch.y for branch in step.branches]
+        shapes = ", ".join(axes_text(part.axes) for part in parts)
+        page.line(
+            f"{y.name} = {joined_text(step, [p.name for p in parts])}", f"{shapes} -> {axes_text(y.axes)}"
+        )
+
+
+def write_branch_name(page: Page, step: Step, branch: Branch) -> None:
+    page.gap()
+    if step.joined != ONE_AFTER_THE_OTHER and sum(bool(branch.steps) for branch in step.branches) > 1:
+        page.prose(f"branch {branch.name}:")
 
 
 def write_step(page: Page, step: Step) -> None:
@@ -267,13 +325,14 @@ def write_loss(page: Page, chain: Chain, loss: Loss) -> None:
 def saved_text(saved: Sequence[SavedArray]) -> str:
     parts = []
     for one in saved:
-        name = one.name or f"an array {one.shape}"
+        name = f"{one.name} {axes_text(one.axes)}" if one.axes else one.name or f"an array {one.shape}"
         parts.append(f"{name} ({'counted above' if one.again else bytes_text(one.nbytes)})")
     return ", ".join(parts) or "nothing"
 
 
 def write_backward(page: Page, chain: Chain, numbers: bool) -> None:
-    last = [step.arrays[f"d{symbol}"].name for step in chain.steps[:1] for symbol in step.parameters[:1]]
+    first = [step for step in leaves(chain.steps[:1]) if step.parameters][:1]
+    last = [step.arrays[f"d{step.parameters[0]}"].name for step in first]
     page.gap()
     start = chain.dy.name if chain.loss is None else "the loss"
     page.prose(f"BACKWARD, from {start} to {last[0] if last else f'grad_{chain.x.name}'}", 0)
@@ -287,7 +346,7 @@ def write_backward(page: Page, chain: Chain, numbers: bool) -> None:
     if chain.loss is None:
         page.prose(f"Without a loss {chain.dy} is random, standard normal.")
     else:
-        page.title("", chain.loss)
+        page.title("", repr(chain.loss))
         _, gradient = loss_formulas(chain, chain.loss)
         reason = loss_renamed(chain, chain.loss, formulas.paragraph(type(chain.loss), "Backward"))
         page.line(gradient or chain.dy.name, axes_text(chain.dy.axes))
@@ -316,6 +375,9 @@ class _Steps:
 
     def write(self, step: Step) -> None:
         self._title(step)
+        if step.branches:
+            self._branches(step)
+            return
         if isinstance(step.layer, Activation):
             self._activation(step, step.layer)
             return
@@ -346,9 +408,67 @@ class _Steps:
 
     def _title(self, step: Step) -> None:
         self.page.gap()
-        self.page.title(step.path, step.layer)
+        self.page.title(step.path, title_of(step))
         made = listed([str(step.arrays[name]) for name in step.gradients()])
-        self.page.prose(f"from {step.arrays['dy']} to {made or 'no gradient that anybody needs'}")
+        none = "those of the layers inside" if step.branches else "no gradient that anybody needs"
+        self.page.prose(f"from {step.arrays['dy']} to {made or none}")
+
+    def _branches(self, step: Step) -> None:
+        if step.joined != ONE_AFTER_THE_OTHER:
+            self._split(step)
+        for branch in step.branches:
+            if branch.steps:
+                write_branch_name(self.page, step, branch)
+                with self.page.indented(BAR):
+                    for inner in reversed(branch.steps):
+                        self.write(inner)
+        if step.joined != ONE_AFTER_THE_OTHER:
+            self.page.gap()
+            self._sum_of_branches(step)
+
+    def _split(self, step: Step) -> None:
+        """What the end of each branch gets of dy."""
+        y, dy = step.arrays["y"], step.arrays["dy"]
+        formula = f"{y.name} = {joined_text(step, [branch.y.name for branch in step.branches])}"
+        if step.joined == "concatenate":
+            parts = ", ".join(branch.dy.name for branch in step.branches)
+            self.page.line(f"{parts} = the parts of {dy.name}", axes_text(dy.axes))
+            why = f"{formula}: each number stands in {y.name} as it is, so"
+            self.page.prose(f"{why} each branch gets the part of {dy.name} where its own numbers stand.", 6)
+        else:
+            inside = [branch for branch in step.branches if branch.steps]
+            self.page.line(" = ".join([*(b.dy.name for b in inside), dy.name]), axes_text(dy.axes))
+            slopes = [f"d{y.name}/d{branch.y.name}" for branch in step.branches]
+            be = "is" if len(slopes) == 1 else "are"
+            self.page.prose(f"{formula}, so {listed(slopes)} {be} 1: a sum hands {dy.name} on as it is.", 6)
+
+    def _sum_of_branches(self, step: Step) -> None:
+        """dx: what all branches give back, added up."""
+        x, dx = step.arrays["x"], step.arrays.get("dx")
+        parts = [branch.dx for branch in step.branches if branch.dx is not None]
+        if dx is None:
+            return
+        self.page.line(f"{dx.name} = {' + '.join(part.name for part in parts)}", axes_text(dx.axes))
+        key = (type(step.layer), "dx")
+        if key in self.reasons:
+            self.page.prose(f"As {self.reasons[key]}: {x.name} goes into every branch.", 6)
+        else:
+            self.reasons[key] = dx.name
+            self.page.prose(
+                f"{x.name} moves the loss by way of every branch that it goes into: the chain rule's sum goes "
+                "over the branches too.",
+                6,
+            )
+            if step.joined == "sum" and not all(branch.steps for branch in step.branches):
+                past = f"Past the layer {step.arrays['dy'].name} comes back as it is"
+                self.page.prose(f"{past}, which is why deep stacks of these train.", 6)
+        self._check(sum(part.value for part in parts[1:]) + parts[0].value, dx)
+        if self.numbers:
+            self.page.array(dx)
+            at = largest(dx.value)
+            if at is not None:
+                terms = [part.value[at] for part in parts]
+                self.page.prose(_worked(dx, at, list(map(_factor, terms)), float(sum(terms))), 6, 4)
 
     def _activation(self, step: Step, layer: Activation) -> None:
         slope_formula = split_formula(step)[1]
@@ -390,7 +510,13 @@ class _Steps:
             self._chain_rule(step, equation)
             self.page.prose(step.renamed(equation.sentence), 6)
             self.page.prose(f"By the shapes, {target} has to come out:", 6)
-            self.page.table(((str(o), o.shapes(), why) for o, why in axes.choices(order, target)), 9)
+            self.page.table(
+                (
+                    (str(o), o.shapes(), why)
+                    for o, why in axes.choices(order, target, step.arrays[equation.target[1:]].name)
+                ),
+                9,
+            )
             self.page.prose(f"The axis that vanishes is {order.inner}: {vanishing(order, step)}.", 6)
         chance = axes.by_chance(order, target, self.chain.sizes)
         if chance:
@@ -418,10 +544,11 @@ class _Steps:
         (slope,) = factors.values()
         bias = f" + {step.arrays['b'].name}[j]" if "b" in step.arrays else ""
         over = "j" if of.endswith("[n,i]") else "n"
+        gradient = step.arrays[equation.target].name + of[of.index("[") :]
         one = f"{y}[n,j] = Σ_i {left}[n,i] {right}[i,j]{bias}"
         self.page.prose(f"Forward, one number: {one}, so d{y}[n,j]/d{of} = {slope}.", 6)
         self.page.prose(
-            f"Chain rule: grad_{of} = Σ_{over} grad_{y}[n,j] · d{y}[n,j]/d{of}, over all numbers of {y} that "
+            f"Chain rule: {gradient} = Σ_{over} grad_{y}[n,j] · d{y}[n,j]/d{of}, over all numbers of {y} that "
             f"{of} goes into.",
             6,
         )
