@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 
 See = Callable[..., Any]
 
+WATCHED: list[
+    Layer
+] = []  # models whose passes are watched; a compiled step, which makes none, is not made meanwhile
+
 
 @contextmanager
 def watched(
@@ -43,6 +47,8 @@ def watched(
             running.discard(id(layer))
 
     with ExitStack() as methods:
+        WATCHED.append(model)
+        methods.callback(WATCHED.remove, model)
         for name, layer in model.named_modules():
             if forward is not None:
                 methods.enter_context(_replaced(layer, "forward", partial(forward, name)))

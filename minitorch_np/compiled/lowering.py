@@ -38,6 +38,14 @@ REDUCTIONS = {
 }
 SIZES = ("size", "shape", "ndim", "dtype", "itemsize")  # the same whenever the shapes are
 
+# Functions and methods of NumPy that make an array whose shape follows from those given to them; what
+# else makes one is asked for its shape at each step.
+SHAPED = frozenset(
+    """T all any argmax argmin argsort astype clip concatenate copy cumprod cumsum diagonal dot einsum empty_like
+    expand_dims exp flatten flip full_like isfinite isnan logaddexp matmul max maximum mean min minimum moveaxis
+    ones_like outer prod ravel real roll sign sort sqrt square squeeze stack std sum swapaxes take_along_axis
+    tanh tensordot transpose tril triu var view zeros_like""".split()
+)
 
 OURS = (maximum, total, zero_where)
 
@@ -173,6 +181,8 @@ class Lowering:
         sides = [self._side(side) for side in (statement.body, statement.orelse)]
         code = ast.If(test, sides[0] or [ast.Pass()], sides[1])
         self._code(code, changed_in([code]) | _stored([code]))
+        for name in sorted(_stored([code])):
+            self._guard_shape(name)
 
     def _side(self, statements: list[ast.stmt]) -> list[ast.stmt]:
         kept: list[ast.stmt] = []
@@ -278,7 +288,7 @@ class Lowering:
         if isinstance(function, ast.Attribute) and not _is_path(function):
             return self._method(node, function, atoms, keywords, target)
         known = self._evaluated(function)
-        if known is len:
+        if known is len and self._is_array(atoms[0]):
             return self._fixed(target, ast.Call(function, atoms, []))
         if isinstance(known, np.ufunc) and known.nout == 1 and not keywords and any(map(self._is_array, atoms)):
             return self._ufunc(target, known, atoms)
@@ -351,7 +361,37 @@ class Lowering:
         reads = names_in(node)
         if reads <= self.constants.keys() and target not in self.changed and self._is_numpy(node):
             return self._fixed(target, node)
-        return self._add(Operation(target, code=node, reads=reads))
+        made = self._add(Operation(target, code=node, reads=reads))
+        if not self._has_known_shape(node):
+            self._guard_shape(made)
+        return made
+
+    def _has_known_shape(self, node: ast.expr) -> bool:
+        """Whether the shape of what an operation makes follows from those of the arrays that it reads."""
+        if isinstance(node, ast.Subscript):
+            parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+            return self._is_array(node.value) and all(map(self._takes_a_known_part, parts))
+        called = node.func if isinstance(node, ast.Call) else node
+        if isinstance(called, ast.Attribute):
+            return called.attr in SHAPED
+        return isinstance(node, ast.Name) or not isinstance(node, ast.Call)
+
+    def _takes_a_known_part(self, index: ast.expr) -> bool:
+        """Whether how much an index takes does not depend on numbers: it does in x[x > 0] and x[:n]."""
+        if isinstance(index, ast.Slice):
+            return all(
+                part is None or not isinstance(part, ast.Name)
+                for part in (index.lower, index.upper, index.step)
+            )
+        return np.asarray(self._value(index)).dtype.kind != "b"
+
+    def _guard_shape(self, name: str) -> None:
+        """Have an array that may have another shape at another step asked for it."""
+        value = self.values.get(name)
+        if isinstance(value, np.ndarray):
+            shape = ast.Attribute(ast.Name(name, ast.Load()), "shape", ast.Load())
+            test = ast.Compare(shape, [ast.Eq()], [ast.Constant(value.shape)])
+            self._add(Operation(code=test, reads=frozenset([name]), is_guard=True))
 
     def _code(self, statement: ast.stmt, writes: Any) -> str:
         return self._add(Operation(code=statement, reads=names_in(statement), writes=frozenset(writes)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import builtins
 import keyword
 import re
@@ -134,12 +135,14 @@ class Plan:
         grads = {variable.key: by_name[name].grad for name, variable in derived.gradients.items()}
         names = _names(derived, [*gradients, *update])
         output = derived.prediction.key
+        own = {operation.target for operation in gradients if isinstance(operation.code, ast.expr)} & {output}
+        kept = {key: np.empty_like(lowering.values[key]) for key in own}  # no buffer otherwise
         given: dict[str, list[str]] = {}
         for variable, origin in derived.given:
             given.setdefault(origin.kind, []).append(variable.key)
         functions = dict(derived.called)
         planned = Planned(
-            gradients, lowering.values, lowering.constants, self._fixed, grads, names, functions, output
+            gradients, lowering.values, lowering.constants, self._fixed, grads | kept, names, functions, output
         )
         for name, variable in derived.gradients.items():
             planned.label(grads[variable.key], f"grad_{name}")
@@ -149,6 +152,8 @@ class Plan:
         )
         self.is_fragile = planned.changes_before_its_end(given.get("held", []))
         self.prediction = planned.places.get(output)
+        if self.prediction is None:
+            raise ValueError("what the model makes of x is no array of its own")
         flats = [self._fixed[key] for key in given.get("flat", [])]
         if self.optimizer is None or any(flat.nbytes > BLOCK_BYTES for flat in flats):
             return  # the optimizer goes block by block then, which is faster

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from minitorch_np._internal.watching import WATCHED
 from minitorch_np.compiled.plan import Plan
 from minitorch_np.compiled.planning import FAILED
 from minitorch_np.compiled.rollback import Rollback
@@ -34,8 +35,8 @@ class CompiledStep:
     schedules mix in any order.
 
     `gradients(x, y)` and `update()` are its two halves, for clipping in between; two `gradients` before an
-    `update` add up. `prediction` is what the model made of the last x, until the next step. Without loss and
-    optimizer, `step(x)` is the prediction alone.
+    `update` add up. `prediction` is what the model made of the last x. Without loss and optimizer, `step(x)` is
+    the prediction alone.
 
     The first steps of each shape are made beside the layers and compared to the bit. Where they differ, where a
     step cannot be compiled, and where something that decided has changed, the layers run; a warning says so
@@ -61,7 +62,7 @@ class CompiledStep:
         self._lock = Lock()
         self._plan: Plan | None = None  # of the last step
         self._has_warned = False
-        self.prediction: Any = None
+        self._prediction: Any = None
 
     def __call__(self, x: Any, y: Any = None) -> Any:
         """Make a step; return the loss, or without a loss the prediction."""
@@ -102,6 +103,11 @@ class CompiledStep:
             optimizer.step()
 
     @property
+    def prediction(self) -> Any:
+        """What the model made of the x of the last step, a copy; None before the first one."""
+        return None if self._prediction is None else self._prediction.copy()
+
+    @property
     def source(self) -> str:
         """The text of the functions that the last step ran, or was compiled for."""
         plan = self._plan or next((plan for plan in reversed(self._plans.values()) if plan), None)
@@ -115,7 +121,7 @@ class CompiledStep:
         """The gradients, left for an update that follows."""
         value = self._computed(plan, x, y)
         if value is not FAILED:
-            self.prediction = plan.prediction
+            self._prediction = plan.prediction
             for parameter in plan.targets:
                 parameter.has_grad = True
                 parameter._begun = STEPS_MADE[0]
@@ -126,7 +132,7 @@ class CompiledStep:
         value = self._computed(plan, x, y)
         if value is FAILED:
             return self._layered(x, y)
-        self.prediction = plan.prediction
+        self._prediction = plan.prediction
         if step is None or not plan.do_update(step):
             for parameter in plan.targets:
                 parameter.has_grad = True
@@ -155,6 +161,8 @@ class CompiledStep:
 
     def _plan_for(self, x: Any, y: Any) -> Plan | None:
         """The plan for arrays like these; None where the layers run."""
+        if WATCHED:
+            return None
         if type(x) is not np.ndarray or (type(y) is not np.ndarray and self.loss is not None):
             return None
         if not (x.flags.c_contiguous and (y is None or y.flags.c_contiguous)):
@@ -173,6 +181,10 @@ class CompiledStep:
             plan = self._compiled(key, x, y)
         elif plan is not None and not plan.fits():
             self._made[key] += 1
+            if self._made[key] == MOST:
+                self._warn(
+                    f"what this step depends on has changed {MOST} times, and each time it was compiled again"
+                )
             plan = self._compiled(key, x, y) if self._made[key] < MOST else None
         self._plan = plan or self._plan
         return plan
@@ -243,8 +255,8 @@ class CompiledStep:
 
     def _layered_gradients(self, x: Any, y: Any) -> Any:
         loss: Any = self.loss
-        self.prediction = self.model(x)
-        value = loss(self.prediction, y)
+        self._prediction = y_pred = self.model(x)
+        value = loss(y_pred, y)
         self.model.backward(loss.backward())
         return value
 

@@ -128,6 +128,7 @@ class Steps:
         compiled: Any = self.compiled
         value = compiled.gradients(x, *targets)
         if not isfinite(value):
+            self.state.model.zero_grad()  # the loop over layers ends before it makes any
             self._record(first)
             raise self.watchdog.loss_error(float(value), x, targets[0], losses)
         if not len(losses) % SNAPSHOT_EVERY:

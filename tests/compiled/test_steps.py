@@ -304,6 +304,43 @@ def test_decisions_that_depend_on_the_data_are_made_at_each_step():
         both.make(x, y)
 
 
+class Scaled(mt.Layer):
+    """y = c x with a number c that a function makes of x."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        x = self.check_input(x)
+        c = self.function(x)
+        y = x * c
+        self.save_for_backward(c, output=y)
+        return y
+
+    def backward(self, dy):
+        dy, c = self.saved(dy)
+        return dy * c
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: 0.1 * x[x > 0].size,
+        lambda x: 0.1 * len(np.nonzero(x > 0)[0]),
+        lambda x: 0.1 * np.unique(np.sign(x - 0.5 * (x > 1))).shape[0],
+        lambda x: 0.1 * np.zeros(int((x > 0).sum())).size,
+        lambda x: (x[x > 0] * x[x > 0]).mean(),
+        lambda x: x[: int((x > 0).sum()) % 5].sum() if x.size else 0.0,
+    ],
+)
+def test_arrays_whose_size_depends_on_the_data(function):
+    both = Both(*parts(middle=(Scaled(function),), lr=1e-4))
+    for seed in range(12):
+        both.make(*data(seed if seed > 5 else 0))  # the same signs at first, then others
+    assert both.is_compiled
+
+
 def test_running_statistics_and_masks_are_those_of_the_layers():
     model = mt.Sequential(
         mt.Linear(4, 6, rng=0), mt.BatchNorm1d(6, momentum=None), mt.Dropout(0.5, rng=1), mt.Linear(6, 3, rng=2)
@@ -465,6 +502,57 @@ def test_the_prediction_alone():
     assert "backward" not in predict.source
 
 
+class Kinked(mt.Activation):
+    """y = max(x, 0), dy/dx = 1 where x > 0, otherwise 0."""
+
+    def function(self, x):
+        return np.where(x > 0, x, 0 * x)
+
+    def derivative(self, x, y):
+        return np.where(x > 0, 1.0, 0.0)
+
+
+@pytest.mark.parametrize("last", [Kinked(), mt.Select(1, 0), mt.Reshape(3, 1), mt.Identity()], ids=repr)
+def test_predictions_are_arrays_of_their_own(last):
+    model = mt.Sequential(mt.Linear(4, 3, rng=0), copy.deepcopy(last))
+    x, shape = data()[0], model(data()[0]).shape
+    step = mt.compile(model, mt.MSELoss(), mt.SGD(model.parameters(), lr=0.01))
+    predictions, expected = [], []
+    for _ in range(6):
+        expected.append(model(x).tobytes())
+        step(x, np.zeros(shape))
+        predictions.append(step.prediction)
+    assert [prediction.tobytes() for prediction in predictions] == expected
+    assert step(x, step.prediction) != 0  # it is made of other weights
+    assert step._plan.is_trusted
+
+
+def test_a_guard_sees_the_layers():
+    model, loss, optimizer = parts()
+    step = mt.compile(model, loss, optimizer)
+    x, y = data()
+    for _ in range(5):
+        step(x, y)
+    broken = x.copy()
+    broken[0, 0] = np.nan
+    with mt.guard(model, loss), pytest.raises(FloatingPointError, match="x holds 1 NaN"):
+        step(broken, y)
+    step(x, y)
+    assert step._plan.is_trusted
+
+
+def test_a_step_that_changes_each_time_is_left_to_the_layers_and_it_is_said(monkeypatch):
+    monkeypatch.setattr("minitorch_np.compiled.step.MOST", 3)
+    both = Both(*parts(middle=(mt.LeakyReLU(0.1),)))
+    both.make(*data())
+    for slope in (0.2, 0.3):
+        both.each(lambda m, loss, o, slope=slope: setattr(m[1], "negative_slope", slope))
+        both.make(*data())
+    both.each(lambda m, loss, o: setattr(m[1], "negative_slope", 0.4))
+    with pytest.warns(UserWarning, match="has changed 3 times"):
+        both.make(*data())
+
+
 def test_the_prediction_of_a_step_is_that_before_the_update():
     both, losses = Both(*parts()), []
     for seed in range(6):
@@ -493,11 +581,36 @@ def test_fit_has_the_same_history_to_the_bit():
     assert states[0] == states[1]
 
 
+def test_metrics_of_ones_own_get_the_predictions_of_each_step():
+    def spread(prediction, target):
+        return float(prediction.std())
+
+    histories = []
+    for compiled in (False, True):
+        model, loss, optimizer = parts()
+        x, y = data(batch=40)
+        fitted = mt.fit(
+            model,
+            loss,
+            optimizer,
+            (x, y),
+            epochs=3,
+            batch_size=5,
+            rng=0,
+            verbose=0,
+            metrics=spread,
+            compile=compiled,
+        )
+        histories.append(fitted["spread"])
+    assert histories[0] == histories[1]
+
+
 def test_fit_finds_a_loss_that_is_not_finite():
     model, loss, optimizer = parts(lr=1e200)
     with pytest.raises(mt.NotFiniteError, match="it began here"), np.errstate(all="ignore"):
         mt.fit(model, loss, optimizer, *data(batch=40), epochs=9, batch_size=5, verbose=0, compile=True)
     assert all(np.isfinite(p.data).all() for p in model.parameters())
+    assert not any(p.has_grad for p in model.parameters())
 
 
 def test_one_step_is_for_one_thread():
