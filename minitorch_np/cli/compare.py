@@ -93,7 +93,7 @@ def _judged(options: argparse.Namespace) -> Comparison:
     def say(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
-    return examined_apart(ProgramSource.of(options.file), options.steps, options.timeout, say)
+    return examined_apart(ProgramSource.of(options.file), options.steps, options.timeout, say, forks=True)
 
 
 def _against(options: argparse.Namespace) -> Comparison:

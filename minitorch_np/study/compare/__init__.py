@@ -56,7 +56,12 @@ def _compare_bits(diagnosis: Examination, result: Comparison, steps: int) -> Non
 
 
 def examined_apart(
-    source: ProgramSource, steps: int, timeout: float, say: Callable[[str], None] | None = None
+    source: ProgramSource,
+    steps: int,
+    timeout: float,
+    say: Callable[[str], None] | None = None,
+    *,
+    forks: bool = False,
 ) -> Comparison:
     """Judge a program in a child process, in an empty folder; ValueError for one that cannot be parsed."""
     tree = source.tree()
@@ -64,7 +69,9 @@ def examined_apart(
         folder = Path(name)
         _copy_files(tree, source, folder)
         try:
-            return call_apart(examined_here, source, steps, timeout=timeout, folder=folder, say=say)
+            return call_apart(
+                examined_here, source, steps, timeout=timeout, folder=folder, say=say, forks=forks
+            )
         except ChildEndedError as ended:
             result = Comparison(source.name, source.text)
             result.reason = str(ended)
