@@ -6,6 +6,7 @@ import math
 import operator
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,27 +26,20 @@ class TapeIsFull(BaseException):
     """Ends the program: enough was recorded. No `except Exception` of the program catches it."""
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Node:
     """One value of the program: the operation that made it, of which nodes, and the executed statement.
 
     `value` is a copy that later writes do not change; `compute` makes it again from other inputs.
     """
 
-    __slots__ = ("compute", "execution", "index", "inputs", "operation", "options", "value")
-
-    def __init__(
-        self,
-        index: int,
-        operation: str,
-        inputs: tuple[Node, ...],
-        value: Array,
-        options: dict[str, Any],
-        compute: Callable[..., Any] | None,
-        execution: Execution | None,
-    ) -> None:
-        self.index, self.operation, self.inputs, self.value = index, operation, inputs, value
-        self.options, self.compute = options, compute
-        self.execution: Any = execution
+    index: int
+    operation: str
+    inputs: tuple[Node, ...]
+    value: Array
+    options: dict[str, Any]
+    compute: Callable[..., Any] | None
+    execution: Any  # an Execution, or None
 
     def __lt__(self, other: Node) -> bool:
         return self.index < other.index
@@ -91,18 +85,17 @@ class Tape:
         self._bytes_left -= copied.nbytes
         if len(self.nodes) >= MOST_NODES or self._bytes_left < 0:
             raise TapeIsFull
-        index = len(self.nodes)
-        node = Node(index, operation, tuple(inputs), copied, options or {}, compute, self.execution)
+        node = Node(
+            len(self.nodes), operation, tuple(inputs), copied, options or {}, compute, self.execution
+        )
         self.nodes.append(node)
         return node
 
     def node(self, value: Any) -> Node:
         """The node of a value as it is now."""
         if isinstance(value, RecordedArray):
-            node = value.node
-            if node is not None and _same(node.value, value.view(np.ndarray)):
-                return node
-            value.node = self._changed(value)
+            if value.node is None or not _same(value.node.value, plain(value)):
+                value.node = self._changed(value)
             return value.node
         if isinstance(value, RecordedNumber):
             return value.node
@@ -116,14 +109,10 @@ class Tape:
 
     def _changed(self, array: RecordedArray) -> Node:
         """The node of an array that was written to through another one, or that no operation here has made."""
-        parent = array.parent
-        if parent is None:
-            return self.add(LEAF, (), array.view(np.ndarray))
-        node = self.node(parent)
-        if array.view_of is None:
-            return self.add(OPAQUE, (node,), array.view(np.ndarray))
-        operation, options, compute = array.view_of
-        return self.add(operation, (node,), array.view(np.ndarray), options, compute)
+        if array.parent is None:
+            return self.add(LEAF, (), plain(array))
+        operation, options, compute = array.view_of or (OPAQUE, None, None)
+        return self.add(operation, (self.node(array.parent),), plain(array), options, compute)
 
     def replace(self, old: Node, new: Node) -> None:
         """Note that a name or an array has a new value."""
@@ -143,14 +132,20 @@ class Tape:
         if parent is not None and array.view_of is not None and parent.node is not None:
             index = np.arange(parent.size).reshape(parent.shape)
             positions = np.asarray(array.view_of[2](index))
-
-            def compute(whole: Array, part: Array) -> Array:
-                made = np.array(whole)
-                made.reshape(-1)[positions] = part
-                return made
-
+            compute = _writes(lambda whole, part: whole.reshape(-1).__setitem__(positions, part))
             old = parent.node
-            self.wrote(parent, self.add("setitem", (old, node), parent.view(np.ndarray), {}, compute), old)
+            self.wrote(parent, self.add("setitem", (old, node), plain(parent), {}, compute), old)
+
+
+def _writes(write: Callable[..., Any]) -> Callable[..., Any]:
+    """The function that returns an array with what `write` changes in it."""
+
+    def compute(whole: Array, *parts: Array) -> Array:
+        made = np.array(whole)
+        write(made, *parts)
+        return made
+
+    return compute
 
 
 def _same(a: Array, b: Array) -> bool:
@@ -210,7 +205,7 @@ def plain_deep(value: Any) -> Any:
     return _mapped(value, plain)
 
 
-def plain_index(index: Any) -> Any:
+def _plain_index(index: Any) -> Any:
     """An index without recording, and a copy of its arrays."""
     return _mapped(index, lambda i: plain(i).copy() if isinstance(i, np.ndarray) else plain(i))
 
@@ -259,48 +254,27 @@ class _Recorded:
     node: Any
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
-        out = options.pop("out", None)
-        call = ufunc if method == "__call__" else getattr(ufunc, method)
-        given = [plain(i) for i in inputs]
-        options = plain_deep(options)
-        into = {} if out is None else {"out": tuple(map(plain, out))}
-        tape = current()
-        if tape is None:
-            return call(*given, **options, **into)
-        if method == "at":
-            return _at(tape, ufunc, inputs, given)
-        nodes = [tape.node(i) for i in inputs]
-        before = [tape.node(o) for o in out or () if isinstance(o, np.ndarray)]
-        result = call(*given, **options, **into)
-        name = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
-        if isinstance(result, tuple):
-            return tuple(wrapped(r, tape.add(OPAQUE, nodes, r)) for r in result)
-        if "where" in options:
-            name, nodes = OPAQUE, nodes + before
-        node = tape.add(name, nodes, result, options, lambda *v: call(*v, **options))
-        if out is None:
-            return wrapped(result, node)
-        tape.wrote(out[0], node, before[0])
-        return out[0]
+        tape, out = current(), options.get("out", ())
+        if tape is not None and method == "at":
+            return _at(tape, ufunc, *inputs)
+        if len(out) == 1:
+            options["out"] = out[0]
+        is_call = method == "__call__"
+        name = ufunc.__name__ if is_call else f"{ufunc.__name__}.{method}"
+        return _recorded(name, ufunc if is_call else getattr(ufunc, method), inputs, options, is_ufunc=True)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         return call_function(function, args, kwargs)
 
 
-def _at(tape: Tape, ufunc: Any, inputs: Any, given: list[Any]) -> None:
+def _at(tape: Tape, ufunc: Any, target: Any, index: Any, *values: Any) -> None:
     """`np.add.at(target, index, values)`."""
-    target, index, *values = inputs
-    fixed = plain_index(index)
-    nodes = [tape.node(v) for v in (target, *values)]
-    ufunc.at(given[0], fixed, *given[2:])
-
-    def compute(whole: Array, *parts: Array) -> Array:
-        made = np.array(whole)
-        ufunc.at(made, fixed, *parts)
-        return made
-
-    node = tape.add(f"{ufunc.__name__}.at", nodes, given[0], {"index": fixed}, compute)
-    tape.wrote(target, node, nodes[0])
+    fixed = _plain_index(index)
+    before, *parts = (tape.node(v) for v in (target, *values))
+    ufunc.at(plain(target), fixed, *map(plain, values))
+    compute = _writes(lambda whole, *parts: ufunc.at(whole, fixed, *parts))
+    made = tape.add(f"{ufunc.__name__}.at", (before, *parts), plain(target), {"index": fixed}, compute)
+    tape.wrote(target, made, before)
 
 
 # Functions whose result is no function of the numbers in their arguments, or a constant almost everywhere.
@@ -317,17 +291,31 @@ CONSTANT_FUNCTIONS = frozenset(
 
 def call_function(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], name: str = "") -> Any:
     """Call a NumPy function on recorded arguments, and record it."""
-    tape, name = current(), name or function.__name__
-    if tape is None or name in CONSTANT_FUNCTIONS:
+    name = name or function.__name__
+    if name in CONSTANT_FUNCTIONS:
         return function(*plain_deep(args), **plain_deep(kwargs))
     if name == "copyto":
         args[0][...] = args[1]
         return None
     if name in PRODUCTS:  # np.dot(w, [1, 0, 1])
         args = tuple(call(np.array, a) if type(a) is list else a for a in args)
+    return _recorded(name, function, args, kwargs)
+
+
+def _recorded(
+    name: str, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, is_ufunc: bool = False
+) -> Any:
+    """Call a function, and record it as an operation of this name.
+
+    Its inputs are the arrays among its arguments; all that is given by position to a ufunc, and the numbers
+    in a list of which an array is made.
+    """
+    tape = current()
+    if tape is None:
+        return function(*plain_deep(args), **plain_deep(kwargs))
     out = kwargs.get("out")
     before = tape.node(out) if isinstance(out, np.ndarray) else None
-    found: list[Any] = []
+    found: list[Any] = list(args) if is_ufunc else []
 
     def take(value: Any) -> Any:
         is_number = name == "array" and isinstance(value, int | float | np.generic) and type(value) is not bool
@@ -336,7 +324,8 @@ def call_function(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], 
             return HOLE
         return value
 
-    shape = _mapped([list(args), {k: v for k, v in kwargs.items() if k != "out"}], take)
+    named = {k: v for k, v in kwargs.items() if k != "out"}
+    shape = [[HOLE] * len(args), plain_deep(named)] if is_ufunc else _mapped([list(args), named], take)
     nodes = [tape.node(v) for v in found]
 
     def compute(*values: Any) -> Any:
@@ -345,7 +334,9 @@ def call_function(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], 
         return function(*positional, **named)
 
     def made(result: Any, compute: Callable[..., Any]) -> Any:
-        node = tape.add(name, nodes, result, {"shape": shape}, compute)
+        has_where = is_ufunc and "where" in kwargs and before is not None
+        inputs = [*nodes, before] if has_where else nodes
+        node = tape.add(OPAQUE if has_where else name, inputs, result, {"shape": shape}, compute)
         if before is not None:
             tape.wrote(out, node, before)
             return out
@@ -382,8 +373,8 @@ class RecordedArray(_Recorded, np.ndarray):
         self.parent = obj if isinstance(obj, RecordedArray) else None  # by a method that is not recorded
 
     def __getitem__(self, index: Any) -> Any:
-        fixed = plain_index(index)
-        result = self.view(np.ndarray)[fixed]
+        fixed = _plain_index(index)
+        result = plain(self)[fixed]
         tape = current()
         if tape is None or np.asarray(result).dtype.kind not in NUMERIC:
             return result
@@ -397,20 +388,14 @@ class RecordedArray(_Recorded, np.ndarray):
     def __setitem__(self, index: Any, value: Any) -> None:
         tape = current()
         if tape is None:
-            self.view(np.ndarray)[plain_deep(index)] = plain_deep(value)
+            plain(self)[plain_deep(index)] = plain_deep(value)
             return
-        fixed, before = plain_index(index), tape.node(self)
+        fixed, before = _plain_index(index), tape.node(self)
         values = leaf(np.asarray(value)) if isinstance(value, list | tuple) else value
         node = tape.node(values)
-        self.view(np.ndarray)[fixed] = plain(values)
-
-        def compute(whole: Array, part: Array) -> Array:
-            made = np.array(whole)
-            made[fixed] = part
-            return made
-
-        new = tape.add("setitem", (before, node), self.view(np.ndarray), {"index": fixed}, compute)
-        tape.wrote(self, new, before)
+        plain(self)[fixed] = plain(values)
+        compute = _writes(lambda whole, part: whole.__setitem__(fixed, part))
+        tape.wrote(self, tape.add("setitem", (before, node), plain(self), {"index": fixed}, compute), before)
 
     def __iter__(self) -> Iterator[Any]:
         return (self[i] for i in range(len(self)))
@@ -418,20 +403,8 @@ class RecordedArray(_Recorded, np.ndarray):
     def __deepcopy__(self, memo: Any) -> Any:
         return np.copy(self, subok=True)
 
-    def __reduce__(self) -> Any:
-        return plain(self).__reduce__()
-
     def __hash__(self) -> int:  # type: ignore[override]
         return id(self)
-
-    def __format__(self, spec: str) -> str:
-        return format(plain(self), spec)
-
-    def __repr__(self) -> str:
-        return repr(plain(self))
-
-    def __str__(self) -> str:
-        return str(plain(self))
 
     @property
     def T(self) -> Any:  # noqa: N802
@@ -458,7 +431,7 @@ class RecordedArray(_Recorded, np.ndarray):
 
     def item(self, *index: Any) -> Any:
         element = self.reshape(-1)[index[0]] if index else self
-        return _noted("copy", [element], self.view(np.ndarray).item(*index), np.array)
+        return _noted("copy", [element], plain(self).item(*index), np.array)
 
     def fill(self, value: Any) -> None:
         self[...] = value
@@ -472,12 +445,17 @@ def _method(name: str) -> Callable[..., Any]:
     return lambda self, *args, **options: function(self, *args, **options)  # noqa: PLW0108
 
 
+def _of_plain(name: str) -> Callable[..., Any]:
+    return lambda self, *args: getattr(plain(self), name)(*args)
+
+
 for _name in """
     sum mean max min prod std var cumsum dot squeeze swapaxes repeat take trace round argmax argmin
     argsort ravel any all nonzero diagonal ptp
 """.split():
-    if hasattr(np, _name):
-        setattr(RecordedArray, _name, _method(_name))
+    setattr(RecordedArray, _name, _method(_name))
+for _name in ("__repr__", "__str__", "__format__", "__reduce__"):
+    setattr(RecordedArray, _name, _of_plain(_name))
 
 
 class RecordedNumber(_Recorded):
