@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from itertools import islice
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from minitorch_np.study.compare.edits import Trial, Values, edits, forward_edits
 from minitorch_np.study.compare.findings import Search
 from minitorch_np.study.compare.instrument import Execution
 from minitorch_np.study.compare.judge import Judge, Judgement, Verdict, multiple
-from minitorch_np.study.compare.network import Beside, Stopwatch, Training, names_of
+from minitorch_np.study.compare.network import Beside, Training, names_of
 from minitorch_np.study.compare.objective import Objective
 from minitorch_np.study.compare.recorded import CONSTANT, LEAF, Node
 from minitorch_np.study.compare.recording import ProgramSource, record, time_steps
@@ -27,7 +28,7 @@ from minitorch_np.study.compare.trained import TrainedArray
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
 
-LOSSES, GRADIENTS, WEIGHTS = "losses", "numbers in gradients", "numbers in weights"
+COUNTED = ("losses", "numbers in gradients", "numbers in weights")
 NO_EDIT = "no single change of this line makes it right"
 RATES = frozenset("lr learning_rate rate eta alpha step_size".split())
 STEPS = frozenset("steps epochs iterations n_steps num_steps n_epochs num_epochs n_iter iters".split())
@@ -40,27 +41,27 @@ def count_bits(
 
     `losses` are the program's.
     """
-    counts = {what: [0, 0] for what in (LOSSES, GRADIENTS, WEIGHTS)}
+    counts: dict[str, list[int]] = {}
     unequal: list[str] = []
 
     def add(what: str, name: str, right: Array, theirs: Array) -> None:
         value = _fitted(theirs, right, beside.is_turned)
         if value is not None:
             equal = equal_bits(right, value) if right.dtype == value.dtype else 0
-            counts[what][0] += equal
-            counts[what][1] += right.size
+            count = counts.setdefault(what, [0, 0])
+            count[:] = count[0] + equal, count[1] + right.size
             unequal.extend([name] if equal < right.size else [])
 
     verdicts = judge.by(judgement.loss, judgement.mode, steps).verdicts
     found = {(v.update.name, v.update.old.index): v.found for v in verdicts}
     training = beside.training.copied()
     data = [beside.data[min(k, len(beside.data) - 1)] for k in range(steps)]
-    ours, theirs, ulps = [], [float(value) for value in losses[:steps]], []
+    ours, ulps = [], []
     for k, step in enumerate(training.steps(data)):
         ours.append(float(step.loss))
         if k < len(losses):
             value = np.asarray(step.loss)
-            add(LOSSES, f"the loss of step {k}", value, np.asarray(losses[k]))
+            add("losses", f"the loss of step {k}", value, np.asarray(losses[k]))
             apart = first_difference(value, np.asarray(losses[k], value.dtype).reshape(value.shape))
             ulps.append(apart.ulps if apart else 0)
         for name, parameter in beside.parameters.items():
@@ -75,10 +76,16 @@ def count_bits(
             multiples = found.get((parameter.name, old.index), ())
             exact = [n for n, c in multiples if abs(c - 1) < 1e-6]
             for node in (exact or [n for n, _ in multiples if result.is_given])[:1]:
-                add(GRADIENTS, f"the gradient of {name} in step {k}", step.gradients[name], node.value)
-            add(WEIGHTS, f"{name} after step {k}", step.weights[name], new)
-    result.losses, result.handwritten_losses, result.ulps = ours, theirs, ulps
-    result.counts = [Equal(what, *count) for what, count in counts.items() if count[1]]
+                add(
+                    "numbers in gradients",
+                    f"the gradient of {name} in step {k}",
+                    step.gradients[name],
+                    node.value,
+                )
+            add("numbers in weights", f"{name} after step {k}", step.weights[name], new)
+    result.losses, result.ulps = ours, ulps
+    result.handwritten_losses = [float(value) for value in losses[:steps]]
+    result.counts = [Equal(what, *counts[what]) for what in COUNTED if what in counts]
     result.first_count, result.steps = next(iter(unequal), ""), steps
     result.network, result.dtype = repr(beside.training), str(training.model.dtype)
     endless = next((k for k, value in enumerate(ours) if not np.isfinite(value)), None)
@@ -95,9 +102,14 @@ def time_both(result: Comparison, source: ProgramSource, beside: Beside, call: A
     if last is None or not lines:
         return
     line = lines[-1] if last.execution is None else last.execution.statement.line
-    stopwatch = Stopwatch(beside.training.copied(), *beside.data[0])
-    result.handwritten_times = time_steps(source, (line, lines.count(line)), result.steps, call, stopwatch)
-    result.times = stopwatch.times
+    training, (x, y) = beside.training.copied(), beside.data[0]
+
+    def step() -> None:
+        start = perf_counter()
+        training.step(x, y)
+        result.times.append(perf_counter() - start)
+
+    result.handwritten_times = time_steps(source, (line, lines.count(line)), result.steps, call, step)
 
 
 def _fitted(a: Array, like: Array, is_turned: bool = False) -> Array | None:
@@ -162,35 +174,27 @@ class Against:
         return function.name, {n: a.copy() if isinstance(a, np.ndarray) else a for n, a in arguments.items()}
 
     def comparison(self) -> Comparison:
-        result = self.result
+        result, error = self.result, self.recording.error
         self.parameters = self._parameters()
         if self.call is None:
             self._take_over()
-        result.network = repr(self.given)
+        result.network, result.failure = repr(self.given), error
         self.names = names_of(self.given.copied(), self.x, self.y)
         findings = list(self._forward())
-        if self.recording.error is not None:
-            return self._failed(findings)
-        if not findings:
+        if error is not None:
+            findings += self.diagnosis.comparison().findings
+        elif not findings:
             findings = list(self._backward() if self._predictions else self.diagnosis.comparison().findings)
         result.findings = [self._placed(f) for f in findings]
-        result.judged = WRONG if findings else RIGHT
-        self._count()
-        if self.is_ours:
+        result.judged = RIGHT if error is None and not findings else WRONG
+        if error is None or min((len(p.used) for p in self.parameters.values()), default=0) > 1:
+            self._count()
+        if error is not None:
+            result.steps = len(result.losses)
+        elif self.is_ours:
             result.findings, result.judged = [], RIGHT if result.is_identical else WRONG
         elif not result.is_identical and not any(f.place and f.place.what == "output" for f in findings):
             result.findings[:0] = islice(self._rounding(), 1)
-        return result
-
-    def _failed(self, findings: list[WrongLine]) -> Comparison:
-        result = self.result
-        result.failure = self.recording.error
-        found = self.diagnosis.comparison()
-        result.findings = [self._placed(f) for f in (*findings, *found.findings)]
-        result.judged = WRONG
-        if min((len(p.used) for p in self.parameters.values()), default=0) > 1:
-            self._count()
-        result.steps = len(result.losses)
         return result
 
     def _count(self) -> None:

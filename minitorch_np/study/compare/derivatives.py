@@ -99,7 +99,7 @@ def reduction(derivative: Callable[..., Any]) -> Rule:
         x, y, ddof = values(node)[0], node.value, 0
         is_norm, is_reduce = node.operation == "norm", "." in node.operation
         axis, ddof = argument(node, 1 + is_norm, "axis", 0 if is_reduce else None), argument(node, 4, "ddof", 0)
-        keepdims = argument(node, 2 + is_norm, "keepdims", False) if is_norm else argument(node, 99, "keepdims")
+        keepdims = argument(node, 3 if is_norm else 5, "keepdims")  # after out= nobody gives it by position
         if axis is None:
             y, g = (np.reshape(a, (1,) * x.ndim) for a in (y, g))
         elif not keepdims:
@@ -324,6 +324,8 @@ RULES |= {name: rule for rule, names in ALIKE.items() for name in names.split()}
 def unbroadcast(g: Array, shape: tuple[int, ...]) -> Array:
     """Sum a gradient over the axes along which its array was broadcast."""
     g = np.asarray(g, dtype=float)
+    if g.shape == shape:
+        return g
     g = g.sum(axis=tuple(range(g.ndim - len(shape))))
     for axis, length in enumerate(shape):
         if length == 1 and g.shape[axis] != 1:

@@ -7,7 +7,6 @@ import inspect
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from itertools import product, zip_longest
-from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -92,19 +91,6 @@ class Training(NamedTuple):
         usual = inspect.signature(type(self.optimizer)).parameters
         said = [f"{n}={v!r}" for n, v in options.items() if n == "lr" or (n in usual and v != usual[n].default)]
         return f"{self.model!r}, {self.loss!r}, {name}({', '.join(said)})"
-
-
-class Stopwatch:
-    """Times steps of a training; called in turn with the steps of another program."""
-
-    def __init__(self, training: Training, x: Array, y: Array) -> None:
-        self.training, self.x, self.y = training, x, y
-        self.times: list[float] = []
-
-    def __call__(self) -> None:
-        start = perf_counter()
-        self.training.step(self.x, self.y)
-        self.times.append(perf_counter() - start)
 
 
 class Beside(NamedTuple):

@@ -85,9 +85,7 @@ class Tape:
         self._bytes_left -= copied.nbytes
         if len(self.nodes) >= MOST_NODES or self._bytes_left < 0:
             raise TapeIsFull
-        node = Node(
-            len(self.nodes), operation, tuple(inputs), copied, options or {}, compute, self.execution
-        )
+        node = Node(len(self.nodes), operation, tuple(inputs), copied, options or {}, compute, self.execution)
         self.nodes.append(node)
         return node
 
@@ -334,9 +332,10 @@ def _recorded(
         return function(*positional, **named)
 
     def made(result: Any, compute: Callable[..., Any]) -> Any:
-        has_where = is_ufunc and "where" in kwargs and before is not None
-        inputs = [*nodes, before] if has_where else nodes
-        node = tape.add(OPAQUE if has_where else name, inputs, result, {"shape": shape}, compute)
+        inputs, operation = nodes, name
+        if is_ufunc and "where" in kwargs:  # what is left out comes from somewhere else
+            inputs, operation = nodes + ([before] if before else []), OPAQUE
+        node = tape.add(operation, inputs, result, {"shape": shape}, compute)
         if before is not None:
             tape.wrote(out, node, before)
             return out
