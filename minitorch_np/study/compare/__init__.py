@@ -141,16 +141,16 @@ def compare(
     for value, kind in ((loss, Loss), (optimizer, Optimizer)):
         if not isinstance(value, kind):
             raise TypeError(f"compare expects a {kind.__name__}, got {value!r}")
-    return compared(Training(program, loss, optimizer), np.asarray(x), np.asarray(y), steps, against)
+    return compared(Training(program, loss, optimizer, np.asarray(x), np.asarray(y)), steps, against)
 
 
-def compared(given: Training, x: Any, y: Any, steps: int, against: Any) -> Comparison:
+def compared(given: Training, steps: int, against: Any) -> Comparison:
     """A program against a network, in this process."""
     from minitorch_np.study.handwritten import (
         write,  # when called: a program of its own may be put in its place
     )
 
-    derived = write(*given.copied(), x, y, data="npz")  # no numbers in its text
+    derived = write(*given.copied(), data="npz")  # no numbers in its text
     is_ours = against is None
     source = (
         ProgramSource(derived.text, "<derived program>", "the derived program", namespace={})
@@ -158,9 +158,9 @@ def compared(given: Training, x: Any, y: Any, steps: int, against: Any) -> Compa
         else ProgramSource.of(against)
     )
     with np.errstate(all="ignore"):
-        check = Against(given, x, y, derived, source, steps, is_ours=is_ours)
+        check = Against(given, derived, source, steps, is_ours=is_ours)
         result = check.comparison()
     result.is_ours = is_ours
     if result.failure is None and result.counts:
-        time_both(result, source, check.beside, check.arguments())
+        time_both(result, source, check.beside, check.call)
     return result

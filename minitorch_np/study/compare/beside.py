@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minitorch_np.derivation.locations import Location
+from minitorch_np.derivation.program import Program
 from minitorch_np.study.bits import equal_bits, first_difference
 from minitorch_np.study.compare.diagnosis import UPHILL, Examination, Gradient, other_sign, times_of
 from minitorch_np.study.compare.edits import Trial, Values, edits, forward_edits
@@ -41,23 +42,22 @@ def count_bits(
 
     `losses` are the program's.
     """
-    counts: dict[str, list[int]] = {}
+    counts = {what: [0, 0] for what in COUNTED}
     unequal: list[str] = []
 
     def add(what: str, name: str, right: Array, theirs: Array) -> None:
         value = _fitted(theirs, right, beside.is_turned)
         if value is not None:
             equal = equal_bits(right, value) if right.dtype == value.dtype else 0
-            count = counts.setdefault(what, [0, 0])
-            count[:] = count[0] + equal, count[1] + right.size
+            counts[what][0] += equal
+            counts[what][1] += right.size
             unequal.extend([name] if equal < right.size else [])
 
     verdicts = judge.by(judgement.loss, judgement.mode, steps).verdicts
     found = {(v.update.name, v.update.old.index): v.found for v in verdicts}
     training = beside.training.copied()
-    data = [beside.data[min(k, len(beside.data) - 1)] for k in range(steps)]
     ours, ulps = [], []
-    for k, step in enumerate(training.steps(data)):
+    for k, step in enumerate(training.steps(steps)):
         ours.append(float(step.loss))
         if k < len(losses):
             value = np.asarray(step.loss)
@@ -85,7 +85,7 @@ def count_bits(
             add("numbers in weights", f"{name} after step {k}", step.weights[name], new)
     result.losses, result.ulps = ours, ulps
     result.handwritten_losses = [float(value) for value in losses[:steps]]
-    result.counts = [Equal(what, *counts[what]) for what in COUNTED if what in counts]
+    result.counts = [Equal(what, *count) for what, count in counts.items() if count[1]]
     result.first_count, result.steps = next(iter(unequal), ""), steps
     result.network, result.dtype = repr(beside.training), str(training.model.dtype)
     endless = next((k for k, value in enumerate(ours) if not np.isfinite(value)), None)
@@ -102,11 +102,11 @@ def time_both(result: Comparison, source: ProgramSource, beside: Beside, call: A
     if last is None or not lines:
         return
     line = lines[-1] if last.execution is None else last.execution.statement.line
-    training, (x, y) = beside.training.copied(), beside.data[0]
+    training = beside.training.copied()
 
     def step() -> None:
         start = perf_counter()
-        training.step(x, y)
+        training.step()
         result.times.append(perf_counter() - start)
 
     result.handwritten_times = time_steps(source, (line, lines.count(line)), result.steps, call, step)
@@ -126,26 +126,17 @@ class Against:
     """A program against a given network: its outputs, loss, gradients and steps have to be the network's."""
 
     def __init__(
-        self,
-        given: Training,
-        x: Array,
-        y: Array,
-        program: Any,
-        source: ProgramSource,
-        steps: int,
-        *,
-        is_ours: bool,
+        self, given: Training, program: Program, source: ProgramSource, steps: int, *, is_ours: bool
     ) -> None:
         self.is_ours = is_ours
         self.given, self.program, self.source, self.steps = given.copied(), program, source, steps
-        self.x, self.y = x, y
-        self.call = self.arguments()
+        self.call = self._call()
         self.recording = record(source, steps, self.call)
         self.diagnosis = Examination(self.recording)
         self.judge, self.result = self.diagnosis.judge, self.diagnosis.result
         self.result.is_given = True
 
-    def arguments(self) -> tuple[str, dict[str, Any]] | None:
+    def _call(self) -> tuple[str, dict[str, Any]] | None:
         """The function to call and its arguments; None if the program is run as a script."""
         tree = self.source.tree()
         called = {n.func.id for n in ast.walk(tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
@@ -171,7 +162,7 @@ class Against:
             arguments = bound(names, needed, main, self.program.arrays, self.steps, rate)
         except ValueError as error:
             raise ValueError(f"{self.source.name}, line {function.lineno}: {error}") from None
-        return function.name, {n: a.copy() if isinstance(a, np.ndarray) else a for n, a in arguments.items()}
+        return function.name, arguments
 
     def comparison(self) -> Comparison:
         result, error = self.result, self.recording.error
@@ -179,7 +170,7 @@ class Against:
         if self.call is None:
             self._take_over()
         result.network, result.failure = repr(self.given), error
-        self.names = names_of(self.given.copied(), self.x, self.y)
+        self.names = names_of(self.given.copied())
         findings = list(self._forward())
         if error is not None:
             findings += self.diagnosis.comparison().findings
@@ -201,7 +192,7 @@ class Against:
         """Count the bits over the steps that the program made."""
         result = self.result
         steps = max(1, min(self.steps, *(len(p.used) for p in self.parameters.values())))
-        self.beside = Beside(self.given, self.parameters, [(self.x, self.y)], False)
+        self.beside = Beside(self.given, self.parameters)
         judgement = self._judgement() if self._predictions else self.diagnosis.judgement
         if judgement is not None:
             own = (loss for loss in self.judge.losses if not loss.kind and self._is_loss(loss.first))
@@ -244,22 +235,22 @@ class Against:
         changed = [n for n, a in starts.items() if not np.array_equal(a, own[n].data)]
         self.given.load(starts)
         x, y = self._data()
-        if changed or not np.array_equal(x, self.x):
+        if changed or not np.array_equal(x, self.given.x):
             names = ", ".join([p.name for p in self.parameters.values()])
             self.result.remarks.append(f"the network starts from the file's own arrays: x, y, {names}")
-        self.x, self.y = x, y
+        self.given = self.given._replace(x=x, y=y)
 
     def _data(self) -> tuple[Array, Array]:
         """The file's own x and y: what goes into the first product, and what is of the prediction's shape."""
         first = next(iter(self.parameters.values())).versions[0]
         nodes = self.judge.tape.nodes
         products = (n for n in nodes if n.operation in ("dot", "matmul") and first in n.inputs)
-        x = next((m.value for n in products for m in n.inputs if m is not first), self.x)
+        x = next((m.value for n in products for m in n.inputs if m is not first), self.given.x)
         model = self.given.copied().model
         x = np.asarray(x, None if model.index_count else model.dtype)
-        shape = (len(model(x)), *self.y.shape[1:])
+        shape = (len(model(x)), *self.given.y.shape[1:])
         leaves = (n.value for n in nodes if n.operation != CONSTANT and not n.inputs)
-        return x, next((a for a in leaves if a.shape == shape and not np.array_equal(a, x)), self.y)
+        return x, next((a for a in leaves if a.shape == shape and not np.array_equal(a, x)), self.given.y)
 
     def _same(self, value: Array) -> Node | None:
         """The first node with these numbers that an operation made."""
@@ -323,7 +314,7 @@ class Against:
         got, right = float(node.value.reshape(-1)[0]), float(value)
         found = self._mended(node.execution, value)
         mistake, write = (NO_EDIT, ()) if found is None else (found.mistake, found.write)
-        *_, second = self.given.copied().steps([(self.x, self.y)] * 2)
+        *_, second = self.given.copied().steps(2)
         if np.isclose(got, float(second.loss), rtol=1e-9):
             mistake = "it is what it becomes by the update: compute it before the weights are updated"
             write = ()
@@ -348,7 +339,7 @@ class Against:
         found = []
         for node in like[: self.steps]:
             with np.errstate(all="ignore"):
-                loss(np.array(node.value.reshape(self.names.prediction.shape)), self.y)
+                loss(np.array(node.value.reshape(self.names.prediction.shape)), self.given.y)
                 found.append((node, loss.backward().reshape(node.value.shape)))
         return found
 
@@ -373,7 +364,7 @@ class Against:
         """First steps that are not the network's."""
         training = self.given.copied()
         own = {name: p.data.copy() for name, p in training.model.named_parameters()}
-        ours = next(training.steps([(self.x, self.y)]))
+        ours = next(training.steps(1))
         starts = {p.used[0].index: name for name, p in self.parameters.items()}
         for verdict in judgement.right:
             name = starts.get(verdict.update.old.index)
@@ -442,21 +433,21 @@ class Against:
         """A finding with what it is in the network."""
         if finding.place is not None:
             return finding
-        for name, parameter in self.parameters.items():
-            array, place = self.names.weights[name]
+        weights = [(p, *self.names.weights[name]) for name, p in self.parameters.items()]
+        outputs = [(name, place, node) for name, place, a in self.names.outputs if (node := self._same(a))]
+        for parameter, name, place in weights:
             if finding.name == parameter.name:
-                return finding._replace(array=array, place=place)
-            if finding.target in parameter.versions:
-                gradient = place._replace(what=f"gradient of {place.what}")
-                finding = finding._replace(array=f"grad_{array}", place=gradient)
-        if finding.place is not None:
-            return finding
+                return finding._replace(array=name, place=place)
+        if (target := finding.target) is not None:
+            of = [name for parameter, name, _ in weights if target in parameter.versions]
+            of += [
+                name for name, _, node in outputs if node is target or np.array_equal(node.value, target.value)
+            ]
+            for name in of:
+                gradient = f"grad_{name}"
+                return finding._replace(array=gradient, place=self.names.gradients[gradient])
         here = (e for e in self.judge.executions if e.statement.line == finding.line)
         made = {new.index for e in here for _, _, new in e.bound}
-        outputs = [(name, place, node) for name, place, a in self.names.outputs if (node := self._same(a))]
-        for name, _, node in outputs if finding.target is not None else ():
-            if node is finding.target or np.array_equal(node.value, finding.target.value):
-                return finding._replace(array=f"grad_{name}", place=self.names.gradients.get(f"grad_{name}"))
         for name, place, node in outputs:
             if node.index in made:
                 return finding._replace(array=name, place=place)

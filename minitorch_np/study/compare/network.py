@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from itertools import product, zip_longest
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -50,31 +50,33 @@ class LayeredStep(NamedTuple):
 
 
 class Training(NamedTuple):
-    """A network, its loss and its optimizer."""
+    """A network, its loss, its optimizer and its data, which are the same in every step."""
 
     model: Layer
     loss: Loss
     optimizer: Optimizer
+    x: Array
+    y: Array
 
     def copied(self) -> Training:
         """Copies that belong together, without gradients that were not used."""
-        made = Training(*copy.deepcopy((self.model, self.loss, self.optimizer)))
+        made = Training(*copy.deepcopy(self[:3]), self.x, self.y)
         made.model.zero_grad()
         return made
 
-    def step(self, x: Array, y: Array) -> Any:
+    def step(self) -> Any:
         """One step of training; returns the loss."""
-        value = self.loss(self.model(x), y)
+        value = self.loss(self.model(self.x), self.y)
         self.model.backward(self.loss.backward())
         self.optimizer.step()
         return value
 
-    def steps(self, data: Iterable[tuple[Array, Array]]) -> Iterator[LayeredStep]:
-        """Train, a step for each x and y."""
+    def steps(self, count: int) -> Iterator[LayeredStep]:
+        """Train for some steps."""
         parameters = dict(self.model.named_parameters())
         with np.errstate(all="ignore"):
-            for x, y in data:
-                value = self.step(x, y)
+            for _ in range(count):
+                value = self.step()
                 gradients = {name: parameter.grad for name, parameter in parameters.items()}
                 yield LayeredStep(value, gradients, {name: p.data for name, p in parameters.items()})
 
@@ -94,16 +96,11 @@ class Training(NamedTuple):
 
 
 class Beside(NamedTuple):
-    """A network and what of the program its arrays are.
-
-    `parameters` are the program's, by torch's names; `data` are x and y of every step, `is_turned` says
-    that the program has samples as columns and weights (out, in).
-    """
+    """A network and the program's parameters by torch's names; `is_turned` if its samples are columns."""
 
     training: Training
     parameters: dict[str, TrainedArray]
-    data: list[tuple[Array, Array]]
-    is_turned: bool
+    is_turned: bool = False
 
 
 class _Linear(NamedTuple):
@@ -135,8 +132,8 @@ def read_off(judge: Judge, judgement: Judgement, rule: Rule | None) -> Beside | 
         return None
     is_turned, dtype = linears[0].is_turned, linears[0].z.value.dtype
     model = Sequential(layers)
-    training = Training(model, SquaredLoss(), optimizer(model))
     x = _turned(linears[0].x.value, is_turned).astype(dtype)
+    training = Training(model, SquaredLoss(), optimizer(model), x, x)
     try:
         shapes = {name: p.shape for name, p in model.named_parameters()}
         starts = {name: _turned(p.used[0].value, is_turned) for name, p in parameters.items()}
@@ -147,8 +144,7 @@ def read_off(judge: Judge, judgement: Judgement, rule: Rule | None) -> Beside | 
     found = _loss(judge, judgement, out, is_turned)
     if found is None:
         return None
-    loss, y = found
-    return Beside(training._replace(loss=loss), parameters, [(x, y)], is_turned)
+    return Beside(training._replace(loss=found[0], y=found[1]), parameters, is_turned)
 
 
 def _turned(a: Array, is_turned: bool) -> Array:
@@ -229,22 +225,22 @@ class ArrayNames(NamedTuple):
     loss: Any
 
 
-def names_of(training: Training, x: Array, y: Array) -> ArrayNames:
+def names_of(training: Training) -> ArrayNames:
     """Run the network once, forward and backward."""
-    run = Run(training.model, x, y, training.loss)
+    run = Run(training.model, training.x, training.y, training.loss)
     names = UniqueNames({"x", "y"})
     called = parameter_names(run.model, names)
     outputs = passage_names(run.passages, names)[1:]
-    pairs = list(zip(outputs, run.passages, strict=True))
-    made = [(name, Location(p.path, repr(p.layer), "output"), p.y) for name, p in pairs]
-    upstream = Location("", repr(training.loss), "gradient of output")
-    gradients = {}
-    for name, p in reversed(pairs):
-        gradients[f"grad_{name}"] = upstream
-        upstream = Location(p.path, repr(p.layer), "gradient of input")
-    weights = {}
+    made, gradients, weights = [], {}, {}
+    for name, p, after in zip(outputs, run.passages, [*run.passages[1:], None], strict=True):
+        made.append((name, Location(p.path, repr(p.layer), "output"), p.y))
+        loss = Location("", repr(training.loss), "gradient of output")
+        gradients[f"grad_{name}"] = (
+            loss if after is None else Location(after.path, repr(after.layer), "gradient of input")
+        )
     modules = dict(run.model.named_modules())
     for name, parameter in run.model.named_parameters():
         layer, _, what = name.rpartition(".")
-        weights[name] = (called[id(parameter)], Location(layer, repr(modules[layer]), what))
+        weights[name] = array, place = called[id(parameter)], Location(layer, repr(modules[layer]), what)
+        gradients[f"grad_{array}"] = place._replace(what=f"gradient of {what}")
     return ArrayNames(made, gradients, weights, run.prediction, run.value)

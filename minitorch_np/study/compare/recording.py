@@ -4,6 +4,7 @@ from __future__ import annotations
 import __future__
 
 import ast
+import copy
 import inspect
 import io
 import itertools
@@ -210,7 +211,7 @@ def _run(
             exec(compile(tree, source.filename, "exec", flags, dont_inherit=True), namespace)
             if call is not None:
                 name, arguments = call
-                namespace[name](**{k: given(v) for k, v in arguments.items()})
+                namespace[name](**{k: given(copy.copy(v)) for k, v in arguments.items()})
         except TapeIsFull:
             return None, True
         except (SystemExit, Exception) as error:
