@@ -40,19 +40,12 @@ def examined(source: ProgramSource, steps: int) -> Comparison:
         if result.judged == NOT_JUDGED and recording.was_cut_short and diagnosis.judge.parameters:
             later = Examination(record(source, MANY_STEPS, seconds=8.0)).comparison()
             return result if later.judged == NOT_JUDGED else later
-        if result.judged == RIGHT and diagnosis.judgement is not None:
-            _compare_bits(diagnosis, result, steps)
+        beside = read_off(diagnosis) if result.judged == RIGHT and diagnosis.judgement is not None else None
+        if beside is not None:
+            steps = min(steps, *(len(p.used) for p in beside.parameters.values()))
+            if count_bits(diagnosis, beside, steps, diagnosis.judgement.loss.values()):
+                time_both(result, source, beside, None)
         return result
-
-
-def _compare_bits(diagnosis: Examination, result: Comparison, steps: int) -> None:
-    """Train the network that the program is beside it, if it is a stack of layers."""
-    judge, judgement = diagnosis.judge, diagnosis.judgement
-    beside = read_off(judge, judgement, diagnosis.rule)
-    if beside is not None:
-        steps = min(steps, *(len(p.used) for p in beside.parameters.values()))
-        if count_bits(result, judge, judgement, beside, steps, judgement.loss.values()):
-            time_both(result, diagnosis.recording.source, beside, None)
 
 
 def examined_apart(
@@ -141,26 +134,6 @@ def compare(
     for value, kind in ((loss, Loss), (optimizer, Optimizer)):
         if not isinstance(value, kind):
             raise TypeError(f"compare expects a {kind.__name__}, got {value!r}")
-    return compared(Training(program, loss, optimizer, np.asarray(x), np.asarray(y)), steps, against)
-
-
-def compared(given: Training, steps: int, against: Any) -> Comparison:
-    """A program against a network, in this process."""
-    from minitorch_np.study.handwritten import (
-        write,  # when called: a program of its own may be put in its place
-    )
-
-    derived = write(*given.copied(), data="npz")  # no numbers in its text
-    is_ours = against is None
-    source = (
-        ProgramSource(derived.text, "<derived program>", "the derived program", namespace={})
-        if is_ours
-        else ProgramSource.of(against)
-    )
+    given = Training(program, loss, optimizer, np.asarray(x), np.asarray(y))
     with np.errstate(all="ignore"):
-        check = Against(given, derived, source, steps, is_ours=is_ours)
-        result = check.comparison()
-    result.is_ours = is_ours
-    if result.failure is None and result.counts:
-        time_both(result, source, check.beside, check.call)
-    return result
+        return Against(given, steps, against).comparison()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cached_property
 from itertools import islice
 from time import perf_counter
@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minitorch_np.derivation.locations import Location
-from minitorch_np.derivation.program import Program
 from minitorch_np.study.bits import equal_bits, first_difference
 from minitorch_np.study.compare.diagnosis import UPHILL, Examination, Gradient, other_sign, times_of
 from minitorch_np.study.compare.edits import Trial, Values, edits, forward_edits
 from minitorch_np.study.compare.findings import Search
 from minitorch_np.study.compare.instrument import Execution
-from minitorch_np.study.compare.judge import Judge, Judgement, Verdict, multiple
+from minitorch_np.study.compare.judge import Judgement, Verdict, multiple
 from minitorch_np.study.compare.network import Beside, Training, names_of
 from minitorch_np.study.compare.objective import Objective
 from minitorch_np.study.compare.recorded import CONSTANT, LEAF, Node
@@ -35,13 +34,12 @@ RATES = frozenset("lr learning_rate rate eta alpha step_size".split())
 STEPS = frozenset("steps epochs iterations n_steps num_steps n_epochs num_epochs n_iter iters".split())
 
 
-def count_bits(
-    result: Comparison, judge: Judge, judgement: Judgement, beside: Beside, steps: int, losses: list[Any]
-) -> bool:
+def count_bits(diagnosis: Examination, beside: Beside, steps: int, losses: list[Any]) -> bool:
     """Train the network on the program's numbers and count the same bits; False if it is another network.
 
     `losses` are the program's.
     """
+    result, judgement = diagnosis.result, diagnosis.judgement
     counts = {what: [0, 0] for what in COUNTED}
     unequal: list[str] = []
 
@@ -53,7 +51,7 @@ def count_bits(
             counts[what][1] += right.size
             unequal.extend([name] if equal < right.size else [])
 
-    verdicts = judge.by(judgement.loss, judgement.mode, steps).verdicts
+    verdicts = diagnosis.judge.by(judgement.loss, judgement.mode, steps).verdicts
     found = {(v.update.name, v.update.old.index): v.found for v in verdicts}
     training = beside.training.copied()
     ours, ulps = [], []
@@ -123,46 +121,75 @@ def _fitted(a: Array, like: Array, is_turned: bool = False) -> Array | None:
 
 
 class Against:
-    """A program against a given network: its outputs, loss, gradients and steps have to be the network's."""
+    """A program against a given network: its outputs, loss, gradients and steps have to be the network's.
 
-    def __init__(
-        self, given: Training, program: Program, source: ProgramSource, steps: int, *, is_ours: bool
-    ) -> None:
-        self.is_ours = is_ours
-        self.given, self.program, self.source, self.steps = given.copied(), program, source, steps
+    `program` None is the one that is derived from the network.
+    """
+
+    def __init__(self, given: Training, steps: int, program: Any) -> None:
+        from minitorch_np.study.handwritten import write  # another one may be put in its place
+
+        self.given, self.steps = given.copied(), steps
+        self.program = write(*given.copied(), data="npz")  # no numbers in its text
+        if program is None:
+            self.source = ProgramSource(
+                self.program.text, "<derived program>", "the derived program", namespace={}
+            )
+        else:
+            self.source = ProgramSource.of(program)
+        self.is_ours = program is None
         self.call = self._call()
-        self.recording = record(source, steps, self.call)
+        self.recording = record(self.source, steps, self.call)
         self.diagnosis = Examination(self.recording)
         self.judge, self.result = self.diagnosis.judge, self.diagnosis.result
-        self.result.is_given = True
+        self.result.is_given, self.result.is_ours = True, self.is_ours
 
     def _call(self) -> tuple[str, dict[str, Any]] | None:
         """The function to call and its arguments; None if the program is run as a script."""
+        if self.is_ours:
+            return "train", {**self.program.arrays, "steps": self.steps}
         tree = self.source.tree()
         called = {n.func.id for n in ast.walk(tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
         functions = [
             n for n in tree.body
-            if isinstance(n, ast.FunctionDef) and (n.name not in called or self.is_ours)
+            if isinstance(n, ast.FunctionDef) and n.name not in called
             and any(isinstance(m, ast.For | ast.While) for m in ast.walk(n))
         ]  # fmt: skip
         if not functions:
             return None
-        function = functions[-1]
-        names = [a.arg for a in function.args.args]
-        needed = len(names) - len(function.args.defaults)
-        own = dict(self.given.model.named_parameters())
-        places = self.program.places.items()
-        weights = {name for name, place in places if f"{place.layer}.{place.what}".lstrip(".") in own}
-        data = [name for name in self.program.arrays if name not in weights][:2]
-        main = {n: a for n, a in self.program.arrays.items() if n in weights or n in data}
-        if self.source.namespace is None and not self.is_ours and needed < len(main):
+        arguments = functions[-1].args
+        names = [a.arg for a in arguments.args]
+        needed = names[: len(names) - len(arguments.defaults)]
+        count = 2 + len(list(self.given.model.parameters()))
+        main = dict(islice(self.program.arrays.items(), count))  # x, y and the weights
+        if self.source.namespace is None and len(needed) < count:
             return None
-        rate = self.given.optimizer.param_groups[0].get("lr")
         try:
-            arguments = bound(names, needed, main, self.program.arrays, self.steps, rate)
+            return functions[-1].name, self._arguments(names, needed, main)
         except ValueError as error:
-            raise ValueError(f"{self.source.name}, line {function.lineno}: {error}") from None
-        return function.name, arguments
+            raise ValueError(f"{self.source.name}, line {functions[-1].lineno}: {error}") from None
+
+    def _arguments(self, names: list[str], needed: list[str], main: dict[str, Array]) -> dict[str, Any]:
+        """The arguments for a function of these parameters, of which some are `needed`.
+
+        The `main` arrays go to the parameters of their names if all are there, else to the first ones in
+        order; others only by name. Raises ValueError that shows the form.
+        """
+        form = f"({', '.join(main)}, steps, learning_rate)"
+        is_by_name = set(main) <= set(names)
+        if not is_by_name and len(names) < len(main):
+            raise ValueError(f"it takes ({', '.join(names)}), and should take {form}")
+        found: dict[str, Any] = main if is_by_name else dict(zip(names, main.values(), strict=False))
+        rate = self.given.optimizer.param_groups[0].get("lr")
+        others = dict.fromkeys(STEPS, self.steps) | dict.fromkeys(RATES, rate)
+        for name in (n for n in names if n not in found):
+            if name in self.program.arrays:
+                found[name] = self.program.arrays[name]
+            elif name.lower() in others:
+                found[name] = others[name.lower()]
+            elif name in needed:
+                raise ValueError(f"what its parameter {name} should be is not clear: it should take {form}")
+        return found
 
     def comparison(self) -> Comparison:
         result, error = self.result, self.recording.error
@@ -186,6 +213,8 @@ class Against:
             result.findings, result.judged = [], RIGHT if result.is_identical else WRONG
         elif not result.is_identical and not any(f.place and f.place.what == "output" for f in findings):
             result.findings[:0] = islice(self._rounding(), 1)
+        if error is None and result.counts:
+            time_both(result, self.source, self.beside, self.call)
         return result
 
     def _count(self) -> None:
@@ -193,11 +222,12 @@ class Against:
         result = self.result
         steps = max(1, min(self.steps, *(len(p.used) for p in self.parameters.values())))
         self.beside = Beside(self.given, self.parameters)
-        judgement = self._judgement() if self._predictions else self.diagnosis.judgement
-        if judgement is not None:
+        if self._predictions:
+            self.diagnosis.judgement = self._judgement()
+        if self.diagnosis.judgement is not None:
             own = (loss for loss in self.judge.losses if not loss.kind and self._is_loss(loss.first))
             losses = next(([node.value.reshape(()) for node, _ in loss.instances] for loss in own), [])
-            count_bits(result, self.judge, judgement, self.beside, steps, losses)
+            count_bits(self.diagnosis, self.beside, steps, losses)
         if steps < self.steps and self.recording.error is None:
             result.remarks.append(f"the program made {steps} of the {self.steps} steps")
 
@@ -205,15 +235,15 @@ class Against:
         """The program's parameters by torch's names: of the same numbers, or else of the same shape."""
         found: dict[str, TrainedArray] = {}
         left = list(self.judge.parameters)
+        leaves = [n for n in self.judge.tape.nodes if n.operation == LEAF]
+        named = {n.index: path for e in reversed(self.judge.executions) for path, n in e.values.items()}
         for name, parameter in self.given.model.named_parameters():
-            fitting = [p for p in left if _fitted(p.versions[0].value, parameter.data) is not None]
-            same = [
-                p for p in fitting if (p.versions[0].value.reshape(parameter.shape) == parameter.data).all()
-            ]
-            leaves = (n for n in self.judge.tape.nodes if n.operation == LEAF)
-            leaf = next((n for n in leaves if np.array_equal(n.value, parameter.data)), None)
-            if self.call is not None and not same and leaf is not None:
-                found[name] = TrainedArray(self._name(leaf), [leaf], [leaf])
+            data = parameter.data
+            fitting = [p for p in left if _fitted(p.versions[0].value, data) is not None]
+            same = [p for p in fitting if (p.versions[0].value.reshape(data.shape) == data).all()]
+            leaf = next((n for n in leaves if np.array_equal(n.value, data)), None)
+            if self.call is not None and not same and leaf is not None:  # it is given, and not trained
+                found[name] = TrainedArray(named.get(leaf.index, ""), [leaf], [leaf])
                 continue
             if not fitting:
                 shapes = [f"{p.name} {p.versions[0].value.shape}" for p in self.judge.parameters]
@@ -224,9 +254,6 @@ class Against:
             found[name] = (same or fitting)[0]
             left.remove(found[name])
         return found
-
-    def _name(self, node: Node) -> str:
-        return next((path for e in self.judge.executions for path, n in e.values.items() if n is node), "")
 
     def _take_over(self) -> None:
         """Let the network start from the file's arrays."""
@@ -281,19 +308,19 @@ class Against:
             yield self._other_loss(written[0].first, loss)
 
     def _missing(self, value: Array, before: Node | None) -> WrongLine:
-        """The statement that should make an output."""
-        candidates = [e for e in self.judge.executions if self._takes(e, before)][:12]
+        """The statement that should make an output: one that goes on from the output before it."""
+
+        def goes_on(execution: Execution) -> bool:
+            own = self.judge.own.get(execution.number, [])
+            if before is None:
+                return bool(own and execution.bound)
+            is_renamed = [b[2] for b in execution.bound] == [before] and not own
+            return is_renamed or any(n.index > before.index for n in own)
+
+        candidates = list(islice(filter(goes_on, self.judge.executions), 12))
         mended = (found for e in candidates if (found := self._mended(e, value)) is not None)
         execution = next(iter(candidates), None) or next(e for e in self.judge.executions if e.bound)
         return next(mended, WrongLine.at(execution, NO_EDIT))
-
-    def _takes(self, execution: Execution, node: Node | None) -> bool:
-        """Whether a statement goes on from a node: computes with it, or gives it another name."""
-        own = self.judge.own.get(execution.number, [])
-        if node is None:
-            return bool(own) and execution.bound != []
-        is_renamed = [b[2] for b in execution.bound] == [node] and not own
-        return is_renamed or any(n.index > node.index for n in own)
 
     def _mended(self, execution: Execution, value: Array) -> WrongLine | None:
         """The edit of a statement that makes this value."""
@@ -312,19 +339,16 @@ class Against:
 
     def _other_loss(self, node: Node, value: Array) -> WrongLine:
         got, right = float(node.value.reshape(-1)[0]), float(value)
-        found = self._mended(node.execution, value)
-        mistake, write = (NO_EDIT, ()) if found is None else (found.mistake, found.write)
+        found = self._mended(node.execution, value) or WrongLine.at(node.execution, NO_EDIT)
         *_, second = self.given.copied().steps(2)
         if np.isclose(got, float(second.loss), rtol=1e-9):
-            mistake = "it is what it becomes by the update: compute it before the weights are updated"
-            write = ()
-        elif found is not None and right and np.isclose(got / right * self.names.prediction.size, 1):
-            mistake = "it is the right one divided by the number of elements"
+            said = "it is what it becomes by the update: compute it before the weights are updated"
+            found = found._replace(mistake=said, write=())
+        elif found.write and right and np.isclose(got / right * self.names.prediction.size, 1):
+            found = found._replace(mistake="it is the right one divided by the number of elements")
         proof = f"it is {got:.6g} where {right:.6g} belongs"
         place = Location("", repr(self.given.loss), "loss")
-        return WrongLine.at(
-            node.execution, mistake, *write, name="loss", proof=proof, array="loss", place=place
-        )
+        return found._replace(name="loss", proof=proof, array="loss", place=place)
 
     @cached_property
     def _predictions(self) -> list[tuple[Node, Array]]:
@@ -466,31 +490,3 @@ class Against:
                 made = node.execution.made or name
                 where = {"array": name, "place": place, "difference": apart}
                 yield WrongLine.at(node.execution, "", name=made, is_rounding=True, **where)
-
-
-def bound(
-    names: list[str], needed: int, main: Mapping[str, Any], others: Mapping[str, Any], steps: int, rate: Any
-) -> dict[str, Any]:
-    """The arguments for a function of these parameters, of which the first `needed` have no default.
-
-    The `main` arrays go to the parameters of their names if all are there, else to the first ones
-    in order; `others` only by name. Raises ValueError that shows the form.
-    """
-    form = f"({', '.join(main)}, steps, learning_rate)"
-    if set(main) <= set(names):
-        found = dict(main)
-    elif len(names) >= len(main):
-        found = dict(zip(names, main.values(), strict=False))
-    else:
-        raise ValueError(f"it takes ({', '.join(names)}), and should take {form}")
-    for i, name in enumerate(names):
-        if name not in found:
-            if name in others:
-                found[name] = others[name]
-            elif name.lower() in STEPS:
-                found[name] = steps
-            elif name.lower() in RATES:
-                found[name] = rate
-            elif i < needed:
-                raise ValueError(f"what its parameter {name} should be is not clear: it should take {form}")
-    return found

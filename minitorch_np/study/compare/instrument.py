@@ -285,20 +285,16 @@ def _set(whole: Node, part: Node) -> list[Node] | None:
 
 def _targets(tree: Any) -> list[Any]:
     """The single targets of an assignment."""
-    if isinstance(tree, ast.Assign):
-        found = list(tree.targets)
-    elif isinstance(tree, ast.AugAssign) or (isinstance(tree, ast.AnnAssign) and tree.value is not None):
-        found = [tree.target]
-    else:
+    if not isinstance(tree, ast.Assign | ast.AugAssign | ast.AnnAssign) or tree.value is None:
         return []
-    singles = []
-    while found:
-        target = found.pop(0)
-        if isinstance(target, ast.Tuple | ast.List):
-            found[:0] = target.elts
-        else:
-            singles.append(target.value if isinstance(target, ast.Starred) else target)
-    return singles
+    targets = tree.targets if isinstance(tree, ast.Assign) else [tree.target]
+    return [single for target in targets for single in _singles(target)]
+
+
+def _singles(target: Any) -> list[Any]:
+    if isinstance(target, ast.Tuple | ast.List):
+        return [single for element in target.elts for single in _singles(element)]
+    return _singles(target.value) if isinstance(target, ast.Starred) else [target]
 
 
 def _is_pure(target: ast.AST) -> bool:
@@ -335,7 +331,7 @@ class Instrumenter(ast.NodeTransformer):
                     self._function(method)
             return [st]
         if isinstance(st, ast.ImportFrom) and st.module != "__future__" and not self.functions[-1]:
-            return [st, _parse("__imported__()", st)]
+            return [st, parsed("__imported__()", st)]
         skipped = (ast.Import, ast.ImportFrom, ast.Global, ast.Nonlocal, ast.Pass, ast.Break, ast.Continue)
         if isinstance(st, skipped) or (isinstance(st, ast.Expr) and isinstance(st.value, ast.Constant)):
             return [st]
@@ -348,9 +344,9 @@ class Instrumenter(ast.NodeTransformer):
         self.statements.append(MarkedStatement(number, st.lineno, text, tree, self.functions[-1]))
         pure = tuple(ast.unparse(t) for t in _targets(st) if _is_pure(t))
         calls = "".join(f", lambda: {target}" for target in pure if not target.isidentifier())
-        made = [_parse(f"__at__({number}, {pure!r}{calls})", st), st]
+        made = [parsed(f"__at__({number}, {pure!r}{calls})", st), st]
         if _targets(st):
-            made.append(_parse(f"__after__({number}, {pure!r}{calls})", st))
+            made.append(parsed(f"__after__({number}, {pure!r}{calls})", st))
         for part in ("body", "orelse", "finalbody"):
             if isinstance(getattr(st, part, None), list):
                 self._body(st, part)
@@ -366,7 +362,7 @@ class Instrumenter(ast.NodeTransformer):
         wraps = []
         for name in (a.arg for a in (*st.args.posonlyargs, *st.args.args, *st.args.kwonlyargs)):
             hook = f"__value__({name}, integers=True)" if name in self.updated else f"__argument__({name})"
-            wraps += [_parse(f"{name} = {hook}", st)] if name not in ("self", "cls") else []
+            wraps += [parsed(f"{name} = {hook}", st)] if name not in ("self", "cls") else []
         has_text = ast.get_docstring(st, clean=False) is not None
         st.body[has_text:has_text] = wraps
 
@@ -416,7 +412,7 @@ def _call(name: str, args: list[Any], keywords: list[Any], at: Any) -> Any:
     return ast.copy_location(ast.Call(ast.Name(name, ast.Load()), args, keywords), at)
 
 
-def _parse(text: str, at: Any) -> Any:
+def parsed(text: str, at: Any) -> Any:
     made = ast.parse(text).body[0]
     for node in ast.walk(made):
         ast.copy_location(node, at)

@@ -11,23 +11,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from minitorch_np import layers, losses, optimizers
 from minitorch_np.derivation.array_names import UniqueNames, parameter_names
 from minitorch_np.derivation.locations import Location
 from minitorch_np.layer import Layer
-from minitorch_np.layers.activation import Activation
-from minitorch_np.layers.elu import ELU
-from minitorch_np.layers.gated import GELU, SiLU
-from minitorch_np.layers.linear import Linear
-from minitorch_np.layers.piecewise import LeakyReLU, ReLU
-from minitorch_np.layers.sequential import Sequential
-from minitorch_np.layers.sigmoids import Sigmoid, Softplus, Tanh
-from minitorch_np.losses.binary import BCELoss, BCEWithLogitsLoss
-from minitorch_np.losses.classification import CrossEntropyLoss
 from minitorch_np.losses.loss import Loss
-from minitorch_np.losses.regression import L1Loss, MSELoss, SquaredLoss
-from minitorch_np.optimizers.adam import Adam
 from minitorch_np.optimizers.optimizer import Optimizer
-from minitorch_np.optimizers.sgd import SGD
 from minitorch_np.study.compare.judge import Judge, Judgement
 from minitorch_np.study.compare.recorded import Node
 from minitorch_np.study.compare.trained import TrainedArray
@@ -36,9 +25,16 @@ from minitorch_np.study.explain.chain import Run, passage_names
 
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
+    from minitorch_np.study.compare.diagnosis import Examination
 
-ACTIVATIONS: tuple[type[Activation], ...] = (ReLU, Tanh, Sigmoid, LeakyReLU, ELU, Softplus, SiLU, GELU)
-LOSSES = (SquaredLoss, MSELoss, CrossEntropyLoss, BCELoss, BCEWithLogitsLoss, L1Loss)
+ACTIVATIONS: tuple[type[layers.Activation], ...] = (
+    layers.ReLU, layers.Tanh, layers.Sigmoid, layers.LeakyReLU, layers.ELU, layers.Softplus, layers.SiLU,
+    layers.GELU,
+)  # fmt: skip
+LOSSES: tuple[type[Loss], ...] = (
+    losses.SquaredLoss, losses.MSELoss, losses.CrossEntropyLoss, losses.BCELoss, losses.BCEWithLogitsLoss,
+    losses.L1Loss,
+)  # fmt: skip
 
 
 class LayeredStep(NamedTuple):
@@ -111,29 +107,31 @@ class _Linear(NamedTuple):
     is_turned: bool
 
 
-def read_off(judge: Judge, judgement: Judgement, rule: Rule | None) -> Beside | None:
+def read_off(diagnosis: Examination) -> Beside | None:
     """The stack of layers that the forward pass is, with its loss; None if it is none."""
-    optimizer = None if rule is None else _optimizer(rule)
+    judge, judgement = diagnosis.judge, diagnosis.judgement
+    optimizer = None if diagnosis.rule is None else _optimizer(diagnosis.rule)
     if optimizer is None or not judgement.right:
         return None
     nodes = judgement.right[0].reverse.nodes
     linears = _linears(judge, nodes)
     parameters: dict[str, TrainedArray] = {}
-    layers: list[Layer] = []
+    stack: list[Layer] = []
     for linear, following in zip_longest(linears, linears[1:]):
         between = _activation(linear.z.value, following and following.x, nodes)
         if between is None or linear.is_turned != linears[0].is_turned:
             return None
         own = {"weight": linear.weight, "bias": linear.bias}
-        parameters |= {f"{len(layers)}.{what}": p for what, p in own.items() if p is not None}
+        parameters |= {f"{len(stack)}.{what}": p for what, p in own.items() if p is not None}
         height, width = _turned(linear.weight.versions[0].value, linear.is_turned).shape
-        layers += [Linear(height, width, linear.bias is not None, dtype=linears[0].z.value.dtype), *between]
+        dtype = linears[0].z.value.dtype
+        stack += [layers.Linear(height, width, linear.bias is not None, dtype=dtype), *between]
     if not linears or len({p.name for p in judge.parameters}) != len(parameters):
         return None
     is_turned, dtype = linears[0].is_turned, linears[0].z.value.dtype
-    model = Sequential(layers)
+    model = layers.Sequential(stack)
     x = _turned(linears[0].x.value, is_turned).astype(dtype)
-    training = Training(model, SquaredLoss(), optimizer(model), x, x)
+    training = Training(model, losses.SquaredLoss(), optimizer(model), x, x)
     try:
         shapes = {name: p.shape for name, p in model.named_parameters()}
         starts = {name: _turned(p.used[0].value, is_turned) for name, p in parameters.items()}
@@ -155,7 +153,7 @@ def _optimizer(rule: Rule) -> Any:
     options: Any = dict(rule.options)
     if rule.name == "Adam":
         options["betas"] = options.pop("beta1"), options.pop("beta2")
-    kind: Any = {"SGD": SGD, "Adam": Adam}.get(rule.name)
+    kind: Any = {"SGD": optimizers.SGD, "Adam": optimizers.Adam}.get(rule.name)
     is_usable = kind is not None and options["lr"] > 0  # it is below 0 where a likelihood is maximised
     return (lambda model: kind(model.parameters(), **options)) if is_usable else None
 
@@ -202,12 +200,12 @@ def _loss(judge: Judge, judgement: Judgement, out: Array, is_turned: bool) -> tu
     given = (n.value for n in nodes if n.index not in judge.depends and n.value.ndim)
     targets = [_turned(a, is_turned) for a in given]
     for target, kind in product(targets, LOSSES):
-        is_classes = kind is CrossEntropyLoss and target.dtype.kind in "iu"
+        is_classes = kind is losses.CrossEntropyLoss and target.dtype.kind in "iu"
         y = target if is_classes else target.astype(out.dtype)
         if len(target) != len(out) or target.size not in (len(out), out.size):
             continue
         usual = out.shape if y.size == out.size else y.shape
-        for shape in (y.shape, y.size) if kind is CrossEntropyLoss else (usual,):
+        for shape in (y.shape, y.size) if kind is losses.CrossEntropyLoss else (usual,):
             loss = kind()
             with suppress(TypeError, ValueError, IndexError), np.errstate(all="ignore"):
                 if np.isclose(float(loss(out, y.reshape(shape))), float(values[0]), rtol=1e-7):

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minitorch_np.study.compare import recorded
-from minitorch_np.study.compare.instrument import Execution, Instrumenter, Recorder
+from minitorch_np.study.compare.instrument import Execution, Instrumenter, Recorder, parsed
 from minitorch_np.study.compare.recorded import TapeIsFull
 
 TICK = "__tick__"
@@ -184,9 +184,7 @@ def _ticking(source: ProgramSource, line: int | None = None) -> ast.Module:
     class Ticks(ast.NodeTransformer):
         def visit_Expr(self, node: Any) -> Any:
             is_text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-            if is_text or line not in (None, node.lineno):
-                return node
-            return [node, ast.copy_location(ast.parse(f"{TICK}()").body[0], node)]
+            return node if is_text or line not in (None, node.lineno) else [node, parsed(f"{TICK}()", node)]
 
         visit_Assign = visit_AugAssign = visit_Expr  # noqa: N815
 
