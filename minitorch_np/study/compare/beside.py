@@ -198,6 +198,8 @@ class Against:
             self._take_over()
         result.network, result.failure = repr(self.given), error
         self.names = names_of(self.given.copied())
+        outputs = self.names.outputs
+        self.outputs = [(name, place, value, self._same(value)) for name, place, value in outputs]
         findings = list(self._forward())
         if error is not None:
             findings += self.diagnosis.comparison().findings
@@ -296,8 +298,7 @@ class Against:
     def _forward(self) -> Iterator[WrongLine]:
         """The first output of a layer that the program does not have."""
         before: Node | None = None
-        for name, place, value in self.names.outputs:
-            node = self._same(value)
+        for name, place, value, node in self.outputs:
             if node is None:
                 yield self._missing(value, before)._replace(array=name, place=place)
                 return
@@ -458,7 +459,7 @@ class Against:
         if finding.place is not None:
             return finding
         weights = [(p, *self.names.weights[name]) for name, p in self.parameters.items()]
-        outputs = [(name, place, node) for name, place, a in self.names.outputs if (node := self._same(a))]
+        outputs = [(name, place, node) for name, place, _, node in self.outputs if node is not None]
         for parameter, name, place in weights:
             if finding.name == parameter.name:
                 return finding._replace(array=name, place=place)
@@ -479,9 +480,9 @@ class Against:
 
     def _rounding(self) -> Iterator[WrongLine]:
         """The arrays whose bits differ, in order."""
-        loss = "loss", Location("", repr(self.given.loss), "loss"), np.asarray(self.names.loss)
-        for name, place, value in (*self.names.outputs, loss):
-            node = self._same(value)
+        value = np.asarray(self.names.loss)
+        loss = "loss", Location("", repr(self.given.loss), "loss"), value, self._same(value)
+        for name, place, value, node in (*self.outputs, loss):
             a = None if node is None else _fitted(node.value, value)
             if node is None or a is None or node.execution is None or a.dtype != value.dtype:
                 continue

@@ -192,9 +192,7 @@ class Recorder:
     def imported(self) -> None:
         """Record the arrays that an import has brought."""
         scope = sys._getframe(1).f_globals
-        for name, value in list(scope.items()):
-            if type(value) is np.ndarray:
-                scope[name] = recorded.leaf(value)
+        scope.update({name: self.argument(value) for name, value in scope.items()})
 
     def load(self, text: str, value: Any) -> Any:
         value = self.argument(value)
@@ -207,17 +205,12 @@ class Recorder:
         tape = self.tape
         if recorded.current() is not tape:
             return value
-        kind = type(value)
-        if (kind is int and integers) or kind in (float, np.ndarray, np.float64, np.float32):
-            value = recorded.leaf(value)
-        elif kind is tuple:
+        if type(value) is tuple:
             value = tuple(self.value(v, integers=integers) for v in value)
-        elif kind is list and len(value) <= MOST:
-            for i, v in enumerate(value):
-                if type(v) in (np.ndarray, np.float64, float):
-                    value[i] = recorded.leaf(v)
-                elif type(v) is list:
-                    self.value(v)
+        elif type(value) is list and len(value) <= MOST:
+            value[:] = [v if type(v) is tuple else self.value(v) for v in value]
+        elif type(value) is not int or integers:
+            value = recorded.leaf(value)
         if tape.execution is not None:
             tape.execution.result = dict(_recorded_in({"": value}))
         return value

@@ -130,7 +130,7 @@ class Tape:
         if parent is not None and array.view_of is not None and parent.node is not None:
             index = np.arange(parent.size).reshape(parent.shape)
             positions = np.asarray(array.view_of[2](index))
-            compute = _writes(lambda whole, part: whole.reshape(-1).__setitem__(positions, part))
+            compute = _writes(lambda whole, part: operator.setitem(whole.reshape(-1), positions, part))
             old = parent.node
             self.wrote(parent, self.add("setitem", (old, node), plain(parent), {}, compute), old)
 
@@ -252,9 +252,9 @@ class _Recorded:
     node: Any
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
-        tape, out = current(), options.get("out", ())
-        if tape is not None and method == "at":
-            return _at(tape, ufunc, *inputs)
+        out = options.get("out", ())
+        if method == "at":
+            return _write(f"{ufunc.__name__}.at", ufunc.at, *inputs)
         if len(out) == 1:
             options["out"] = out[0]
         is_call = method == "__call__"
@@ -265,14 +265,14 @@ class _Recorded:
         return call_function(function, args, kwargs)
 
 
-def _at(tape: Tape, ufunc: Any, target: Any, index: Any, *values: Any) -> None:
-    """`np.add.at(target, index, values)`."""
-    fixed = _plain_index(index)
-    before, *parts = (tape.node(v) for v in (target, *values))
-    ufunc.at(plain(target), fixed, *map(plain, values))
-    compute = _writes(lambda whole, *parts: ufunc.at(whole, fixed, *parts))
-    made = tape.add(f"{ufunc.__name__}.at", (before, *parts), plain(target), {"index": fixed}, compute)
-    tape.wrote(target, made, before)
+def _write(operation: str, write: Callable[..., Any], target: Any, index: Any, *values: Any) -> None:
+    """Write into an array, as in `target[index] = value` or `np.add.at(target, index, value)`."""
+    fixed, tape = _plain_index(index), current()
+    nodes = [] if tape is None else [tape.node(v) for v in (target, *values)]
+    write(plain(target), fixed, *map(plain, values))
+    if tape is not None:
+        compute = _writes(lambda whole, *parts: write(whole, fixed, *parts))
+        tape.wrote(target, tape.add(operation, nodes, plain(target), {"index": fixed}, compute), nodes[0])
 
 
 # Functions whose result is no function of the numbers in their arguments, or a constant almost everywhere.
@@ -385,16 +385,8 @@ class RecordedArray(_Recorded, np.ndarray):
         return made
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        tape = current()
-        if tape is None:
-            plain(self)[plain_deep(index)] = plain_deep(value)
-            return
-        fixed, before = _plain_index(index), tape.node(self)
-        values = leaf(np.asarray(value)) if isinstance(value, list | tuple) else value
-        node = tape.node(values)
-        plain(self)[fixed] = plain(values)
-        compute = _writes(lambda whole, part: whole.__setitem__(fixed, part))
-        tape.wrote(self, tape.add("setitem", (before, node), plain(self), {"index": fixed}, compute), before)
+        value = leaf(np.asarray(value)) if isinstance(value, list | tuple) else value
+        _write("setitem", operator.setitem, self, index, value)
 
     def __iter__(self) -> Iterator[Any]:
         return (self[i] for i in range(len(self)))

@@ -219,19 +219,19 @@ def _run(
     return None, False
 
 
+HINTS = {
+    EOFError: ": there is no keyboard here, so give the program what it asks input() for",
+    FileNotFoundError: ": put the file beside the program, under the name that the program has for it",
+}
+
+
 def _said(error: BaseException) -> str:
     """An error in words, with what to do about it."""
-    match error:
-        case SystemExit():
-            return f"the program ended itself with sys.exit({error.code!r})"
-        case RecursionError():
-            return "RecursionError: it calls itself too deeply"
-        case EOFError():
-            hint = ": there is no keyboard here, so give the program what it asks input() for"
-        case FileNotFoundError():
-            hint = ": put the file beside the program, under the name that the program has for it"
-        case _:
-            hint = ""
+    if isinstance(error, SystemExit):
+        return f"the program ended itself with sys.exit({error.code!r})"
+    if isinstance(error, RecursionError):
+        return "RecursionError: it calls itself too deeply"
+    hint = next((text for kind, text in HINTS.items() if isinstance(error, kind)), "")
     return f"{type(error).__name__}: {error}{hint}".removesuffix(": ")
 
 
