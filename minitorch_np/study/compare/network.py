@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from itertools import product, zip_longest
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from minitorch_np import layers, losses, optimizers
+from minitorch_np._internal.reprs import constructor_arguments
 from minitorch_np.derivation.array_names import UniqueNames, parameter_names
 from minitorch_np.derivation.locations import Location
 from minitorch_np.layer import Layer
@@ -86,8 +86,8 @@ class Training(NamedTuple):
 
     def __repr__(self) -> str:
         name, options = type(self.optimizer).__name__, self.optimizer.defaults
-        usual = inspect.signature(type(self.optimizer)).parameters
-        said = [f"{n}={v!r}" for n, v in options.items() if n == "lr" or (n in usual and v != usual[n].default)]
+        usual = constructor_arguments(type(self.optimizer))
+        said = [f"{n}={v!r}" for n, v in options.items() if n == "lr" or (n in usual and v != usual[n])]
         return f"{self.model!r}, {self.loss!r}, {name}({', '.join(said)})"
 
 

@@ -224,12 +224,13 @@ def wrapped(result: Any, node: Node) -> Any:
     return number
 
 
-def _noted(operation: str, inputs: Sequence[Any], result: Any, compute: Callable[..., Any] | None) -> Any:
-    """The result of an operation on these values, recorded."""
+def _recorded_call(operation: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Call a function on plain values, and record its result as an operation on these."""
+    result = function(*map(plain, args), **kwargs)
     tape = current()
-    if tape is None:
+    if tape is None or not any(map(is_recorded, args)):
         return result
-    return wrapped(result, tape.add(operation, [tape.node(v) for v in inputs], result, {}, compute))
+    return wrapped(result, tape.add(operation, [tape.node(a) for a in args], result, {}, function))
 
 
 def leaf(value: Any) -> Any:
@@ -372,17 +373,7 @@ class RecordedArray(_Recorded, np.ndarray):
         self.parent = obj if isinstance(obj, RecordedArray) else None  # by a method that is not recorded
 
     def __getitem__(self, index: Any) -> Any:
-        fixed = _plain_index(index)
-        result = plain(self)[fixed]
-        tape = current()
-        if tape is None or np.asarray(result).dtype.kind not in NUMERIC:
-            return result
-        options, compute = {"index": fixed}, operator.itemgetter(fixed)
-        node = tape.add("getitem", (tape.node(self),), result, options, compute)
-        made = wrapped(result, node)
-        if isinstance(made, RecordedArray) and result.base is not None:
-            made.parent, made.view_of = self, ("getitem", options, compute)
-        return made
+        return _recorded("getitem", operator.itemgetter(_plain_index(index)), (self,), {})
 
     def __setitem__(self, index: Any, value: Any) -> None:
         value = leaf(np.asarray(value)) if isinstance(value, list | tuple) else value
@@ -422,7 +413,7 @@ class RecordedArray(_Recorded, np.ndarray):
 
     def item(self, *index: Any) -> Any:
         element = self.reshape(-1)[index[0]] if index else self
-        return _noted("copy", [element], plain(self).item(*index), np.array)
+        return _recorded_call("copy", lambda a: np.asarray(a).item(), element)
 
     def fill(self, value: Any) -> None:
         self[...] = value
@@ -464,7 +455,7 @@ class RecordedNumber(_Recorded):
         return getattr(self.plain_type(self), name)
 
     def item(self) -> Any:
-        return _noted("copy", [self], float(self.plain_type(self)), np.array)
+        return _recorded_call("copy", float, self)
 
     def sum(self, *_: Any, **__: Any) -> Any:
         return self
@@ -492,15 +483,14 @@ def _binary(name: str, ufunc: str, *, swapped: bool) -> Callable[..., Any]:
             return getattr(np, ufunc)(self, leaf(np.asarray(other)))
         if not isinstance(other, int | float | np.generic):
             return NotImplemented
-        first, second = (other, self) if swapped else (self, other)
-        return _noted(ufunc, [first, second], call(plain(first), plain(second)), call)
+        return _recorded_call(ufunc, call, *((other, self) if swapped else (self, other)))
 
     return apply
 
 
 def _unary(name: str, ufunc: str) -> Callable[..., Any]:
     call = getattr(operator, name)
-    return lambda self: _noted(ufunc, [self], call(plain(self)), call)
+    return lambda self: _recorded_call(ufunc, call, self)
 
 
 for _name, _ufunc in _OPERATORS.items():
@@ -514,7 +504,7 @@ for _type in (float, int, np.float64, np.float32):  # NumPy's own crash in C: fl
     _NUMBERS[_type] = type(f"Recorded_{_type.__name__}", (RecordedNumber, _base), {"plain_type": _type})
 
 
-# Calls that leave NumPy, by the function: the operation that they are, and whether their result is a float.
+# Functions outside of NumPy, and the operations that they are.
 _OUTSIDE: dict[Any, str] = {
     float: "copy", np.float64: "copy", np.float32: "copy", abs: "absolute", math.exp: "exp", math.log: "log",
     math.sqrt: "sqrt", math.tanh: "tanh", math.sin: "sin", math.cos: "cos", math.pow: "power",
@@ -534,7 +524,7 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: PLR0911
     name = getattr(function, "__name__", "")
     operation = _OUTSIDE.get(function) if isinstance(function, Hashable) else None
     if operation and args and all(isinstance(a, int | float | np.ndarray | np.generic) for a in args):
-        return _recorded_call(operation, function, args, kwargs)
+        return _recorded_call(operation, function, *args, **kwargs)
     if isinstance(function, np.ufunc) and len(args) > function.nin == 1 and tape.execution is not None:
         seen = (path for path, n in tape.execution.values.items() if n is getattr(args[1], "node", None))
         tape.written_by_position.append((tape.execution, f"np.{name}", next(seen, "its argument")))
@@ -550,20 +540,16 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: PLR0911
                 array.node = tape.add(LEAF, (), plain(array))  # shuffled data are new data
         return result
     if isinstance(function, np.vectorize) and len(args) == 1:
-        return _recorded_call(ELEMENTWISE, function, args, {})
+        return _recorded_call(ELEMENTWISE, function, *args)
     given = (*args, *kwargs.values())
     if _takes_plain_numbers(function):
         args, kwargs = plain_deep(args), plain_deep(kwargs)
     result = function(*args, **kwargs)
     if type(result) not in (np.ndarray, np.float64, np.float32) or result.dtype.kind not in NUMERIC:
         return result
-    inputs = [a for a in given if is_recorded(a)]
-    return _noted(OPAQUE, inputs, result, None) if inputs and not _is_constant(function) else leaf(result)
-
-
-def _recorded_call(operation: str, function: Any, args: Any, kwargs: Any) -> Any:
-    result = function(*map(plain, args), **kwargs)
-    return _noted(operation, args, result, function) if any(map(is_recorded, args)) else result
+    inputs = [tape.node(a) for a in given if is_recorded(a)]
+    is_leaf = not inputs or _is_constant(function)
+    return leaf(result) if is_leaf else wrapped(result, tape.add(OPAQUE, inputs, result))
 
 
 def _takes_plain_numbers(function: Any) -> bool:
