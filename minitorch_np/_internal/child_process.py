@@ -215,13 +215,13 @@ def _forked(
     say: Callable[[str], None] | None,
 ) -> Any:
     """The answer of a fork of this process, or the error that stands in its place."""
-    fork, start = _Fork(function, arguments, timeout, MEMORY, folder), time.monotonic()
+    fork = _Fork(function, arguments, timeout, MEMORY, folder)
     try:
         while not fork.is_done():
-            seconds = time.monotonic() - start
-            waited = select([fork.pipe], [], [], max(0.0, min(PATIENCE, timeout - seconds)))
-            if say is not None and not waited[0] and seconds + PATIENCE < timeout:
-                say(f"running for {seconds + PATIENCE:.0f} of {timeout:g} seconds")
+            ready = select([fork.pipe], [], [], max(0.0, min(PATIENCE, fork.ends - time.monotonic())))[0]
+            seconds = timeout - (fork.ends - time.monotonic())
+            if say is not None and not ready and seconds < timeout:
+                say(f"running for {seconds:.0f} of {timeout:g} seconds")
     except BaseException:
         fork.end()
         raise
