@@ -54,21 +54,22 @@ def count_bits(diagnosis: Examination, beside: Beside, steps: int, losses: list[
     verdicts = diagnosis.judge.by(judgement.loss, judgement.mode, steps).verdicts
     found = {(v.update.name, v.update.old.index): v.found for v in verdicts}
     training = beside.training.copied()
+    own = dict(training.model.named_parameters())
     ours, ulps = [], []
-    for k, step in enumerate(training.steps(steps)):
-        ours.append(float(step.loss))
+    for k, loss in enumerate(training.steps(steps)):
+        ours.append(float(loss))
         if k < len(losses):
-            value = np.asarray(step.loss)
+            value = np.asarray(loss)
             add("losses", f"the loss of step {k}", value, np.asarray(losses[k]))
             apart = first_difference(value, np.asarray(losses[k], value.dtype).reshape(value.shape))
             ulps.append(apart.ulps if apart else 0)
         for name, parameter in beside.parameters.items():
             if k >= len(parameter.used):
                 continue
-            old = parameter.used[k]
+            old, layered = parameter.used[k], own[name]
             new = (parameter.after(old) or parameter.versions[-1]).value
-            weight = _fitted(new, step.weights[name], beside.is_turned)
-            is_it = weight is not None and np.allclose(weight, step.weights[name], rtol=1e-6, atol=1e-9)
+            weight = _fitted(new, layered.data, beside.is_turned)
+            is_it = weight is not None and np.allclose(weight, layered.data, rtol=1e-6, atol=1e-9)
             if not result.is_given and not is_it:
                 return False
             multiples = found.get((parameter.name, old.index), ())
@@ -77,10 +78,10 @@ def count_bits(diagnosis: Examination, beside: Beside, steps: int, losses: list[
                 add(
                     "numbers in gradients",
                     f"the gradient of {name} in step {k}",
-                    step.gradients[name],
+                    layered.grad,
                     node.value,
                 )
-            add("numbers in weights", f"{name} after step {k}", step.weights[name], new)
+            add("numbers in weights", f"{name} after step {k}", layered.data, new)
     result.losses, result.ulps = ours, ulps
     result.handwritten_losses = [float(value) for value in losses[:steps]]
     result.counts = [Equal(what, *count) for what, count in counts.items() if count[1]]
@@ -342,7 +343,7 @@ class Against:
         got, right = float(node.value.reshape(-1)[0]), float(value)
         found = self._mended(node.execution, value) or WrongLine.at(node.execution, NO_EDIT)
         *_, second = self.given.copied().steps(2)
-        if np.isclose(got, float(second.loss), rtol=1e-9):
+        if np.isclose(got, float(second), rtol=1e-9):
             said = "it is what it becomes by the update: compute it before the weights are updated"
             found = found._replace(mistake=said, write=())
         elif found.write and right and np.isclose(got / right * self.names.prediction.size, 1):
@@ -388,16 +389,17 @@ class Against:
     def _steps(self, judgement: Judgement) -> Iterator[WrongLine]:
         """First steps that are not the network's."""
         training = self.given.copied()
-        own = {name: p.data.copy() for name, p in training.model.named_parameters()}
-        ours = next(training.steps(1))
+        own = dict(training.model.named_parameters())
+        before = {name: p.data.copy() for name, p in own.items()}
+        next(training.steps(1))
         starts = {p.used[0].index: name for name, p in self.parameters.items()}
         for verdict in judgement.right:
             name = starts.get(verdict.update.old.index)
             if name is None:
                 continue
-            right = ours.weights[name] - own[name]
+            right = own[name].data - before[name]
             change = (verdict.update.new.value - verdict.update.old.value).reshape(right.shape)
-            rounding = 4 * np.finfo(right.dtype).eps * np.abs(own[name]).max()
+            rounding = 4 * np.finfo(right.dtype).eps * np.abs(before[name]).max()
             relative = 1e-6 if right.dtype == np.float64 else 1e-3
             is_off = np.abs(change - right).max() > relative * np.abs(right).max() + rounding
             if np.abs(right).max() < 1e4 * rounding:  # the step is lost in the rounding of the weights

@@ -37,14 +37,6 @@ LOSSES: tuple[type[Loss], ...] = (
 )  # fmt: skip
 
 
-class LayeredStep(NamedTuple):
-    """The loss of a step, and by torch's names the gradients and the weights after it: views, not copies."""
-
-    loss: Any
-    gradients: dict[str, Array]
-    weights: dict[str, Array]
-
-
 class Training(NamedTuple):
     """A network, its loss, its optimizer and its data, which are the same in every step."""
 
@@ -67,14 +59,11 @@ class Training(NamedTuple):
         self.optimizer.step()
         return value
 
-    def steps(self, count: int) -> Iterator[LayeredStep]:
-        """Train for some steps."""
-        parameters = dict(self.model.named_parameters())
+    def steps(self, count: int) -> Iterator[Any]:
+        """Train for some steps; yields the loss of each."""
         with np.errstate(all="ignore"):
             for _ in range(count):
-                value = self.step()
-                gradients = {name: parameter.grad for name, parameter in parameters.items()}
-                yield LayeredStep(value, gradients, {name: p.data for name, p in parameters.items()})
+                yield self.step()
 
     def load(self, weights: Mapping[str, Array]) -> None:
         """Take over weights, and their precision."""
