@@ -18,12 +18,13 @@ from minitorch_np.study.compare.edits import Trial, Values, edits, forward_edits
 from minitorch_np.study.compare.findings import Search
 from minitorch_np.study.compare.instrument import Execution
 from minitorch_np.study.compare.judge import Judgement, Verdict, multiple
-from minitorch_np.study.compare.network import Beside, Training, names_of
+from minitorch_np.study.compare.network import Beside, Training
 from minitorch_np.study.compare.objective import Objective
 from minitorch_np.study.compare.recorded import CONSTANT, LEAF, Node
 from minitorch_np.study.compare.recording import ProgramSource, record, time_steps
 from minitorch_np.study.compare.report import RIGHT, WRONG, Comparison, Equal, WrongLine
 from minitorch_np.study.compare.trained import TrainedArray
+from minitorch_np.study.explain.chain import Run
 
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
@@ -198,15 +199,18 @@ class Against:
         if self.call is None:
             self._take_over()
         result.network, result.failure = repr(self.given), error
-        self.names = names_of(self.given.copied())
-        outputs = self.names.outputs
-        self.outputs = [(name, place, value, self._same(value)) for name, place, value in outputs]
+        given, places = self.given, self.program.places
+        run = Run(given.model, given.x, given.y, given.loss)
+        self.prediction, self.loss = run.prediction, np.asarray(run.value)
+        named = {place.layer: name for name, place in places.items() if place.what == "output"}
+        made = [(named[p.path], p.y) for p in run.passages if p.path in named]
+        self.outputs = [(name, places[name], value, self._same(value)) for name, value in made]
         findings = list(self._forward())
         if error is not None:
             findings += self.diagnosis.comparison().findings
         elif not findings:
             findings = list(self._backward() if self._predictions else self.diagnosis.comparison().findings)
-        result.findings = [self._placed(f) for f in findings]
+        result.findings = list(dict.fromkeys(map(self._placed, findings)))  # of several weights it is one
         result.judged = RIGHT if error is None and not findings else WRONG
         if error is None or min((len(p.used) for p in self.parameters.values()), default=0) > 1:
             self._count()
@@ -294,7 +298,7 @@ class Against:
         return None
 
     def _is_loss(self, node: Node) -> bool:
-        return bool(np.isclose(float(node.value.reshape(-1)[0]), float(self.names.loss), rtol=1e-9))
+        return bool(np.isclose(float(node.value.reshape(-1)[0]), float(self.loss), rtol=1e-9))
 
     def _forward(self) -> Iterator[WrongLine]:
         """The first output of a layer that the program does not have."""
@@ -304,10 +308,9 @@ class Against:
                 yield self._missing(value, before)._replace(array=name, place=place)
                 return
             before = node
-        loss = np.asarray(self.names.loss)
         written = [one for one in self.judge.losses if not one.kind and (one.name or "loss" in one.text)]
-        if written and self._same(loss) is None and not any(self._is_loss(one.first) for one in written):
-            yield self._other_loss(written[0].first, loss)
+        if written and self._same(self.loss) is None and not any(self._is_loss(one.first) for one in written):
+            yield self._other_loss(written[0].first)
 
     def _missing(self, value: Array, before: Node | None) -> WrongLine:
         """The statement that should make an output: one that goes on from the output before it."""
@@ -339,14 +342,14 @@ class Against:
                     return WrongLine.at(execution, edit.mistake, edit.text(), proof=proof)
         return None
 
-    def _other_loss(self, node: Node, value: Array) -> WrongLine:
-        got, right = float(node.value.reshape(-1)[0]), float(value)
-        found = self._mended(node.execution, value) or WrongLine.at(node.execution, NO_EDIT)
+    def _other_loss(self, node: Node) -> WrongLine:
+        got, right = float(node.value.reshape(-1)[0]), float(self.loss)
+        found = self._mended(node.execution, self.loss) or WrongLine.at(node.execution, NO_EDIT)
         *_, second = self.given.copied().steps(2)
         if np.isclose(got, float(second), rtol=1e-9):
             said = "it is what it becomes by the update: compute it before the weights are updated"
             found = found._replace(mistake=said, write=())
-        elif found.write and right and np.isclose(got / right * self.names.prediction.size, 1):
+        elif found.write and right and np.isclose(got / right * self.prediction.size, 1):
             found = found._replace(mistake="it is the right one divided by the number of elements")
         proof = f"it is {got:.6g} where {right:.6g} belongs"
         place = Location("", repr(self.given.loss), "loss")
@@ -355,7 +358,7 @@ class Against:
     @cached_property
     def _predictions(self) -> list[tuple[Node, Array]]:
         """The program's prediction in every step, with the gradient of the network's loss at its numbers."""
-        first = self._same(self.names.prediction)
+        first = self._same(self.prediction)
         if first is None or first.execution is None:
             return []
         here = (n for n in self.judge.tape.nodes if n.execution is not None and n.operation == first.operation)
@@ -365,7 +368,7 @@ class Against:
         found = []
         for node in like[: self.steps]:
             with np.errstate(all="ignore"):
-                loss(np.array(node.value.reshape(self.names.prediction.shape)), self.given.y)
+                loss(np.array(node.value.reshape(self.prediction.shape)), self.given.y)
                 found.append((node, loss.backward().reshape(node.value.shape)))
         return found
 
@@ -418,7 +421,7 @@ class Against:
         if off is not None:
             times = times_of(off.c, off.node.execution)
             said = "it has the other sign" if times == "minus" else f"it is {times} the right one"
-            if np.isclose(off.c, self.names.prediction.size):
+            if np.isclose(off.c, self.prediction.size):
                 said = f"it is {off.c:.6g} times the right one, the number of elements"
             said += ": a division is missing" if off.c > 2 else ""
             value = off.node.value.reshape(-1)[0]
@@ -460,19 +463,20 @@ class Against:
         """A finding with what it is in the network."""
         if finding.place is not None:
             return finding
-        weights = [(p, *self.names.weights[name]) for name, p in self.parameters.items()]
+        places = self.program.places
+        own = ((name, self.parameters.get(f"{p.layer}.{p.what}".lstrip("."))) for name, p in places.items())
+        weights = [(name, parameter) for name, parameter in own if parameter is not None]
         outputs = [(name, place, node) for name, place, _, node in self.outputs if node is not None]
-        for parameter, name, place in weights:
+        for name, parameter in weights:
             if finding.name == parameter.name:
-                return finding._replace(array=name, place=place)
+                return finding._replace(array=name, place=places[name])
         if (target := finding.target) is not None:
-            of = [name for parameter, name, _ in weights if target in parameter.versions]
+            of = [name for name, parameter in weights if target in parameter.versions]
             of += [
                 name for name, _, node in outputs if node is target or np.array_equal(node.value, target.value)
             ]
             for name in of:
-                gradient = f"grad_{name}"
-                return finding._replace(array=gradient, place=self.names.gradients[gradient])
+                return finding._replace(array=f"grad_{name}", place=places.get(f"grad_{name}"))
         here = (e for e in self.judge.executions if e.statement.line == finding.line)
         made = {new.index for e in here for _, _, new in e.bound}
         for name, place, node in outputs:
@@ -482,8 +486,7 @@ class Against:
 
     def _rounding(self) -> Iterator[WrongLine]:
         """The arrays whose bits differ, in order."""
-        value = np.asarray(self.names.loss)
-        loss = "loss", Location("", repr(self.given.loss), "loss"), value, self._same(value)
+        loss = "loss", Location("", repr(self.given.loss), "loss"), self.loss, self._same(self.loss)
         for name, place, value, node in (*self.outputs, loss):
             a = None if node is None else _fitted(node.value, value)
             if node is None or a is None or node.execution is None or a.dtype != value.dtype:

@@ -12,8 +12,6 @@ import numpy as np
 
 from minitorch_np import layers, losses, optimizers
 from minitorch_np._internal.reprs import constructor_arguments
-from minitorch_np.derivation.array_names import UniqueNames, parameter_names
-from minitorch_np.derivation.locations import Location
 from minitorch_np.layer import Layer
 from minitorch_np.losses.loss import Loss
 from minitorch_np.optimizers.optimizer import Optimizer
@@ -21,7 +19,6 @@ from minitorch_np.study.compare.judge import Judge, Judgement
 from minitorch_np.study.compare.recorded import Node
 from minitorch_np.study.compare.trained import TrainedArray
 from minitorch_np.study.compare.update_rules import Rule
-from minitorch_np.study.explain.chain import Run, passage_names
 
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
@@ -200,34 +197,3 @@ def _loss(judge: Judge, judgement: Judgement, out: Array, is_turned: bool) -> tu
                 if np.isclose(float(loss(out, y.reshape(shape))), float(values[0]), rtol=1e-7):
                     return kind(), y.reshape(shape)
     return None
-
-
-class ArrayNames(NamedTuple):
-    """What the arrays of a network are called, and where they are; and their values in one pass."""
-
-    outputs: list[tuple[str, Location, Array]]
-    gradients: dict[str, Location]
-    weights: dict[str, tuple[str, Location]]
-    prediction: Array
-    loss: Any
-
-
-def names_of(training: Training) -> ArrayNames:
-    """Run the network once, forward and backward."""
-    run = Run(training.model, training.x, training.y, training.loss)
-    names = UniqueNames({"x", "y"})
-    called = parameter_names(run.model, names)
-    outputs = passage_names(run.passages, names)[1:]
-    made, gradients, weights = [], {}, {}
-    for name, p, after in zip(outputs, run.passages, [*run.passages[1:], None], strict=True):
-        made.append((name, Location(p.path, repr(p.layer), "output"), p.y))
-        loss = Location("", repr(training.loss), "gradient of output")
-        gradients[f"grad_{name}"] = (
-            loss if after is None else Location(after.path, repr(after.layer), "gradient of input")
-        )
-    modules = dict(run.model.named_modules())
-    for name, parameter in run.model.named_parameters():
-        layer, _, what = name.rpartition(".")
-        weights[name] = array, place = called[id(parameter)], Location(layer, repr(modules[layer]), what)
-        gradients[f"grad_{array}"] = place._replace(what=f"gradient of {what}")
-    return ArrayNames(made, gradients, weights, run.prediction, run.value)
