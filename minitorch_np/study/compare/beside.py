@@ -55,9 +55,10 @@ def count_bits(diagnosis: Examination, beside: Beside, steps: int, losses: list[
     verdicts = diagnosis.judge.by(judgement.loss, judgement.mode, steps).verdicts
     found = {(v.update.name, v.update.old.index): v.found for v in verdicts}
     training = beside.training.copied()
-    own = dict(training.model.named_parameters())
+    layered = dict(training.model.named_parameters())
     ours, ulps = [], []
-    for k, loss in enumerate(training.steps(steps)):
+    for k in range(steps):
+        loss = training.step()
         ours.append(float(loss))
         if k < len(losses):
             value = np.asarray(loss)
@@ -67,22 +68,17 @@ def count_bits(diagnosis: Examination, beside: Beside, steps: int, losses: list[
         for name, parameter in beside.parameters.items():
             if k >= len(parameter.used):
                 continue
-            old, layered = parameter.used[k], own[name]
+            old, p = parameter.used[k], layered[name]
             new = (parameter.after(old) or parameter.versions[-1]).value
-            weight = _fitted(new, layered.data, beside.is_turned)
-            is_it = weight is not None and np.allclose(weight, layered.data, rtol=1e-6, atol=1e-9)
+            weight = _fitted(new, p.data, beside.is_turned)
+            is_it = weight is not None and np.allclose(weight, p.data, rtol=1e-6, atol=1e-9)
             if not result.is_given and not is_it:
                 return False
             multiples = found.get((parameter.name, old.index), ())
             exact = [n for n, c in multiples if abs(c - 1) < 1e-6]
             for node in (exact or [n for n, _ in multiples if result.is_given])[:1]:
-                add(
-                    "numbers in gradients",
-                    f"the gradient of {name} in step {k}",
-                    layered.grad,
-                    node.value,
-                )
-            add("numbers in weights", f"{name} after step {k}", layered.data, new)
+                add("numbers in gradients", f"the gradient of {name} in step {k}", p.grad, node.value)
+            add("numbers in weights", f"{name} after step {k}", p.data, new)
     result.losses, result.ulps = ours, ulps
     result.handwritten_losses = [float(value) for value in losses[:steps]]
     result.counts = [Equal(what, *count) for what, count in counts.items() if count[1]]
@@ -345,8 +341,9 @@ class Against:
     def _other_loss(self, node: Node) -> WrongLine:
         got, right = float(node.value.reshape(-1)[0]), float(self.loss)
         found = self._mended(node.execution, self.loss) or WrongLine.at(node.execution, NO_EDIT)
-        *_, second = self.given.copied().steps(2)
-        if np.isclose(got, float(second), rtol=1e-9):
+        training = self.given.copied()
+        training.step()
+        if np.isclose(got, float(training.step()), rtol=1e-9):
             said = "it is what it becomes by the update: compute it before the weights are updated"
             found = found._replace(mistake=said, write=())
         elif found.write and right and np.isclose(got / right * self.prediction.size, 1):
@@ -367,9 +364,8 @@ class Against:
         loss = self.given.copied().loss
         found = []
         for node in like[: self.steps]:
-            with np.errstate(all="ignore"):
-                loss(np.array(node.value.reshape(self.prediction.shape)), self.given.y)
-                found.append((node, loss.backward().reshape(node.value.shape)))
+            loss(np.array(node.value.reshape(self.prediction.shape)), self.given.y)
+            found.append((node, loss.backward().reshape(node.value.shape)))
         return found
 
     def _judgement(self) -> Judgement:
@@ -394,7 +390,7 @@ class Against:
         training = self.given.copied()
         own = dict(training.model.named_parameters())
         before = {name: p.data.copy() for name, p in own.items()}
-        next(training.steps(1))
+        training.step()
         starts = {p.used[0].index: name for name, p in self.parameters.items()}
         for verdict in judgement.right:
             name = starts.get(verdict.update.old.index)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from itertools import product, zip_longest
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -55,12 +55,6 @@ class Training(NamedTuple):
         self.model.backward(self.loss.backward())
         self.optimizer.step()
         return value
-
-    def steps(self, count: int) -> Iterator[Any]:
-        """Train for some steps; yields the loss of each."""
-        with np.errstate(all="ignore"):
-            for _ in range(count):
-                yield self.step()
 
     def load(self, weights: Mapping[str, Array]) -> None:
         """Take over weights, and their precision."""
