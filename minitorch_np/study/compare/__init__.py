@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import shutil
 import tempfile
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -48,23 +47,17 @@ def examined(source: ProgramSource, steps: int) -> Comparison:
         return result
 
 
-def examined_apart(
-    source: ProgramSource,
-    steps: int,
-    timeout: float,
-    say: Callable[[str], None] | None = None,
-    *,
-    forks: bool = False,
-) -> Comparison:
-    """Judge a program in a child process, in an empty folder; ValueError for one that cannot be parsed."""
+def examined_apart(source: ProgramSource, steps: int, timeout: float, **how: Any) -> Comparison:
+    """Judge a program in a child process, in an empty folder; ValueError for one that cannot be parsed.
+
+    `how` are the options of `call_apart`.
+    """
     tree = source.tree()
     with tempfile.TemporaryDirectory(prefix="compare-") as name:
         folder = Path(name)
         _copy_files(tree, source, folder)
         try:
-            return call_apart(
-                examined_here, source, steps, timeout=timeout, folder=folder, say=say, forks=forks
-            )
+            return call_apart(examined_here, source, steps, timeout=timeout, folder=folder, **how)
         except ChildEndedError as ended:
             result = Comparison(source.name, source.text)
             result.reason = str(ended)

@@ -253,7 +253,7 @@ class _Recorded:
     node: Any
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
-        out = options.get("out", ())
+        out: tuple[Any, ...] = options.get("out") or ()
         if method == "at":
             return _write(f"{ufunc.__name__}.at", ufunc.at, *inputs)
         if len(out) == 1:
