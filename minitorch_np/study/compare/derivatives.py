@@ -43,17 +43,12 @@ def values(node: Node) -> list[Array]:
     return [n.value if n.value.dtype.kind == "f" else n.value.astype(float) for n in node.inputs]
 
 
-def elementwise(derivative: Callable[[Array, Array], Array]) -> Rule:
-    """The rule of y = f(x) for one array, from dy/dx as a function of x and y."""
-    return lambda node, g: [g * derivative(values(node)[0], node.value)]
-
-
-def two(derivatives: Callable[[Array, Array, Array], tuple[Any, Any]]) -> Rule:
-    """The rule of y = f(a, b), from dy/da and dy/db as functions of a, b and y."""
+def elementwise(derivative: Callable[..., Any]) -> Rule:
+    """The rule of y = f(a, …), element by element, from dy/da, … as a function of a, … and y."""
 
     def rule(node: Node, g: Array) -> Gradients:
-        a, b = values(node)
-        return [None if d is None else g * d for d in derivatives(a, b, node.value)]
+        found = derivative(*values(node), node.value)
+        return [g * d for d in (found if isinstance(found, tuple) else (found,))]
 
     return rule
 
@@ -78,7 +73,7 @@ def extremum(sign: int) -> Rule:
         tie = np.where(a == b, _tie[0], 0.0)
         return (sign * a > sign * b) + tie, (sign * b > sign * a) + tie
 
-    return two(larger)
+    return elementwise(larger)
 
 
 def _power(node: Node, g: Array) -> Gradients:
@@ -246,13 +241,13 @@ def _nothing(node: Node, g: Array) -> Gradients:
 
 
 RULES: dict[str, Rule] = {
-    "add": two(lambda a, b, y: (1, 1)),
-    "subtract": two(lambda a, b, y: (1, -1)),
-    "multiply": two(lambda a, b, y: (b, a)),
-    "divide": two(lambda a, b, y: (1 / b, -a / b**2)),
-    "logaddexp": two(lambda a, b, y: (np.exp(a - y), np.exp(b - y))),
-    "hypot": two(lambda a, b, y: (a / y, b / y)),
-    "arctan2": two(lambda a, b, y: (b / (a * a + b * b), -a / (a * a + b * b))),
+    "add": elementwise(lambda a, b, y: (1, 1)),
+    "subtract": elementwise(lambda a, b, y: (1, -1)),
+    "multiply": elementwise(lambda a, b, y: (b, a)),
+    "divide": elementwise(lambda a, b, y: (1 / b, -a / b**2)),
+    "logaddexp": elementwise(lambda a, b, y: (np.exp(a - y), np.exp(b - y))),
+    "hypot": elementwise(lambda a, b, y: (a / y, b / y)),
+    "arctan2": elementwise(lambda a, b, y: (b / (a * a + b * b), -a / (a * a + b * b))),
     "negative": elementwise(lambda x, y: -np.ones_like(x)),
     "positive": elementwise(lambda x, y: np.ones_like(x)),
     "square": elementwise(lambda x, y: 2 * x),
