@@ -91,24 +91,23 @@ def read_off(diagnosis: Examination) -> Beside | None:
     """The stack of layers that the forward pass is, with its loss; None if it is none."""
     judge, judgement = diagnosis.judge, diagnosis.judgement
     optimizer = None if diagnosis.rule is None else _optimizer(diagnosis.rule)
-    if optimizer is None or not judgement.right:
-        return None
-    nodes = judgement.right[0].reverse.nodes
+    nodes = judgement.right[0].reverse.nodes if judgement.right else {}
     linears = _linears(judge, nodes)
+    if optimizer is None or not linears:
+        return None
+    is_turned, dtype = linears[0].is_turned, linears[0].z.value.dtype
     parameters: dict[str, TrainedArray] = {}
     stack: list[Layer] = []
     for linear, following in zip_longest(linears, linears[1:]):
         between = _activation(linear.z.value, following and following.x, nodes)
-        if between is None or linear.is_turned != linears[0].is_turned:
+        if between is None or linear.is_turned != is_turned:
             return None
         own = {"weight": linear.weight, "bias": linear.bias}
         parameters |= {f"{len(stack)}.{what}": p for what, p in own.items() if p is not None}
-        height, width = _turned(linear.weight.versions[0].value, linear.is_turned).shape
-        dtype = linears[0].z.value.dtype
+        height, width = _turned(linear.weight.versions[0].value, is_turned).shape
         stack += [layers.Linear(height, width, linear.bias is not None, dtype=dtype), *between]
-    if not linears or len({p.name for p in judge.parameters}) != len(parameters):
+    if len({p.name for p in judge.parameters}) != len(parameters):
         return None
-    is_turned, dtype = linears[0].is_turned, linears[0].z.value.dtype
     model = layers.Sequential(stack)
     x = _turned(linears[0].x.value, is_turned).astype(dtype)
     training = Training(model, losses.SquaredLoss(), optimizer(model), x, x)
