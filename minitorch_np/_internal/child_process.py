@@ -11,6 +11,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 from select import select
 from typing import Any
@@ -34,13 +35,19 @@ def call_apart(
     folder: Path | None = None,
     say: Callable[[str], None] | None = None,
     shows_errors: bool = False,
+    forks: bool = False,
 ) -> Any:
     """Return `function(*arguments)`, called in a child process in `folder`, with a limit of time and memory.
 
     It gets no keyboard. What it prints is dropped; with `shows_errors` it goes to the standard error.
     Whatever it does to its process, this one decides for itself how it ends. `say` is told of every two
     seconds. Raises ChildEndedError if no answer comes, and what the function raises as ValueError.
+
+    With `forks` it is a fork of this process, which has all imports done: for a command, which has no threads
+    and no windows. Only on Linux: elsewhere the libraries behind NumPy may not survive it.
     """
+    if forks and sys.platform == "linux":
+        return _given(_forked(function, arguments, timeout, folder, say))
     request = pickle.dumps((function.__module__, function.__qualname__, arguments, [p for p in sys.path if p]))
     package = Path(__file__).parents[2]
     path = os.pathsep.join(filter(None, (str(package), os.environ.get("PYTHONPATH"))))
@@ -53,13 +60,7 @@ def call_apart(
         except BaseException:
             process.kill()
             raise
-    try:
-        was_refused, answer = pickle.loads(out)
-    except Exception:
-        raise ChildEndedError(_end(process.returncode, errors or b"")) from None
-    if was_refused:
-        raise ValueError(answer)
-    return answer
+    return _given(_answer(out, process.returncode, errors or b""))
 
 
 def each_apart(
@@ -104,7 +105,14 @@ def _answer_or_error(function: Callable[..., Any], arguments: tuple[Any, ...], t
 class _Fork:
     """A fork of this process that calls a function, and its answer as it comes through a pipe."""
 
-    def __init__(self, function: Callable[..., Any], arguments: tuple[Any, ...], timeout: float) -> None:
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        arguments: tuple[Any, ...],
+        timeout: float,
+        memory: int = MEMORY_EACH,
+        folder: Path | None = None,
+    ) -> None:
         self.pipe, write = os.pipe()
         self.timeout, self.ends = timeout, time.monotonic() + timeout
         self.read = b""
@@ -114,26 +122,28 @@ class _Fork:
         if self.pid == 0:
             try:
                 os.close(self.pipe)
-                self._child(function, arguments, write)
+                os.chdir(folder or ".")
+                self._child(function, arguments, write, memory)
             finally:
                 os._exit(1)
         os.close(write)
         os.set_blocking(self.pipe, False)
 
     @staticmethod
-    def _child(function: Callable[..., Any], arguments: tuple[Any, ...], write: int) -> None:
+    def _child(function: Callable[..., Any], arguments: tuple[Any, ...], write: int, memory: int) -> None:
         os.setsid()  # so that what it starts ends with it
         nothing = os.open(os.devnull, os.O_RDWR)
         for stream in (0, 1, 2):
             os.dup2(nothing, stream)
         sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115
-        _limit_memory(MEMORY_EACH)
+        _limit_memory(memory)
         try:
-            result = (False, function(*arguments))
-        except ValueError as error:
-            result = (True, str(error))
+            result = _result(function, arguments, memory)
+        except Exception as error:
+            said = f"the process that ran it ended with {type(error).__name__}: {error}"
+            result = pickle.dumps(ChildEndedError(said))
         with os.fdopen(write, "wb") as answer:
-            answer.write(pickle.dumps(result))
+            answer.write(result)
         os._exit(0)
 
     def is_slow(self) -> bool:
@@ -158,11 +168,7 @@ class _Fork:
         code = self.end()
         if self.was_stopped:
             return ChildEndedError(f"it was stopped after {self.timeout:g} seconds")
-        try:
-            was_refused, answer = pickle.loads(self.read)
-        except Exception:
-            return ChildEndedError(_end(code, b""))
-        return ValueError(answer) if was_refused else answer
+        return _answer(self.read, code, b"")
 
     def end(self) -> int:
         """End the process and all that it has started; return its exit code."""
@@ -201,11 +207,52 @@ def _communicate(
                 say(f"running for {seconds:.0f} of {timeout:g} seconds")
 
 
-def _end(code: int | None, errors: bytes) -> str:
-    last = errors.decode(errors="replace").strip().rpartition("\n")[2]
-    if "MemoryError" in last or "Unable to allocate" in last:
-        return f"it needs more than {MEMORY >> 30} GB of memory"
-    return f"the process that ran it ended with code {code}" + (f": {last}" if last else "")
+def _forked(
+    function: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    timeout: float,
+    folder: Path | None,
+    say: Callable[[str], None] | None,
+) -> Any:
+    """The answer of a fork of this process, or the error that stands in its place."""
+    fork = _Fork(function, arguments, timeout, MEMORY, folder)
+    try:
+        while not fork.is_done():
+            ready = select([fork.pipe], [], [], max(0.0, min(PATIENCE, fork.ends - time.monotonic())))[0]
+            seconds = timeout - (fork.ends - time.monotonic())
+            if say is not None and not ready and seconds < timeout:
+                say(f"running for {seconds:.0f} of {timeout:g} seconds")
+    except BaseException:
+        fork.end()
+        raise
+    return fork.answer()
+
+
+def _result(function: Callable[..., Any], arguments: tuple[Any, ...], memory: int) -> bytes:
+    """What a function returns, or the error that stands in its place, to be sent to another process."""
+    try:
+        return pickle.dumps(function(*arguments))
+    except ValueError as error:
+        return pickle.dumps(ValueError(str(error)))
+    except MemoryError:
+        return pickle.dumps(ChildEndedError(f"it needs more than {memory >> 30} GB of memory"))
+
+
+def _answer(sent: bytes, code: int | None, errors: bytes) -> Any:
+    """What a process has sent, or how it has ended."""
+    try:
+        return pickle.loads(sent)
+    except Exception:
+        last = errors.decode(errors="replace").strip().rpartition("\n")[2]
+        return ChildEndedError(
+            f"the process that ran it ended with code {code}" + (f": {last}" if last else "")
+        )
+
+
+def _given(answer: Any) -> Any:
+    if isinstance(answer, ChildEndedError | ValueError):
+        raise answer
+    return answer
 
 
 def child() -> None:
@@ -214,13 +261,7 @@ def child() -> None:
     os.dup2(2, 1)  # what is printed is no part of the answer
     module, name, arguments, sys.path[:] = pickle.load(sys.stdin.buffer)
     _limit_memory()
-    try:
-        import importlib
-
-        result = (False, getattr(importlib.import_module(module), name)(*arguments))
-    except ValueError as error:
-        result = (True, str(error))
-    answer.write(pickle.dumps(result))
+    answer.write(_result(getattr(import_module(module), name), arguments, MEMORY))
     answer.flush()
 
 

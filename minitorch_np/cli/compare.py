@@ -93,7 +93,8 @@ def _judged(options: argparse.Namespace) -> Comparison:
     def say(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
-    return examined_apart(ProgramSource.of(options.file), options.steps, options.timeout, say)
+    source = ProgramSource.of(options.file)
+    return examined_apart(source, options.steps, options.timeout, say=say, forks=True)
 
 
 def _against(options: argparse.Namespace) -> Comparison:

@@ -41,10 +41,10 @@ SIZES = ("size", "shape", "ndim", "dtype", "itemsize")  # the same whenever the 
 # Functions and methods of NumPy that make an array whose shape follows from those given to them; what
 # else makes one is asked for its shape at each step.
 SHAPED = frozenset(
-    """T all any argmax argmin argsort astype clip concatenate copy cumprod cumsum diagonal dot einsum empty_like
-    expand_dims exp flatten flip full_like isfinite isnan logaddexp matmul max maximum mean min minimum moveaxis
-    ones_like outer prod ravel real roll sign sort sqrt square squeeze stack std sum swapaxes take_along_axis
-    tanh tensordot transpose tril triu var view zeros_like""".split()
+    """T all any argmax argmin argsort astype clip concatenate copy cumprod cumsum diagonal dot einsum
+    empty_like expand_dims exp flatten flip full_like isfinite isnan logaddexp matmul max maximum mean
+    min minimum moveaxis ones_like outer prod ravel real roll sign sort sqrt square squeeze stack std
+    sum swapaxes take_along_axis tanh tensordot transpose tril triu var view zeros_like""".split()
 )
 
 OURS = (maximum, total, zero_where)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import shutil
 import tempfile
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -40,31 +39,25 @@ def examined(source: ProgramSource, steps: int) -> Comparison:
         if result.judged == NOT_JUDGED and recording.was_cut_short and diagnosis.judge.parameters:
             later = Examination(record(source, MANY_STEPS, seconds=8.0)).comparison()
             return result if later.judged == NOT_JUDGED else later
-        if result.judged == RIGHT and diagnosis.judgement is not None:
-            _compare_bits(diagnosis, result, steps)
+        beside = read_off(diagnosis) if result.judged == RIGHT and diagnosis.judgement is not None else None
+        if beside is not None:
+            steps = min(steps, *(len(p.used) for p in beside.parameters.values()))
+            if count_bits(diagnosis, beside, steps, diagnosis.judgement.loss.values()):
+                time_both(result, source, beside, None)
         return result
 
 
-def _compare_bits(diagnosis: Examination, result: Comparison, steps: int) -> None:
-    """Train the network that the program is beside it, if it is a stack of layers."""
-    judge, judgement = diagnosis.judge, diagnosis.judgement
-    beside = read_off(judge, judgement, diagnosis.rule)
-    if beside is not None:
-        steps = min(steps, *(len(p.used) for p in beside.parameters.values()))
-        if count_bits(result, judge, judgement, beside, steps, judgement.loss.values()):
-            time_both(result, diagnosis.recording.source, beside, None)
+def examined_apart(source: ProgramSource, steps: int, timeout: float, **how: Any) -> Comparison:
+    """Judge a program in a child process, in an empty folder; ValueError for one that cannot be parsed.
 
-
-def examined_apart(
-    source: ProgramSource, steps: int, timeout: float, say: Callable[[str], None] | None = None
-) -> Comparison:
-    """Judge a program in a child process, in an empty folder; ValueError for one that cannot be parsed."""
+    `how` are the options of `call_apart`.
+    """
     tree = source.tree()
     with tempfile.TemporaryDirectory(prefix="compare-") as name:
         folder = Path(name)
         _copy_files(tree, source, folder)
         try:
-            return call_apart(examined_here, source, steps, timeout=timeout, folder=folder, say=say)
+            return call_apart(examined_here, source, steps, timeout=timeout, folder=folder, **how)
         except ChildEndedError as ended:
             result = Comparison(source.name, source.text)
             result.reason = str(ended)
@@ -134,26 +127,6 @@ def compare(
     for value, kind in ((loss, Loss), (optimizer, Optimizer)):
         if not isinstance(value, kind):
             raise TypeError(f"compare expects a {kind.__name__}, got {value!r}")
-    return compared(Training(program, loss, optimizer), np.asarray(x), np.asarray(y), steps, against)
-
-
-def compared(given: Training, x: Any, y: Any, steps: int, against: Any) -> Comparison:
-    """A program against a network, in this process."""
-    from minitorch_np.study.handwritten import (
-        write,  # when called: a program of its own may be put in its place
-    )
-
-    derived = write(*given.copied(), x, y, data="npz")  # no numbers in its text
-    is_ours = against is None
-    source = (
-        ProgramSource(derived.text, "<derived program>", "the derived program", namespace={})
-        if is_ours
-        else ProgramSource.of(against)
-    )
+    given = Training(program, loss, optimizer, np.asarray(x), np.asarray(y))
     with np.errstate(all="ignore"):
-        check = Against(given, x, y, derived, source, steps, is_ours=is_ours)
-        result = check.comparison()
-    result.is_ours = is_ours
-    if result.failure is None and result.counts:
-        time_both(result, source, check.beside, check.arguments())
-    return result
+        return Against(given, steps, against).comparison()

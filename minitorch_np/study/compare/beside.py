@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cached_property
 from itertools import islice
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,31 +17,31 @@ from minitorch_np.study.compare.diagnosis import UPHILL, Examination, Gradient, 
 from minitorch_np.study.compare.edits import Trial, Values, edits, forward_edits
 from minitorch_np.study.compare.findings import Search
 from minitorch_np.study.compare.instrument import Execution
-from minitorch_np.study.compare.judge import Judge, Judgement, Verdict, multiple
-from minitorch_np.study.compare.network import Beside, Stopwatch, Training, names_of
+from minitorch_np.study.compare.judge import Judgement, Verdict, multiple
+from minitorch_np.study.compare.network import Beside, Training
 from minitorch_np.study.compare.objective import Objective
 from minitorch_np.study.compare.recorded import CONSTANT, LEAF, Node
 from minitorch_np.study.compare.recording import ProgramSource, record, time_steps
 from minitorch_np.study.compare.report import RIGHT, WRONG, Comparison, Equal, WrongLine
 from minitorch_np.study.compare.trained import TrainedArray
+from minitorch_np.study.explain.run import Run
 
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
 
-LOSSES, GRADIENTS, WEIGHTS = "losses", "numbers in gradients", "numbers in weights"
+COUNTED = ("losses", "numbers in gradients", "numbers in weights")
 NO_EDIT = "no single change of this line makes it right"
 RATES = frozenset("lr learning_rate rate eta alpha step_size".split())
 STEPS = frozenset("steps epochs iterations n_steps num_steps n_epochs num_epochs n_iter iters".split())
 
 
-def count_bits(
-    result: Comparison, judge: Judge, judgement: Judgement, beside: Beside, steps: int, losses: list[Any]
-) -> bool:
+def count_bits(diagnosis: Examination, beside: Beside, steps: int, losses: list[Any]) -> bool:
     """Train the network on the program's numbers and count the same bits; False if it is another network.
 
     `losses` are the program's.
     """
-    counts = {what: [0, 0] for what in (LOSSES, GRADIENTS, WEIGHTS)}
+    result, judgement = diagnosis.result, diagnosis.judgement
+    counts = {what: [0, 0] for what in COUNTED}
     unequal: list[str] = []
 
     def add(what: str, name: str, right: Array, theirs: Array) -> None:
@@ -51,33 +52,35 @@ def count_bits(
             counts[what][1] += right.size
             unequal.extend([name] if equal < right.size else [])
 
-    verdicts = judge.by(judgement.loss, judgement.mode, steps).verdicts
+    verdicts = diagnosis.judge.by(judgement.loss, judgement.mode, steps).verdicts
     found = {(v.update.name, v.update.old.index): v.found for v in verdicts}
     training = beside.training.copied()
-    data = [beside.data[min(k, len(beside.data) - 1)] for k in range(steps)]
-    ours, theirs, ulps = [], [float(value) for value in losses[:steps]], []
-    for k, step in enumerate(training.steps(data)):
-        ours.append(float(step.loss))
+    layered = dict(training.model.named_parameters())
+    ours, ulps = [], []
+    for k in range(steps):
+        loss = training.step()
+        ours.append(float(loss))
         if k < len(losses):
-            value = np.asarray(step.loss)
-            add(LOSSES, f"the loss of step {k}", value, np.asarray(losses[k]))
+            value = np.asarray(loss)
+            add("losses", f"the loss of step {k}", value, np.asarray(losses[k]))
             apart = first_difference(value, np.asarray(losses[k], value.dtype).reshape(value.shape))
             ulps.append(apart.ulps if apart else 0)
         for name, parameter in beside.parameters.items():
             if k >= len(parameter.used):
                 continue
-            old = parameter.used[k]
+            old, p = parameter.used[k], layered[name]
             new = (parameter.after(old) or parameter.versions[-1]).value
-            weight = _fitted(new, step.weights[name], beside.is_turned)
-            is_it = weight is not None and np.allclose(weight, step.weights[name], rtol=1e-6, atol=1e-9)
+            weight = _fitted(new, p.data, beside.is_turned)
+            is_it = weight is not None and np.allclose(weight, p.data, rtol=1e-6, atol=1e-9)
             if not result.is_given and not is_it:
                 return False
             multiples = found.get((parameter.name, old.index), ())
             exact = [n for n, c in multiples if abs(c - 1) < 1e-6]
             for node in (exact or [n for n, _ in multiples if result.is_given])[:1]:
-                add(GRADIENTS, f"the gradient of {name} in step {k}", step.gradients[name], node.value)
-            add(WEIGHTS, f"{name} after step {k}", step.weights[name], new)
-    result.losses, result.handwritten_losses, result.ulps = ours, theirs, ulps
+                add("numbers in gradients", f"the gradient of {name} in step {k}", p.grad, node.value)
+            add("numbers in weights", f"{name} after step {k}", p.data, new)
+    result.losses, result.ulps = ours, ulps
+    result.handwritten_losses = [float(value) for value in losses[:steps]]
     result.counts = [Equal(what, *count) for what, count in counts.items() if count[1]]
     result.first_count, result.steps = next(iter(unequal), ""), steps
     result.network, result.dtype = repr(beside.training), str(training.model.dtype)
@@ -95,9 +98,14 @@ def time_both(result: Comparison, source: ProgramSource, beside: Beside, call: A
     if last is None or not lines:
         return
     line = lines[-1] if last.execution is None else last.execution.statement.line
-    stopwatch = Stopwatch(beside.training.copied(), *beside.data[0])
-    result.handwritten_times = time_steps(source, (line, lines.count(line)), result.steps, call, stopwatch)
-    result.times = stopwatch.times
+    training = beside.training.copied()
+
+    def step() -> None:
+        start = perf_counter()
+        training.step()
+        result.times.append(perf_counter() - start)
+
+    result.handwritten_times = time_steps(source, (line, lines.count(line)), result.steps, call, step)
 
 
 def _fitted(a: Array, like: Array, is_turned: bool = False) -> Array | None:
@@ -111,98 +119,118 @@ def _fitted(a: Array, like: Array, is_turned: bool = False) -> Array | None:
 
 
 class Against:
-    """A program against a given network: its outputs, loss, gradients and steps have to be the network's."""
+    """A program against a given network: its outputs, loss, gradients and steps have to be the network's.
 
-    def __init__(
-        self,
-        given: Training,
-        x: Array,
-        y: Array,
-        program: Any,
-        source: ProgramSource,
-        steps: int,
-        *,
-        is_ours: bool,
-    ) -> None:
-        self.is_ours = is_ours
-        self.given, self.program, self.source, self.steps = given.copied(), program, source, steps
-        self.x, self.y = x, y
-        self.call = self.arguments()
-        self.recording = record(source, steps, self.call)
+    `program` None is the one that is derived from the network.
+    """
+
+    def __init__(self, given: Training, steps: int, program: Any) -> None:
+        from minitorch_np.study.handwritten import write  # another one may be put in its place
+
+        self.given, self.steps = given.copied(), steps
+        self.program = write(*given.copied(), data="npz")  # no numbers in its text
+        if program is None:
+            self.source = ProgramSource(
+                self.program.text, "<derived program>", "the derived program", namespace={}
+            )
+        else:
+            self.source = ProgramSource.of(program)
+        self.is_ours = program is None
+        self.call = self._call()
+        self.recording = record(self.source, steps, self.call)
         self.diagnosis = Examination(self.recording)
         self.judge, self.result = self.diagnosis.judge, self.diagnosis.result
-        self.result.is_given = True
+        self.result.is_given, self.result.is_ours = True, self.is_ours
 
-    def arguments(self) -> tuple[str, dict[str, Any]] | None:
+    def _call(self) -> tuple[str, dict[str, Any]] | None:
         """The function to call and its arguments; None if the program is run as a script."""
+        if self.is_ours:
+            return "train", {**self.program.arrays, "steps": self.steps}
         tree = self.source.tree()
         called = {n.func.id for n in ast.walk(tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
         functions = [
             n for n in tree.body
-            if isinstance(n, ast.FunctionDef) and (n.name not in called or self.is_ours)
+            if isinstance(n, ast.FunctionDef) and n.name not in called
             and any(isinstance(m, ast.For | ast.While) for m in ast.walk(n))
         ]  # fmt: skip
         if not functions:
             return None
-        function = functions[-1]
-        names = [a.arg for a in function.args.args]
-        needed = len(names) - len(function.args.defaults)
-        own = dict(self.given.model.named_parameters())
-        places = self.program.places.items()
-        weights = {name for name, place in places if f"{place.layer}.{place.what}".lstrip(".") in own}
-        data = [name for name in self.program.arrays if name not in weights][:2]
-        main = {n: a for n, a in self.program.arrays.items() if n in weights or n in data}
-        if self.source.namespace is None and not self.is_ours and needed < len(main):
+        arguments = functions[-1].args
+        names = [a.arg for a in arguments.args]
+        needed = names[: len(names) - len(arguments.defaults)]
+        count = 2 + len(list(self.given.model.parameters()))
+        main = dict(islice(self.program.arrays.items(), count))  # x, y and the weights
+        if self.source.namespace is None and len(needed) < count:
             return None
-        rate = self.given.optimizer.param_groups[0].get("lr")
         try:
-            arguments = bound(names, needed, main, self.program.arrays, self.steps, rate)
+            return functions[-1].name, self._arguments(names, needed, main)
         except ValueError as error:
-            raise ValueError(f"{self.source.name}, line {function.lineno}: {error}") from None
-        return function.name, {n: a.copy() if isinstance(a, np.ndarray) else a for n, a in arguments.items()}
+            raise ValueError(f"{self.source.name}, line {functions[-1].lineno}: {error}") from None
+
+    def _arguments(self, names: list[str], needed: list[str], main: dict[str, Array]) -> dict[str, Any]:
+        """The arguments for a function of these parameters, of which some are `needed`.
+
+        The `main` arrays go to the parameters of their names if all are there, else to the first ones in
+        order; others only by name. Raises ValueError that shows the form.
+        """
+        form = f"({', '.join(main)}, steps, learning_rate)"
+        is_by_name = set(main) <= set(names)
+        if not is_by_name and len(names) < len(main):
+            raise ValueError(f"it takes ({', '.join(names)}), and should take {form}")
+        found: dict[str, Any] = main if is_by_name else dict(zip(names, main.values(), strict=False))
+        rate = self.given.optimizer.param_groups[0].get("lr")
+        others = dict.fromkeys(STEPS, self.steps) | dict.fromkeys(RATES, rate)
+        for name in (n for n in names if n not in found):
+            if name in self.program.arrays:
+                found[name] = self.program.arrays[name]
+            elif name.lower() in others:
+                found[name] = others[name.lower()]
+            elif name in needed:
+                raise ValueError(f"what its parameter {name} should be is not clear: it should take {form}")
+        return found
 
     def comparison(self) -> Comparison:
-        result = self.result
+        result, error = self.result, self.recording.error
         self.parameters = self._parameters()
         if self.call is None:
             self._take_over()
-        result.network = repr(self.given)
-        self.names = names_of(self.given.copied(), self.x, self.y)
+        result.network, result.failure = repr(self.given), error
+        given, places = self.given, self.program.places
+        run = Run(given.model, given.x, given.y, given.loss)
+        self.prediction, self.loss = run.prediction, np.asarray(run.value)
+        named = {place.layer: name for name, place in places.items() if place.what == "output"}
+        made = [(named[p.path], p.y) for p in run.passages if p.path in named]
+        self.outputs = [(name, places[name], value, self._same(value)) for name, value in made]
         findings = list(self._forward())
-        if self.recording.error is not None:
-            return self._failed(findings)
-        if not findings:
+        if error is not None:
+            findings += self.diagnosis.comparison().findings
+        elif not findings:
             findings = list(self._backward() if self._predictions else self.diagnosis.comparison().findings)
-        result.findings = [self._placed(f) for f in findings]
-        result.judged = WRONG if findings else RIGHT
-        self._count()
-        if self.is_ours:
+        result.findings = list(dict.fromkeys(map(self._placed, findings)))  # of several weights it is one
+        result.judged = RIGHT if error is None and not findings else WRONG
+        if error is None or min((len(p.used) for p in self.parameters.values()), default=0) > 1:
+            self._count()
+        if error is not None:
+            result.steps = len(result.losses)
+        elif self.is_ours:
             result.findings, result.judged = [], RIGHT if result.is_identical else WRONG
         elif not result.is_identical and not any(f.place and f.place.what == "output" for f in findings):
             result.findings[:0] = islice(self._rounding(), 1)
-        return result
-
-    def _failed(self, findings: list[WrongLine]) -> Comparison:
-        result = self.result
-        result.failure = self.recording.error
-        found = self.diagnosis.comparison()
-        result.findings = [self._placed(f) for f in (*findings, *found.findings)]
-        result.judged = WRONG
-        if min((len(p.used) for p in self.parameters.values()), default=0) > 1:
-            self._count()
-        result.steps = len(result.losses)
+        if error is None and result.counts:
+            time_both(result, self.source, self.beside, self.call)
         return result
 
     def _count(self) -> None:
         """Count the bits over the steps that the program made."""
         result = self.result
         steps = max(1, min(self.steps, *(len(p.used) for p in self.parameters.values())))
-        self.beside = Beside(self.given, self.parameters, [(self.x, self.y)], False)
-        judgement = self._judgement() if self._predictions else self.diagnosis.judgement
-        if judgement is not None:
+        self.beside = Beside(self.given, self.parameters)
+        if self._predictions:
+            self.diagnosis.judgement = self._judgement()
+        if self.diagnosis.judgement is not None:
             own = (loss for loss in self.judge.losses if not loss.kind and self._is_loss(loss.first))
             losses = next(([node.value.reshape(()) for node, _ in loss.instances] for loss in own), [])
-            count_bits(result, self.judge, judgement, self.beside, steps, losses)
+            count_bits(self.diagnosis, self.beside, steps, losses)
         if steps < self.steps and self.recording.error is None:
             result.remarks.append(f"the program made {steps} of the {self.steps} steps")
 
@@ -210,15 +238,15 @@ class Against:
         """The program's parameters by torch's names: of the same numbers, or else of the same shape."""
         found: dict[str, TrainedArray] = {}
         left = list(self.judge.parameters)
+        leaves = [n for n in self.judge.tape.nodes if n.operation == LEAF]
+        named = {n.index: path for e in reversed(self.judge.executions) for path, n in e.values.items()}
         for name, parameter in self.given.model.named_parameters():
-            fitting = [p for p in left if _fitted(p.versions[0].value, parameter.data) is not None]
-            same = [
-                p for p in fitting if (p.versions[0].value.reshape(parameter.shape) == parameter.data).all()
-            ]
-            leaves = (n for n in self.judge.tape.nodes if n.operation == LEAF)
-            leaf = next((n for n in leaves if np.array_equal(n.value, parameter.data)), None)
-            if self.call is not None and not same and leaf is not None:
-                found[name] = TrainedArray(self._name(leaf), [leaf], [leaf])
+            data = parameter.data
+            fitting = [p for p in left if _fitted(p.versions[0].value, data) is not None]
+            same = [p for p in fitting if (p.versions[0].value.reshape(data.shape) == data).all()]
+            leaf = next((n for n in leaves if np.array_equal(n.value, data)), None)
+            if self.call is not None and not same and leaf is not None:  # it is given, and not trained
+                found[name] = TrainedArray(named.get(leaf.index, ""), [leaf], [leaf])
                 continue
             if not fitting:
                 shapes = [f"{p.name} {p.versions[0].value.shape}" for p in self.judge.parameters]
@@ -230,9 +258,6 @@ class Against:
             left.remove(found[name])
         return found
 
-    def _name(self, node: Node) -> str:
-        return next((path for e in self.judge.executions for path, n in e.values.items() if n is node), "")
-
     def _take_over(self) -> None:
         """Let the network start from the file's arrays."""
         own = dict(self.given.model.named_parameters())
@@ -240,22 +265,22 @@ class Against:
         changed = [n for n, a in starts.items() if not np.array_equal(a, own[n].data)]
         self.given.load(starts)
         x, y = self._data()
-        if changed or not np.array_equal(x, self.x):
+        if changed or not np.array_equal(x, self.given.x):
             names = ", ".join([p.name for p in self.parameters.values()])
             self.result.remarks.append(f"the network starts from the file's own arrays: x, y, {names}")
-        self.x, self.y = x, y
+        self.given = self.given._replace(x=x, y=y)
 
     def _data(self) -> tuple[Array, Array]:
         """The file's own x and y: what goes into the first product, and what is of the prediction's shape."""
         first = next(iter(self.parameters.values())).versions[0]
         nodes = self.judge.tape.nodes
         products = (n for n in nodes if n.operation in ("dot", "matmul") and first in n.inputs)
-        x = next((m.value for n in products for m in n.inputs if m is not first), self.x)
+        x = next((m.value for n in products for m in n.inputs if m is not first), self.given.x)
         model = self.given.copied().model
         x = np.asarray(x, None if model.index_count else model.dtype)
-        shape = (len(model(x)), *self.y.shape[1:])
+        shape = (len(model(x)), *self.given.y.shape[1:])
         leaves = (n.value for n in nodes if n.operation != CONSTANT and not n.inputs)
-        return x, next((a for a in leaves if a.shape == shape and not np.array_equal(a, x)), self.y)
+        return x, next((a for a in leaves if a.shape == shape and not np.array_equal(a, x)), self.given.y)
 
     def _same(self, value: Array) -> Node | None:
         """The first node with these numbers that an operation made."""
@@ -269,36 +294,34 @@ class Against:
         return None
 
     def _is_loss(self, node: Node) -> bool:
-        return bool(np.isclose(float(node.value.reshape(-1)[0]), float(self.names.loss), rtol=1e-9))
+        return bool(np.isclose(float(node.value.reshape(-1)[0]), float(self.loss), rtol=1e-9))
 
     def _forward(self) -> Iterator[WrongLine]:
         """The first output of a layer that the program does not have."""
         before: Node | None = None
-        for name, place, value in self.names.outputs:
-            node = self._same(value)
+        for name, place, value, node in self.outputs:
             if node is None:
                 yield self._missing(value, before)._replace(array=name, place=place)
                 return
             before = node
-        loss = np.asarray(self.names.loss)
         written = [one for one in self.judge.losses if not one.kind and (one.name or "loss" in one.text)]
-        if written and self._same(loss) is None and not any(self._is_loss(one.first) for one in written):
-            yield self._other_loss(written[0].first, loss)
+        if written and self._same(self.loss) is None and not any(self._is_loss(one.first) for one in written):
+            yield self._other_loss(written[0].first)
 
     def _missing(self, value: Array, before: Node | None) -> WrongLine:
-        """The statement that should make an output."""
-        candidates = [e for e in self.judge.executions if self._takes(e, before)][:12]
+        """The statement that should make an output: one that goes on from the output before it."""
+
+        def goes_on(execution: Execution) -> bool:
+            own = self.judge.own.get(execution.number, [])
+            if before is None:
+                return bool(own and execution.bound)
+            is_renamed = [b[2] for b in execution.bound] == [before] and not own
+            return is_renamed or any(n.index > before.index for n in own)
+
+        candidates = list(islice(filter(goes_on, self.judge.executions), 12))
         mended = (found for e in candidates if (found := self._mended(e, value)) is not None)
         execution = next(iter(candidates), None) or next(e for e in self.judge.executions if e.bound)
         return next(mended, WrongLine.at(execution, NO_EDIT))
-
-    def _takes(self, execution: Execution, node: Node | None) -> bool:
-        """Whether a statement goes on from a node: computes with it, or gives it another name."""
-        own = self.judge.own.get(execution.number, [])
-        if node is None:
-            return bool(own) and execution.bound != []
-        is_renamed = [b[2] for b in execution.bound] == [node] and not own
-        return is_renamed or any(n.index > node.index for n in own)
 
     def _mended(self, execution: Execution, value: Array) -> WrongLine | None:
         """The edit of a statement that makes this value."""
@@ -315,26 +338,24 @@ class Against:
                     return WrongLine.at(execution, edit.mistake, edit.text(), proof=proof)
         return None
 
-    def _other_loss(self, node: Node, value: Array) -> WrongLine:
-        got, right = float(node.value.reshape(-1)[0]), float(value)
-        found = self._mended(node.execution, value)
-        mistake, write = (NO_EDIT, ()) if found is None else (found.mistake, found.write)
-        *_, second = self.given.copied().steps([(self.x, self.y)] * 2)
-        if np.isclose(got, float(second.loss), rtol=1e-9):
-            mistake = "it is what it becomes by the update: compute it before the weights are updated"
-            write = ()
-        elif found is not None and right and np.isclose(got / right * self.names.prediction.size, 1):
-            mistake = "it is the right one divided by the number of elements"
+    def _other_loss(self, node: Node) -> WrongLine:
+        got, right = float(node.value.reshape(-1)[0]), float(self.loss)
+        found = self._mended(node.execution, self.loss) or WrongLine.at(node.execution, NO_EDIT)
+        training = self.given.copied()
+        training.step()
+        if np.isclose(got, float(training.step()), rtol=1e-9):
+            said = "it is what it becomes by the update: compute it before the weights are updated"
+            found = found._replace(mistake=said, write=())
+        elif found.write and right and np.isclose(got / right * self.prediction.size, 1):
+            found = found._replace(mistake="it is the right one divided by the number of elements")
         proof = f"it is {got:.6g} where {right:.6g} belongs"
         place = Location("", repr(self.given.loss), "loss")
-        return WrongLine.at(
-            node.execution, mistake, *write, name="loss", proof=proof, array="loss", place=place
-        )
+        return found._replace(name="loss", proof=proof, array="loss", place=place)
 
     @cached_property
     def _predictions(self) -> list[tuple[Node, Array]]:
         """The program's prediction in every step, with the gradient of the network's loss at its numbers."""
-        first = self._same(self.names.prediction)
+        first = self._same(self.prediction)
         if first is None or first.execution is None:
             return []
         here = (n for n in self.judge.tape.nodes if n.execution is not None and n.operation == first.operation)
@@ -343,9 +364,8 @@ class Against:
         loss = self.given.copied().loss
         found = []
         for node in like[: self.steps]:
-            with np.errstate(all="ignore"):
-                loss(np.array(node.value.reshape(self.names.prediction.shape)), self.y)
-                found.append((node, loss.backward().reshape(node.value.shape)))
+            loss(np.array(node.value.reshape(self.prediction.shape)), self.given.y)
+            found.append((node, loss.backward().reshape(node.value.shape)))
         return found
 
     def _judgement(self) -> Judgement:
@@ -368,16 +388,17 @@ class Against:
     def _steps(self, judgement: Judgement) -> Iterator[WrongLine]:
         """First steps that are not the network's."""
         training = self.given.copied()
-        own = {name: p.data.copy() for name, p in training.model.named_parameters()}
-        ours = next(training.steps([(self.x, self.y)]))
+        own = dict(training.model.named_parameters())
+        before = {name: p.data.copy() for name, p in own.items()}
+        training.step()
         starts = {p.used[0].index: name for name, p in self.parameters.items()}
         for verdict in judgement.right:
             name = starts.get(verdict.update.old.index)
             if name is None:
                 continue
-            right = ours.weights[name] - own[name]
+            right = own[name].data - before[name]
             change = (verdict.update.new.value - verdict.update.old.value).reshape(right.shape)
-            rounding = 4 * np.finfo(right.dtype).eps * np.abs(own[name]).max()
+            rounding = 4 * np.finfo(right.dtype).eps * np.abs(before[name]).max()
             relative = 1e-6 if right.dtype == np.float64 else 1e-3
             is_off = np.abs(change - right).max() > relative * np.abs(right).max() + rounding
             if np.abs(right).max() < 1e4 * rounding:  # the step is lost in the rounding of the weights
@@ -396,7 +417,7 @@ class Against:
         if off is not None:
             times = times_of(off.c, off.node.execution)
             said = "it has the other sign" if times == "minus" else f"it is {times} the right one"
-            if np.isclose(off.c, self.names.prediction.size):
+            if np.isclose(off.c, self.prediction.size):
                 said = f"it is {off.c:.6g} times the right one, the number of elements"
             said += ": a division is missing" if off.c > 2 else ""
             value = off.node.value.reshape(-1)[0]
@@ -438,21 +459,22 @@ class Against:
         """A finding with what it is in the network."""
         if finding.place is not None:
             return finding
-        for name, parameter in self.parameters.items():
-            array, place = self.names.weights[name]
+        places = self.program.places
+        own = ((name, self.parameters.get(f"{p.layer}.{p.what}".lstrip("."))) for name, p in places.items())
+        weights = [(name, parameter) for name, parameter in own if parameter is not None]
+        outputs = [(name, place, node) for name, place, _, node in self.outputs if node is not None]
+        for name, parameter in weights:
             if finding.name == parameter.name:
-                return finding._replace(array=array, place=place)
-            if finding.target in parameter.versions:
-                gradient = place._replace(what=f"gradient of {place.what}")
-                finding = finding._replace(array=f"grad_{array}", place=gradient)
-        if finding.place is not None:
-            return finding
+                return finding._replace(array=name, place=places[name])
+        if (target := finding.target) is not None:
+            of = [name for name, parameter in weights if target in parameter.versions]
+            of += [
+                name for name, _, node in outputs if node is target or np.array_equal(node.value, target.value)
+            ]
+            for name in of:
+                return finding._replace(array=f"grad_{name}", place=places.get(f"grad_{name}"))
         here = (e for e in self.judge.executions if e.statement.line == finding.line)
         made = {new.index for e in here for _, _, new in e.bound}
-        outputs = [(name, place, node) for name, place, a in self.names.outputs if (node := self._same(a))]
-        for name, _, node in outputs if finding.target is not None else ():
-            if node is finding.target or np.array_equal(node.value, finding.target.value):
-                return finding._replace(array=f"grad_{name}", place=self.names.gradients.get(f"grad_{name}"))
         for name, place, node in outputs:
             if node.index in made:
                 return finding._replace(array=name, place=place)
@@ -460,9 +482,8 @@ class Against:
 
     def _rounding(self) -> Iterator[WrongLine]:
         """The arrays whose bits differ, in order."""
-        loss = "loss", Location("", repr(self.given.loss), "loss"), np.asarray(self.names.loss)
-        for name, place, value in (*self.names.outputs, loss):
-            node = self._same(value)
+        loss = "loss", Location("", repr(self.given.loss), "loss"), self.loss, self._same(self.loss)
+        for name, place, value, node in (*self.outputs, loss):
             a = None if node is None else _fitted(node.value, value)
             if node is None or a is None or node.execution is None or a.dtype != value.dtype:
                 continue
@@ -471,31 +492,3 @@ class Against:
                 made = node.execution.made or name
                 where = {"array": name, "place": place, "difference": apart}
                 yield WrongLine.at(node.execution, "", name=made, is_rounding=True, **where)
-
-
-def bound(
-    names: list[str], needed: int, main: Mapping[str, Any], others: Mapping[str, Any], steps: int, rate: Any
-) -> dict[str, Any]:
-    """The arguments for a function of these parameters, of which the first `needed` have no default.
-
-    The `main` arrays go to the parameters of their names if all are there, else to the first ones
-    in order; `others` only by name. Raises ValueError that shows the form.
-    """
-    form = f"({', '.join(main)}, steps, learning_rate)"
-    if set(main) <= set(names):
-        found = dict(main)
-    elif len(names) >= len(main):
-        found = dict(zip(names, main.values(), strict=False))
-    else:
-        raise ValueError(f"it takes ({', '.join(names)}), and should take {form}")
-    for i, name in enumerate(names):
-        if name not in found:
-            if name in others:
-                found[name] = others[name]
-            elif name.lower() in STEPS:
-                found[name] = steps
-            elif name.lower() in RATES:
-                found[name] = rate
-            elif i < needed:
-                raise ValueError(f"what its parameter {name} should be is not clear: it should take {form}")
-    return found

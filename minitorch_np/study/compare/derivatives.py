@@ -43,17 +43,12 @@ def values(node: Node) -> list[Array]:
     return [n.value if n.value.dtype.kind == "f" else n.value.astype(float) for n in node.inputs]
 
 
-def elementwise(derivative: Callable[[Array, Array], Array]) -> Rule:
-    """The rule of y = f(x) for one array, from dy/dx as a function of x and y."""
-    return lambda node, g: [g * derivative(values(node)[0], node.value)]
-
-
-def two(derivatives: Callable[[Array, Array, Array], tuple[Any, Any]]) -> Rule:
-    """The rule of y = f(a, b), from dy/da and dy/db as functions of a, b and y."""
+def elementwise(derivative: Callable[..., Any]) -> Rule:
+    """The rule of y = f(a, …), element by element, from dy/da, … as a function of a, … and y."""
 
     def rule(node: Node, g: Array) -> Gradients:
-        a, b = values(node)
-        return [None if d is None else g * d for d in derivatives(a, b, node.value)]
+        found = derivative(*values(node), node.value)
+        return [g * d for d in (found if isinstance(found, tuple) else (found,))]
 
     return rule
 
@@ -78,7 +73,7 @@ def extremum(sign: int) -> Rule:
         tie = np.where(a == b, _tie[0], 0.0)
         return (sign * a > sign * b) + tie, (sign * b > sign * a) + tie
 
-    return two(larger)
+    return elementwise(larger)
 
 
 def _power(node: Node, g: Array) -> Gradients:
@@ -97,12 +92,9 @@ def reduction(derivative: Callable[..., Any]) -> Rule:
 
     def rule(node: Node, g: Array) -> Gradients:
         x, y, ddof = values(node)[0], node.value, 0
-        if "shape" in node.options:
-            is_norm = node.operation == "norm"
-            axis, ddof = argument(node, 1 + is_norm, "axis"), argument(node, 4, "ddof", 0)
-            keepdims = argument(node, 2 + is_norm, "keepdims", False) if is_norm else _named(node, "keepdims")
-        else:  # np.add.reduce
-            axis, keepdims = node.options.get("axis", 0), node.options.get("keepdims", False)
+        is_norm, is_reduce = node.operation == "norm", "." in node.operation
+        axis, ddof = argument(node, 1 + is_norm, "axis", 0 if is_reduce else None), argument(node, 4, "ddof", 0)
+        keepdims = argument(node, 3 if is_norm else 5, "keepdims")  # after out= nobody gives it by position
         if axis is None:
             y, g = (np.reshape(a, (1,) * x.ndim) for a in (y, g))
         elif not keepdims:
@@ -110,10 +102,6 @@ def reduction(derivative: Callable[..., Any]) -> Rule:
         return [g * derivative(x, y, x.size / y.size, axis, ddof)]
 
     return rule
-
-
-def _named(node: Node, name: str) -> Any:
-    return node.options["shape"][1].get(name)
 
 
 def _of_extremum(x: Array, y: Array, n: float, axis: Any, ddof: int) -> Array:
@@ -133,20 +121,13 @@ def _norm(node: Node, g: Array) -> Gradients:
 
 
 def _matmul(node: Node, g: Array) -> Gradients:
-    """Matrix products of one and two axes, and of stacks of matrices."""
+    """Stacks of matrices; all else is as for dot."""
     a, b = values(node)
-    a2 = a[None, :] if a.ndim == 1 else a
-    b2 = b[:, None] if b.ndim == 1 else b
+    if b.ndim < 3:
+        return _contracted(node, g)
     if a.ndim == 1:
-        g = np.expand_dims(g, -2 if b.ndim > 1 else -1)
-    if b.ndim == 1:
-        g = np.expand_dims(g, -1)
-    da, db = g @ np.swapaxes(b2, -1, -2), np.swapaxes(a2, -1, -2) @ g
-    if a.ndim == 1:
-        da = da.reshape(-1, a.size).sum(axis=0)
-    if b.ndim == 1:
-        db = db.reshape(-1, b.size, 1).sum(axis=0)[:, 0]
-    return [da, db]
+        raise NoDerivative(node)
+    return [g @ np.swapaxes(b, -1, -2), np.swapaxes(a, -1, -2) @ g]
 
 
 def _contracted(node: Node, g: Array) -> Gradients:
@@ -156,7 +137,7 @@ def _contracted(node: Node, g: Array) -> Gradients:
     axes: Any = 0 if not (a.ndim and b.ndim) else argument(node, 2, "axes", 2)
     if node.operation in ("outer", "vdot"):
         a, b, axes = a.ravel(), b.ravel(), int(node.operation == "vdot")
-    elif node.operation in ("dot", "inner") and a.ndim and b.ndim:
+    elif node.operation in ("dot", "matmul", "inner") and a.ndim and b.ndim:
         axes = (-1, -1 if node.operation == "inner" or b.ndim == 1 else -2)
     if isinstance(axes, int):
         axes = (range(a.ndim - axes, a.ndim), range(axes))
@@ -174,24 +155,21 @@ def _contracted(node: Node, g: Array) -> Gradients:
 
 
 def _einsum(node: Node, g: Array) -> Gradients:
-    subscripts = argument(node, 0, "")
-    if not isinstance(subscripts, str) or "." in subscripts:
+    text = argument(node, 0, "")
+    if not isinstance(text, str) or "." in text:
         raise NoDerivative(node)
-    text = subscripts.replace(" ", "")
-    given, _, result = text.partition("->")
-    terms = given.split(",")
-    if "->" not in text:
+    given, arrow, result = text.replace(" ", "").partition("->")
+    terms, factors = given.split(","), values(node)
+    if not arrow:
         result = "".join(sorted(c for c in set(given) - {","} if given.count(c) == 1))
-    arrays = values(node)
     found: list[Array | None] = []
     for i, term in enumerate(terms):
-        others = [arrays[k] for k in range(len(terms)) if k != i]
-        letters = [terms[k] for k in range(len(terms)) if k != i]
-        missing = [c for c in term if c not in result + "".join(letters)]
         if len(set(term)) < len(term):
             raise NoDerivative(node)
-        ones = [np.ones(arrays[i].shape[term.index(c)]) for c in missing]
-        found.append(np.einsum(",".join([result, *letters, *missing]) + "->" + term, g, *others, *ones))
+        others, letters = [*factors[:i], *factors[i + 1 :]], [result, *terms[:i], *terms[i + 1 :]]
+        missing = [c for c in term if c not in "".join(letters)]
+        ones = [np.ones(factors[i].shape[term.index(c)]) for c in missing]
+        found.append(np.einsum(",".join([*letters, *missing]) + "->" + term, g, *others, *ones))
     return found
 
 
@@ -209,21 +187,15 @@ def _same(node: Node, g: Array) -> Gradients:
 
 
 def _clip(node: Node, g: Array) -> Gradients:
-    x = values(node)[0]
-    is_inside = node.value == x
-    return [g * is_inside, *[None] * (len(node.inputs) - 1)]
+    return [g * (node.value == values(node)[0]), *[None] * (len(node.inputs) - 1)]
 
 
 def _where(node: Node, g: Array) -> Gradients:
-    condition = argument(node, 0, "condition")
-    inputs = iter(node.inputs)
-    chosen = next(inputs).value if condition is HOLE else condition
+    condition, *sides = (argument(node, i, name) for i, name in enumerate(("condition", "x", "y")))
     found: list[Array | None] = [None] if condition is HOLE else []
-    if argument(node, 1, "x") is HOLE:
-        found.append(np.where(chosen, g, 0.0))
-    if argument(node, 2, "y") is HOLE:
-        found.append(np.where(chosen, 0.0, g))
-    return found
+    chosen = node.inputs[0].value if condition is HOLE else condition
+    parts = np.where(chosen, g, 0.0), np.where(chosen, 0.0, g)
+    return found + [part for part, side in zip(parts, sides, strict=True) if side is HOLE]
 
 
 def _moved(node: Node, g: Array) -> Gradients:
@@ -269,19 +241,13 @@ def _nothing(node: Node, g: Array) -> Gradients:
 
 
 RULES: dict[str, Rule] = {
-    "add": two(lambda a, b, y: (1, 1)),
-    "subtract": two(lambda a, b, y: (1, -1)),
-    "multiply": two(lambda a, b, y: (b, a)),
-    "divide": two(lambda a, b, y: (1 / b, -a / b**2)),
-    "maximum": extremum(1),
-    "fmax": extremum(1),
-    "minimum": extremum(-1),
-    "fmin": extremum(-1),
-    "logaddexp": two(lambda a, b, y: (np.exp(a - y), np.exp(b - y))),
-    "hypot": two(lambda a, b, y: (a / y, b / y)),
-    "arctan2": two(lambda a, b, y: (b / (a * a + b * b), -a / (a * a + b * b))),
-    "power": _power,
-    "float_power": _power,
+    "add": elementwise(lambda a, b, y: (1, 1)),
+    "subtract": elementwise(lambda a, b, y: (1, -1)),
+    "multiply": elementwise(lambda a, b, y: (b, a)),
+    "divide": elementwise(lambda a, b, y: (1 / b, -a / b**2)),
+    "logaddexp": elementwise(lambda a, b, y: (np.exp(a - y), np.exp(b - y))),
+    "hypot": elementwise(lambda a, b, y: (a / y, b / y)),
+    "arctan2": elementwise(lambda a, b, y: (b / (a * a + b * b), -a / (a * a + b * b))),
     "negative": elementwise(lambda x, y: -np.ones_like(x)),
     "positive": elementwise(lambda x, y: np.ones_like(x)),
     "square": elementwise(lambda x, y: 2 * x),
@@ -306,8 +272,6 @@ RULES: dict[str, Rule] = {
     "arctan": elementwise(lambda x, y: 1 / (1 + x * x)),
     "arcsinh": elementwise(lambda x, y: 1 / np.sqrt(x * x + 1)),
     "arctanh": elementwise(lambda x, y: 1 / (1 - x * x)),
-    "absolute": elementwise(lambda x, y: np.sign(x)),
-    "fabs": elementwise(lambda x, y: np.sign(x)),
     "expit": elementwise(lambda x, y: y * (1 - y)),
     "sinc": elementwise(lambda x, y: np.where(x == 0, 0.0, (np.cos(np.pi * x) - y) / np.where(x == 0, 1.0, x))),
     "erf": elementwise(lambda x, y: 2 / np.sqrt(np.pi) * np.exp(-x * x)),
@@ -327,6 +291,10 @@ RULES: dict[str, Rule] = {
     "add.at": lambda node, g: [g, g[node.options["index"]]],
 }
 ALIKE: dict[Rule, str] = {
+    extremum(1): "maximum fmax",
+    extremum(-1): "minimum fmin",
+    _power: "power float_power",
+    elementwise(lambda x, y: np.sign(x)): "absolute fabs",
     reduction(lambda x, y, n, axis, ddof: 1): "sum nansum add.reduce",
     reduction(lambda x, y, n, axis, ddof: 1 / n): "mean average",
     reduction(lambda x, y, n, axis, ddof: y / x): "prod multiply.reduce",
@@ -353,8 +321,7 @@ def unbroadcast(g: Array, shape: tuple[int, ...]) -> Array:
     g = np.asarray(g, dtype=float)
     if g.shape == shape:
         return g
-    while g.ndim > len(shape):
-        g = g.sum(axis=0)
+    g = g.sum(axis=tuple(range(g.ndim - len(shape))))
     for axis, length in enumerate(shape):
         if length == 1 and g.shape[axis] != 1:
             g = g.sum(axis=axis, keepdims=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from time import process_time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -34,6 +35,7 @@ class MarkedStatement(NamedTuple):
     function: str
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Execution:
     """One execution of a statement: what it could see, what it loaded, and what it bound.
 
@@ -42,15 +44,16 @@ class Execution:
     values in what it assigned or returned.
     """
 
-    __slots__ = ("before", "bound", "loads", "namespace", "number", "result", "scope", "statement", "values")
-
-    def __init__(self, number: int, statement: MarkedStatement, scope: dict[str, Any], namespace: Any) -> None:
-        self.number, self.statement, self.scope, self.namespace = number, statement, scope, namespace
-        self.values: dict[str, Node] = {}
-        self.loads: dict[str, Node] = {}
-        self.before: list[Any] = []
-        self.bound: list[tuple[str, Node | None, Node]] = []
-        self.result: dict[str, Node] = {}
+    number: int
+    statement: MarkedStatement
+    namespace: Any
+    start: int  # the index of the next node then
+    scope: dict[str, Any] = field(default_factory=dict)
+    values: dict[str, Node] = field(default_factory=dict)
+    loads: dict[str, Node] = field(default_factory=dict)
+    before: list[Any] = field(default_factory=list)
+    bound: list[tuple[str, Node | None, Node]] = field(default_factory=list)
+    result: dict[str, Node] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"<line {self.statement.line}: {self.statement.text}>"
@@ -114,7 +117,8 @@ class Recorder:
             self._stop_in_time()
         frame = sys._getframe(1)
         scope = dict(frame.f_locals)
-        execution = Execution(len(self.executions), self.statements[number], {}, frame.f_globals)
+        start = len(self.tape.nodes)
+        execution = Execution(len(self.executions), self.statements[number], frame.f_globals, start)
         if self._least < THOROUGH:
             execution.scope, execution.values = scope, dict(_recorded_in(scope))
         self.executions.append(execution)
@@ -188,9 +192,7 @@ class Recorder:
     def imported(self) -> None:
         """Record the arrays that an import has brought."""
         scope = sys._getframe(1).f_globals
-        for name, value in list(scope.items()):
-            if type(value) is np.ndarray:
-                scope[name] = recorded.leaf(value)
+        scope.update({name: self.argument(value) for name, value in scope.items()})
 
     def load(self, text: str, value: Any) -> Any:
         value = self.argument(value)
@@ -203,17 +205,12 @@ class Recorder:
         tape = self.tape
         if recorded.current() is not tape:
             return value
-        kind = type(value)
-        if (kind is int and integers) or kind in (float, np.ndarray, np.float64, np.float32):
-            value = recorded.leaf(value)
-        elif kind is tuple:
+        if type(value) is tuple:
             value = tuple(self.value(v, integers=integers) for v in value)
-        elif kind is list and len(value) <= MOST:
-            for i, v in enumerate(value):
-                if type(v) in (np.ndarray, np.float64, float):
-                    value[i] = recorded.leaf(v)
-                elif type(v) is list:
-                    self.value(v)
+        elif type(value) is list and len(value) <= MOST:
+            value[:] = [v if type(v) is tuple else self.value(v) for v in value]
+        elif type(value) is not int or integers:
+            value = recorded.leaf(value)
         if tape.execution is not None:
             tape.execution.result = dict(_recorded_in({"": value}))
         return value
@@ -257,8 +254,8 @@ def carried(old: Node, new: Node) -> list[Node] | None:
             if inside is None:
                 return None
             rest = inside
-        elif node.operation == "add" and not _reaches(first, old):
-            first, rest = rest[0], [first]
+        elif node.operation == "add" and first is not old and (inside := carried(old, rest[0])) is not None:
+            return [*added, first, *inside]
         elif node.operation in ("multiply", "divide") and rest[0].value.size != 1:
             if first.value.size != 1:
                 return None
@@ -279,47 +276,25 @@ def _set(whole: Node, part: Node) -> list[Node] | None:
     return added
 
 
-def _reaches(node: Node, old: Node) -> bool:
-    """Whether a chain of first operands leads to `old`."""
-    while node is not old:
-        if node.index <= old.index or not node.inputs or node.operation not in CARRYING:
-            return False
-        if node.operation in ("add", "multiply") and len(node.inputs) > 1 and _reaches(node.inputs[1], old):
-            return True
-        node = node.inputs[0]
-    return True
-
-
 def _targets(tree: Any) -> list[Any]:
     """The single targets of an assignment."""
-    if isinstance(tree, ast.Assign):
-        found = list(tree.targets)
-    elif isinstance(tree, ast.AugAssign) or (isinstance(tree, ast.AnnAssign) and tree.value is not None):
-        found = [tree.target]
-    else:
+    if not isinstance(tree, ast.Assign | ast.AugAssign | ast.AnnAssign) or tree.value is None:
         return []
-    singles = []
-    while found:
-        target = found.pop(0)
-        if isinstance(target, ast.Tuple | ast.List):
-            found[:0] = target.elts
-        else:
-            singles.append(target.value if isinstance(target, ast.Starred) else target)
-    return singles
+    targets = tree.targets if isinstance(tree, ast.Assign) else [tree.target]
+    return [single for target in targets for single in _singles(target)]
 
 
-PURE = (
-    ast.Name, ast.Attribute, ast.Subscript, ast.Constant, ast.BinOp, ast.UnaryOp, ast.operator, ast.unaryop,
-    ast.expr_context, ast.Slice, ast.Tuple, ast.JoinedStr, ast.FormattedValue,
-)  # fmt: skip
+def _singles(target: Any) -> list[Any]:
+    if isinstance(target, ast.Tuple | ast.List):
+        return [single for element in target.elts for single in _singles(element)]
+    return _singles(target.value) if isinstance(target, ast.Starred) else [target]
 
 
 def _is_pure(target: ast.AST) -> bool:
     """Whether a target can be evaluated twice."""
-    return all(
-        node.func.id in ("str", "len", "int")
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-        else isinstance(node, PURE)
+    return not any(
+        isinstance(node, ast.NamedExpr | ast.Await | ast.Yield | ast.YieldFrom)
+        or (isinstance(node, ast.Call) and ast.unparse(node.func) not in ("str", "len", "int"))
         for node in ast.walk(target)
     )
 
@@ -336,10 +311,8 @@ class Instrumenter(ast.NodeTransformer):
         self._body(tree, "body")
         return ast.fix_missing_locations(tree)
 
-    def _body(self, node: Any, field: str) -> None:
-        setattr(
-            node, field, [made for statement in getattr(node, field) for made in self._statement(statement)]
-        )
+    def _body(self, node: Any, part: str) -> None:
+        setattr(node, part, [made for statement in getattr(node, part) for made in self._statement(statement)])
 
     def _statement(self, st: Any) -> list[Any]:
         if isinstance(st, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -351,7 +324,7 @@ class Instrumenter(ast.NodeTransformer):
                     self._function(method)
             return [st]
         if isinstance(st, ast.ImportFrom) and st.module != "__future__" and not self.functions[-1]:
-            return [st, _parse("__imported__()", st)]
+            return [st, parsed("__imported__()", st)]
         skipped = (ast.Import, ast.ImportFrom, ast.Global, ast.Nonlocal, ast.Pass, ast.Break, ast.Continue)
         if isinstance(st, skipped) or (isinstance(st, ast.Expr) and isinstance(st.value, ast.Constant)):
             return [st]
@@ -364,12 +337,12 @@ class Instrumenter(ast.NodeTransformer):
         self.statements.append(MarkedStatement(number, st.lineno, text, tree, self.functions[-1]))
         pure = tuple(ast.unparse(t) for t in _targets(st) if _is_pure(t))
         calls = "".join(f", lambda: {target}" for target in pure if not target.isidentifier())
-        made = [_parse(f"__at__({number}, {pure!r}{calls})", st), st]
+        made = [parsed(f"__at__({number}, {pure!r}{calls})", st), st]
         if _targets(st):
-            made.append(_parse(f"__after__({number}, {pure!r}{calls})", st))
-        for field in ("body", "orelse", "finalbody"):
-            if isinstance(getattr(st, field, None), list):
-                self._body(st, field)
+            made.append(parsed(f"__after__({number}, {pure!r}{calls})", st))
+        for part in ("body", "orelse", "finalbody"):
+            if isinstance(getattr(st, part, None), list):
+                self._body(st, part)
         for inner in (*getattr(st, "handlers", ()), *getattr(st, "cases", ())):
             self._body(inner, "body")
         self._expressions(st)
@@ -382,19 +355,19 @@ class Instrumenter(ast.NodeTransformer):
         wraps = []
         for name in (a.arg for a in (*st.args.posonlyargs, *st.args.args, *st.args.kwonlyargs)):
             hook = f"__value__({name}, integers=True)" if name in self.updated else f"__argument__({name})"
-            wraps += [_parse(f"{name} = {hook}", st)] if name not in ("self", "cls") else []
+            wraps += [parsed(f"{name} = {hook}", st)] if name not in ("self", "cls") else []
         has_text = ast.get_docstring(st, clean=False) is not None
         st.body[has_text:has_text] = wraps
 
     def _expressions(self, st: Any) -> None:
         """Wrap calls and loads in the expressions of a statement itself."""
-        for field, value in ast.iter_fields(st):
-            if field in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for part, value in ast.iter_fields(st):
+            if part in ("body", "orelse", "finalbody", "handlers", "cases"):
                 continue
             if isinstance(value, ast.AST):
-                setattr(st, field, self.visit(value))
+                setattr(st, part, self.visit(value))
             elif isinstance(value, list):
-                setattr(st, field, [self.visit(v) if isinstance(v, ast.AST) else v for v in value])
+                setattr(st, part, [self.visit(v) if isinstance(v, ast.AST) else v for v in value])
         if isinstance(st, ast.Assign | ast.AnnAssign | ast.Return) and st.value is not None:
             integers = any(ast.unparse(t) in self.updated for t in _targets(st))
             arguments = [ast.keyword("integers", ast.Constant(True))] if integers else []
@@ -432,7 +405,7 @@ def _call(name: str, args: list[Any], keywords: list[Any], at: Any) -> Any:
     return ast.copy_location(ast.Call(ast.Name(name, ast.Load()), args, keywords), at)
 
 
-def _parse(text: str, at: Any) -> Any:
+def parsed(text: str, at: Any) -> Any:
     made = ast.parse(text).body[0]
     for node in ast.walk(made):
         ast.copy_location(node, at)

@@ -3,80 +3,58 @@
 from __future__ import annotations
 
 import copy
-import inspect
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from itertools import product, zip_longest
-from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from minitorch_np.derivation.locations import Location
+from minitorch_np import layers, losses, optimizers
+from minitorch_np._internal.reprs import constructor_arguments
 from minitorch_np.layer import Layer
-from minitorch_np.layers.activation import Activation
-from minitorch_np.layers.elu import ELU
-from minitorch_np.layers.gated import GELU, SiLU
-from minitorch_np.layers.linear import Linear
-from minitorch_np.layers.piecewise import LeakyReLU, ReLU
-from minitorch_np.layers.sequential import Sequential
-from minitorch_np.layers.sigmoids import Sigmoid, Softplus, Tanh
-from minitorch_np.losses.binary import BCELoss, BCEWithLogitsLoss
-from minitorch_np.losses.classification import CrossEntropyLoss
 from minitorch_np.losses.loss import Loss
-from minitorch_np.losses.regression import L1Loss, MSELoss, SquaredLoss
-from minitorch_np.optimizers.adam import Adam
 from minitorch_np.optimizers.optimizer import Optimizer
-from minitorch_np.optimizers.sgd import SGD
 from minitorch_np.study.compare.judge import Judge, Judgement
 from minitorch_np.study.compare.recorded import Node
 from minitorch_np.study.compare.trained import TrainedArray
 from minitorch_np.study.compare.update_rules import Rule
-from minitorch_np.study.explain.run import Run, name_outputs
 
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
+    from minitorch_np.study.compare.diagnosis import Examination
 
-ACTIVATIONS: tuple[type[Activation], ...] = (ReLU, Tanh, Sigmoid, LeakyReLU, ELU, Softplus, SiLU, GELU)
-LOSSES = (SquaredLoss, MSELoss, CrossEntropyLoss, BCELoss, BCEWithLogitsLoss, L1Loss)
-
-
-class LayeredStep(NamedTuple):
-    """The loss of a step, and by torch's names the gradients and the weights after it: views, not copies."""
-
-    loss: Any
-    gradients: dict[str, Array]
-    weights: dict[str, Array]
+ACTIVATIONS: tuple[type[layers.Activation], ...] = (
+    layers.ReLU, layers.Tanh, layers.Sigmoid, layers.LeakyReLU, layers.ELU, layers.Softplus, layers.SiLU,
+    layers.GELU,
+)  # fmt: skip
+LOSSES: tuple[type[Loss], ...] = (
+    losses.SquaredLoss, losses.MSELoss, losses.CrossEntropyLoss, losses.BCELoss, losses.BCEWithLogitsLoss,
+    losses.L1Loss,
+)  # fmt: skip
 
 
 class Training(NamedTuple):
-    """A network, its loss and its optimizer."""
+    """A network, its loss, its optimizer and its data, which are the same in every step."""
 
     model: Layer
     loss: Loss
     optimizer: Optimizer
+    x: Array
+    y: Array
 
     def copied(self) -> Training:
         """Copies that belong together, without gradients that were not used."""
-        made = Training(*copy.deepcopy((self.model, self.loss, self.optimizer)))
+        made = Training(*copy.deepcopy(self[:3]), self.x, self.y)
         made.model.zero_grad()
         return made
 
-    def step(self, x: Array, y: Array) -> Any:
+    def step(self) -> Any:
         """One step of training; returns the loss."""
-        value = self.loss(self.model(x), y)
+        value = self.loss(self.model(self.x), self.y)
         self.model.backward(self.loss.backward())
         self.optimizer.step()
         return value
-
-    def steps(self, data: Iterable[tuple[Array, Array]]) -> Iterator[LayeredStep]:
-        """Train, a step for each x and y."""
-        parameters = dict(self.model.named_parameters())
-        with np.errstate(all="ignore"):
-            for x, y in data:
-                value = self.step(x, y)
-                gradients = {name: parameter.grad for name, parameter in parameters.items()}
-                yield LayeredStep(value, gradients, {name: p.data for name, p in parameters.items()})
 
     def load(self, weights: Mapping[str, Array]) -> None:
         """Take over weights, and their precision."""
@@ -88,35 +66,17 @@ class Training(NamedTuple):
 
     def __repr__(self) -> str:
         name, options = type(self.optimizer).__name__, self.optimizer.defaults
-        usual = inspect.signature(type(self.optimizer)).parameters
-        said = [f"{n}={v!r}" for n, v in options.items() if n == "lr" or (n in usual and v != usual[n].default)]
+        usual = constructor_arguments(type(self.optimizer))
+        said = [f"{n}={v!r}" for n, v in options.items() if n == "lr" or (n in usual and v != usual[n])]
         return f"{self.model!r}, {self.loss!r}, {name}({', '.join(said)})"
 
 
-class Stopwatch:
-    """Times steps of a training; called in turn with the steps of another program."""
-
-    def __init__(self, training: Training, x: Array, y: Array) -> None:
-        self.training, self.x, self.y = training, x, y
-        self.times: list[float] = []
-
-    def __call__(self) -> None:
-        start = perf_counter()
-        self.training.step(self.x, self.y)
-        self.times.append(perf_counter() - start)
-
-
 class Beside(NamedTuple):
-    """A network and what of the program its arrays are.
-
-    `parameters` are the program's, by torch's names; `data` are x and y of every step, `is_turned` says
-    that the program has samples as columns and weights (out, in).
-    """
+    """A network and the program's parameters by torch's names; `is_turned` if its samples are columns."""
 
     training: Training
     parameters: dict[str, TrainedArray]
-    data: list[tuple[Array, Array]]
-    is_turned: bool
+    is_turned: bool = False
 
 
 class _Linear(NamedTuple):
@@ -127,29 +87,30 @@ class _Linear(NamedTuple):
     is_turned: bool
 
 
-def read_off(judge: Judge, judgement: Judgement, rule: Rule | None) -> Beside | None:
+def read_off(diagnosis: Examination) -> Beside | None:
     """The stack of layers that the forward pass is, with its loss; None if it is none."""
-    optimizer = None if rule is None else _optimizer(rule)
-    if optimizer is None or not judgement.right:
-        return None
-    nodes = judgement.right[0].reverse.nodes
+    judge, judgement = diagnosis.judge, diagnosis.judgement
+    optimizer = None if diagnosis.rule is None else _optimizer(diagnosis.rule)
+    nodes = judgement.right[0].reverse.nodes if judgement.right else {}
     linears = _linears(judge, nodes)
-    parameters: dict[str, TrainedArray] = {}
-    layers: list[Layer] = []
-    for linear, following in zip_longest(linears, linears[1:]):
-        between = _activation(linear.z.value, following and following.x, nodes)
-        if between is None or linear.is_turned != linears[0].is_turned:
-            return None
-        own = {"weight": linear.weight, "bias": linear.bias}
-        parameters |= {f"{len(layers)}.{what}": p for what, p in own.items() if p is not None}
-        height, width = _turned(linear.weight.versions[0].value, linear.is_turned).shape
-        layers += [Linear(height, width, linear.bias is not None, dtype=linears[0].z.value.dtype), *between]
-    if not linears or len({p.name for p in judge.parameters}) != len(parameters):
+    if optimizer is None or not linears:
         return None
     is_turned, dtype = linears[0].is_turned, linears[0].z.value.dtype
-    model = Sequential(layers)
-    training = Training(model, SquaredLoss(), optimizer(model))
+    parameters: dict[str, TrainedArray] = {}
+    stack: list[Layer] = []
+    for linear, following in zip_longest(linears, linears[1:]):
+        between = _activation(linear.z.value, following and following.x, nodes)
+        if between is None or linear.is_turned != is_turned:
+            return None
+        own = {"weight": linear.weight, "bias": linear.bias}
+        parameters |= {f"{len(stack)}.{what}": p for what, p in own.items() if p is not None}
+        height, width = _turned(linear.weight.versions[0].value, is_turned).shape
+        stack += [layers.Linear(height, width, linear.bias is not None, dtype=dtype), *between]
+    if len({p.name for p in judge.parameters}) != len(parameters):
+        return None
+    model = layers.Sequential(stack)
     x = _turned(linears[0].x.value, is_turned).astype(dtype)
+    training = Training(model, losses.SquaredLoss(), optimizer(model), x, x)
     try:
         shapes = {name: p.shape for name, p in model.named_parameters()}
         starts = {name: _turned(p.used[0].value, is_turned) for name, p in parameters.items()}
@@ -160,8 +121,7 @@ def read_off(judge: Judge, judgement: Judgement, rule: Rule | None) -> Beside | 
     found = _loss(judge, judgement, out, is_turned)
     if found is None:
         return None
-    loss, y = found
-    return Beside(training._replace(loss=loss), parameters, [(x, y)], is_turned)
+    return Beside(training._replace(loss=found[0], y=found[1]), parameters, is_turned)
 
 
 def _turned(a: Array, is_turned: bool) -> Array:
@@ -172,7 +132,7 @@ def _optimizer(rule: Rule) -> Any:
     options: Any = dict(rule.options)
     if rule.name == "Adam":
         options["betas"] = options.pop("beta1"), options.pop("beta2")
-    kind: Any = {"SGD": SGD, "Adam": Adam}.get(rule.name)
+    kind: Any = {"SGD": optimizers.SGD, "Adam": optimizers.Adam}.get(rule.name)
     is_usable = kind is not None and options["lr"] > 0  # it is below 0 where a likelihood is maximised
     return (lambda model: kind(model.parameters(), **options)) if is_usable else None
 
@@ -219,42 +179,14 @@ def _loss(judge: Judge, judgement: Judgement, out: Array, is_turned: bool) -> tu
     given = (n.value for n in nodes if n.index not in judge.depends and n.value.ndim)
     targets = [_turned(a, is_turned) for a in given]
     for target, kind in product(targets, LOSSES):
-        is_classes = kind is CrossEntropyLoss and target.dtype.kind in "iu"
+        is_classes = kind is losses.CrossEntropyLoss and target.dtype.kind in "iu"
         y = target if is_classes else target.astype(out.dtype)
         if len(target) != len(out) or target.size not in (len(out), out.size):
             continue
         usual = out.shape if y.size == out.size else y.shape
-        for shape in (y.shape, y.size) if kind is CrossEntropyLoss else (usual,):
+        for shape in (y.shape, y.size) if kind is losses.CrossEntropyLoss else (usual,):
             loss = kind()
             with suppress(TypeError, ValueError, IndexError), np.errstate(all="ignore"):
                 if np.isclose(float(loss(out, y.reshape(shape))), float(values[0]), rtol=1e-7):
                     return kind(), y.reshape(shape)
     return None
-
-
-class ArrayNames(NamedTuple):
-    """What the arrays of a network are called, and where they are; and their values in one pass."""
-
-    outputs: list[tuple[str, Location, Array]]
-    gradients: dict[str, Location]
-    weights: dict[str, tuple[str, Location]]
-    prediction: Array
-    loss: Any
-
-
-def names_of(training: Training, x: Array, y: Array) -> ArrayNames:
-    """Run the network once, forward and backward."""
-    run = Run(training.model, x, y, training.loss)
-    name_outputs(run.passages, run.names)
-    made = [(p.name, Location(p.path, repr(p.layer), "output"), p.y) for p in run.passages]
-    upstream = Location("", repr(training.loss), "gradient of output")
-    gradients = {}
-    for p in reversed(run.passages):
-        gradients[f"grad_{p.name}"] = upstream
-        upstream = Location(p.path, repr(p.layer), "gradient of input")
-    weights = {}
-    modules = dict(run.model.named_modules())
-    for name, parameter in run.model.named_parameters():
-        layer, _, what = name.rpartition(".")
-        weights[name] = (run.called[id(parameter)], Location(layer, repr(modules[layer]), what))
-    return ArrayNames(made, gradients, weights, run.prediction, run.value)

@@ -6,6 +6,7 @@ import math
 import operator
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,27 +26,20 @@ class TapeIsFull(BaseException):
     """Ends the program: enough was recorded. No `except Exception` of the program catches it."""
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Node:
     """One value of the program: the operation that made it, of which nodes, and the executed statement.
 
     `value` is a copy that later writes do not change; `compute` makes it again from other inputs.
     """
 
-    __slots__ = ("compute", "execution", "index", "inputs", "operation", "options", "value")
-
-    def __init__(
-        self,
-        index: int,
-        operation: str,
-        inputs: tuple[Node, ...],
-        value: Array,
-        options: dict[str, Any],
-        compute: Callable[..., Any] | None,
-        execution: Execution | None,
-    ) -> None:
-        self.index, self.operation, self.inputs, self.value = index, operation, inputs, value
-        self.options, self.compute = options, compute
-        self.execution: Any = execution
+    index: int
+    operation: str
+    inputs: tuple[Node, ...]
+    value: Array
+    options: dict[str, Any]
+    compute: Callable[..., Any] | None
+    execution: Any  # an Execution, or None
 
     def __lt__(self, other: Node) -> bool:
         return self.index < other.index
@@ -91,18 +85,15 @@ class Tape:
         self._bytes_left -= copied.nbytes
         if len(self.nodes) >= MOST_NODES or self._bytes_left < 0:
             raise TapeIsFull
-        index = len(self.nodes)
-        node = Node(index, operation, tuple(inputs), copied, options or {}, compute, self.execution)
+        node = Node(len(self.nodes), operation, tuple(inputs), copied, options or {}, compute, self.execution)
         self.nodes.append(node)
         return node
 
     def node(self, value: Any) -> Node:
         """The node of a value as it is now."""
         if isinstance(value, RecordedArray):
-            node = value.node
-            if node is not None and _same(node.value, value.view(np.ndarray)):
-                return node
-            value.node = self._changed(value)
+            if value.node is None or not _same(value.node.value, plain(value)):
+                value.node = self._changed(value)
             return value.node
         if isinstance(value, RecordedNumber):
             return value.node
@@ -116,14 +107,10 @@ class Tape:
 
     def _changed(self, array: RecordedArray) -> Node:
         """The node of an array that was written to through another one, or that no operation here has made."""
-        parent = array.parent
-        if parent is None:
-            return self.add(LEAF, (), array.view(np.ndarray))
-        node = self.node(parent)
-        if array.view_of is None:
-            return self.add(OPAQUE, (node,), array.view(np.ndarray))
-        operation, options, compute = array.view_of
-        return self.add(operation, (node,), array.view(np.ndarray), options, compute)
+        if array.parent is None:
+            return self.add(LEAF, (), plain(array))
+        operation, options, compute = array.view_of or (OPAQUE, None, None)
+        return self.add(operation, (self.node(array.parent),), plain(array), options, compute)
 
     def replace(self, old: Node, new: Node) -> None:
         """Note that a name or an array has a new value."""
@@ -143,14 +130,20 @@ class Tape:
         if parent is not None and array.view_of is not None and parent.node is not None:
             index = np.arange(parent.size).reshape(parent.shape)
             positions = np.asarray(array.view_of[2](index))
-
-            def compute(whole: Array, part: Array) -> Array:
-                made = np.array(whole)
-                made.reshape(-1)[positions] = part
-                return made
-
+            compute = _writes(lambda whole, part: operator.setitem(whole.reshape(-1), positions, part))
             old = parent.node
-            self.wrote(parent, self.add("setitem", (old, node), parent.view(np.ndarray), {}, compute), old)
+            self.wrote(parent, self.add("setitem", (old, node), plain(parent), {}, compute), old)
+
+
+def _writes(write: Callable[..., Any]) -> Callable[..., Any]:
+    """The function that returns an array with what `write` changes in it."""
+
+    def compute(whole: Array, *parts: Array) -> Array:
+        made = np.array(whole)
+        write(made, *parts)
+        return made
+
+    return compute
 
 
 def _same(a: Array, b: Array) -> bool:
@@ -210,7 +203,7 @@ def plain_deep(value: Any) -> Any:
     return _mapped(value, plain)
 
 
-def plain_index(index: Any) -> Any:
+def _plain_index(index: Any) -> Any:
     """An index without recording, and a copy of its arrays."""
     return _mapped(index, lambda i: plain(i).copy() if isinstance(i, np.ndarray) else plain(i))
 
@@ -231,12 +224,13 @@ def wrapped(result: Any, node: Node) -> Any:
     return number
 
 
-def _noted(operation: str, inputs: Sequence[Any], result: Any, compute: Callable[..., Any] | None) -> Any:
-    """The result of an operation on these values, recorded."""
+def _recorded_call(operation: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Call a function on plain values, and record its result as an operation on these."""
+    result = function(*map(plain, args), **kwargs)
     tape = current()
-    if tape is None:
+    if tape is None or not any(map(is_recorded, args)):
         return result
-    return wrapped(result, tape.add(operation, [tape.node(v) for v in inputs], result, {}, compute))
+    return wrapped(result, tape.add(operation, [tape.node(a) for a in args], result, {}, function))
 
 
 def leaf(value: Any) -> Any:
@@ -259,48 +253,27 @@ class _Recorded:
     node: Any
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
-        out = options.pop("out", None)
-        call = ufunc if method == "__call__" else getattr(ufunc, method)
-        given = [plain(i) for i in inputs]
-        options = plain_deep(options)
-        into = {} if out is None else {"out": tuple(map(plain, out))}
-        tape = current()
-        if tape is None:
-            return call(*given, **options, **into)
+        out: tuple[Any, ...] = options.get("out") or ()
         if method == "at":
-            return _at(tape, ufunc, inputs, given)
-        nodes = [tape.node(i) for i in inputs]
-        before = [tape.node(o) for o in out or () if isinstance(o, np.ndarray)]
-        result = call(*given, **options, **into)
-        name = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
-        if isinstance(result, tuple):
-            return tuple(wrapped(r, tape.add(OPAQUE, nodes, r)) for r in result)
-        if "where" in options:
-            name, nodes = OPAQUE, nodes + before
-        node = tape.add(name, nodes, result, options, lambda *v: call(*v, **options))
-        if out is None:
-            return wrapped(result, node)
-        tape.wrote(out[0], node, before[0])
-        return out[0]
+            return _write(f"{ufunc.__name__}.at", ufunc.at, *inputs)
+        if len(out) == 1:
+            options["out"] = out[0]
+        is_call = method == "__call__"
+        name = ufunc.__name__ if is_call else f"{ufunc.__name__}.{method}"
+        return _recorded(name, ufunc if is_call else getattr(ufunc, method), inputs, options, is_ufunc=True)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         return call_function(function, args, kwargs)
 
 
-def _at(tape: Tape, ufunc: Any, inputs: Any, given: list[Any]) -> None:
-    """`np.add.at(target, index, values)`."""
-    target, index, *values = inputs
-    fixed = plain_index(index)
-    nodes = [tape.node(v) for v in (target, *values)]
-    ufunc.at(given[0], fixed, *given[2:])
-
-    def compute(whole: Array, *parts: Array) -> Array:
-        made = np.array(whole)
-        ufunc.at(made, fixed, *parts)
-        return made
-
-    node = tape.add(f"{ufunc.__name__}.at", nodes, given[0], {"index": fixed}, compute)
-    tape.wrote(target, node, nodes[0])
+def _write(operation: str, write: Callable[..., Any], target: Any, index: Any, *values: Any) -> None:
+    """Write into an array, as in `target[index] = value` or `np.add.at(target, index, value)`."""
+    fixed, tape = _plain_index(index), current()
+    nodes = [] if tape is None else [tape.node(v) for v in (target, *values)]
+    write(plain(target), fixed, *map(plain, values))
+    if tape is not None:
+        compute = _writes(lambda whole, *parts: write(whole, fixed, *parts))
+        tape.wrote(target, tape.add(operation, nodes, plain(target), {"index": fixed}, compute), nodes[0])
 
 
 # Functions whose result is no function of the numbers in their arguments, or a constant almost everywhere.
@@ -317,17 +290,31 @@ CONSTANT_FUNCTIONS = frozenset(
 
 def call_function(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], name: str = "") -> Any:
     """Call a NumPy function on recorded arguments, and record it."""
-    tape, name = current(), name or function.__name__
-    if tape is None or name in CONSTANT_FUNCTIONS:
+    name = name or function.__name__
+    if name in CONSTANT_FUNCTIONS:
         return function(*plain_deep(args), **plain_deep(kwargs))
     if name == "copyto":
         args[0][...] = args[1]
         return None
     if name in PRODUCTS:  # np.dot(w, [1, 0, 1])
         args = tuple(call(np.array, a) if type(a) is list else a for a in args)
+    return _recorded(name, function, args, kwargs)
+
+
+def _recorded(
+    name: str, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, is_ufunc: bool = False
+) -> Any:
+    """Call a function, and record it as an operation of this name.
+
+    Its inputs are the arrays among its arguments; all that is given by position to a ufunc, and the numbers
+    in a list of which an array is made.
+    """
+    tape = current()
+    if tape is None:
+        return function(*plain_deep(args), **plain_deep(kwargs))
     out = kwargs.get("out")
     before = tape.node(out) if isinstance(out, np.ndarray) else None
-    found: list[Any] = []
+    found: list[Any] = list(args) if is_ufunc else []
 
     def take(value: Any) -> Any:
         is_number = name == "array" and isinstance(value, int | float | np.generic) and type(value) is not bool
@@ -336,7 +323,8 @@ def call_function(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], 
             return HOLE
         return value
 
-    shape = _mapped([list(args), {k: v for k, v in kwargs.items() if k != "out"}], take)
+    named = {k: v for k, v in kwargs.items() if k != "out"}
+    shape = [[HOLE] * len(args), plain_deep(named)] if is_ufunc else _mapped([list(args), named], take)
     nodes = [tape.node(v) for v in found]
 
     def compute(*values: Any) -> Any:
@@ -345,7 +333,10 @@ def call_function(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], 
         return function(*positional, **named)
 
     def made(result: Any, compute: Callable[..., Any]) -> Any:
-        node = tape.add(name, nodes, result, {"shape": shape}, compute)
+        inputs, operation = nodes, name
+        if is_ufunc and "where" in kwargs:  # what is left out comes from somewhere else
+            inputs, operation = nodes + ([before] if before else []), OPAQUE
+        node = tape.add(operation, inputs, result, {"shape": shape}, compute)
         if before is not None:
             tape.wrote(out, node, before)
             return out
@@ -382,35 +373,11 @@ class RecordedArray(_Recorded, np.ndarray):
         self.parent = obj if isinstance(obj, RecordedArray) else None  # by a method that is not recorded
 
     def __getitem__(self, index: Any) -> Any:
-        fixed = plain_index(index)
-        result = self.view(np.ndarray)[fixed]
-        tape = current()
-        if tape is None or np.asarray(result).dtype.kind not in NUMERIC:
-            return result
-        options, compute = {"index": fixed}, operator.itemgetter(fixed)
-        node = tape.add("getitem", (tape.node(self),), result, options, compute)
-        made = wrapped(result, node)
-        if isinstance(made, RecordedArray) and result.base is not None:
-            made.parent, made.view_of = self, ("getitem", options, compute)
-        return made
+        return _recorded("getitem", operator.itemgetter(_plain_index(index)), (self,), {})
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        tape = current()
-        if tape is None:
-            self.view(np.ndarray)[plain_deep(index)] = plain_deep(value)
-            return
-        fixed, before = plain_index(index), tape.node(self)
-        values = leaf(np.asarray(value)) if isinstance(value, list | tuple) else value
-        node = tape.node(values)
-        self.view(np.ndarray)[fixed] = plain(values)
-
-        def compute(whole: Array, part: Array) -> Array:
-            made = np.array(whole)
-            made[fixed] = part
-            return made
-
-        new = tape.add("setitem", (before, node), self.view(np.ndarray), {"index": fixed}, compute)
-        tape.wrote(self, new, before)
+        value = leaf(np.asarray(value)) if isinstance(value, list | tuple) else value
+        _write("setitem", operator.setitem, self, index, value)
 
     def __iter__(self) -> Iterator[Any]:
         return (self[i] for i in range(len(self)))
@@ -418,20 +385,8 @@ class RecordedArray(_Recorded, np.ndarray):
     def __deepcopy__(self, memo: Any) -> Any:
         return np.copy(self, subok=True)
 
-    def __reduce__(self) -> Any:
-        return plain(self).__reduce__()
-
     def __hash__(self) -> int:  # type: ignore[override]
         return id(self)
-
-    def __format__(self, spec: str) -> str:
-        return format(plain(self), spec)
-
-    def __repr__(self) -> str:
-        return repr(plain(self))
-
-    def __str__(self) -> str:
-        return str(plain(self))
 
     @property
     def T(self) -> Any:  # noqa: N802
@@ -458,7 +413,7 @@ class RecordedArray(_Recorded, np.ndarray):
 
     def item(self, *index: Any) -> Any:
         element = self.reshape(-1)[index[0]] if index else self
-        return _noted("copy", [element], self.view(np.ndarray).item(*index), np.array)
+        return _recorded_call("copy", lambda a: np.asarray(a).item(), element)
 
     def fill(self, value: Any) -> None:
         self[...] = value
@@ -472,12 +427,17 @@ def _method(name: str) -> Callable[..., Any]:
     return lambda self, *args, **options: function(self, *args, **options)  # noqa: PLW0108
 
 
+def _of_plain(name: str) -> Callable[..., Any]:
+    return lambda self, *args: getattr(plain(self), name)(*args)
+
+
 for _name in """
     sum mean max min prod std var cumsum dot squeeze swapaxes repeat take trace round argmax argmin
     argsort ravel any all nonzero diagonal ptp
 """.split():
-    if hasattr(np, _name):
-        setattr(RecordedArray, _name, _method(_name))
+    setattr(RecordedArray, _name, _method(_name))
+for _name in ("__repr__", "__str__", "__format__", "__reduce__"):
+    setattr(RecordedArray, _name, _of_plain(_name))
 
 
 class RecordedNumber(_Recorded):
@@ -495,7 +455,7 @@ class RecordedNumber(_Recorded):
         return getattr(self.plain_type(self), name)
 
     def item(self) -> Any:
-        return _noted("copy", [self], float(self.plain_type(self)), np.array)
+        return _recorded_call("copy", float, self)
 
     def sum(self, *_: Any, **__: Any) -> Any:
         return self
@@ -523,15 +483,14 @@ def _binary(name: str, ufunc: str, *, swapped: bool) -> Callable[..., Any]:
             return getattr(np, ufunc)(self, leaf(np.asarray(other)))
         if not isinstance(other, int | float | np.generic):
             return NotImplemented
-        first, second = (other, self) if swapped else (self, other)
-        return _noted(ufunc, [first, second], call(plain(first), plain(second)), call)
+        return _recorded_call(ufunc, call, *((other, self) if swapped else (self, other)))
 
     return apply
 
 
 def _unary(name: str, ufunc: str) -> Callable[..., Any]:
     call = getattr(operator, name)
-    return lambda self: _noted(ufunc, [self], call(plain(self)), call)
+    return lambda self: _recorded_call(ufunc, call, self)
 
 
 for _name, _ufunc in _OPERATORS.items():
@@ -545,7 +504,7 @@ for _type in (float, int, np.float64, np.float32):  # NumPy's own crash in C: fl
     _NUMBERS[_type] = type(f"Recorded_{_type.__name__}", (RecordedNumber, _base), {"plain_type": _type})
 
 
-# Calls that leave NumPy, by the function: the operation that they are, and whether their result is a float.
+# Functions outside of NumPy, and the operations that they are.
 _OUTSIDE: dict[Any, str] = {
     float: "copy", np.float64: "copy", np.float32: "copy", abs: "absolute", math.exp: "exp", math.log: "log",
     math.sqrt: "sqrt", math.tanh: "tanh", math.sin: "sin", math.cos: "cos", math.pow: "power",
@@ -565,7 +524,7 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: PLR0911
     name = getattr(function, "__name__", "")
     operation = _OUTSIDE.get(function) if isinstance(function, Hashable) else None
     if operation and args and all(isinstance(a, int | float | np.ndarray | np.generic) for a in args):
-        return _recorded_call(operation, function, args, kwargs)
+        return _recorded_call(operation, function, *args, **kwargs)
     if isinstance(function, np.ufunc) and len(args) > function.nin == 1 and tape.execution is not None:
         seen = (path for path, n in tape.execution.values.items() if n is getattr(args[1], "node", None))
         tape.written_by_position.append((tape.execution, f"np.{name}", next(seen, "its argument")))
@@ -581,20 +540,16 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: PLR0911
                 array.node = tape.add(LEAF, (), plain(array))  # shuffled data are new data
         return result
     if isinstance(function, np.vectorize) and len(args) == 1:
-        return _recorded_call(ELEMENTWISE, function, args, {})
+        return _recorded_call(ELEMENTWISE, function, *args)
     given = (*args, *kwargs.values())
     if _takes_plain_numbers(function):
         args, kwargs = plain_deep(args), plain_deep(kwargs)
     result = function(*args, **kwargs)
     if type(result) not in (np.ndarray, np.float64, np.float32) or result.dtype.kind not in NUMERIC:
         return result
-    inputs = [a for a in given if is_recorded(a)]
-    return _noted(OPAQUE, inputs, result, None) if inputs and not _is_constant(function) else leaf(result)
-
-
-def _recorded_call(operation: str, function: Any, args: Any, kwargs: Any) -> Any:
-    result = function(*map(plain, args), **kwargs)
-    return _noted(operation, args, result, function) if any(map(is_recorded, args)) else result
+    inputs = [tape.node(a) for a in given if is_recorded(a)]
+    is_leaf = not inputs or _is_constant(function)
+    return leaf(result) if is_leaf else wrapped(result, tape.add(OPAQUE, inputs, result))
 
 
 def _takes_plain_numbers(function: Any) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 import __future__
 
 import ast
+import copy
 import inspect
 import io
 import itertools
@@ -24,7 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minitorch_np.study.compare import recorded
-from minitorch_np.study.compare.instrument import Execution, Instrumenter, Recorder
+from minitorch_np.study.compare.instrument import Execution, Instrumenter, Recorder, parsed
 from minitorch_np.study.compare.recorded import TapeIsFull
 
 TICK = "__tick__"
@@ -183,9 +184,7 @@ def _ticking(source: ProgramSource, line: int | None = None) -> ast.Module:
     class Ticks(ast.NodeTransformer):
         def visit_Expr(self, node: Any) -> Any:
             is_text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-            if is_text or line not in (None, node.lineno):
-                return node
-            return [node, ast.copy_location(ast.parse(f"{TICK}()").body[0], node)]
+            return node if is_text or line not in (None, node.lineno) else [node, parsed(f"{TICK}()", node)]
 
         visit_Assign = visit_AugAssign = visit_Expr  # noqa: N815
 
@@ -210,7 +209,7 @@ def _run(
             exec(compile(tree, source.filename, "exec", flags, dont_inherit=True), namespace)
             if call is not None:
                 name, arguments = call
-                namespace[name](**{k: given(v) for k, v in arguments.items()})
+                namespace[name](**{k: given(copy.copy(v)) for k, v in arguments.items()})
         except TapeIsFull:
             return None, True
         except (SystemExit, Exception) as error:
@@ -220,19 +219,19 @@ def _run(
     return None, False
 
 
+HINTS = {
+    EOFError: ": there is no keyboard here, so give the program what it asks input() for",
+    FileNotFoundError: ": put the file beside the program, under the name that the program has for it",
+}
+
+
 def _said(error: BaseException) -> str:
     """An error in words, with what to do about it."""
-    match error:
-        case SystemExit():
-            return f"the program ended itself with sys.exit({error.code!r})"
-        case RecursionError():
-            return "RecursionError: it calls itself too deeply"
-        case EOFError():
-            hint = ": there is no keyboard here, so give the program what it asks input() for"
-        case FileNotFoundError():
-            hint = ": put the file beside the program, under the name that the program has for it"
-        case _:
-            hint = ""
+    if isinstance(error, SystemExit):
+        return f"the program ended itself with sys.exit({error.code!r})"
+    if isinstance(error, RecursionError):
+        return "RecursionError: it calls itself too deeply"
+    hint = next((text for kind, text in HINTS.items() if isinstance(error, kind)), "")
     return f"{type(error).__name__}: {error}{hint}".removesuffix(": ")
 
 

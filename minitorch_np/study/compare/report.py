@@ -51,15 +51,12 @@ class WrongLine(NamedTuple):
 
     def where(self) -> str:
         """`step 0, line 24, grad_h at [0, 3]: 1.5 where 0.0 belongs, 46 ULPs apart`."""
-        return f"step {self.step}, line {self.line}, {self.name}{self.values()}"
-
-    def values(self) -> str:
-        """` at [0, 3]: 1.5 where 0.0 belongs, 46 ULPs apart`."""
+        where = f"step {self.step}, line {self.line}, {self.name}"
         if self.difference is None:
-            return ""
+            return where
         at, ours, theirs, ulps = self.difference
         apart = f"{ulps} ULPs" if ulps < 10**6 else f"{ulps:.1e} ULPs"
-        return f"{f' at {list(at)}' if at else ''}: {ours!s} where {theirs!s} belongs, {apart} apart"
+        return f"{where}{f' at {list(at)}' if at else ''}: {ours!s} where {theirs!s} belongs, {apart} apart"
 
     def belongs(self) -> str:
         """`grad_h is the gradient of the input of layer 1, ReLU()`."""
@@ -158,13 +155,12 @@ class Comparison:
             return "DIFFERENT from the layers"
         if self.judged == WRONG:
             return f"WRONG in {_lines([f.line for f in self.wrong])}"
-        which = f"the gradients of {_listed(self.gradients)}" if self.gradients else "the backward pass"
-        verdict = f"RIGHT: {which} are those of {self.loss}" if self.loss else "RIGHT"
         if self.is_identical:
             return f"IDENTICAL to the bit over {self.steps} step{'s' if self.steps > 1 else ''}"
         if self.is_given and self.is_rounding:
             return "DIFFERENT by rounding alone"
-        return verdict
+        which = f"the gradients of {_listed(self.gradients)}" if self.gradients else "the backward pass"
+        return f"RIGHT: {which} are those of {self.loss}" if self.loss else "RIGHT"
 
     def _title(self) -> str:
         return f"{self.program} against {self.network}" if self.network else self.program
