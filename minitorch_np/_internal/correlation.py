@@ -146,10 +146,11 @@ def frame(
     frames = np.zeros((samples, channels, tall * wide + across), like.dtype)
     images = frames[..., : tall * wide].reshape(samples, channels, tall, wide)
     sample, channel, row, column = images.strides
-    seen = np.lib.stride_tricks.as_strided(
-        frames,
+    seen: Array = np.ndarray(  # which refuses to look beyond the frames
         (samples, channels, kh, kw, y_height, columns),
-        (sample, channel, dilation[0] * row, dilation[1] * column, stride[0] * row, stride[1] * column),
+        like.dtype,
+        frames,
+        strides=(sample, channel, dilation[0] * row, dilation[1] * column, stride[0] * row, stride[1] * column),
     )
     image = images[:, :, top : top + height, left : left + width]
     return frames, image, seen, y_width, min(y_height, max(1, CACHE // size))
