@@ -17,8 +17,8 @@ from minitorch_np._internal.images import Pair, windows
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
 
-CACHE = 2**21  # bytes of a matrix of windows and of what it is multiplied to
-SMALL = 10**6  # multiply-adds of a product that OpenBLAS, with AVX-512, does quicker than a larger one
+CACHE = 2**21  # bytes of a matrix of windows and of its product, which are made at a time
+SMALL = 10**6  # multiply-adds; with AVX-512 OpenBLAS makes products of no more quicker, on one thread
 NARROW = 32  # rows or columns; a product of fewer is no quicker
 MANY = 4  # times as many channels of y as of x
 
@@ -125,12 +125,13 @@ def frame(
     like: Array, shape: tuple[int, ...], kernels: tuple[int, ...], padding: tuple[Pair, Pair], stride: Pair,
     dilation: Pair,
 ) -> tuple[Array, Array, Array, int, int]:  # fmt: skip
-    """Zeros around a few images; them; what each weight meets; the width of y; rows at a time.
+    """A frame of zeros, the place for a few images in it, what each weight meets there, and two sizes.
 
     What a weight meets is a view (N, C, kh, kw, height, columns). With a stride of 1 it meets the numbers one
     after another as they lie in memory, and long pieces are copied quickest, so there the view goes on over
     what stands between two rows: of its columns the first, as many as y is wide, are wanted. The zeros to the
-    right of a row are those to the left of the next.
+    right of a row are those to the left of the next. The sizes are the width of y, and how many of its rows
+    are made at a time.
     """
     (top, bottom), (left, right) = padding
     _, channels, height, width = shape
