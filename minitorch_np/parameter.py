@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from minitorch_np._internal.arrays import aligned_zeros, as_floats, likely_fix
+from minitorch_np._internal.arrays import aligned_zeros, as_floats, keep_freed_memory, likely_fix
 from minitorch_np._internal.names import NameElsewhere
 from minitorch_np._internal.numerics import add_rows, product, sum_rows
 
@@ -51,6 +51,7 @@ class Parameter(NDArrayOperatorsMixin):
     def __init__(self, data: Any) -> None:
         data = as_floats(data, None, "Parameter", "data")
         self.dtype = data.dtype
+        keep_freed_memory()
         self._data: Array = aligned_zeros(data.size, data.dtype).reshape(data.shape)
         self._data[...] = data
         self._grad: Array | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -134,3 +135,15 @@ def aligned_zeros(size: int, dtype: np.dtype[Any]) -> Array:
     memory = np.zeros(size * dtype.itemsize + line, dtype=np.uint8)
     start = -memory.ctypes.data % line
     return memory[start : start + size * dtype.itemsize].view(dtype)
+
+
+@cache
+def keep_freed_memory() -> None:
+    """Have arrays that are freed leave their memory to later ones, as glibc does once it has seen a large one.
+
+    Before that it gives the memory of arrays of some 100 KB and more back to the system, and the arrays of the
+    next step cost a page fault for each 4 KB: of steps with arrays of 1 MB a third to a half of the time. An
+    array of almost 32 MB that is freed, though no page of it was touched, raises both bounds of this for the
+    process (M_MMAP_THRESHOLD in mallopt(3)). With another C library it changes nothing.
+    """
+    np.empty(31 * 2**20, np.uint8)

@@ -1,12 +1,9 @@
 """Cross-correlation: y[n,o,h,w] = Σ_cij x[n,c,h+i,w+j] W[o,c,i,j] of images x and kernels W; its gradients.
 
-`correlate_simply` is that formula. The others compute the same with matrix products, a few samples at a
-time, so that what they make of them stays in the processor's cache. They lay out windows along the width
-only, for all rows of the image: what one row of the kernel sees. Row i of the kernel sees the same windows
-as row 0, i rows further down, so there is one product for each row of the kernel, each with another part of
-the same array. With few channels, or a stride from row to row, whole windows and a single product are
-faster. dx is the same routine once more, on dy with the kernel turned round; with a stride, the windows'
-gradients are added up where they came from.
+`correlate_simply` is that formula. The others compute the same with matrix products: what each weight is
+multiplied with is copied into a row of a matrix (im2col), for so few images, or rows of one, at a time that
+the matrix stays in the processor's cache. dx is the same routine once more, on dy with the kernel turned
+round; with a stride, or with few channels, the windows' gradients are added up where they came from.
 """
 
 from __future__ import annotations
@@ -20,10 +17,10 @@ from minitorch_np._internal.images import Pair, windows
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
 
-CACHE = 3 * 2**18  # bytes of windows that are made at a time
-FEW = 32  # numbers in a row of the kernel, all channels together
+CACHE = 2**21  # bytes of a matrix of windows and of its product, which are made at a time
+SMALL = 10**6  # multiply-adds; with AVX-512 OpenBLAS makes products of no more quicker, on one thread
+NARROW = 32  # rows or columns; a product of fewer is no quicker
 MANY = 4  # times as many channels of y as of x
-LONGEST = 128  # sum of products that is quick: what it needs stays in the nearest cache
 
 
 def correlate_simply(
@@ -38,17 +35,23 @@ def correlate(
     x: Array, weight: Array, padding: tuple[Pair, Pair], stride: Pair, dilation: Pair, groups: int
 ) -> Array:
     """y[n,o,h,w] = Σ_cij x[n,c,h+i,w+j] W[o,c,i,j], the kernel W at each place (h, w) of the image x."""
-    (height, width), taps, starts = layout(x.shape, weight.shape, padding, stride, dilation)
-    kernels = by_row(weight, len(starts), groups).transpose(0, 1, 3, 2)
+    _, image, seen, width, rows = frame(x, x.shape, weight.shape, padding, stride, dilation)
+    height, columns = seen.shape[4:]
+    kernels = weight.reshape(groups, len(weight) // groups, -1)
+    copied = np.empty((*seen.shape[:4], rows, columns), x.dtype)
+    products = np.empty((len(image), *kernels.shape[:2], rows * columns), x.dtype)
     y = np.empty((len(x), len(weight), height, width), x.dtype)
-    for part in parts(x, taps):
-        seen = row_windows(x[part], taps, starts, height, width, padding, stride)
-        seen = seen.reshape(len(seen), groups, kernels.shape[2], -1)
-        seen = seen.transpose(0, 1, 3, 2)  # a column for each output is faster than a row
-        out = np.matmul(seen[:, :, : height * width], kernels[0])
-        for kernel, start in zip(kernels[1:], starts[1:], strict=True):
-            out += np.matmul(seen[:, :, start * width : (start + height) * width], kernel)
-        y[part] = out.transpose(0, 1, 3, 2).reshape(-1, len(weight), height, width)
+    for part in parts(len(x), len(image)):
+        count = part.stop - part.start
+        image[:count] = x[part]
+        for some in parts(height, rows):
+            matrix = copied[:count, ..., : some.stop - some.start, :]
+            matrix[:] = seen[:count, ..., some, :]
+            matrix = matrix.reshape(count, groups, kernels.shape[2], -1)
+            out = products[:count, ..., : matrix.shape[3]]
+            for few in small(matrix.shape[3], kernels[0].size):
+                np.matmul(kernels, matrix[..., few], out=out[..., few])
+            y[part, :, some] = out.reshape(count, len(weight), -1, columns)[..., :width]
     return y
 
 
@@ -57,21 +60,28 @@ def correlate_weight_gradient(
     groups: int,
 ) -> Array:  # fmt: skip
     """dW[o,c,i,j] = Σ_nhw x[n,c,h+i,w+j] dy[n,o,h,w]: dy times the numbers that W was multiplied with."""
-    (height, width), taps, starts = layout(x.shape, shape, padding, stride, dilation)
-    out, channels, kh, kw = shape
-    size = channels * kh // len(starts) * kw
-    dkernels = np.zeros((len(starts), groups, size, out // groups), dy.dtype)
-    for part in parts(x, taps):
-        seen = row_windows(x[part], taps, starts, height, width, padding, stride)
-        seen = seen.reshape(len(seen), groups, size, -1)
-        d = dy[part].reshape(len(seen), groups, -1, height * width).transpose(0, 1, 3, 2)
-        for dkernel, start in zip(dkernels, starts, strict=True):
-            rows = seen[..., start * width : (start + height) * width]
-            for first in range(0, height * width, LONGEST):
-                some = slice(first, first + LONGEST)
-                dkernel += np.matmul(rows[..., some], d[:, :, some]).sum(axis=0)
-    dw = dkernels.reshape(len(starts), groups, channels, kh // len(starts), kw, out // groups)
-    return dw.transpose(1, 5, 2, 0, 3, 4).reshape(shape)
+    _, image, seen, width, rows = frame(x, x.shape, shape, padding, stride, dilation)
+    height, columns = seen.shape[4:]
+    out, size = shape[0] // groups, shape[1] * shape[2] * shape[3]
+    copied = np.empty((*seen.shape[:4], rows, columns), x.dtype)
+    turned = np.zeros((len(image), groups, rows, columns, out), x.dtype)
+    products = np.empty((len(image), groups, size, out), x.dtype)
+    dkernels = np.zeros((groups, size, out), x.dtype)
+    for part in parts(len(x), len(image)):
+        count = part.stop - part.start
+        image[:count] = x[part]
+        for some in parts(height, rows):
+            matrix = copied[:count, ..., : some.stop - some.start, :]
+            matrix[:] = seen[:count, ..., some, :]
+            matrix = matrix.reshape(count, groups, size, -1)
+            d = turned[:count, :, : some.stop - some.start]  # a row for each place is quicker
+            of_groups = dy[part, :, some].reshape(count, groups, out, -1, width)
+            d[..., :width, :] = of_groups.transpose(0, 1, 3, 4, 2)
+            d = d.reshape(count, groups, -1, out)
+            for few in small(size, d[0, 0].size):
+                np.matmul(matrix[:, :, few], d, out=products[:count, :, few])
+            dkernels += products[:count].sum(axis=0)
+    return dkernels.swapaxes(1, 2).reshape(shape)
 
 
 def correlate_input_gradient(
@@ -88,58 +98,71 @@ def correlate_input_gradient(
         turned = turned.reshape(groups * channels, -1, kh, kw)
         around = ((down - top, down - bottom), (across - left, across - right))
         return correlate(dy, turned, around, stride, dilation, groups)
-    height, width = dy.shape[2:]
-    taps = [(dilation[0] * i, dilation[1] * j) for i in range(kh) for j in range(kw)]
-    kernels = by_row(weight, 1, groups)[0].transpose(0, 2, 1)
+    frames, image, seen, width, rows = frame(dy, shape, weight.shape, padding, stride, dilation)
+    height, columns = seen.shape[4:]
+    kernels = weight.reshape(groups, out // groups, -1).swapaxes(1, 2)
+    copied = np.zeros((len(image), out, rows, columns), dy.dtype)
+    products = np.empty((len(image), *kernels.shape[:2], rows * columns), dy.dtype)
     dx = np.empty(shape, dy.dtype)
-    for part in parts(dx, taps):
-        d = dy[part].reshape(-1, groups, out // groups, height * width)
-        dseen = np.matmul(kernels, d).reshape(len(d), shape[1], len(taps), height, width)
-        padded = np.zeros((len(d), shape[1], top + shape[2] + bottom, left + shape[3] + right), dy.dtype)
-        for k, (i, j) in enumerate(taps):
-            rows = slice(i, i + stride[0] * (height - 1) + 1, stride[0])
-            padded[:, :, rows, j : j + stride[1] * (width - 1) + 1 : stride[1]] += dseen[:, :, k]
-        dx[part] = padded[:, :, top : top + shape[2], left : left + shape[3]]
+    for part in parts(len(dy), len(image)):
+        count = part.stop - part.start
+        frames[:] = 0
+        for some in parts(height, rows):
+            d = copied[:count, :, : some.stop - some.start]
+            d[..., :width] = dy[part, :, some]
+            d = d.reshape(count, groups, out // groups, -1)
+            dseen = products[:count, ..., : d.shape[3]]
+            for few in small(d.shape[3], kernels[0].size):
+                np.matmul(kernels, d[..., few], out=dseen[..., few])
+            dseen = dseen.reshape(count, shape[1], kh, kw, -1, columns)
+            for i, j in np.ndindex(kh, kw):
+                seen[:count, :, i, j, some] += dseen[:, :, i, j]
+        dx[part] = image[:count]
     return dx
 
 
-def layout(
-    shape: tuple[int, ...], kernels: tuple[int, ...], padding: tuple[Pair, Pair], stride: Pair, dilation: Pair
-) -> tuple[Pair, list[Pair], list[int]]:
-    """Sizes of y; places of the kernel that a window is made of; rows at which the rows of the kernel begin."""
-    _, channels, kh, kw = kernels
-    height = (shape[2] + sum(padding[0]) - dilation[0] * (kh - 1) - 1) // stride[0] + 1
-    width = (shape[3] + sum(padding[1]) - dilation[1] * (kw - 1) - 1) // stride[1] + 1
-    rows, columns = [dilation[0] * i for i in range(kh)], [dilation[1] * j for j in range(kw)]
-    if stride[0] > 1 or channels * kw < FEW:
-        return (height, width), [(i, j) for i in rows for j in columns], [0]
-    return (height, width), [(0, j) for j in columns], rows
+def frame(
+    like: Array, shape: tuple[int, ...], kernels: tuple[int, ...], padding: tuple[Pair, Pair], stride: Pair,
+    dilation: Pair,
+) -> tuple[Array, Array, Array, int, int]:  # fmt: skip
+    """A frame of zeros, the place for a few images in it, what each weight meets there, and two sizes.
 
-
-def by_row(weight: Array, rows: int, groups: int) -> Array:
-    """The kernels as a matrix for each of their rows and each group: (rows, groups, out, channels · places)."""
-    out, channels, kh, kw = weight.shape
-    split = weight.reshape(groups, out // groups, channels, rows, kh // rows, kw).transpose(3, 0, 1, 2, 4, 5)
-    return split.reshape(rows, groups, out // groups, channels * kh // rows * kw)
-
-
-def parts(x: Array, taps: list[Pair]) -> list[slice]:
-    """A few samples at a time."""
-    count = 1 + CACHE * len(x) // max(1, x.nbytes * len(taps))
-    return [slice(i, i + count) for i in range(0, len(x), count)]
-
-
-def row_windows(
-    x: Array, taps: list[Pair], starts: list[int], height: int, width: int, padding: tuple[Pair, Pair],
-    stride: Pair,
-) -> Array:  # fmt: skip
-    """The numbers of x under each of the taps, from each place: (N, C, taps, rows, width)."""
+    What a weight meets is a view (N, C, kh, kw, height, columns). With a stride of 1 it meets the numbers one
+    after another as they lie in memory, and long pieces are copied quickest, so there the view goes on over
+    what stands between two rows: of its columns the first, as many as y is wide, are wanted. The zeros to the
+    right of a row are those to the left of the next. The sizes are the width of y, and how many of its rows
+    are made at a time.
+    """
     (top, bottom), (left, right) = padding
-    down, along = stride
-    padded = np.zeros((*x.shape[:2], top + x.shape[2] + bottom, left + x.shape[3] + right), x.dtype)
-    padded[:, :, top : top + x.shape[2], left : left + x.shape[3]] = x
-    seen = np.empty((*x.shape[:2], len(taps), starts[-1] + height, width), x.dtype)
-    for k, (i, j) in enumerate(taps):
-        rows = slice(i, i + down * (seen.shape[3] - 1) + 1, down)
-        seen[:, :, k] = padded[:, :, rows, j : j + along * (width - 1) + 1 : along]
-    return seen
+    _, channels, height, width = shape
+    out, _, kh, kw = kernels
+    down, across = dilation[0] * (kh - 1), dilation[1] * (kw - 1)
+    tall, wide = top + height + bottom, left + width + right
+    y_height, y_width = (tall - down - 1) // stride[0] + 1, (wide - across - 1) // stride[1] + 1
+    columns = y_width
+    if stride == (1, 1):
+        columns = wide = width + max(left, right, left + right - across)
+    size = (channels * kh * kw + out) * columns * like.itemsize  # bytes of a row of y
+    samples = max(1, min(len(like), CACHE // (size * y_height)))
+    frames = np.zeros((samples, channels, tall * wide + across), like.dtype)
+    images = frames[..., : tall * wide].reshape(samples, channels, tall, wide)
+    sample, channel, row, column = images.strides
+    seen: Array = np.ndarray(  # which refuses to look beyond the frames
+        (samples, channels, kh, kw, y_height, columns),
+        like.dtype,
+        frames,
+        strides=(sample, channel, dilation[0] * row, dilation[1] * column, stride[0] * row, stride[1] * column),
+    )
+    image = images[:, :, top : top + height, left : left + width]
+    return frames, image, seen, y_width, min(y_height, max(1, CACHE // size))
+
+
+def parts(length: int, step: int) -> list[slice]:
+    """A few at a time."""
+    return [slice(i, min(i + step, length)) for i in range(0, length, step)]
+
+
+def small(length: int, size: int) -> list[slice]:
+    """As many rows or columns at a time, with `size` multiply-adds for each, as make a small product."""
+    few = SMALL // size // 16 * 16
+    return parts(length, few if few >= NARROW else max(1, length))

@@ -21,8 +21,10 @@ def lstm_forward(products: Array, weight: Array) -> tuple[Array, Array, Array, A
     tanh_c = np.empty((steps, samples, size), products.dtype)
     gates = np.empty_like(products)
     i, f, g, o = gates.reshape(steps, samples, 4, size).transpose(2, 0, 1, 3)  # views of it
+    weight = weight.T.copy()  # transposed in memory too: each of the products is quicker
     for t in range(steps):
-        a = products[t] + h[t] @ weight.T
+        a = h[t] @ weight
+        a += products[t]
         gates[t] = sigmoid(a)
         g[t] = np.tanh(a[:, 2 * size : 3 * size])
         c[t + 1] = f[t] * c[t] + i[t] * g[t]

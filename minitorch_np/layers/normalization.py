@@ -204,7 +204,8 @@ class LayerNorm(Layer):
         dy, normal, scale = self.saved(dy)
         shape, dy = dy.shape, _rows(dy, self._size)
         if self.bias is not None:
-            self.bias.add_grad(dy.sum(axis=0).reshape(self.bias.shape))
+            db = np.ones(len(dy), dy.dtype) @ dy  # dy.sum(axis=0) in a third of its time
+            self.bias.add_grad(db.reshape(self.bias.shape))
         if self.weight is not None:
             self.weight.add_grad(np.einsum("ni,ni->i", dy, normal).reshape(self.weight.shape))
             dy = dy * self.weight.data.reshape(-1)
@@ -247,7 +248,7 @@ class RMSNorm(Layer):
         x = self.check_input(x, (..., *self._shape))
         rows = _rows(x, self._size)
         eps = float(np.finfo(x.dtype).eps) if self.eps is None else self.eps
-        scale = 1 / np.sqrt(np.einsum("ni,ni->n", rows, rows)[:, np.newaxis] / self._size + eps)
+        scale = 1 / np.sqrt(mean_product(rows, rows) + eps)
         normal = rows * scale
         y = normal if self.weight is None else normal * self.weight.data.reshape(-1)
         y = y.reshape(x.shape)
@@ -260,7 +261,7 @@ class RMSNorm(Layer):
         if self.weight is not None:
             self.weight.add_grad(np.einsum("ni,ni->i", dy, normal).reshape(self.weight.shape))
             dy = dy * self.weight.data.reshape(-1)
-        dx = normal * (-np.einsum("ni,ni->n", dy, normal)[:, np.newaxis] / self._size)
+        dx = normal * -mean_product(dy, normal)
         dx += dy
         dx *= scale
         return dx.reshape(shape)
@@ -341,20 +342,25 @@ class GroupNorm(Layer):
 
 def standardized(x: Array, eps: float) -> tuple[Array, Array]:
     """x̂ = (x − mean) / √(var + eps), mean and variance over the last axis, and the factor 1 / √(var + eps)."""
-    normal = x - x.mean(axis=-1, keepdims=True)
-    var = np.einsum("...i,...i->...", normal, normal)[..., np.newaxis] / x.shape[-1]
-    scale = 1 / np.sqrt(var + eps)
+    normal = x - mean_product(x, np.ones(x.shape[-1], x.dtype))
+    scale = 1 / np.sqrt(mean_product(normal, normal) + eps)
     normal *= scale
     return normal, scale
 
 
 def standardized_backward(g: Array, normal: Array, scale: Array) -> Array:
     """dx = (g − mean(g) − x̂ mean(g x̂)) / √(var + eps), for the gradient g with respect to x̂."""
-    dx: Array = normal * (-np.einsum("...i,...i->...", g, normal)[..., np.newaxis] / g.shape[-1])
+    dx: Array = normal * -mean_product(g, normal)
     dx += g
-    dx -= g.mean(axis=-1, keepdims=True)
+    dx -= mean_product(g, np.ones(g.shape[-1], g.dtype))
     dx *= scale
     return dx
+
+
+def mean_product(a: Array, b: Array) -> Array:
+    """The mean of a b over the last axis, which stays; with ones for b it takes a third of a.mean's time."""
+    mean: Array = np.vecdot(a, b)[..., np.newaxis] / a.shape[-1]
+    return mean
 
 
 def _rows(x: Array, size: int) -> Array:

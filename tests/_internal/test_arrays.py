@@ -1,3 +1,8 @@
+import os
+import platform
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -71,3 +76,27 @@ def test_aligned_zeros():
             assert a.ctypes.data % 64 == 0 or size == 0
             assert not a.any()
             assert a.flags.writeable
+
+
+STEPS = """
+import resource
+import numpy as np
+import minitorch_np as mt
+
+layer = mt.MultiheadAttention(16, 2, dtype="float32")
+x = np.ones((32, 64, 16), "float32")
+for step in range(6):
+    if step == 3:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    layer.backward(layer(x))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="about the malloc of glibc")
+def test_a_step_takes_its_memory_from_the_step_before():
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("MALLOC_")}
+    done = subprocess.run(
+        [sys.executable, "-c", STEPS], capture_output=True, text=True, env=environment, check=True
+    )
+    assert int(done.stdout) < 100  # page faults; of an array of 1 MB that is given back, 256

@@ -5,6 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from minitorch_np._internal import correlation
 from minitorch_np._internal.correlation import (
     CACHE,
     correlate,
@@ -20,8 +21,21 @@ CASES = {  # x, weight, padding, stride, dilation, groups
     "stride": ((3, 32, 7, 6), (4, 32, 3, 2), ((1, 1), (0, 0)), (2, 3), (1, 1), 1),
     "one by one": ((3, 32, 4, 4), (4, 32, 1, 1), ((0, 0), (0, 0)), (1, 1), (1, 1), 1),
     "no samples": ((0, 32, 4, 4), (4, 32, 3, 3), ((0, 0), (0, 0)), (1, 1), (1, 1), 1),
-    "several blocks": ((40, 16, 12, 12), (4, 16, 3, 3), ((1, 1), (1, 1)), (1, 1), (1, 1), 1),
+    "more padding than kernel": ((3, 2, 3, 2), (4, 2, 1, 1), ((2, 0), (1, 3)), (1, 1), (1, 1), 1),
+    "a kernel wider than the image": ((3, 2, 3, 3), (4, 2, 3, 12), ((1, 1), (4, 6)), (1, 1), (1, 1), 1),
+    "many channels of y": ((3, 1, 7, 6), (8, 1, 3, 2), ((1, 1), (2, 0)), (1, 1), (1, 2), 1),
+    "several blocks": ((40, 16, 12, 12), (40, 16, 3, 3), ((1, 1), (1, 1)), (1, 1), (1, 1), 1),
 }
+
+
+@pytest.fixture(params=["as it is", "rows of one sample", "small products"])
+def sizes(request, monkeypatch):
+    """Blocks and products so small that these cases make many of them."""
+    if request.param == "rows of one sample":
+        monkeypatch.setattr(correlation, "CACHE", 2**11)
+    elif request.param == "small products":
+        monkeypatch.setattr(correlation, "SMALL", 3000)
+        monkeypatch.setattr(correlation, "NARROW", 16)
 
 
 def given(case):
@@ -30,6 +44,7 @@ def given(case):
     return rng.standard_normal(shape), rng.standard_normal(kernels), geometry, rng
 
 
+@pytest.mark.usefixtures("sizes")
 @pytest.mark.parametrize("case", CASES)
 def test_in_blocks_it_is_the_formula(case):
     x, weight, (*geometry, groups), _ = given(case)
@@ -38,6 +53,7 @@ def test_in_blocks_it_is_the_formula(case):
     np.testing.assert_allclose(correlate(x, weight, *geometry, groups), expected, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.usefixtures("sizes")
 @pytest.mark.parametrize("case", CASES)
 def test_its_gradients_are_those_of_a_map_that_is_linear_in_both(case):
     x, weight, geometry, rng = given(case)
