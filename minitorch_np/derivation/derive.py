@@ -10,9 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minitorch_np.derivation.calls import Calls
-from minitorch_np.derivation.evaluator import Evaluator
-from minitorch_np.derivation.executor import Executor
 from minitorch_np.derivation.helpers import Helpers
+from minitorch_np.derivation.interpreter import Interpreter
 from minitorch_np.derivation.naming import Roles
 from minitorch_np.derivation.objects import OURS, Objects
 from minitorch_np.derivation.operations import Operations
@@ -106,16 +105,14 @@ def derive(
     writer = Writer(guards=not plain)
     ops = Operations(writer)
     objects = Objects(writer, ops)
-    evaluator = Evaluator(writer, ops, objects)
-    executor = Executor(writer, ops, objects, evaluator)
-    calls = Calls(writer, ops, objects, evaluator, executor)
+    interpreter = Interpreter(writer, ops, objects)
+    calls = Calls(writer, ops, objects, interpreter)
     passes = Passes(model, loss, writer, ops, objects, calls)
     helpers = Helpers(writer, ops, calls, passes.roles.taken, written=plain)
-    rule = UpdateRule(writer, ops, executor, calls, passes, flat=not plain)
+    rule = UpdateRule(writer, ops, interpreter, calls, passes, flat=not plain)
     ops.objects = objects
     objects.calls, objects.passes = calls, passes
-    evaluator.executor, evaluator.calls = executor, calls
-    executor.calls, executor.passes, executor.rule = calls, passes, rule
+    interpreter.calls, interpreter.passes, interpreter.rule = calls, passes, rule
     calls.helpers, calls.passes = helpers, passes
     data = passes.begin(x, y)
     with warnings.catch_warnings(action="ignore"), np.errstate(all="ignore"):

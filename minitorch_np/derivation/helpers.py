@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import builtins
 import inspect
-from itertools import chain, count
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +13,8 @@ import numpy as np
 from minitorch_np._internal.syntax_trees import copied_tree
 from minitorch_np.derivation.folding import fold, operations
 from minitorch_np.derivation.naming import Names
-from minitorch_np.derivation.source import SourceError, source_of
 from minitorch_np.derivation.statements import Block, Statement, keys_in
-from minitorch_np.derivation.values import Expression, example, expressions, identifier, literal, name
+from minitorch_np.derivation.values import Expression, example, expressions, identifier, literal, numbered
 
 if TYPE_CHECKING:
     from minitorch_np.derivation.calls import Calls
@@ -47,11 +45,8 @@ class Helpers:
 
     def of_helper(self, function: FunctionType, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """A call of a function, as a call of a helper if that is possible; otherwise gone through."""
-        try:
-            node = source_of(function).node
-        except SourceError as error:
-            self.writer.fail(str(error))
-        parameters = inspect.signature(function, follow_wrapped=False).parameters.values()
+        source, signature = self.calls.source_of(function)
+        node, parameters = source.node, signature.parameters.values()
         plain = all(p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) for p in parameters)
         if not isinstance(node, ast.FunctionDef) or "." in function.__qualname__ or not plain:
             return self.calls.enter(function, args, kwargs)
@@ -70,20 +65,19 @@ class Helpers:
         before = [part.value.tobytes() for part in given]
         value = self.ops.native(function, *args, **kwargs)
         changed = [part for part, old in zip(given, before, strict=True) if part.value.tobytes() != old]
-        made = self.ops.written(ast.Name(helper, ast.Load()), value, args, kwargs)
+        made = self.ops.written(helper, value, args, kwargs)
         for part in changed:
             part.varies |= made.varies
         if value is None:
             self.writer.emit(ast.Expr(made.node), effect=True)
             return None
         if changed:
-            made = self.writer.assigned(made, "result")
-            self.writer.has_effect()
+            return self.writer.assigned(made, "result", effect=True)
         return made
 
     def named(self, function: FunctionType) -> str:
         """The name under which a function is called that is not written down."""
-        for chosen in chain([function.__name__], (f"{function.__name__}{number}" for number in count(2))):
+        for chosen in numbered(function.__name__):
             if self.called.setdefault(chosen, function) is function:
                 break
         return chosen
@@ -105,7 +99,7 @@ class Helpers:
             if isinstance(value, Expression) and not isinstance(value.node, ast.Constant):
                 variable = self.writer.new_variable(key, value.value, name=key)
                 actual[variable.key] = value
-                formal[key] = Expression(name(variable), value.value, value.varies)
+                formal[key] = variable.expression(value.varies)
             else:
                 formal[key] = value
         before = [example(part).tobytes() for part in actual.values() if isinstance(part.value, np.ndarray)]
@@ -125,13 +119,14 @@ class Helpers:
             return self._spliced(actual, body, result)
         helper = self._defined(function.__name__, node, [*actual], [*body, Statement(ast.Return(result.node))])
         call = ast.Call(ast.Name(helper, ast.Load()), [part.node for part in actual.values()], [])
-        return Expression(call, result.value, result.varies, self.writer.frame.comment, result.loose)
+        return Expression(call, result.value, result.varies, self.writer.comment, result.loose)
 
     def _spliced(self, actual: dict[str, Expression], body: Block, result: Any) -> Any:
         """The statements where the call stands, after the parameters have got their values."""
         for key, value in actual.items():
-            self.writer.variables[key].name, self.writer.variables[key].mine = "", True
-            self.writer.emit(ast.Assign([ast.Name(key, ast.Store())], value.node), "")
+            variable = self.writer.variables[key]
+            variable.name, variable.mine = "", True
+            self.writer.set(variable, value)
         self.writer.block += body
         return self.writer.all_named(result, "result", mine=True)
 
@@ -151,7 +146,7 @@ class Helpers:
     def _kept(self, wanted: str, arguments: ast.arguments, body: Block) -> str:
         """The name of a helper, the wanted one or that with a number; one of the same text is taken again."""
         wanted = identifier(wanted)
-        for chosen in chain([wanted], (f"{wanted}{number}" for number in count(2))):
+        for chosen in numbered(wanted):
             if chosen not in self.functions and not self.may_be_called(chosen):
                 continue
             head = ast.fix_missing_locations(ast.FunctionDef(chosen, arguments, [], [], lineno=0))
@@ -165,7 +160,7 @@ class Helpers:
         """Take a function as it is, but for annotations; its name, or None if it needs more than NumPy."""
         if function in self.copies:
             return self.copies[function]
-        source = source_of(function).node
+        source = self.calls.source_of(function)[0].node
         if not isinstance(source, ast.FunctionDef):
             return None
         made = _Plain().visit(copied_tree(source))

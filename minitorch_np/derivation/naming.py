@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from itertools import count
+from itertools import count, islice
 
 from minitorch_np.derivation.array_names import UniqueNames, is_new, output_names, parameter_names, word_of
 from minitorch_np.derivation.locations import Location
 from minitorch_np.derivation.statements import Block, Statement, keys_in
-from minitorch_np.derivation.values import TAKEN, Variable, identifier
+from minitorch_np.derivation.values import TAKEN, Variable, identifier, numbered
 from minitorch_np.layer import Layer
 
 
@@ -119,8 +119,7 @@ class Names:
         wanted = [(base.name if base else "") or identifier(variable.hint)]
         if base is not None and base.name:
             wanted.append(f"{base.name}_{_maker(statement)}")
-        numbered = (f"{wanted[-1]}{number}" for number in count(2))
-        for name in (*wanted, *(next(numbered) for _ in range(1000))):
+        for name in (*wanted[:-1], *islice(numbered(wanted[-1]), 1000)):
             if self._is_free(name, here):
                 variable.name = name
                 self.holders.setdefault(name, []).append(variable)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import copy
 from types import MethodType
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ from minitorch_np._internal.numerics import plain_form, product, scattered, sum_
 from minitorch_np.derivation.locations import Location
 from minitorch_np.derivation.naming import Roles
 from minitorch_np.derivation.statements import Block
-from minitorch_np.derivation.values import Expression, Origin, Variable, example
+from minitorch_np.derivation.values import Expression, Origin, Variable, called, example
 from minitorch_np.layer import Layer
 from minitorch_np.losses.loss import Loss
 from minitorch_np.parameter import Parameter
@@ -88,8 +87,7 @@ class Passes:
                     "reduction='sum' or 'mean' makes it one"
                 )
             self.value = value
-            append = ast.Attribute(ast.Name("losses", ast.Load()), "append", ast.Load())
-            self.writer.emit(ast.Expr(ast.Call(append, [value.node], [])), "", effect=True)
+            self.writer.emit(ast.Expr(called("losses.append", value.node)), "", effect=True)
         return block
 
     def backward(self) -> Block:
@@ -102,8 +100,8 @@ class Passes:
             place = Location("", repr(self.loss), "gradient of output")
             self.calls.call(self.model.backward, [self._placed(dy, "grad_y_pred", place)], {})
             self.objects.carry()
-        for wanted in dict.fromkeys(called for called, _ in self.unnamed):
-            same = [variable for called, variable in self.unnamed if called == wanted]
+        for wanted in dict.fromkeys(hint for hint, _ in self.unnamed):
+            same = [variable for hint, variable in self.unnamed if hint == wanted]
             for variable in reversed(same):  # the last is the whole, those before are parts of it
                 variable.name = self.roles.unique(wanted)
         return block
@@ -163,9 +161,6 @@ class Passes:
         wanted = f"grad_{(source.name or source.hint) if source else 'x'}"
         return self._placed(result, wanted, self.roles.place(layer, "gradient of input"))
 
-    def gradients_made(self) -> int:
-        return len(self.gradients)
-
     def parameter(self, parameter: Parameter, attribute: str) -> Any:
         if id(parameter) not in self.weights:
             self.writer.fail("a parameter that is not an attribute of a layer in the network")
@@ -206,18 +201,12 @@ class Passes:
 
     def _add_gradient(self, parameter: Parameter, value: Any) -> None:
         if not isinstance(value, Expression):
-            value = self.ops.made(
-                ast.Call(ast.parse("np.array", mode="eval").body, [self.writer.node(value)], []), value
-            )
+            value = self.ops.made(called("np.array", self.writer.node(value)), value)
         if id(parameter) in self.gradients:
-            kept = self.gradients[id(parameter)]
-            self.ops.native(self.ops.put, kept, ..., self.ops.binary(ast.Add(), kept, value))
-            target = ast.Name(self.writer.variable(kept).key, ast.Store())
-            self.writer.emit(ast.AugAssign(target, ast.Add(), value.node), effect=True)
+            self.ops.augmented(self.gradients[id(parameter)], ast.Add(), value)
             return
         if self.writer.variable_of(value):  # the layer may go on with its array
-            copied = ast.Call(ast.Attribute(value.node, "copy", ast.Load()), [], [])
-            value = self.ops.made(copied, copy.copy(value.value), value)
+            value = self.ops.copy(value)
         layer, text, attribute = self.parameter_places[id(parameter)]
         place = Location(layer, text, f"gradient of {attribute}")
         name = f"grad_{self.roles.parameters[id(parameter)]}"
@@ -225,18 +214,19 @@ class Passes:
 
     def begin(self, x: Any, y: Any) -> dict[str, Any]:
         """Take the data; return all arrays as they are at the beginning, by name."""
-        self.x = self.writer.given("x", x.copy(), name_="x", varies_=False, origin=Origin("data", None, "x"))
+        self.x = self._data("x", x)
         if self.loss is not None:
-            origin = Origin("data", None, "y")
-            self.y = self.writer.given("y", y.copy(), name_="y", varies_=False, origin=origin)
+            self.y = self._data("y", y)
         weights = {self.writer.variable(weight).name: weight.value for weight in self.weights.values()}
-        return {"x": x, "y": y, **{called: weights[called].copy() for called in self.roles.parameters.values()}}
+        return {"x": x, "y": y, **{key: weights[key].copy() for key in self.roles.parameters.values()}}
+
+    def _data(self, name: str, array: Any) -> Expression:
+        return self.writer.given(name, array.copy(), varies=False, name=name, origin=Origin("data", None, name))
 
     def _take(self, parameter: Parameter) -> None:
         parameter.zero_grad()
-        name = self.roles.parameters[id(parameter)]
-        taken = self.writer.given(
-            name, parameter.data, name_=name, origin=Origin("parameter", parameter, "data")
+        name, place = self.roles.parameters[id(parameter)], self.parameter_places[id(parameter)]
+        origin = Origin("parameter", parameter, "data")
+        self.weights[id(parameter)] = self.writer.given(
+            name, parameter.data, name=name, place=place, origin=origin
         )
-        self.writer.variable(taken).place = self.parameter_places[id(parameter)]
-        self.weights[id(parameter)] = taken

@@ -26,7 +26,7 @@ Shapes = Callable[[str], str]
 
 
 def note_shapes(statements: Block, variables: dict[str, Variable], written: Shapes | None = None) -> None:
-    """Have every assignment of an array know its shape, and turn `n = n * a` of numbers into `n *= a`.
+    """Have every assignment of an array know its shape.
 
     `written` says how the shape of a variable is written, where not as it is.
     """
@@ -39,8 +39,6 @@ def note_shapes(statements: Block, variables: dict[str, Variable], written: Shap
             value = variables[key].value if key in variables else None
             if isinstance(value, np.ndarray):
                 statement.shape = written(key) if written else str(value.shape)
-            elif isinstance(head.value, ast.BinOp) and isinstance(head.value.left, ast.Name):
-                statement.augments = True
 
 
 def rendered(statements: Block, indent: int = 0) -> list[str]:
@@ -57,7 +55,7 @@ def rendered(statements: Block, indent: int = 0) -> list[str]:
 
 def _head(statement: Statement) -> str:
     """The first line of a statement; a loop over rows has each of them in a line."""
-    head = _augmented(statement)
+    head = statement.head
     if isinstance(head, ast.Expr) and isinstance(head.value, ast.Constant):
         return f'"""{escaped(str(head.value.value))}"""'
     if isinstance(head, ast.For) and isinstance(head.iter, ast.Tuple):
@@ -71,16 +69,6 @@ def escaped(text: str) -> str:
     """Text as it stands between three quotes."""
     text = text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
     return text[:-1] + '\\"' if text.endswith('"') else text
-
-
-def _augmented(statement: Statement) -> ast.stmt:
-    head = statement.head
-    if statement.augments and isinstance(head, ast.Assign):
-        target, value = head.targets[0], head.value
-        same = isinstance(value, ast.BinOp) and ast.unparse(value.left) == ast.unparse(target)
-        if same and isinstance(value, ast.BinOp) and isinstance(target, ast.Name):
-            return ast.AugAssign(target, value.op, value.right)
-    return head
 
 
 def _quoted(code: str) -> str:

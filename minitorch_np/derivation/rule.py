@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from minitorch_np.derivation.executor import Blocks
 from minitorch_np.derivation.folding import fold
+from minitorch_np.derivation.interpreter import Blocks
 from minitorch_np.derivation.statements import Block, keys_in, replaced
-from minitorch_np.derivation.values import Expression, Origin, Variable, mapped, name
+from minitorch_np.derivation.values import Expression, Origin, Variable, mapped
 from minitorch_np.optimizers.optimizer import Optimizer, ParamGroup
 
 if TYPE_CHECKING:
     from minitorch_np.derivation.calls import Calls
-    from minitorch_np.derivation.executor import Executor
+    from minitorch_np.derivation.interpreter import Interpreter
     from minitorch_np.derivation.operations import Operations
     from minitorch_np.derivation.passes import Passes
     from minitorch_np.derivation.writer import Writer
@@ -44,14 +44,14 @@ class UpdateRule:
         self,
         writer: Writer,
         ops: Operations,
-        executor: Executor,
+        interpreter: Interpreter,
         calls: Calls,
         passes: Passes,
         flat: bool = False,
     ) -> None:
         self.writer = writer
         self.ops = ops
-        self.executor = executor
+        self.interpreter = interpreter
         self.calls = calls
         self.passes = passes
         self.flat = flat
@@ -65,23 +65,23 @@ class UpdateRule:
 
         A short body is written once for each of them, as the handwritten program does.
         """
-        outer, state = dict(self.writer.frame.locals), blocks.rows[0][2]
+        outer, state = dict(self.writer.frame.locals), blocks[0][2]
         rows: list[list[Expression]] = []
         columns = self._columns(blocks)
         stand_ins: dict[str, Expression] = {}
         for hint, column in columns.items():
             variable = self.writer.new_variable(hint, column[0].value.reshape(-1))
             variable.stands_in = True
-            stand_ins[hint] = Expression(name(variable), variable.value, varies=True)
+            stand_ins[hint] = variable.expression()
             rows.append(column)
         first = mapped(
-            blocks.rows[0],
+            blocks[0],
             lambda part: next(stand_ins[hint] for hint, column in columns.items() if column[0] is part),
         )
         self.ops.in_rule = next(iter(stand_ins.values())).value.shape
         with self.writer.sub_block() as body:
-            self.executor.unpack(statement.target, first)
-            self.executor.run(statement.body)
+            self.interpreter.assign(statement.target, first)
+            self.interpreter.run(statement.body)
             for hint in state:
                 if self.writer.variable_of(first[2][hint]) is not self.writer.variable_of(stand_ins[hint]):
                     self.ops.set_item(stand_ins[hint], ..., first[2][hint])
@@ -183,7 +183,7 @@ class UpdateRule:
         more = first - self.first_step
         if self.step is None:
             return first
-        step = Expression(name(self.step), self.first_step, varies=True)
+        step = self.step.expression()
         return self.ops.binary(ast.Add(), step, more) if more else step
 
     def _option(self, key: str, value: Any, origin: Origin) -> Any:
@@ -197,10 +197,10 @@ class UpdateRule:
         wanted = NAMES.get(key, key)
         for variable in () if self.flat else self.options:
             if variable.hint == wanted and type(variable.value) is type(value) and variable.value == value:
-                return Expression(name(variable), value, varies=False)
+                return variable.expression(varies=False)
         taken = any(variable.name == wanted for variable in self.options)
         chosen = wanted if key == "lr" and not taken else self.passes.roles.unique(wanted)
-        option = self.writer.given(wanted, value, name_=chosen, varies_=False, origin=origin)
+        option = self.writer.given(wanted, value, name=chosen, varies=False, origin=origin)
         self.options.append(self.writer.variable(option))
         return option
 

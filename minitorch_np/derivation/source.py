@@ -1,4 +1,4 @@
-"""Source of a function: its syntax tree, the comments of its file, the name of that file."""
+"""Source of a function: its syntax tree, the comments beside its lines, the name of its file."""
 
 from __future__ import annotations
 
@@ -20,11 +20,15 @@ class SourceError(ValueError):
 
 
 class Source(NamedTuple):
-    """A definition, the comments of its file by line, and the file's name."""
+    """A definition, the text of its file, and the file's name."""
 
     node: Definition
-    comments: dict[int, str]
+    text: str
     file: str
+
+    def comments(self) -> dict[int, str]:
+        """What is said at the ends of its lines, by line."""
+        return _comments(self.text, self.node.lineno, self.node.end_lineno or self.node.lineno)
 
     @property
     def body(self) -> list[ast.stmt]:
@@ -35,7 +39,7 @@ class Source(NamedTuple):
 
 
 def source_of(function: FunctionType) -> Source:
-    """If a function is written; raises SourceError if that cannot be read."""
+    """Find a function's source; raises SourceError if that cannot be read."""
     code = function.__code__
     linecache.checkcache(code.co_filename)
     text = "".join(linecache.getlines(code.co_filename, function.__globals__))
@@ -53,8 +57,7 @@ def source_of(function: FunctionType) -> Source:
         raise unread
     if len(found) != 1:
         raise SourceError(f"the source of {function.__qualname__} is not what {code.co_filename} says now")
-    node = found[0]
-    return Source(node, _comments(text, node.lineno, node.end_lineno or node.lineno), code.co_filename)
+    return Source(found[0], text, code.co_filename)
 
 
 @lru_cache(maxsize=64)

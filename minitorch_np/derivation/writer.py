@@ -6,6 +6,7 @@ import ast
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, NoReturn
 
@@ -13,26 +14,22 @@ import numpy as np
 
 from minitorch_np._internal.syntax_trees import copied_tree
 from minitorch_np.derivation.statements import Block, Statement
-from minitorch_np.derivation.values import Expression, Origin, Variable, literal, mapped, name
+from minitorch_np.derivation.values import Expression, Variable, called, literal, mapped
 
 
+@dataclass(slots=True, eq=False)
 class Frame:
     """A function on its way: its local variables, and the line it is at."""
 
-    def __init__(self, label: str, file: str, globals_: dict[str, Any], cells: dict[str, Any]) -> None:
-        self.label = label
-        self.file = file
-        self.globals = globals_
-        self.cells = cells  # variables of the functions around it
-        self.locals: dict[str, Any] = {}
-        self.bound: dict[str, Variable] = {}  # parameters, and the variables given for them
-        self.comments: dict[int, str] = {}
-        self.line = 0
-        self.end_line = 0
-
-    @property
-    def comment(self) -> str:
-        return self.comments.get(self.end_line, "")
+    label: str
+    file: str
+    globals: dict[str, Any]
+    cells: dict[str, Any]  # variables of the functions around it
+    comments: dict[int, str]
+    locals: dict[str, Any] = field(default_factory=dict)
+    bound: dict[str, Variable] = field(default_factory=dict)  # parameters, and the variables given for them
+    line: int = 0
+    end_line: int = 0
 
 
 class Writer:
@@ -55,6 +52,11 @@ class Writer:
     def frame(self) -> Frame:
         return self.frames[-1]
 
+    @property
+    def comment(self) -> str:
+        """What the source says beside the statement that is gone through."""
+        return self.frame.comments.get(self.frame.end_line, "") if self.frames else ""
+
     def fail(self, message: str) -> NoReturn:
         """Raise ValueError: what cannot be written out, in which layer, file and line."""
         label = next((frame.label for frame in reversed(self.frames) if frame.label), "the network")
@@ -67,19 +69,15 @@ class Writer:
         comment: str | None = None,
         *,
         effect: bool = False,
+        same: ast.expr | None = None,
         body: Block | None = None,
         orelse: Block | None = None,
     ) -> None:
         """Write a statement and the blocks in it. One with an effect stays even if nobody needs its result."""
-        said = (self.frame.comment if self.frames else "") if comment is None else comment
-        head = ast.fix_missing_locations(head)
-        self.block.append(Statement(head, body or [], orelse or [], comment=said, effect=effect))
+        said = self.comment if comment is None else comment
+        head.lineno = 0  # asked for when a tree is turned into text
+        self.block.append(Statement(head, body or [], orelse or [], said, effect, same))
         self.effects += effect
-
-    def has_effect(self) -> None:
-        """The last statement has an effect."""
-        self.block[-1].effect = True
-        self.effects += 1
 
     def guard(self, test: ast.expr) -> None:
         """Write down what has to be true for the statements after it, where guards are asked for."""
@@ -91,19 +89,9 @@ class Writer:
         self.variables[variable.key] = variable
         return variable
 
-    def given(
-        self,
-        hint: str,
-        value: Any,
-        *,
-        name_: str = "",
-        varies_: bool = True,
-        origin: Origin | None = None,
-    ) -> Expression:
+    def given(self, hint: str, value: Any, *, varies: bool = True, **options: Any) -> Expression:
         """A variable that the program gets from outside."""
-        variable = self.new_variable(hint, value, name=name_, given=True)
-        variable.origin = origin
-        return Expression(name(variable), value, varies_)
+        return self.new_variable(hint, value, given=True, **options).expression(varies)
 
     def named(self, value: Expression, hint: str, *, mine: bool = False) -> Expression:
         """The value as a variable: itself if it is one, otherwise written to a new one."""
@@ -111,15 +99,18 @@ class Writer:
             return value
         return self.assigned(value, hint, mine=mine)
 
-    def assigned(self, value: Expression, hint: str, *, mine: bool = False) -> Expression:
+    def assigned(self, value: Expression, hint: str, *, mine: bool = False, effect: bool = False) -> Expression:
         """A new variable with this value."""
-        variable = self.new_variable(hint, value.value)
-        variable.mine = mine
+        variable = self.new_variable(hint, value.value, mine=mine)
         if self.frames:
             variable.base = self.frame.bound.get(hint)
-        store = ast.Name(variable.key, ast.Store())
-        self.emit(ast.Assign([store], value.node), value.comment or None)
-        return Expression(name(variable), value.value, value.varies, loose=value.loose)
+        statement = ast.Assign([variable.store()], value.node)
+        self.emit(statement, value.comment or None, effect=effect, same=value.same)
+        return variable.expression(value.varies, value.loose)
+
+    def set(self, variable: Variable, value: Any) -> None:
+        """Write `variable = value`."""
+        self.emit(ast.Assign([variable.store()], self.node(value)), "")
 
     def all_named(self, value: Any, hint: str, *, mine: bool = False) -> Any:
         """`named` for every expression in a container; a list or a dict stays the same object."""
@@ -142,7 +133,8 @@ class Writer:
 
     def variable(self, value: Expression) -> Variable:
         """The variable that a value is known to be."""
-        return self.variables[ast.unparse(value.node)]
+        node: Any = value.node
+        return self.variables[node.id]
 
     def constant(self, thing: Any, hint: str) -> Expression:
         """An array or a random generator that belongs to a layer, as a variable given from outside."""
@@ -164,9 +156,7 @@ class Writer:
         if isinstance(value, np.ndarray | np.random.Generator):
             return self.constant(value, "constant").node
         if isinstance(value, slice):
-            return ast.Call(
-                ast.Name("slice", ast.Load()), [self.node(p) for p in (value.start, value.stop, value.step)], []
-            )
+            return called("slice", *(self.node(part) for part in (value.start, value.stop, value.step)))
         written = literal(value)
         if written is None:
             self.fail(f"{value!r} cannot be written as a constant")
@@ -189,7 +179,3 @@ class Writer:
             yield self.block
         finally:
             self.block = outer
-
-    def start_of(self, variable: Variable) -> Any:
-        """What a constant or a state is before the first step."""
-        return self.starts[variable.key]

@@ -7,13 +7,13 @@ import pytest
 
 import minitorch_np as mt
 from minitorch_np.derivation.derive import derive
-from minitorch_np.derivation.folding import fold
+from minitorch_np.derivation.folding import Folding, fold
 from minitorch_np.derivation.naming import Names
 from minitorch_np.derivation.operations import Operations
 from minitorch_np.derivation.program import rendered
 from minitorch_np.derivation.source import SourceError, source_of
-from minitorch_np.derivation.statements import Ledger, Statement, keys_in, replaced
-from minitorch_np.derivation.values import Expression, Variable, example, literal, name, numpy_name, varies
+from minitorch_np.derivation.statements import Statement, keys_in, replaced
+from minitorch_np.derivation.values import Expression, Variable, example, literal, numpy_name, varies
 from minitorch_np.derivation.writer import Writer
 
 PROGRAM = """
@@ -54,7 +54,7 @@ def test_what_is_known_of_a_statement_is_copied_with_it():
 
 def variables(**values):
     made = {f"${i}": Variable(f"${i}", hint, value) for i, (hint, value) in enumerate(values.items())}
-    return made, [Expression(name(variable), variable.value, varies=True) for variable in made.values()]
+    return made, [variable.expression() for variable in made.values()]
 
 
 def assigned(key, node, **options):
@@ -67,7 +67,7 @@ def test_a_ledger_counts_what_is_read_and_set_and_changed():
         assigned("$2", ast.BinOp(a.node, ast.Add(), b.node)),
         Statement(ast.AugAssign(ast.Name("$2", ast.Store()), ast.Mult(), a.node), effect=True),
     ]
-    ledger = Ledger(block, known)
+    ledger = Folding(block, known)
     assert (ledger.uses["$0"], ledger.uses["$1"], ledger.uses["$2"], ledger.sets["$2"]) == (2, 1, 1, 1)
     assert ledger.augmented["$2"] == 1
     ledger.remove(block, 1)
