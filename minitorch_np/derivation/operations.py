@@ -172,10 +172,9 @@ class Operations:
 
     def _argument(self, part: Any, value: Any) -> Any:
         """An argument of a function that came to a value, as short as the memory of both allows."""
-        if isinstance(part, Expression) and part.same and isinstance(value, np.ndarray | np.generic):
-            if not np.may_share_memory(value, part.value):
-                return replace(part, node=part.same)
-        return part
+        if not isinstance(part, Expression) or not part.same or not isinstance(value, np.ndarray | np.generic):
+            return part
+        return part if np.may_share_memory(value, part.value) else replace(part, node=part.same)
 
     def junction(self, op: ast.boolop, values: list[Any]) -> Any:
         """`a and b`, `a or b`: one of the values."""
