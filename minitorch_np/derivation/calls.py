@@ -8,7 +8,7 @@ import inspect
 import random
 from collections.abc import Callable
 from types import FunctionType, MethodType, ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -16,18 +16,11 @@ from minitorch_np._internal.numerics import plain_form
 from minitorch_np.derivation.interpreter import Closure, Return
 from minitorch_np.derivation.objects import OURS
 from minitorch_np.derivation.operations import Method
+from minitorch_np.derivation.parts import Part
 from minitorch_np.derivation.source import Source, SourceError, source_of
 from minitorch_np.derivation.values import Expression, expressions, numpy_name
 from minitorch_np.derivation.writer import Frame
 from minitorch_np.parameter import Parameter
-
-if TYPE_CHECKING:
-    from minitorch_np.derivation.helpers import Helpers
-    from minitorch_np.derivation.interpreter import Interpreter
-    from minitorch_np.derivation.objects import Objects
-    from minitorch_np.derivation.operations import Operations
-    from minitorch_np.derivation.passes import Passes
-    from minitorch_np.derivation.writer import Writer
 
 DEEPEST = 100  # functions within functions
 
@@ -35,33 +28,22 @@ SAME_IN_EVERY_STEP = (type, callable, id, issubclass)
 
 GOING_OVER = (list, tuple, zip, enumerate, reversed, iter, dict)
 
-WRITTEN = (len, abs, float, int, bool, max, min, sum, round, pow, complex)
+WRITTEN = (abs, float, int, bool, max, min, sum, round, pow, complex)
 
 LOOKING_AT_NUMBERS = (sorted, set, filter, str, repr, format, max, min)
 
 
-class Calls:
+class Calls(Part):
     """Calls, by the kind of what is called."""
 
-    helpers: Helpers
-    passes: Passes
-
-    def __init__(self, writer: Writer, ops: Operations, objects: Objects, interpreter: Interpreter) -> None:
-        self.writer = writer
-        self.ops = ops
-        self.objects = objects
-        self.interpreter = interpreter
+    def __init__(self) -> None:
         self.sources: dict[FunctionType, tuple[Source, inspect.Signature]] = {}
-        self.by_type: dict[type, Callable[..., Any]] = {
-            Closure: self._of_closure,
-            Method: ops.of_array,
-            functools.partial: self._of_partial,
-        }
         self.builtins: dict[Any, Callable[..., Any]] = {
             super: self._super,
             getattr: self._getattr,
             hasattr: self._hasattr,
             isinstance: self._isinstance,
+            len: self._len,
             map: self._map,
             range: lambda *args: range(*self.ops.settled(args, "the length of a loop")),
             any: lambda values: self.ops.junction(ast.Or(), [False, *self.ops.items(values, "the loop")]),
@@ -69,8 +51,13 @@ class Calls:
         }
 
     def call(self, function: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
-        if type(function) in self.by_type:
-            return self.by_type[type(function)](function, args, kwargs)
+        while isinstance(function, functools.partial):
+            args, kwargs = [*function.args, *args], {**function.keywords, **kwargs}
+            function = function.func
+        if isinstance(function, Closure):
+            return self._of_closure(function, args, kwargs)
+        if isinstance(function, Method):
+            return self.ops.of_array(function, args, kwargs)
         if isinstance(function, Expression):
             self.writer.fail("which function is called depends on the numbers in the network")
         if numpy_name(function) is not None:
@@ -80,13 +67,7 @@ class Calls:
         owner = getattr(function, "__self__", None)
         if owner is not None and not isinstance(owner, ModuleType):
             return self._of_bound(owner, function, args, kwargs)
-        callee = inspect.getattr_static(type(function), "__call__", None)
-        if isinstance(callee, FunctionType):  # an object that can be called
-            return self.call(MethodType(callee, function), args, kwargs)
-        return self._of_builtin(function, args, kwargs)
-
-    def _of_partial(self, function: functools.partial[Any], args: list[Any], kwargs: dict[str, Any]) -> Any:
-        return self.call(function.func, [*function.args, *args], {**function.keywords, **kwargs})
+        return self._of_object(function, args, kwargs)
 
     def source_of(self, function: FunctionType) -> tuple[Source, inspect.Signature]:
         if function not in self.sources:
@@ -100,7 +81,7 @@ class Calls:
         """Go through a function: its statements are written where the call stands."""
         source, signature = self.source_of(function)
         cells = dict(zip(function.__code__.co_freevars, _contents(function), strict=True))
-        comments = {} if self.writer.guards else source.comments()
+        comments = source.comments() if self.writer.plain else {}
         frame = Frame(label, source.file.rpartition("/")[2], function.__globals__, cells, comments)
         return self._through(frame, source.body, signature, args, kwargs)
 
@@ -140,7 +121,7 @@ class Calls:
             if of_numpy or not isinstance(value, np.ndarray | np.random.Generator | list | dict):
                 return value  # what can be changed has to be a new one at every step
         plain = plain_form(function)
-        if plain and not self.helpers.is_written and self.helpers.writable((args, kwargs)):
+        if plain and not self.writer.plain and self.helpers.writable((args, kwargs)):
             return self.helpers.copy_called(function, self.helpers.named(function), args, kwargs)
         if isinstance(plain, FunctionType):
             return self.enter(plain, args, kwargs)
@@ -161,7 +142,7 @@ class Calls:
             return self._of_method(owner, function, args, kwargs)
         if isinstance(owner, list | dict | set | tuple):
             return self._of_container(owner, function, args, kwargs)
-        return self._of_builtin(function, args, kwargs)
+        return self._of_object(function, args, kwargs)
 
     def _of_method(self, owner: Any, method: MethodType, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """A method that is written in Python."""
@@ -181,7 +162,11 @@ class Calls:
         found = self.ops.attempt(function, *self.writer.all_named(args, "part"), **kwargs)
         return self.writer.constant(found, "constant") if isinstance(found, np.ndarray) else found
 
-    def _of_builtin(self, function: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    def _of_object(self, function: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """An object that can be called: one with a method for that, a class, a builtin function."""
+        callee = inspect.getattr_static(type(function), "__call__", None)
+        if isinstance(callee, FunctionType):
+            return self.call(MethodType(callee, function), args, kwargs)
         if isinstance(function, type) and _is_written_in_python(function):
             return self._made(function, args, kwargs)
         if function in self.builtins:
@@ -191,15 +176,9 @@ class Calls:
                 *(self.ops.items(part, "the loop") if isinstance(part, Expression) else part for part in args),
                 **kwargs,
             )
-        if function is len and not isinstance(args[0], Expression):
-            return len(*args)
         if function in WRITTEN and expressions(args) and "key" not in kwargs:
             value = self.ops.native(function, *args, **kwargs)
-            written = self.ops.written(function.__name__, value, args, kwargs)
-            if function is len:
-                self.ops.check_elementwise(*args)
-                written.varies &= args[0].loose
-            return written
+            return self.ops.written(function.__name__, value, args, kwargs)
         if function in LOOKING_AT_NUMBERS and not self.interpreter.complains:
             args = self.ops.settled(args, f"{function.__name__}(…)")
         elif function not in SAME_IN_EVERY_STEP and expressions((args, kwargs)):
@@ -207,6 +186,14 @@ class Calls:
             module = getattr(function, "__module__", None) or type(function).__name__
             self.writer.fail(f"{module}.{known} leads outside NumPy")
         return self.ops.native(function, *args, **kwargs)
+
+    def _len(self, value: Any) -> Any:
+        if not isinstance(value, Expression):
+            return self.ops.attempt(len, value)
+        self.ops.check_elementwise(value)
+        made = self.ops.written("len", self.ops.native(len, value), [value], {})
+        made.varies &= value.loose
+        return made
 
     def _super(self, *args: Any) -> Any:
         frame = self.writer.frame

@@ -15,6 +15,7 @@ from minitorch_np.derivation.interpreter import Interpreter
 from minitorch_np.derivation.naming import Roles
 from minitorch_np.derivation.objects import OURS, Objects
 from minitorch_np.derivation.operations import Operations
+from minitorch_np.derivation.parts import connect
 from minitorch_np.derivation.passes import Passes
 from minitorch_np.derivation.rule import State, UpdateRule
 from minitorch_np.derivation.statements import Block, Statement
@@ -102,18 +103,18 @@ def derive(
     given = model, loss, optimizer
     model, loss, optimizer = copy.deepcopy(given)
     originals = _originals(given, (model, loss, optimizer))
-    writer = Writer(guards=not plain)
-    ops = Operations(writer)
-    objects = Objects(writer, ops)
-    interpreter = Interpreter(writer, ops, objects)
-    calls = Calls(writer, ops, objects, interpreter)
-    passes = Passes(model, loss, writer, ops, objects, calls)
-    helpers = Helpers(writer, ops, calls, passes.roles.taken, written=plain)
-    rule = UpdateRule(writer, ops, interpreter, calls, passes, flat=not plain)
-    ops.objects = objects
-    objects.calls, objects.passes = calls, passes
-    interpreter.calls, interpreter.passes, interpreter.rule = calls, passes, rule
-    calls.helpers, calls.passes = helpers, passes
+    writer, objects, helpers, rule = Writer(plain), Objects(), Helpers(), UpdateRule()
+    passes = Passes(model, loss)
+    connect(
+        writer=writer,
+        ops=Operations(),
+        objects=objects,
+        interpreter=Interpreter(),
+        calls=Calls(),
+        helpers=helpers,
+        passes=passes,
+        rule=rule,
+    )
     data = passes.begin(x, y)
     with warnings.catch_warnings(action="ignore"), np.errstate(all="ignore"):
         forward, backward = passes.forward(), passes.backward()

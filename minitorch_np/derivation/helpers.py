@@ -6,39 +6,28 @@ import ast
 import builtins
 import inspect
 from types import FunctionType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from minitorch_np._internal.syntax_trees import copied_tree
 from minitorch_np.derivation.folding import fold, operations
 from minitorch_np.derivation.naming import Names
+from minitorch_np.derivation.parts import Part
 from minitorch_np.derivation.statements import Block, Statement, keys_in
 from minitorch_np.derivation.values import Expression, example, expressions, identifier, literal, numbered
-
-if TYPE_CHECKING:
-    from minitorch_np.derivation.calls import Calls
-    from minitorch_np.derivation.operations import Operations
-    from minitorch_np.derivation.writer import Writer
 
 LOOPS = (ast.For, ast.While, ast.ListComp, ast.GeneratorExp, ast.SetComp, ast.DictComp)
 
 
-class Helpers:
-    """Functions at the head of the program, by name; `taken` are the names that nothing else may have.
+class Helpers(Part):
+    """Functions at the head of the program, by name.
 
-    Without `written` they are not written down: a call of one stays a call of the function itself, which
-    `called` holds by name.
+    If the program is not for a reader, they are not written down: a call of one stays a call of the function
+    itself, which `called` holds by name.
     """
 
-    def __init__(
-        self, writer: Writer, ops: Operations, calls: Calls, taken: set[str], written: bool = True
-    ) -> None:
-        self.writer = writer
-        self.ops = ops
-        self.calls = calls
-        self.taken = taken
-        self.is_written = written
+    def __init__(self) -> None:
         self.called: dict[str, FunctionType] = {}
         self.functions: dict[str, Statement] = {}
         self.copies: dict[FunctionType, str] = {}
@@ -51,7 +40,7 @@ class Helpers:
         if not isinstance(node, ast.FunctionDef) or "." in function.__qualname__ or not plain:
             return self.calls.enter(function, args, kwargs)
         loops = any(isinstance(part, LOOPS) for part in ast.walk(node))
-        if not self.is_written:
+        if not self.writer.plain:
             if loops and self.writable((args, kwargs)):
                 return self.copy_called(function, self.named(function), args, kwargs)
             return self.calls.enter(function, args, kwargs)
@@ -207,8 +196,9 @@ class Helpers:
 
     def may_be_called(self, name: str) -> bool:
         """Whether a helper may have this name; then nothing else may."""
-        is_free = name not in self.taken
-        self.taken.add(name)
+        taken = self.passes.roles.taken
+        is_free = name not in taken
+        taken.add(name)
         return is_free
 
 

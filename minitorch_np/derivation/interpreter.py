@@ -8,21 +8,15 @@ import inspect
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from minitorch_np.derivation.operations import OPERATORS
+from minitorch_np.derivation.parts import Part
 from minitorch_np.derivation.statements import Block, Statement
 from minitorch_np.derivation.values import Expression, Variable, called, example, expressions
-
-if TYPE_CHECKING:
-    from minitorch_np.derivation.calls import Calls
-    from minitorch_np.derivation.objects import Objects
-    from minitorch_np.derivation.operations import Operations
-    from minitorch_np.derivation.passes import Passes
-    from minitorch_np.derivation.rule import UpdateRule
-    from minitorch_np.derivation.writer import Frame, Writer
+from minitorch_np.derivation.writer import Frame
 
 LONGEST = 10_000  # turns of a loop
 
@@ -50,17 +44,10 @@ class Blocks(list[tuple[Any, Any, dict[str, Any]]]):
     """The parameters of an optimizer's group; a loop over them is written once, for all."""
 
 
-class Interpreter:
+class Interpreter(Part):
     """Expressions are evaluated, statements are run; each kind of node has the method that bears its name."""
 
-    calls: Calls
-    passes: Passes
-    rule: UpdateRule
-
-    def __init__(self, writer: Writer, ops: Operations, objects: Objects) -> None:
-        self.writer = writer
-        self.ops = ops
-        self.objects = objects
+    def __init__(self) -> None:
         self.complains = False  # an error is being made, whose text may tell all numbers
 
     def _method(self, node: ast.AST) -> Any:

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from types import FunctionType, MethodType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from minitorch_np.derivation.parts import Part
 from minitorch_np.derivation.values import Expression, Origin, expressions
 from minitorch_np.layer import Layer
 from minitorch_np.losses.loss import Loss
 from minitorch_np.optimizers.optimizer import Optimizer
 from minitorch_np.parameter import Parameter
-
-if TYPE_CHECKING:
-    from minitorch_np.derivation.calls import Calls
-    from minitorch_np.derivation.operations import Operations
-    from minitorch_np.derivation.passes import Passes
-    from minitorch_np.derivation.writer import Writer
 
 OURS = (Layer, Loss, Optimizer)
 
@@ -27,19 +22,14 @@ OURS_ALONE = ("_saved", "_first_call", "_function_checked", "_derivative_checked
 UNSET: Any = object()
 
 
-class Objects:
+class Objects(Part):
     """Attributes of layers, and elements of lists and dicts, read and set while a step is gone through.
 
     Arrays that are there from the start are variables of the program too, and are carried to the next step.
     Whatever else is read before it is set in a step must be the same in every step.
     """
 
-    calls: Calls
-    passes: Passes
-
-    def __init__(self, writer: Writer, ops: Operations) -> None:
-        self.writer = writer
-        self.ops = ops
+    def __init__(self) -> None:
         self.set_attributes: list[tuple[Any, str, Any]] = []  # owner, name, what was there
         self.in_branch = 0  # sides of an `if` that stays, one within the other
         self.origins: list[tuple[Any, Any, Expression]] = []  # what holds an array, under which key

@@ -6,15 +6,12 @@ import ast
 import copy
 import operator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from minitorch_np.derivation.parts import Part
 from minitorch_np.derivation.values import Expression, called, example, expressions, literal, numpy_name, varies
-
-if TYPE_CHECKING:
-    from minitorch_np.derivation.objects import Objects
-    from minitorch_np.derivation.writer import Writer
 
 OPERATORS: dict[type[ast.AST], Any] = {
     ast.Add: operator.add,
@@ -80,13 +77,10 @@ class Method:
     name: str
 
 
-class Operations:
+class Operations(Part):
     """What arrays and numbers do."""
 
-    objects: Objects
-
-    def __init__(self, writer: Writer) -> None:
-        self.writer = writer
+    def __init__(self) -> None:
         self.in_rule: tuple[int, ...] | None = None  # the shape of a block, in an optimizer's update
 
     def made(self, node: ast.expr, value: Any, *parts: Any) -> Expression:
@@ -148,7 +142,7 @@ class Operations:
         """A value as an ordinary object; an error where it varies from step to step."""
         if varies(value):
             self.writer.fail(f"{what} depends on the numbers in the network")
-        for part in expressions(value) if self.writer.guards else ():
+        for part in expressions(value) if not self.writer.plain else ():
             written = literal(part.value) if np.ndim(part.value) == 0 else None
             if written is None:
                 self.writer.fail(f"{what} depends on the data")

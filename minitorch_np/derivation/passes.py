@@ -4,48 +4,31 @@ from __future__ import annotations
 
 import ast
 from types import MethodType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from minitorch_np._internal.numerics import plain_form, product, scattered, sum_rows
 from minitorch_np.derivation.locations import Location
 from minitorch_np.derivation.naming import Roles
+from minitorch_np.derivation.parts import Part
 from minitorch_np.derivation.statements import Block
 from minitorch_np.derivation.values import Expression, Origin, Variable, called, example
 from minitorch_np.layer import Layer
 from minitorch_np.losses.loss import Loss
 from minitorch_np.parameter import Parameter
 
-if TYPE_CHECKING:
-    from minitorch_np.derivation.calls import Calls
-    from minitorch_np.derivation.objects import Objects
-    from minitorch_np.derivation.operations import Operations
-    from minitorch_np.derivation.writer import Writer
-
 METHODS = ("forward", "backward", "backward_parameters")
 
 
-class Passes:
+class Passes(Part):
     """Goes through forward, loss and backward of a copy of the network, on copies of the data.
 
     Parameters and their gradients are variables here; what stands between layers gets the handwritten
     program's names.
     """
 
-    def __init__(
-        self,
-        model: Layer,
-        loss: Loss | None,
-        writer: Writer,
-        ops: Operations,
-        objects: Objects,
-        calls: Calls,
-    ) -> None:
-        self.writer = writer
-        self.ops = ops
-        self.objects = objects
-        self.calls = calls
+    def __init__(self, model: Layer, loss: Loss | None) -> None:
         self.value: Expression | None = None
         self.prediction: Expression
         self.model = model
@@ -57,14 +40,6 @@ class Passes:
         self.unnamed: list[tuple[str, Variable]] = []  # gradients of layers' inputs
         self.active: set[tuple[int, str]] = set()
         self.inputs: dict[int, Variable | None] = {}
-        if loss is not None:
-            self.objects.remember(loss)
-        for layer_name, layer in model.named_modules():
-            self.objects.remember(layer)
-            for attribute, parameter in vars(layer).items():
-                if isinstance(parameter, Parameter):
-                    self.parameter_places[id(parameter)] = Location(layer_name, repr(layer), attribute)
-                    self._take(parameter)
 
     def forward(self) -> Block:
         """The statements from the data to the loss, and the loss's value in the list of losses."""
@@ -213,7 +188,15 @@ class Passes:
         self.gradients[id(parameter)] = self._placed(value, name, place)
 
     def begin(self, x: Any, y: Any) -> dict[str, Any]:
-        """Take the data; return all arrays as they are at the beginning, by name."""
+        """Take the network and the data; return all arrays as they are at the beginning, by name."""
+        if self.loss is not None:
+            self.objects.remember(self.loss)
+        for layer_name, layer in self.model.named_modules():
+            self.objects.remember(layer)
+            for attribute, parameter in vars(layer).items():
+                if isinstance(parameter, Parameter):
+                    self.parameter_places[id(parameter)] = Location(layer_name, repr(layer), attribute)
+                    self._take(parameter)
         self.x = self._data("x", x)
         if self.loss is not None:
             self.y = self._data("y", y)

@@ -35,11 +35,12 @@ class Frame:
 class Writer:
     """Writes statements, and gives variables to what they make. It knows which function it is in.
 
-    With `guards` each decision is written too, where it was made, as an `assert` of what it depends on.
+    What is `plain` is for a reader. Otherwise each decision is written too, where it was made, as an `assert`
+    of what it depends on.
     """
 
-    def __init__(self, guards: bool = False) -> None:
-        self.guards = guards
+    def __init__(self, plain: bool = True) -> None:
+        self.plain = plain
         self.block: Block = []
         self.variables: dict[str, Variable] = {}
         self.frames: list[Frame] = []
@@ -80,8 +81,8 @@ class Writer:
         self.effects += effect
 
     def guard(self, test: ast.expr) -> None:
-        """Write down what has to be true for the statements after it, where guards are asked for."""
-        if self.guards:
+        """Write down what has to be true for the statements after it, unless that is plain."""
+        if not self.plain:
             self.emit(ast.Assert(copied_tree(test)), "")
 
     def new_variable(self, hint: str, value: Any, **options: Any) -> Variable:
