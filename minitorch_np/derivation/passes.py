@@ -18,6 +18,9 @@ from minitorch_np.layer import Layer
 from minitorch_np.losses.loss import Loss
 from minitorch_np.parameter import Parameter
 
+# The functions that make what a parameter's method adds to its gradient.
+MADE_BY = {"add_product": plain_form(product), "add_sum": plain_form(sum_rows), "add_rows": scattered}
+
 METHODS = ("forward", "backward", "backward_parameters")
 
 
@@ -36,7 +39,6 @@ class Passes(Part):
         self.roles = Roles(model)
         self.weights: dict[int, Expression] = {}
         self.gradients: dict[int, Expression] = {}
-        self.parameter_places: dict[int, Location] = {}
         self.unnamed: list[tuple[str, Variable]] = []  # gradients of layers' inputs
         self.active: set[tuple[int, str]] = set()
         self.inputs: dict[int, Variable | None] = {}
@@ -81,58 +83,49 @@ class Passes(Part):
                 variable.name = self.roles.unique(wanted)
         return block
 
-    def _placed(self, value: Expression, wanted: str, place: Location) -> Expression:
+    def _placed(self, value: Expression, wanted: str, place: Location | None) -> Expression:
         """The value in a variable of its own, with a name and a place."""
         variable = self.writer.variable_of(value)
         if variable is None or variable.given or variable.place:
             value = self.writer.assigned(value, wanted)
             variable = self.writer.variable(value)
         variable.place = place
-        if place.what == "gradient of input":
+        if place and place.what == "gradient of input":
             self.unnamed.append((wanted, variable))
         else:
             variable.name = self.roles.unique(wanted)
         return value
 
-    def _gone_through(self, layer: Any, method: MethodType, args: list[Any], kwargs: dict[str, Any]) -> Any:
-        function = plain_form(method.__func__) or method.__func__
-        return self.calls.enter(function, [layer, *args], kwargs, label=repr(layer))
-
     def of_layer(self, layer: Any, method: MethodType, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """A method of a layer, a loss or an optimizer; what it makes of its arrays gets a name and a place."""
-        mark = id(layer), method.__name__
+        kind = method.__name__
+        mark = id(layer), kind
         known = isinstance(layer, Layer) and id(layer) in self.roles.places
-        if not known or method.__name__ not in METHODS or mark in self.active:
-            return self._gone_through(layer, method, args, kwargs)
-        self.active.add(mark)
-        try:
-            args = self.writer.all_named(args, "x" if method.__name__ == "forward" else "dy", mine=True)
-            result = self._gone_through(layer, method, args, kwargs)
-        finally:
-            self.active.discard(mark)
+        is_pass = known and kind in METHODS and mark not in self.active
+        if is_pass:
+            args = self.writer.all_named(args, "x" if kind == "forward" else "dy", mine=True)
+            self.active.add(mark)
+        function = plain_form(method.__func__) or method.__func__
+        result = self.calls.enter(function, [layer, *args], kwargs, label=repr(layer))
+        if not is_pass:
+            return result
+        self.active.discard(mark)
         if not isinstance(result, Expression):
             return result
-        if method.__name__ == "forward":
-            return self._output(layer, self.writer.variable_of(args[0]) if args else None, result)
-        return self._input_gradient(layer, result)
-
-    def _output(self, layer: Layer, source: Variable | None, result: Expression) -> Expression:
-        self.inputs[id(layer)] = source
         variable = self.writer.variable_of(result)
-        inner = any(True for _ in layer.children())
-        if variable is None or variable.given or ((variable.place or variable is source) and not inner):
-            result = self.writer.assigned(result, "y")
-            variable = self.writer.variable(result)
-        if not variable.place:
-            self.roles.output(variable, layer, source)
-        return result
-
-    def _input_gradient(self, layer: Layer, result: Expression) -> Expression:
-        source = self.inputs.get(id(layer))
-        variable = self.writer.variable_of(result)
-        inner = any(True for _ in layer.children())
-        if variable is not None and variable.place and inner:
+        is_composed = any(True for _ in layer.children())
+        if kind == "forward":
+            source = self.inputs[id(layer)] = self.writer.variable_of(args[0]) if args else None
+            is_another = variable is not None and (variable.place or variable is source) and not is_composed
+            if variable is None or variable.given or is_another:
+                result = self.writer.assigned(result, "y")
+                variable = self.writer.variable(result)
+            if not variable.place:
+                self.roles.output(variable, layer, source)
             return result
+        if variable is not None and variable.place and is_composed:
+            return result
+        source = self.inputs.get(id(layer))
         wanted = f"grad_{(source.name or source.hint) if source else 'x'}"
         return self._placed(result, wanted, self.roles.place(layer, "gradient of input"))
 
@@ -161,12 +154,10 @@ class Passes(Part):
             self.ops.set_item(known, ..., value)
 
     def of_parameter(self, parameter: Parameter, method: str, args: list[Any], kwargs: Any) -> Any:
-        if method == "add_product":
-            self._add_gradient(parameter, self.calls.call(plain_form(product), args, kwargs))
-        elif method == "add_sum":
-            self._add_gradient(parameter, self.calls.call(plain_form(sum_rows), args, kwargs))
-        elif method == "add_rows":
-            self._add_gradient(parameter, self.calls.call(scattered, [*args, parameter.shape], kwargs))
+        if method == "add_rows":
+            args = [*args, parameter.shape]
+        if method in MADE_BY:
+            self._add_gradient(parameter, self.calls.call(MADE_BY[method], args, kwargs))
         elif method == "add_grad":
             self._add_gradient(parameter, *args)
         elif method == "zero_grad":
@@ -182,10 +173,9 @@ class Passes(Part):
             return
         if self.writer.variable_of(value):  # the layer may go on with its array
             value = self.ops.copy(value)
-        layer, text, attribute = self.parameter_places[id(parameter)]
-        place = Location(layer, text, f"gradient of {attribute}")
-        name = f"grad_{self.roles.parameters[id(parameter)]}"
-        self.gradients[id(parameter)] = self._placed(value, name, place)
+        weight = self.writer.variable(self.weights[id(parameter)])
+        place = weight.place and weight.place._replace(what=f"gradient of {weight.place.what}")
+        self.gradients[id(parameter)] = self._placed(value, f"grad_{weight.name}", place)
 
     def begin(self, x: Any, y: Any) -> dict[str, Any]:
         """Take the network and the data; return all arrays as they are at the beginning, by name."""
@@ -195,21 +185,19 @@ class Passes(Part):
             self.objects.remember(layer)
             for attribute, parameter in vars(layer).items():
                 if isinstance(parameter, Parameter):
-                    self.parameter_places[id(parameter)] = Location(layer_name, repr(layer), attribute)
-                    self._take(parameter)
+                    parameter.zero_grad()
+                    self.weights[id(parameter)] = self.writer.given(
+                        self.roles.parameters[id(parameter)],
+                        parameter.data,
+                        name=self.roles.parameters[id(parameter)],
+                        place=Location(layer_name, repr(layer), attribute),
+                        origin=Origin("parameter", parameter, "data"),
+                    )
         self.x = self._data("x", x)
         if self.loss is not None:
             self.y = self._data("y", y)
-        weights = {self.writer.variable(weight).name: weight.value for weight in self.weights.values()}
-        return {"x": x, "y": y, **{key: weights[key].copy() for key in self.roles.parameters.values()}}
+        weights = {name: self.weights[key].value.copy() for key, name in self.roles.parameters.items()}
+        return {"x": x, "y": y, **weights}
 
     def _data(self, name: str, array: Any) -> Expression:
         return self.writer.given(name, array.copy(), varies=False, name=name, origin=Origin("data", None, name))
-
-    def _take(self, parameter: Parameter) -> None:
-        parameter.zero_grad()
-        name, place = self.roles.parameters[id(parameter)], self.parameter_places[id(parameter)]
-        origin = Origin("parameter", parameter, "data")
-        self.weights[id(parameter)] = self.writer.given(
-            name, parameter.data, name=name, place=place, origin=origin
-        )

@@ -53,8 +53,6 @@ def source_of(function: FunctionType) -> Source:
     if len(found) > 1:
         found = [node for node in found if isinstance(node, ast.Lambda) and _holds(node, code)]
         found = found[-1:]  # the innermost
-    if not found and code.co_filename == "<string>":  # of something else that was executed
-        raise unread
     if len(found) != 1:
         raise SourceError(f"the source of {function.__qualname__} is not what {code.co_filename} says now")
     return Source(found[0], text, code.co_filename)
