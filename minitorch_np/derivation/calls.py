@@ -89,7 +89,7 @@ class Calls(Part):
         """Go through a function that was defined on the way."""
         outer = closure.frame
         frame = Frame("", outer.file, outer.globals, {**outer.cells, **outer.locals}, outer.comments)
-        return self._through(frame, Source(closure.node, "", "").body, closure.signature, args, kwargs)
+        return self._through(frame, Source(closure.node, [], "").body, closure.signature, args, kwargs)
 
     def _through(
         self, frame: Frame, body: list[ast.stmt], signature: inspect.Signature, args: list[Any], kwargs: Any

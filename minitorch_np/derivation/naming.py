@@ -19,20 +19,8 @@ class Roles:
     def __init__(self, model: Layer) -> None:
         self.places = {id(layer): (name, repr(layer)) for name, layer in model.named_modules()}
         self.outputs: list[tuple[Variable, Layer, Variable | None]] = []
-        program = {
-            "x",
-            "y",
-            "losses",
-            "step",
-            "steps",
-            "learning_rate",
-            "train",
-            "predict",
-            "arrays",
-            "np",
-            "sys",
-        }
-        self.names = UniqueNames(program | TAKEN)
+        program = "x y losses step steps learning_rate train predict arrays np sys".split()
+        self.names = UniqueNames({*program, *TAKEN})
         self.taken = self.names.taken
         self.parameters = {key: identifier(n) for key, n in parameter_names(model, self.names).items()}
 
