@@ -159,10 +159,15 @@ class Interpreter(Part):
         return set(self._parts(node.elts))
 
     def _parts(self, nodes: list[ast.expr]) -> list[Any]:
+        return self._spread(nodes, self.in_order(nodes))
+
+    def _starred(self, node: ast.Starred) -> Any:
+        return self.evaluate(node.value)
+
+    def _spread(self, nodes: list[ast.expr], values: list[Any]) -> list[Any]:
         """The values of nodes, of which those with a star are several."""
-        plain = [node.value if isinstance(node, ast.Starred) else node for node in nodes]
         parts: list[Any] = []
-        for node, value in zip(nodes, self.in_order(plain), strict=True):
+        for node, value in zip(nodes, values, strict=True):
             parts += self.ops.items(value, "what is unpacked") if isinstance(node, ast.Starred) else [value]
         return parts
 
@@ -249,13 +254,11 @@ class Interpreter(Part):
 
     def _call(self, node: ast.Call) -> Any:
         function = self.evaluate(node.func)
-        starred = [arg.value if isinstance(arg, ast.Starred) else arg for arg in node.args]
-        values = self.in_order([*starred, *(keyword.value for keyword in node.keywords)])
-        args: list[Any] = []
-        for arg, value in zip(node.args, values, strict=False):
-            args += self.ops.items(value, "what is unpacked") if isinstance(arg, ast.Starred) else [value]
+        values = self.in_order([*node.args, *(keyword.value for keyword in node.keywords)])
+        number = len(node.args)
+        args = self._spread(node.args, values[:number])
         kwargs: dict[str, Any] = {}
-        for keyword, value in zip(node.keywords, values[len(node.args) :], strict=True):
+        for keyword, value in zip(node.keywords, values[number:], strict=True):
             kwargs |= value if keyword.arg is None else {keyword.arg: value}
         return self.calls.call(function, args, kwargs)
 
@@ -531,9 +534,8 @@ class Interpreter(Part):
                     self.writer.set(variable, side)
                 block += more
         values = [example(side) for side in pair]
-        loose = any(part.loose for part in expressions(pair)) or (
-            (values[0] is None) != (values[1] is None) or np.shape(values[0]) != np.shape(values[1])
-        )
+        kinds = {(value is None, np.shape(value)) for value in values}
+        loose = len(kinds) > 1 or any(part.loose for part in expressions(pair))
         return Expression(variable.load(), values[taken], varies=True, loose=loose)
 
     def _is_shared(self, variable: Variable) -> bool:

@@ -45,15 +45,7 @@ OPERATORS: dict[type[ast.AST], Any] = {
 
 SIZES = ("shape", "size", "itemsize", "nbytes", "strides", "flags")  # mostly the same in every step
 
-UNCHANGED = (
-    "asarray",
-    "asanyarray",
-    "ascontiguousarray",
-    "asfortranarray",
-    "require",
-    "atleast_1d",
-    "atleast_2d",
-)
+UNCHANGED = "asarray asanyarray ascontiguousarray asfortranarray require atleast_1d atleast_2d".split()
 
 PICKING = (  # results as large as numbers say
     *("nonzero", "flatnonzero", "argwhere", "unique", "where", "compress", "extract", "repeat", "delete"),
@@ -242,11 +234,10 @@ class Operations(Part):
                 args = [first, *args[1:]]
             self._change(first, self.written(written, value, args, kwargs))
             return first if is_first else None
-        kwargs = self._with_named_out(kwargs)
-        made = self.written(written, value, [self._argument(part, value) for part in args], kwargs)
+        made = self._called(written, value, [self._argument(part, value) for part in args], kwargs)
         if _picks(function.__name__, args[:1], args[1:], kwargs):
             made.loose |= function.__name__ != "where" or len(args) == 1
-        return self._result(made, kwargs)
+        return made
 
     def of_array(self, method: Method, args: list[Any], kwargs: dict[str, Any]) -> Any:
         owner, name = method.owner, method.name
@@ -255,18 +246,30 @@ class Operations(Part):
             return owner  # astype to what it is
         if name in CHANGING:
             owner = self.writer.named(owner, "part", mine=True)
-        kwargs = self._with_named_out(kwargs)
-        made = self.written(ast.Attribute(owner.node, name, ast.Load()), value, args, kwargs, owner)
+        function = ast.Attribute(owner.node, name, ast.Load())
         if isinstance(owner.value, np.random.Generator):
-            if name in ("spawn", "bit_generator"):
-                self.writer.fail(f"{name} of a generator: its state is not all that it depends on")
+            if name == "spawn":
+                self.writer.fail("spawn of a generator: its state is not all that it depends on")
+            made = self.written(function, value, args, kwargs)
             made.varies, made.loose = True, varies(args, kwargs)
             drawn = self.writer.assigned(made, name if name != "random" else "u", effect=True)
             return drawn if value is not None else None  # shuffle
-        made.loose |= np.ndim(value) > 0 and _picks(name, owner, args, kwargs)
         if name in CHANGING:
-            return self._change(owner, made)
-        return self._result(made, kwargs)
+            return self._change(owner, self.written(function, value, args, kwargs, owner))
+        made = self._called(function, value, args, kwargs, owner)
+        made.loose |= np.ndim(value) > 0 and _picks(name, owner, args, kwargs)
+        return made
+
+    def _called(
+        self, function: ast.expr, value: Any, args: list[Any], kwargs: dict[str, Any], *parts: Any
+    ) -> Expression:
+        """A call; one that writes to `out` is a statement, and its value what it wrote to."""
+        out = kwargs.get("out")
+        if not isinstance(out, Expression):
+            return self.written(function, value, args, kwargs, *parts)
+        out = self.writer.named(out, "out", mine=True)
+        self._change(out, self.written(function, value, args, kwargs | {"out": out}, *parts))
+        return out
 
     def written(
         self, function: ast.expr | str, value: Any, args: list[Any], kwargs: dict[str, Any], *parts: Any
@@ -285,22 +288,6 @@ class Operations(Part):
         if changed is not None:
             changed.varies |= made.varies
         self.writer.emit(ast.Expr(made.node), made.comment, effect=True)
-
-    def _with_named_out(self, kwargs: dict[str, Any]) -> dict[str, Any]:
-        out = kwargs.get("out")
-        return (
-            kwargs | {"out": self.writer.named(out, "out", mine=True)}
-            if isinstance(out, Expression)
-            else kwargs
-        )
-
-    def _result(self, made: Expression, kwargs: dict[str, Any]) -> Any:
-        """A call's value, which is `out` where it writes to that."""
-        out = kwargs.get("out")
-        if not isinstance(out, Expression):
-            return made
-        self._change(out, made)
-        return out
 
 
 def _is_same(array: Any, one: Any, value: Any) -> bool:

@@ -64,21 +64,13 @@ class Writer:
         place = f"{self.frame.file} line {self.frame.line}" if self.frames else "outside any layer"
         raise ValueError(f"{label} cannot be written out: {place}: {message}")
 
-    def emit(
-        self,
-        head: ast.stmt,
-        comment: str | None = None,
-        *,
-        effect: bool = False,
-        same: ast.expr | None = None,
-        body: Block | None = None,
-        orelse: Block | None = None,
-    ) -> None:
-        """Write a statement and the blocks in it. One with an effect stays even if nobody needs its result."""
-        said = self.comment if comment is None else comment
+    def emit(self, head: ast.stmt, comment: str | None = None, **options: Any) -> None:
+        """Write a statement, with what is known of it: the blocks in it, whether it has an effect, …"""
         head.lineno = 0  # asked for when a tree is turned into text
-        self.block.append(Statement(head, body or [], orelse or [], said, effect, same))
-        self.effects += effect
+        said = self.comment if comment is None else comment
+        statement = Statement(head, comment=said, **options)
+        self.block.append(statement)
+        self.effects += statement.effect
 
     def guard(self, test: ast.expr) -> None:
         """Write down what has to be true for the statements after it, unless that is plain."""

@@ -10,6 +10,7 @@ from minitorch_np.derivation.derive import derive
 from minitorch_np.derivation.folding import Folding, fold
 from minitorch_np.derivation.naming import Names
 from minitorch_np.derivation.operations import Operations
+from minitorch_np.derivation.parts import connect
 from minitorch_np.derivation.program import rendered
 from minitorch_np.derivation.source import SourceError, source_of
 from minitorch_np.derivation.statements import Statement, keys_in, replaced
@@ -121,7 +122,8 @@ def test_the_writer_names_what_is_not_a_variable_yet():
 
 def test_operations_do_what_they_write():
     writer = Writer()
-    ops = Operations(writer)
+    ops = Operations()
+    connect(writer=writer, ops=ops)
     x = writer.given("x", np.array([1.0, -2.0]))
     y = ops.binary(ast.Mult(), x, 3)
     assert ast.unparse(y.node) == "$0 * 3"
