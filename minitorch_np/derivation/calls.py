@@ -160,7 +160,9 @@ class Calls(Part):
         if name not in ("get", "items", "keys", "values", "copy"):
             self.objects.check_branch()
         found = self.ops.attempt(function, *self.writer.all_named(args, "part"), **kwargs)
-        return self.writer.constant(found, "constant") if isinstance(found, np.ndarray) else found
+        if isinstance(found, np.ndarray):
+            return self.writer.constant(found, "constant")
+        return list(found) if name in ("items", "values") else found
 
     def _of_object(self, function: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """An object that can be called: one with a method for that, a class, a builtin function."""

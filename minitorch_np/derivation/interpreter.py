@@ -340,8 +340,8 @@ class Interpreter(Part):
 
     def _unpack(self, targets: list[ast.expr], items: list[Any]) -> None:
         for i, target in enumerate(targets):
-            if isinstance(target, ast.Starred):
-                end = max(i, len(items) - len(targets) + i + 1)
+            if isinstance(target, ast.Starred) and len(items) >= len(targets) - 1:
+                end = len(items) - len(targets) + i + 1
                 targets = [*targets[:i], target.value, *targets[i + 1 :]]
                 items = [*items[:i], items[i:end], *items[end:]]
         self._check_number(targets, items)

@@ -87,7 +87,8 @@ class Objects(Part):
 
     def put_item(self, owner: Any, index: Any, value: Any) -> None:
         """An element of a list or a dict."""
-        self._check_same(owner, index, value, repr(index))
+        if id(owner) in self.lasting:
+            self._check_same(owner, index, value, repr(index))
         owner[index] = value
 
     def note_read(self, owner: Any, attribute: str) -> None:
