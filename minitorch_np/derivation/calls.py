@@ -135,9 +135,6 @@ class Calls(Part):
             self.writer.fail(
                 "a global random generator: hold a np.random.Generator, np.random.default_rng(seed)"
             )
-        if isinstance(owner, np.random.Generator):
-            method = Method(self.writer.constant(owner, "rng"), function.__name__)
-            return self.ops.of_array(method, args, kwargs)
         if isinstance(function, MethodType) and isinstance(function.__func__, FunctionType):
             return self._of_method(owner, function, args, kwargs)
         if isinstance(owner, list | dict | set | tuple):
@@ -160,7 +157,7 @@ class Calls(Part):
         if name not in ("get", "items", "keys", "values", "copy"):
             self.objects.check_branch()
         found = self.ops.attempt(function, *self.writer.all_named(args, "part"), **kwargs)
-        if isinstance(found, np.ndarray):
+        if isinstance(found, np.ndarray | np.random.Generator):
             return self.writer.constant(found, "constant")
         return list(found) if name in ("items", "values") else found
 

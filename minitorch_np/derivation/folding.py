@@ -113,9 +113,7 @@ class Folding:
         statement, head = block[i], block[i].head
         if not isinstance(head, ast.Assign) or not isinstance(head.targets[0], ast.Name) or statement.effect:
             return False
-        variable = self.variables.get(head.targets[0].id)
-        if variable is None:
-            return False
+        variable = self.variables[head.targets[0].id]
         if self._in_one_statement(block, i, head, variable):
             return True
         if variable.place or variable.given or self.sets[variable.key] != 1:
@@ -142,8 +140,6 @@ class Folding:
         return isinstance(node, ast.Constant) or (isinstance(node, ast.Name) and self.sets[node.id] <= 1)
 
     def _replace_everywhere(self, variable: Variable, value: ast.expr) -> None:
-        if isinstance(value, ast.Name):
-            variable.became = self.variables[value.id]
         for block in every_block(self.root):
             for statement in block:
                 if any(variable.key in keys for keys in self._own_keys(statement)):

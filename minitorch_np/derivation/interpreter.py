@@ -85,7 +85,8 @@ class Interpreter(Part):
         if found is None:
             self.writer.fail(f"NameError: {node.id} is not defined")
         value = found[node.id]
-        return self.writer.constant(value, node.id) if isinstance(value, np.ndarray) else value
+        is_array = isinstance(value, np.ndarray | np.random.Generator)
+        return self.writer.constant(value, node.id) if is_array else value
 
     def _attribute(self, node: ast.Attribute) -> Any:
         return self.objects.attribute(self.evaluate(node.value), node.attr)

@@ -99,8 +99,6 @@ class Names:
 
     def _choose(self, variable: Variable, statement: Statement, here: int) -> None:
         base = variable.base
-        while base is not None and base.became is not None:
-            base = base.became
         wanted = [(base.name if base else "") or identifier(variable.hint)]
         if base is not None and base.name:
             wanted.append(f"{base.name}_{_maker(statement)}")

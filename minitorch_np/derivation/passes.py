@@ -166,8 +166,6 @@ class Passes(Part):
             self.writer.fail(f"Parameter.{method} leads outside")
 
     def _add_gradient(self, parameter: Parameter, value: Any) -> None:
-        if not isinstance(value, Expression):
-            value = self.ops.made(called("np.array", self.writer.node(value)), value)
         if id(parameter) in self.gradients:
             self.ops.augmented(self.gradients[id(parameter)], ast.Add(), value)
             return

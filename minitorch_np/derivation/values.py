@@ -57,7 +57,6 @@ class Variable:
     base: Variable | None = None  # what it was made from, where the source uses one name for both
     place: Location | None = None
     kept: bool = False  # in an attribute
-    became: Variable | None = None  # another variable that took its place
     stands_in: bool = False  # for an array of each parameter, until the source has named it
     origin: Origin | None = None  # of a given one
 

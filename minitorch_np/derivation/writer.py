@@ -14,7 +14,7 @@ import numpy as np
 
 from minitorch_np._internal.syntax_trees import copied_tree
 from minitorch_np.derivation.statements import Block, Statement
-from minitorch_np.derivation.values import Expression, Variable, called, literal, mapped
+from minitorch_np.derivation.values import Expression, Variable, literal, mapped
 
 
 @dataclass(slots=True, eq=False)
@@ -148,8 +148,6 @@ class Writer:
             return ast.Dict([self.node(key) for key in value], [self.node(part) for part in value.values()])
         if isinstance(value, np.ndarray | np.random.Generator):
             return self.constant(value, "constant").node
-        if isinstance(value, slice):
-            return called("slice", *(self.node(part) for part in (value.start, value.stop, value.step)))
         written = literal(value)
         if written is None:
             self.fail(f"{value!r} cannot be written as a constant")

@@ -7,9 +7,9 @@ import warnings
 
 import numpy as np
 import pytest
+from derivation.forms import FORMS, REFUSED
 
 import minitorch_np as mt
-from derivation.forms import FORMS, REFUSED
 from minitorch_np.derivation.calls import Calls
 from minitorch_np.derivation.helpers import Helpers
 from minitorch_np.derivation.interpreter import Interpreter
@@ -46,16 +46,19 @@ def gone_through(function, plain=True):
 @pytest.mark.parametrize("plain", [True, False])
 @pytest.mark.parametrize("function", FORMS, ids=lambda function: function.__name__)
 def test_the_statements_compute_what_the_function_computes(function, plain):
-    _, text = gone_through(function, plain)
+    writer, text = gone_through(function, plain)
     program = compile(text, function.__name__, "exec")
     for x in [X, *OTHERS] if plain else [X]:
         scope = {"np": np, "v0": x.copy()}
+        scope |= {key.replace("$", "v"): array for key, array in copy.deepcopy(writer.starts).items()}
         with warnings.catch_warnings(action="ignore"), np.errstate(all="ignore"):
             exec(program, scope)
             np.testing.assert_array_equal(scope["result"], function(x.copy()), text)
 
 
-@pytest.mark.parametrize(("function", "message"), REFUSED.items(), ids=lambda part: getattr(part, "__name__", ""))
+@pytest.mark.parametrize(
+    ("function", "message"), REFUSED.items(), ids=lambda part: getattr(part, "__name__", "")
+)
 def test_what_cannot_be_written_is_refused(function, message):
     with pytest.raises(ValueError, match=re.escape(message)) as caught:
         gone_through(function)

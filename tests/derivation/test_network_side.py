@@ -61,13 +61,6 @@ class StartsAfresh(Scale):
         return super().backward(dy)
 
 
-class SetsNumbers(Scale):
-    def backward(self, dy):
-        super().backward(dy)
-        self.weight.grad = [1.0, 2.0, 3.0]
-        return dy
-
-
 class PassesItsInputOn(Scale):
     def forward(self, x):
         super().forward(x)
@@ -80,10 +73,22 @@ class AsksForAttributes(Scale):
         return super().forward(x) * factor
 
 
+class KeepsInABranch(Scale):
+    def forward(self, x):
+        if x.max() > 0:
+            self.kept = 2 * x
+        else:
+            self.kept = x
+        return super().forward(self.kept) + RNG.random(3)
+
+
+RNG = np.random.default_rng(0)
+
+
 def rows(x, start: int = 0):
     """A loop, which becomes a function of the program."""
     total: float = 0.0
-    count: int
+    count: int  # noqa: F842
     for row in x[start:]:
         total = total + inner(row)
     return total
@@ -109,12 +114,25 @@ def renewed(x):
     return x.sum()
 
 
+half = lambda x: x * 0.5  # noqa: E731
+
+
+def with_lambda(x):
+    return sum([half(row) for row in x])
+
+
+def with_import(x):
+    import math
+
+    return sum([math.pi * row for row in x])
+
+
 class CallsFunctions(Scale):
     def forward(self, x):
         y = super().forward(x)
         z = y + 1
         total = renewed(z)
-        return y * rows(x) + rows(y, 1) + by_table(x) + total / z.size
+        return y * rows(x) + rows(y, 1) + by_table(x) + total / z.size + with_lambda(x) * with_import(x)
 
 
 class ForeignParameter(Scale, refused="a parameter that is not an attribute of a layer in the network"):
@@ -170,8 +188,19 @@ def test_a_model_that_gives_back_its_input_has_a_prediction():
 
 def test_functions_keep_their_names_unless_two_have_the_same():
     functions = derive(*network(CallsFunctions)).functions
-    assert [*functions] == ["renewed", "inner", "rows", "by_table"]
+    assert [*functions] == ["renewed", "inner", "rows", "by_table", "with_lambda", "with_import"]
     assert "count" not in ast.unparse(functions["rows"].tree())  # annotated, and nothing else
+
+
+def test_functions_are_called_as_they_are_where_no_reader_looks():
+    assert [*derive(*network(CallsFunctions), plain=False).called] == [
+        "renewed",
+        "rows",
+        "by_table",
+        "with_lambda",
+        "with_import",
+        "total",
+    ]
 
 
 class OwnStep(mt.SGD):
@@ -206,6 +235,24 @@ def test_options_of_the_same_value_are_one_and_a_state_may_be_replaced():
     assert "m_w[...] = part" in text
     derived = derive(model, loss, optimizer, x, y)
     assert [option.name for option in derived.options] == ["learning_rate", "decay"]
+
+
+class TwoScales(Scale):
+    """The first of them has no gradient."""
+
+    def __init__(self):
+        super().__init__()
+        self.unused = mt.Parameter(np.ones(3))
+        self.second = mt.Parameter(np.ones(3))
+
+    def backward(self, dy):
+        self.second.add_grad(dy.sum(axis=0))
+        return super().backward(dy)
+
+
+def test_flat_arrays_have_no_gaps():
+    with pytest.raises(ValueError, match="a parameter without a gradient stands between others"):
+        derive(*network(TwoScales), plain=False)
 
 
 def moved(x):

@@ -155,6 +155,37 @@ def test_the_source_of_a_function_is_found_or_said_to_be_missing():
         source_of(eval("lambda x: x"))
 
 
+def test_lambdas_are_told_apart_and_a_changed_file_is_noticed(tmp_path):
+    path = tmp_path / "functions.py"
+    text = "pair = [lambda x: x + 1, lambda x: x * 2,\n    lambda x: (x -  # less\n    3)]\n"
+    path.write_text(text + "def named(x):\n    return (\n        x  # itself\n)\n")
+    scope = {}
+    exec(compile(path.read_text(), path, "exec"), scope)
+    texts = [ast.unparse(source_of(function).node) for function in scope["pair"]]
+    assert texts == ["lambda x: x + 1", "lambda x: x * 2", "lambda x: x - 3"]
+    assert source_of(scope["pair"][2]).comments() == {2: "less"}
+    named = source_of(scope["named"])
+    assert (named.node.lineno, named.comments()) == (4, {6: "itself"})
+    for changed in ("\n" + path.read_text(), "def (", ""):
+        path.write_text(changed)
+        with pytest.raises(SourceError, match=r"is not what .*functions\.py says now|cannot be read"):
+            source_of(scope["named"])
+
+
+def test_a_factor_of_one_goes_unless_an_array_of_its_own_is_needed():
+    known, (a, *_) = variables(a=np.ones(2), b=np.ones(2), c=np.ones(2))
+    known["$0"].given = True
+    product = ast.BinOp(a.node, ast.Mult(), ast.Constant(1))
+    block = [
+        assigned("$1", product, same=a.node),
+        assigned("$2", product, same=a.node),
+        Statement(ast.AugAssign(ast.Name("$2", ast.Store()), ast.Add(), ast.Constant(1)), effect=True),
+        Statement(ast.Return(ast.BinOp(known["$1"].load(), ast.Sub(), known["$2"].load()))),
+    ]
+    text = [ast.unparse(part.tree()) for part in fold(block, known)]
+    assert text == ["$2 = $0 * 1", "$2 += 1", "return $0 - $2"]
+
+
 def small(**options):
     model = mt.Sequential(mt.Linear(3, 4, rng=0), mt.ReLU(), mt.Linear(4, 2, rng=1))
     return model, mt.CrossEntropyLoss(), mt.Adam(model.parameters(), **options)
