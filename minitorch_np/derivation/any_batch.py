@@ -9,7 +9,7 @@ from typing import Any
 from minitorch_np._internal.syntax_trees import copied_tree
 from minitorch_np.derivation.derive import Derivation
 from minitorch_np.derivation.statements import Block
-from minitorch_np.derivation.values import Variable
+from minitorch_np.derivation.values import Variable, called
 
 
 class BatchDependentError(Exception):
@@ -27,24 +27,21 @@ class Sizes:
         self.few = few
         self.x = x
 
-    def parts(self, a: int, b: int) -> tuple[int, int]:
-        """How often the batch is in a number, and the rest."""
-        return b - a, a - (b - a) * self.few
-
     def expression(self, a: int, b: int) -> ast.expr:
-        times, rest = self.parts(a, b)
-        call = ast.Call(ast.Name("len", ast.Load()), [ast.Name(self.x.key, ast.Load())], [])
-        made: ast.expr = call if times == 1 else ast.BinOp(ast.Constant(times), ast.Mult(), call)
+        times = b - a
+        rest = a - times * self.few
+        made: ast.expr = called("len", self.x.load())
+        if times != 1:
+            made = ast.BinOp(ast.Constant(times), ast.Mult(), made)
         if rest:
             made = ast.BinOp(made, ast.Add() if rest > 0 else ast.Sub(), ast.Constant(abs(rest)))
         return made
 
     def text(self, a: int, b: int) -> str:
-        times, rest = self.parts(a, b)
-        if not times:
+        if a == b:
             return str(a)
-        end = f" {'+' if rest > 0 else '-'} {abs(rest)}" if rest else ""
-        return f"{times if times != 1 else ''}N{end}"
+        code = ast.unparse(self.expression(a, b))
+        return code.replace(" * ", "").replace(f"len({self.x.key})", "N")
 
     def shape(self, few: tuple[int, ...], more: tuple[int, ...]) -> str:
         """A shape as it is written, (N, 4)."""

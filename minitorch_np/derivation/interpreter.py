@@ -505,10 +505,10 @@ class Interpreter(Part):
             for key in {**after[0], **after[1]}:
                 pair = [side.get(key, before.get(key)) for side in after]
                 before[key] = self._merged(key, pair, blocks, taken, before.get(key))
-        for at, (owner, attribute, old, _) in {**attributes[0], **attributes[1]}.items():
-            if not all(at in side for side in attributes):
-                old = self.objects.state_before(owner, attribute, old)
-            pair = [side[at][3] if at in side else old for side in attributes]
+        for at, (owner, attribute, _) in {**attributes[0], **attributes[1]}.items():
+            is_in_both = all(at in side for side in attributes)
+            old = None if is_in_both else self.objects.before(owner, attribute)
+            pair = [side[at][2] if at in side else old for side in attributes]
             self.objects.set_attribute(owner, attribute, self._merged(attribute, pair, blocks, taken, old))
         result = self._merged("y", values, blocks, taken, None) if returns else None
         node = test.node

@@ -171,24 +171,22 @@ class Objects(Part):
         if self.in_branch:
             self.writer.fail("what a list or a dict holds depends on the numbers in the network")
 
-    def put_back(self, first: int) -> dict[tuple[int, str], Any]:
-        """Undo what was set in attributes since then; returns what that was."""
-        changed: dict[tuple[int, str], Any] = {}
-        while len(self.set_attributes) > first:
-            owner, attribute, old = self.set_attributes.pop()
-            new = changed.get((id(owner), attribute), (0, 0, 0, vars(owner)[attribute]))[3]
-            changed[id(owner), attribute] = owner, attribute, old, new
-        for owner, attribute, old, _ in changed.values():
+    def put_back(self, first: int) -> dict[tuple[int, str], tuple[Any, str, Any]]:
+        """Undo what was set in attributes since then; return what they were set to."""
+        undone = self.set_attributes[first:]
+        del self.set_attributes[first:]
+        made = {(id(owner), name): (owner, name, vars(owner)[name]) for owner, name, _ in undone}
+        for owner, name, old in reversed(undone):
+            vars(owner)[name] = old
             if old is UNSET:
-                del vars(owner)[attribute]
-            else:
-                vars(owner)[attribute] = old
-        return changed
+                del vars(owner)[name]
+        return made
 
-    def state_before(self, owner: Any, attribute: str, old: Any) -> Any:
+    def before(self, owner: Any, attribute: str) -> Any:
         """What an attribute is where only the other side sets it."""
+        old = vars(owner).get(attribute, UNSET)
         if self._was_set(owner, attribute):
-            return old  # set before, in this step
+            return old  # before, in this step
         if not isinstance(old, np.ndarray):
             self.writer.fail(f"{attribute} is set in some steps only: keep it in an array, changed in place")
         return self.attribute(owner, attribute)

@@ -90,20 +90,28 @@ def called(function: ast.expr | str, *args: ast.expr) -> ast.Call:
 CONTAINERS = (tuple, list, dict, slice)
 
 
-def mapped(value: Any, function: Callable[[Expression], Any]) -> Any:
-    """`value` with `function` applied to every expression in it, through containers."""
+def mapped(value: Any, function: Callable[[Expression], Any], in_place: bool = False) -> Any:
+    """`value` with `function` applied to every expression in it, through containers.
+
+    `in_place` lists and dicts stay the same objects.
+    """
     if isinstance(value, Expression):
         return function(value)
     if not isinstance(value, CONTAINERS):
         return value
-    if isinstance(value, tuple):
-        parts = [mapped(part, function) for part in value]
-        return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
-    if isinstance(value, list):
-        return [mapped(part, function) for part in value]
+    if isinstance(value, slice):
+        return slice(*(mapped(part, function) for part in (value.start, value.stop, value.step)))
     if isinstance(value, dict):
-        return {key: mapped(part, function) for key, part in value.items()}
-    return slice(*(mapped(part, function) for part in (value.start, value.stop, value.step)))
+        made: Any = {key: mapped(part, function, in_place) for key, part in value.items()}
+    else:
+        made = [mapped(part, function, in_place) for part in value]
+    if isinstance(value, tuple):
+        return type(value)(*made) if hasattr(value, "_fields") else tuple(made)
+    if in_place and isinstance(value, dict):
+        value.update(made)
+    elif in_place:
+        value[:] = made
+    return value if in_place else made
 
 
 def expressions(value: Any) -> list[Expression]:

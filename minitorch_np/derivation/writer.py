@@ -107,16 +107,7 @@ class Writer:
 
     def all_named(self, value: Any, hint: str, *, mine: bool = False) -> Any:
         """`named` for every expression in a container; a list or a dict stays the same object."""
-        if isinstance(value, list):
-            value[:] = [self.all_named(part, hint, mine=mine) for part in value]
-            return value
-        if isinstance(value, dict):
-            value.update({key: self.all_named(part, hint, mine=mine) for key, part in value.items()})
-            return value
-        if isinstance(value, tuple):
-            parts = [self.all_named(part, hint, mine=mine) for part in value]
-            return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
-        return mapped(value, lambda expression: self.named(expression, hint, mine=mine))
+        return mapped(value, lambda expression: self.named(expression, hint, mine=mine), in_place=True)
 
     def variable_of(self, value: Any) -> Variable | None:
         """The variable that a value is, if it is one."""
