@@ -149,8 +149,7 @@ def numpy_name(thing: Any) -> ast.expr | None:
         return inner and ast.Attribute(inner, name, ast.Load())
     name = ALIASES.get(name, name)
     for path, module in MODULES.items():
-        known = name and getattr(module, name, None) is thing
-        if known and not isinstance(owner, np.random.RandomState):
+        if name and vars(module).get(name) is thing and not isinstance(owner, np.random.RandomState):
             return parsed(f"np.{path}{name}")
     return None
 
