@@ -221,7 +221,9 @@ def factors_of_one(x):
     y += np.exp(1 * x) / 1
     view = (1.0 * x).T
     view[0] += 3
-    return np.where(1 * x > 0, x, -x * 1) + y + x + view.T
+    flat = np.reshape(x * 1, -1)
+    flat += 7
+    return np.where(1 * x > 0, x, -x * 1) + y + x + view.T + flat.sum()
 
 
 @form
@@ -235,13 +237,30 @@ def changes_of_views(x):
     np.nan_to_num(y[:1], copy=False)
     (y[0] + 1).sort()
     np.copyto(dst=y[0], src=x[1])
-    return y
+    return y + np.nan_to_num(x / x, copy=False)
 
 
 @form
 def sums_and_sizes(x):
     n, shape = len(x), np.shape(x)
-    return max(float(x.max()), 0.5) * x.astype(float) + n * shape[1] + x[x > 0].size + len(x[x > 0])
+    return (
+        max(float(x.max()), 0.5) * x.astype(float)
+        + n * shape[1]
+        + x[x > 0].size
+        + len(x[x > 0])
+        + x[x > 0].shape[0]
+    )
+
+
+@form
+def order_of_evaluation(x):
+    y = x * 0
+
+    def tick():
+        y[0] += 1
+        return 2.0
+
+    return (x - y) * tick() + y
 
 
 @form

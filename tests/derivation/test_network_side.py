@@ -75,10 +75,13 @@ class AsksForAttributes(Scale):
 
 class KeepsInABranch(Scale):
     def forward(self, x):
-        if x.max() > 0:
-            self.kept = 2 * x
+        self.first = x
+        if x.max() < 0:
+            self.first = self.first * 2
+            self.kept = 2 * self.first
         else:
-            self.kept = x
+            self.first = self.first * 3
+            self.kept = self.first
         return super().forward(self.kept) + RNG.random(3)
 
 
@@ -114,6 +117,11 @@ def renewed(x):
     return x.sum()
 
 
+def raised(y):
+    y += 1
+    return y.sum() * 2
+
+
 half = lambda x: x * 0.5  # noqa: E731
 
 
@@ -131,8 +139,9 @@ class CallsFunctions(Scale):
     def forward(self, x):
         y = super().forward(x)
         z = y + 1
+        more = raised(z)
         total = renewed(z)
-        return y * rows(x) + rows(y, 1) + by_table(x) + total / z.size + with_lambda(x) * with_import(x)
+        return y * rows(x) + rows(y, 1) + by_table(x) + total / more / z.size + with_lambda(x) * with_import(x)
 
 
 class ForeignParameter(Scale, refused="a parameter that is not an attribute of a layer in the network"):

@@ -74,6 +74,7 @@ def test_a_ledger_counts_what_is_read_and_set_and_changed():
     ledger.remove(block, 1)
     assert (ledger.uses["$0"], ledger.uses["$2"]) == (1, 0)
     assert keys_in(replaced(block[0].copied(), "$1", a.node)) == {"$0"}
+    assert keys_in(replaced(block[0].copied(), "$2", a.node), ast.Store) == {"$0"}
 
 
 def test_folding_leaves_what_has_an_effect_and_what_shares_memory():
@@ -91,6 +92,29 @@ def test_folding_leaves_what_has_an_effect_and_what_shares_memory():
     ]
     text = [ast.unparse(part.tree()) for part in fold(block, known)]
     assert text == ["$2 = $0.T + $0.T", "$0 += $0 * $0", "use($2)"]  # $2 is made before $0 changes
+
+
+def test_folding_knows_memory_that_is_changed_by_another_name():
+    base = np.ones((2, 2))
+    known, (a, *_) = variables(a=base, view=base.T, b=np.ones(2))
+    known["$0"].given = known["$1"].given = True
+    block = [
+        assigned("$2", ast.BinOp(a.node, ast.Add(), ast.Constant(1))),
+        Statement(ast.AugAssign(known["$1"].store(), ast.Add(), ast.Constant(1)), effect=True),
+        Statement(ast.Return(known["$2"].load())),
+    ]
+    assert [ast.unparse(part.tree()) for part in fold(block, known)] == ["$2 = $0 + 1", "$1 += 1", "return $2"]
+
+
+def test_a_loop_reads_what_is_made_before_it_at_every_turn():
+    known, (a, *_) = variables(a=np.ones(2), h=np.ones(2), i=1, other=np.ones(2))
+    known["$0"].name, known["$3"].hint = "a", "h"
+    double = ast.BinOp(known["$1"].load(), ast.Mult(), ast.Constant(2))
+    body = [assigned("$3", double), Statement(ast.Expr(known["$3"].load()), effect=True)]
+    loop = Statement(ast.For(known["$2"].store(), a.node, [], [], lineno=0), body)
+    block = [assigned("$1", ast.BinOp(a.node, ast.Add(), a.node)), loop]
+    Names(known, reserved=set()).give(block)
+    assert rendered(block) == ["h = a + a", "for i in a:", "    h2 = h * 2", "    h2"]
 
 
 def test_names_are_given_out_again_when_nobody_reads_them():
