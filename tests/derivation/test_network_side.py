@@ -76,7 +76,7 @@ class AsksForAttributes(Scale):
 class KeepsInABranch(Scale):
     def forward(self, x):
         self.first = x
-        if x.max() < 0:
+        if (x * self.weight.data).max() < 0:
             self.first = self.first * 2
             self.kept = 2 * self.first
         else:
