@@ -127,7 +127,7 @@ def derive(
         Read(originals.get(owner, objects.owners[owner]), key, _original(value, originals))
         for (owner, key), value in objects.read.items()
     ]
-    made = {passes.roles.parameters[key]: gradient for key, gradient in passes.gradients.items()}
+    names = passes.roles.parameters
     return Derivation(
         model=model,
         loss=loss,
@@ -145,7 +145,7 @@ def derive(
         starts=writer.starts,
         step=rule.step,
         first_step=rule.first_step,
-        gradients={parameter: writer.variable(gradient) for parameter, gradient in made.items()},
+        gradients={names[key]: writer.variable(gradient) for key, gradient in passes.gradients.items()},
         prediction=writer.variable(passes.prediction),
         value=passes.value,
         reads=reads,

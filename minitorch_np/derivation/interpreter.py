@@ -56,8 +56,6 @@ class Interpreter(Part):
             self.writer.fail(f"`{ast.unparse(node).splitlines()[0]}` cannot be written out")
         return method
 
-    # Expressions
-
     def evaluate(self, node: ast.expr) -> Any:
         return self._method(node)(node)
 
@@ -191,9 +189,6 @@ class Interpreter(Part):
             value = repr(value) if node.conversion == ord("r") else str(value)
         return format(value, self.evaluate(node.format_spec) if node.format_spec else "")
 
-    def _lambda(self, node: ast.Lambda) -> Closure:
-        return self._closure(node)
-
     def _closure(self, node: ast.FunctionDef | ast.Lambda) -> Closure:
         """A function with the defaults that it has where it is defined."""
         given, kinds = node.args, inspect.Parameter
@@ -215,6 +210,8 @@ class Interpreter(Part):
             if arg is not None
         ]
         return Closure(node, self.writer.frame, inspect.Signature(parameters))
+
+    _lambda = _closure
 
     def _namedexpr(self, node: ast.NamedExpr) -> Any:
         self.assign(node.target, self.evaluate(node.value))
@@ -263,8 +260,6 @@ class Interpreter(Part):
             kwargs |= value if keyword.arg is None else {keyword.arg: value}
         return self.calls.call(function, args, kwargs)
 
-    # Statements
-
     def run(self, statements: list[ast.stmt]) -> End:
         for i, statement in enumerate(statements):
             self.writer.frame.line, self.writer.frame.end_line = statement.lineno, statement.end_lineno or 0
@@ -276,9 +271,9 @@ class Interpreter(Part):
                 return end
         return None
 
-    def _pass(self, statement: ast.Pass) -> None: ...
+    def _pass(self, statement: ast.Pass | ast.Assert) -> None: ...
 
-    def _assert(self, statement: ast.Assert) -> None: ...
+    _assert = _pass
 
     def _expr(self, statement: ast.Expr) -> None:
         self.evaluate(statement.value)
@@ -286,11 +281,10 @@ class Interpreter(Part):
     def _return(self, statement: ast.Return) -> Return:
         return Return(None if statement.value is None else self.evaluate(statement.value))
 
-    def _break(self, statement: ast.Break) -> ast.Break:
+    def _break(self, statement: ast.Break | ast.Continue) -> End:
         return statement
 
-    def _continue(self, statement: ast.Continue) -> ast.Continue:
-        return statement
+    _continue = _break
 
     def _functiondef(self, statement: ast.FunctionDef) -> None:
         made: Any = self._closure(statement)
@@ -460,8 +454,6 @@ class Interpreter(Part):
             if isinstance(end, ast.Break):
                 return None
         return self.run(statement.orelse)
-
-    # Branches
 
     def _branch(self, statement: ast.If, rest: list[ast.stmt]) -> End:
         """An `if`: decided, dropped if it only guards, or written with both its sides.

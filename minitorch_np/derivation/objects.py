@@ -31,6 +31,7 @@ class Objects(Part):
 
     def __init__(self) -> None:
         self.set_attributes: list[tuple[Any, str, Any]] = []  # owner, name, what was there
+        self.set_names: set[tuple[int, str]] = set()  # the same, by the owner's id
         self.in_branch = 0  # sides of an `if` that stays, one within the other
         self.origins: list[tuple[Any, Any, Expression]] = []  # what holds an array, under which key
         self.read: dict[tuple[int, Any], Any] = {}  # attributes that were read before they were set
@@ -100,7 +101,7 @@ class Objects(Part):
         self.owners[id(owner)] = owner
 
     def _was_set(self, owner: Any, attribute: str) -> bool:
-        return any(o is owner and name == attribute for o, name, _ in self.set_attributes)
+        return (id(owner), attribute) in self.set_names
 
     def _check_same(self, owner: Any, key: Any, new: Any, name: str) -> None:
         """What was read in a step before it is set must be set to what it was, unless it is an array."""
@@ -152,6 +153,7 @@ class Objects(Part):
                 if variable := self.writer.variable_of(part):
                     variable.kept = True
             self.set_attributes.append((owner, attribute, vars(owner).get(attribute, UNSET)))
+            self.set_names.add((id(owner), attribute))
             vars(owner)[attribute] = value
         else:
             self.writer.fail(f"the attribute {attribute} of {type(owner).__name__} cannot be set")
@@ -175,6 +177,7 @@ class Objects(Part):
         """Undo what was set in attributes since then; return what they were set to."""
         undone = self.set_attributes[first:]
         del self.set_attributes[first:]
+        self.set_names = {(id(owner), name) for owner, name, _ in self.set_attributes}
         made = {(id(owner), name): (owner, name, vars(owner)[name]) for owner, name, _ in undone}
         for owner, name, old in reversed(undone):
             vars(owner)[name] = old

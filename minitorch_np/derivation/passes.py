@@ -112,20 +112,26 @@ class Passes(Part):
         self.active.discard(mark)
         if not isinstance(result, Expression):
             return result
-        variable = self.writer.variable_of(result)
-        is_composed = any(True for _ in layer.children())
         if kind == "forward":
-            source = self.inputs[id(layer)] = self.writer.variable_of(args[0]) if args else None
-            is_another = variable is not None and (variable.place or variable is source) and not is_composed
-            if variable is None or variable.given or is_another:
-                result = self.writer.assigned(result, "y")
-                variable = self.writer.variable(result)
-            if not variable.place:
-                self.roles.output(variable, layer, source)
-            return result
-        if variable is not None and variable.place and is_composed:
-            return result
+            return self._output(layer, self.writer.variable_of(args[0]) if args else None, result)
+        return self._input_gradient(layer, result)
+
+    def _output(self, layer: Layer, source: Variable | None, result: Expression) -> Expression:
+        self.inputs[id(layer)] = source
+        variable = self.writer.variable_of(result)
+        is_passed_on = variable is not None and (variable.place or variable is source)
+        if variable is None or variable.given or (is_passed_on and not _is_composed(layer)):
+            result = self.writer.assigned(result, "y")
+        variable = self.writer.variable(result)
+        if not variable.place:
+            self.roles.output(variable, layer, source)
+        return result
+
+    def _input_gradient(self, layer: Layer, result: Expression) -> Expression:
         source = self.inputs.get(id(layer))
+        variable = self.writer.variable_of(result)
+        if variable is not None and variable.place and _is_composed(layer):
+            return result
         wanted = f"grad_{(source.name or source.hint) if source else 'x'}"
         return self._placed(result, wanted, self.roles.place(layer, "gradient of input"))
 
@@ -199,3 +205,7 @@ class Passes(Part):
 
     def _data(self, name: str, array: Any) -> Expression:
         return self.writer.given(name, array.copy(), varies=False, name=name, origin=Origin("data", None, name))
+
+
+def _is_composed(layer: Layer) -> bool:
+    return any(True for _ in layer.children())
