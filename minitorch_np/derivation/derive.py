@@ -13,7 +13,7 @@ from minitorch_np.derivation.calls import Calls
 from minitorch_np.derivation.helpers import Helpers
 from minitorch_np.derivation.interpreter import Interpreter
 from minitorch_np.derivation.naming import Roles
-from minitorch_np.derivation.objects import OURS, Objects
+from minitorch_np.derivation.objects import OURS, Objects, Read
 from minitorch_np.derivation.operations import Operations
 from minitorch_np.derivation.parts import connect
 from minitorch_np.derivation.passes import Passes
@@ -25,14 +25,6 @@ from minitorch_np.layer import Layer
 from minitorch_np.losses.loss import Loss
 from minitorch_np.optimizers.optimizer import Optimizer
 from minitorch_np.parameter import Parameter
-
-
-class Read(NamedTuple):
-    """An attribute of a layer, a loss or an optimizer, or an element of a list or dict, as it was read."""
-
-    owner: Any
-    key: Any
-    value: Any
 
 
 class Derivation(NamedTuple):
@@ -124,8 +116,8 @@ def derive(
             owner = originals.get(id(variable.origin.owner), variable.origin.owner)
             variable.origin = variable.origin._replace(owner=owner)
     reads = [
-        Read(originals.get(owner, objects.owners[owner]), key, _original(value, originals))
-        for (owner, key), value in objects.read.items()
+        Read(originals.get(id(owner), owner), key, _original(value, originals))
+        for owner, key, value in objects.reads.values()
     ]
     names = passes.roles.parameters
     return Derivation(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import FunctionType, MethodType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,6 +22,14 @@ OURS_ALONE = ("_saved", "_first_call", "_function_checked", "_derivative_checked
 UNSET: Any = object()
 
 
+class Read(NamedTuple):
+    """An attribute of a layer, a loss or an optimizer, or an element of a list or dict, as it was read."""
+
+    owner: Any
+    key: Any
+    value: Any
+
+
 class Objects(Part):
     """Attributes of layers, and elements of lists and dicts, read and set while a step is gone through.
 
@@ -34,8 +42,7 @@ class Objects(Part):
         self.set_names: set[tuple[int, str]] = set()  # the same, by the owner's id
         self.in_branch = 0  # sides of an `if` that stays, one within the other
         self.origins: list[tuple[Any, Any, Expression]] = []  # what holds an array, under which key
-        self.read: dict[tuple[int, Any], Any] = {}  # attributes that were read before they were set
-        self.owners: dict[int, Any] = {}  # the objects that these are of, by id
+        self.reads: dict[tuple[int, Any], Read] = {}  # what was read before it was set, by the owner's id
         self.lasting: dict[int, Any] = {}  # lists and dicts that are there from the start
 
     def attribute(self, owner: Any, name: str) -> Any:
@@ -97,15 +104,15 @@ class Objects(Part):
             self._note(owner, attribute, getattr(owner, attribute, UNSET))
 
     def _note(self, owner: Any, key: Any, value: Any) -> None:
-        self.read.setdefault((id(owner), key), value)
-        self.owners[id(owner)] = owner
+        self.reads.setdefault((id(owner), key), Read(owner, key, value))
 
     def _was_set(self, owner: Any, attribute: str) -> bool:
         return (id(owner), attribute) in self.set_names
 
     def _check_same(self, owner: Any, key: Any, new: Any, name: str) -> None:
         """What was read in a step before it is set must be set to what it was, unless it is an array."""
-        old = self.read.get((id(owner), key), new)
+        known = self.reads.get((id(owner), key))
+        old = known.value if known else new
         if old is new or isinstance(old, np.ndarray | Expression):
             return
         if type(old) is not type(new) or isinstance(new, Expression) or old != new:
