@@ -81,7 +81,7 @@ class Calls(Part):
         """Go through a function: its statements are written where the call stands."""
         source, signature = self.source_of(function)
         cells = dict(zip(function.__code__.co_freevars, _contents(function), strict=True))
-        comments = source.comments() if self.writer.plain else {}
+        comments = source.comments if self.writer.plain else {}
         frame = Frame(label, source.file.rpartition("/")[2], function.__globals__, cells, comments)
         return self._through(frame, source.body, signature, args, kwargs)
 

@@ -6,10 +6,12 @@ import ast
 import linecache
 import re
 import tokenize
+from collections.abc import Iterator
 from contextlib import suppress
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from itertools import islice
 from types import CodeType, FunctionType
-from typing import NamedTuple
 
 TOOLS = re.compile(r"# *(type|noqa|pylint|fmt|mypy|pyright|pragma|ruff|isort)\b|(pylint|pragma|noqa) *:")
 
@@ -20,7 +22,8 @@ class SourceError(ValueError):
     """A function whose source cannot be read."""
 
 
-class Source(NamedTuple):
+@dataclass(eq=False)
+class Source:
     """A definition, the lines of its file, and the file's name."""
 
     node: Definition
@@ -34,10 +37,14 @@ class Source(NamedTuple):
             return [ast.copy_location(ast.Return(self.node.body), self.node.body)]
         return self.node.body[1:] if ast.get_docstring(self.node) else self.node.body
 
+    @cached_property
     def comments(self) -> dict[int, str]:
         """What is said at the ends of its lines, by line."""
         first, last = self.node.lineno, self.node.end_lineno
         return _comments("".join(self.lines[first - 1 : last]), first)
+
+
+KNOWN: dict[CodeType, Source] = {}
 
 
 def source_of(function: FunctionType) -> Source:
@@ -47,20 +54,24 @@ def source_of(function: FunctionType) -> Source:
     lines = linecache.getlines(code.co_filename, function.__globals__)
     if not lines:
         raise SourceError(f"the source of {function.__qualname__} cannot be read: write it in a file")
+    if code in KNOWN and KNOWN[code].lines is lines:  # the file has not changed
+        return KNOWN[code]
     found: list[Definition] = []
-    for text, skipped in ((_block(lines, code), code.co_firstlineno - 2), ("".join(lines), 0)):
+    number = None if code.co_name == "<lambda>" else 1  # of those that begin on the line
+    for text in (_block(lines, code), "".join(lines)):
         with suppress(SyntaxError):
-            found = found or [node for node in _definitions(text, skipped) if _begins(node, code)]
+            found = found or list(islice(_beginning(_parsed(text), code), number))
     if len(found) > 1:
         found = [node for node in found if isinstance(node, ast.Lambda) and _holds(node, code)]
         found = found[-1:]  # the innermost
     if len(found) != 1:
         raise SourceError(f"the source of {function.__qualname__} is not what {code.co_filename} says now")
-    return Source(found[0], lines, code.co_filename)
+    KNOWN[code] = Source(found[0], lines, code.co_filename)
+    return KNOWN[code]
 
 
 def _block(lines: list[str], code: CodeType) -> str:
-    """The lines of a function after one more line; no whole statement if it begins within an expression.
+    """The lines of a function, where they stand in its file; no whole statement if it is within an expression.
 
     To parse them takes a tenth of the time that the file would take.
     """
@@ -69,7 +80,8 @@ def _block(lines: list[str], code: CodeType) -> str:
     end = _last_line(code)
     while end < len(lines) and (not lines[end].strip() or _margin(lines[end]) > margin):
         end += 1
-    return ("if True:\n" if margin else "\n") + "".join(lines[first:end])
+    before = "\n" * (first - 1) + "if True:\n" if margin else "\n" * first
+    return before + "".join(lines[first:end])
 
 
 def _margin(line: str) -> int:
@@ -82,14 +94,11 @@ def _last_line(code: CodeType) -> int:
     return max(own + [_last_line(inner) for inner in code.co_consts if isinstance(inner, CodeType)])
 
 
-@lru_cache(maxsize=1024)
-def _definitions(text: str, skipped: int) -> list[Definition]:
-    """The functions in a piece of a file, after so many lines."""
-    tree = ast.increment_lineno(ast.parse(text), skipped)
-    return [node for node in ast.walk(tree) if isinstance(node, Definition)]
+@lru_cache(maxsize=64)
+def _parsed(text: str) -> ast.Module:
+    return ast.parse(text)
 
 
-@lru_cache(maxsize=1024)
 def _comments(text: str, first: int) -> dict[int, str]:
     """Comments that follow code on these lines, by line."""
     lines = text.splitlines(keepends=True)
@@ -105,11 +114,17 @@ def _comments(text: str, first: int) -> dict[int, str]:
     return found
 
 
-def _begins(node: Definition, code: CodeType) -> bool:
-    if isinstance(node, ast.Lambda):
-        return code.co_name == "<lambda>" and node.lineno == code.co_firstlineno
-    first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-    return node.name == code.co_name and first == code.co_firstlineno
+def _beginning(tree: ast.Module, code: CodeType) -> Iterator[Definition]:
+    """The definitions that may be those of a code: of its name, on its line."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Lambda) and code.co_name == "<lambda>":
+            first = node.lineno
+        elif isinstance(node, ast.FunctionDef) and node.name == code.co_name:
+            first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+        else:
+            continue
+        if first == code.co_firstlineno:
+            yield node
 
 
 def _holds(node: ast.Lambda, code: CodeType) -> bool:

@@ -187,9 +187,9 @@ def test_lambdas_are_told_apart_and_a_changed_file_is_noticed(tmp_path):
     exec(compile(path.read_text(), path, "exec"), scope)
     texts = [ast.unparse(source_of(function).node) for function in scope["pair"]]
     assert texts == ["lambda x: x + 1", "lambda x: x * 2", "lambda x: x - 3"]
-    assert source_of(scope["pair"][2]).comments() == {2: "less"}
+    assert source_of(scope["pair"][2]).comments == {2: "less"}
     named = source_of(scope["named"])
-    assert (named.node.lineno, named.comments()) == (4, {6: "itself"})
+    assert (named.node.lineno, named.comments) == (4, {6: "itself"})
     for changed in ("\n" + path.read_text(), "def (", ""):
         path.write_text(changed)
         with pytest.raises(SourceError, match=r"is not what .*functions\.py says now|cannot be read"):
