@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minitorch_np.derivation.derive import Read
+from minitorch_np.derivation.objects import Read
 from minitorch_np.layer import Layer
 from minitorch_np.losses.loss import Loss
 from minitorch_np.parameter import Parameter

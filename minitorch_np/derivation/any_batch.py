@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ast
-import copy
+from dataclasses import replace
 from typing import Any
 
+from minitorch_np._internal.syntax_trees import copied_tree
 from minitorch_np.derivation.derive import Derivation
-from minitorch_np.derivation.statements import Block, Statement
-from minitorch_np.derivation.values import Variable
+from minitorch_np.derivation.statements import Block
+from minitorch_np.derivation.values import Variable, called
 
 
 class BatchDependentError(Exception):
@@ -26,24 +27,21 @@ class Sizes:
         self.few = few
         self.x = x
 
-    def parts(self, a: int, b: int) -> tuple[int, int]:
-        """How often the batch is in a number, and the rest."""
-        return b - a, a - (b - a) * self.few
-
     def expression(self, a: int, b: int) -> ast.expr:
-        times, rest = self.parts(a, b)
-        call = ast.Call(ast.Name("len", ast.Load()), [ast.Name(self.x.key, ast.Load())], [])
-        made: ast.expr = call if times == 1 else ast.BinOp(ast.Constant(times), ast.Mult(), call)
+        times = b - a
+        rest = a - times * self.few
+        made: ast.expr = called("len", self.x.load())
+        if times != 1:
+            made = ast.BinOp(ast.Constant(times), ast.Mult(), made)
         if rest:
             made = ast.BinOp(made, ast.Add() if rest > 0 else ast.Sub(), ast.Constant(abs(rest)))
         return made
 
     def text(self, a: int, b: int) -> str:
-        times, rest = self.parts(a, b)
-        if not times:
+        if a == b:
             return str(a)
-        end = f" {'+' if rest > 0 else '-'} {abs(rest)}" if rest else ""
-        return f"{times if times != 1 else ''}N{end}"
+        code = ast.unparse(self.expression(a, b))
+        return code.replace(" * ", "").replace(f"len({self.x.key})", "N")
 
     def shape(self, few: tuple[int, ...], more: tuple[int, ...]) -> str:
         """A shape as it is written, (N, 4)."""
@@ -59,45 +57,32 @@ def for_any_batch(few: Derivation, more: Derivation, sizes: Sizes) -> Derivation
     functions = [{key: ast.unparse(each.tree()) for key, each in d.functions.items()} for d in (few, more)]
     if functions[0] != functions[1] or few.variables.keys() != more.variables.keys():
         raise BatchDependentError
-    forward, backward = (
-        _block(*blocks, sizes) for blocks in ((few.forward, more.forward), (few.backward, more.backward))
-    )
+    forward, backward = _merged(few.forward, more.forward, sizes), _merged(few.backward, more.backward, sizes)
     return few._replace(forward=forward, backward=backward)
 
 
-def _block(few: Block, more: Block, sizes: Sizes) -> Block:
+def _merged(few: Block, more: Block, sizes: Sizes) -> Block:
+    """Statements that hold for both."""
     if len(few) != len(more):
         raise BatchDependentError
-    return [_statement(*both, sizes) for both in zip(few, more, strict=True)]
+    return [
+        replace(
+            mine,
+            head=_sized(mine.head, other.head, sizes),
+            body=_merged(mine.body, other.body, sizes),
+            orelse=_merged(mine.orelse, other.orelse, sizes),
+            same=_sized(mine.same, other.same, sizes) if mine.same and other.same else None,
+        )
+        for mine, other in zip(few, more, strict=True)
+    ]
 
 
-def _statement(few: Statement, more: Statement, sizes: Sizes) -> Statement:
-    made = copy.copy(few)
-    made.head = _merged(few.head, more.head, sizes)
-    made.body = _block(few.body, more.body, sizes)
-    made.orelse = _block(few.orelse, more.orelse, sizes)
-    return made
-
-
-def _merged(few: Any, more: Any, sizes: Sizes) -> Any:
-    """One syntax tree for two."""
-    if type(few) is not type(more):
+def _sized(few: ast.AST, more: ast.AST, sizes: Sizes) -> Any:
+    """The first of two trees that differ in sizes alone, with an expression for each of them."""
+    constants = ([node for node in ast.walk(tree) if isinstance(node, ast.Constant)] for tree in (few, more))
+    differ = [(a, b) for a, b in zip(*constants, strict=False) if repr(a.value) != repr(b.value)]
+    if ast.dump(copied_tree(few, {id(a): b for a, b in differ})) != ast.dump(more):
         raise BatchDependentError
-    if isinstance(few, ast.Constant):
-        if type(few.value) is int and type(more.value) is int and few.value != more.value:
-            return sizes.expression(few.value, more.value)
-        if type(few.value) is not type(more.value) or few.value != more.value:
-            raise BatchDependentError
-        return few
-    if isinstance(few, ast.AST):
-        made = copy.copy(few)
-        for field in few._fields:
-            setattr(made, field, _merged(getattr(few, field, None), getattr(more, field, None), sizes))
-        return made
-    if isinstance(few, list):
-        if len(few) != len(more):
-            raise BatchDependentError
-        return [_merged(*both, sizes) for both in zip(few, more, strict=True)]
-    if few != more:
+    if any(type(value) is not int for pair in differ for value in (pair[0].value, pair[1].value)):
         raise BatchDependentError
-    return few
+    return copied_tree(few, {id(a): sizes.expression(a.value, b.value) for a, b in differ})

@@ -8,146 +8,203 @@ import inspect
 import random
 from collections.abc import Callable
 from types import FunctionType, MethodType, ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from minitorch_np._internal.numerics import plain_form
-from minitorch_np.derivation.evaluator import Closure
-from minitorch_np.derivation.executor import Return
+from minitorch_np.derivation.interpreter import Closure, Return
 from minitorch_np.derivation.objects import OURS
 from minitorch_np.derivation.operations import Method
+from minitorch_np.derivation.parts import Part
 from minitorch_np.derivation.source import Source, SourceError, source_of
 from minitorch_np.derivation.values import Expression, expressions, numpy_name
 from minitorch_np.derivation.writer import Frame
 from minitorch_np.parameter import Parameter
 
-if TYPE_CHECKING:
-    from minitorch_np.derivation.evaluator import Evaluator
-    from minitorch_np.derivation.executor import Executor
-    from minitorch_np.derivation.helpers import Helpers
-    from minitorch_np.derivation.objects import Objects
-    from minitorch_np.derivation.operations import Operations
-    from minitorch_np.derivation.passes import Passes
-    from minitorch_np.derivation.writer import Writer
-
 DEEPEST = 100  # functions within functions
 
-KNOWN = (type, callable, id, issubclass)  # the same in every step
+SAME_IN_EVERY_STEP = (type, callable, id, issubclass)
 
 GOING_OVER = (list, tuple, zip, enumerate, reversed, iter, dict)
 
-WRITTEN = (len, abs, float, int, bool, max, min, sum, round, pow, complex)
+WRITTEN = (abs, float, int, bool, max, min, sum, round, pow, complex)
+
+LOOKING_AT_NUMBERS = (sorted, set, filter, str, repr, format, max, min)
 
 
-class Calls:
+class Calls(Part):
     """Calls, by the kind of what is called."""
 
-    helpers: Helpers
-    passes: Passes
-
-    def __init__(
-        self,
-        writer: Writer,
-        ops: Operations,
-        objects: Objects,
-        evaluator: Evaluator,
-        executor: Executor,
-    ) -> None:
-        self.writer = writer
-        self.ops = ops
-        self.objects = objects
-        self.evaluator = evaluator
-        self.executor = executor
-
-    def enter(self, function: Any, args: list[Any], kwargs: dict[str, Any], label: str = "") -> Any:
-        """Go through a function: its statements are written where the call stands."""
-        try:
-            source = source_of(function)
-        except SourceError as error:
-            self.writer.fail(str(error))
-        cells = dict(zip(function.__code__.co_freevars, _contents(function), strict=True))
-        frame = Frame(label, source.file.rpartition("/")[2], function.__globals__, cells)
-        frame.comments = source.comments
-        return self.through(frame, source.body, inspect.signature(function, follow_wrapped=False), args, kwargs)
-
-    def within(self, closure: Closure, args: list[Any], kwargs: dict[str, Any]) -> Any:
-        """Go through a function that was defined on the way."""
-        outer, node = closure.frame, closure.node
-        frame = Frame("", outer.file, outer.globals, {**outer.cells, **outer.locals})
-        frame.comments = outer.comments
-        return self.through(frame, Source(node, {}, "").body, closure.signature, args, kwargs)
-
-    def through(
-        self, frame: Frame, body: list[ast.stmt], signature: inspect.Signature, args: list[Any], kwargs: Any
-    ) -> Any:
-        if len(self.writer.frames) > DEEPEST:
-            self.writer.fail("functions call each other without an end")
-        try:
-            bound = signature.bind(*args, **kwargs)
-        except TypeError as error:
-            self.writer.fail(f"TypeError: {error}")
-        bound.apply_defaults()
-        for key, value in bound.arguments.items():
-            frame.locals[key] = self.writer.all_named(value, key, mine=True)
-            variable = self.writer.variable_of(frame.locals[key])
-            if variable is not None:
-                frame.bound[key] = variable
-        self.writer.frames.append(frame)
-        try:
-            end = self.executor.run(body)
-        finally:
-            self.writer.frames.pop()
-        return end.value if isinstance(end, Return) else None
-
-    def of_builtin(self, function: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
-        own: dict[Any, Callable[..., Any]] = {
+    def __init__(self) -> None:
+        self.sources: dict[FunctionType, tuple[Source, inspect.Signature]] = {}
+        self.builtins: dict[Any, Callable[..., Any]] = {
             super: self._super,
             getattr: self._getattr,
             hasattr: self._hasattr,
             isinstance: self._isinstance,
+            len: self._len,
             map: self._map,
             range: lambda *args: range(*self.ops.settled(args, "the length of a loop")),
             any: lambda values: self.ops.junction(ast.Or(), [False, *self.ops.items(values, "the loop")]),
             all: lambda values: self.ops.junction(ast.And(), [True, *self.ops.items(values, "the loop")]),
         }
-        for known, method in own.items():
-            if function is known:
-                return method(*args, **kwargs)
+
+    def call(self, function: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        while isinstance(function, functools.partial):
+            args, kwargs = [*function.args, *args], {**function.keywords, **kwargs}
+            function = function.func
+        if isinstance(function, Closure):
+            return self._of_closure(function, args, kwargs)
+        if isinstance(function, Method):
+            return self.ops.of_array(function, args, kwargs)
+        if isinstance(function, Expression):
+            self.writer.fail("which function is called depends on the numbers in the network")
+        if numpy_name(function) is not None:
+            return self.ops.of_numpy(function, args, kwargs)
+        if isinstance(function, FunctionType):
+            return self._of_function(function, args, kwargs)
+        owner = getattr(function, "__self__", None)
+        if owner is not None and not isinstance(owner, ModuleType):
+            return self._of_bound(owner, function, args, kwargs)
+        return self._of_object(function, args, kwargs)
+
+    def source_of(self, function: FunctionType) -> tuple[Source, inspect.Signature]:
+        if function not in self.sources:
+            try:
+                self.sources[function] = source_of(function), inspect.signature(function, follow_wrapped=False)
+            except SourceError as error:
+                self.writer.fail(str(error))
+        return self.sources[function]
+
+    def enter(self, function: Any, args: list[Any], kwargs: dict[str, Any], label: str = "") -> Any:
+        """Go through a function: its statements are written where the call stands."""
+        source, signature = self.source_of(function)
+        cells = dict(zip(function.__code__.co_freevars, _contents(function), strict=True))
+        comments = source.comments if self.writer.plain else {}
+        frame = Frame(label, source.file.rpartition("/")[2], function.__globals__, cells, comments)
+        return self._through(frame, source.body, signature, args, kwargs)
+
+    def _of_closure(self, closure: Closure, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """Go through a function that was defined on the way."""
+        outer = closure.frame
+        frame = Frame("", outer.file, outer.globals, {**outer.cells, **outer.locals}, outer.comments)
+        return self._through(frame, Source(closure.node, [], "").body, closure.signature, args, kwargs)
+
+    def _through(
+        self, frame: Frame, body: list[ast.stmt], signature: inspect.Signature, args: list[Any], kwargs: Any
+    ) -> Any:
+        if len(self.writer.frames) > DEEPEST:
+            self.writer.fail("functions call each other without an end")
+        bound = self.ops.attempt(signature.bind, *args, **kwargs)
+        bound.apply_defaults()
+        for key, value in bound.arguments.items():
+            frame.locals[key] = self.writer.all_named(value, key, mine=True)
+            if variable := self.writer.variable_of(frame.locals[key]):
+                frame.bound[key] = variable
+        self.writer.frames.append(frame)
+        try:
+            end = self.interpreter.run(body)
+        finally:
+            self.writer.frames.pop()
+        return end.value if isinstance(end, Return) else None
+
+    def _of_function(self, function: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """A function of Python."""
+        ours = any(isinstance(part, OURS) for part in (*args, *kwargs.values()))
+        of_numpy = (function.__module__ or "").startswith("numpy.")
+        yields = inspect.isgeneratorfunction(function)
+        if yields:
+            self.ops.settled((args, kwargs), "what a generator yields")
+        if of_numpy or yields or not (ours or expressions((args, kwargs))):
+            value = self.ops.native(function, *args, **kwargs)
+            if of_numpy or not isinstance(value, np.ndarray | np.random.Generator | list | dict):
+                return value  # what can be changed has to be a new one at every step
+        plain = plain_form(function)
+        if plain and not self.writer.plain and self.helpers.writable((args, kwargs)):
+            return self.helpers.copy_called(function, self.helpers.named(function), args, kwargs)
+        if isinstance(plain, FunctionType):
+            return self.enter(plain, args, kwargs)
+        return self.call(plain, args, kwargs) if plain else self.helpers.of_helper(function, args, kwargs)
+
+    def _of_bound(self, owner: Any, function: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """A method of an object that is not written out itself."""
+        if isinstance(owner, Parameter):
+            return self.passes.of_parameter(owner, function.__name__, args, kwargs)
+        if isinstance(owner, np.random.RandomState | random.Random):
+            self.writer.fail(
+                "a global random generator: hold a np.random.Generator, np.random.default_rng(seed)"
+            )
+        if isinstance(function, MethodType) and isinstance(function.__func__, FunctionType):
+            return self._of_method(owner, function, args, kwargs)
+        if isinstance(owner, list | dict | set | tuple):
+            return self._of_container(owner, function, args, kwargs)
+        return self._of_object(function, args, kwargs)
+
+    def _of_method(self, owner: Any, method: MethodType, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """A method that is written in Python."""
+        if inspect.isgeneratorfunction(method):
+            return self._of_function(method.__func__, [owner, *args], kwargs)
+        if isinstance(owner, OURS):
+            return self.passes.of_layer(owner, method, args, kwargs)
+        return self.enter(method.__func__, [owner, *args], kwargs)
+
+    def _of_container(self, owner: Any, function: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """A method of a list or a dict, which may hold expressions; those that look at them cannot be."""
+        name = function.__name__
+        if name in ("sort", "index", "count", "remove") and expressions((owner, args)):
+            self.writer.fail(f"{name} of a {type(owner).__name__} depends on the numbers in the network")
+        if name not in ("get", "items", "keys", "values", "copy"):
+            self.objects.check_branch()
+        found = self.ops.attempt(function, *self.writer.all_named(args, "part"), **kwargs)
+        if isinstance(found, np.ndarray | np.random.Generator):
+            return self.writer.constant(found, "constant")
+        return list(found) if name in ("items", "values") else found
+
+    def _of_object(self, function: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """An object that can be called: one with a method for that, a class, a builtin function."""
+        callee = inspect.getattr_static(type(function), "__call__", None)
+        if isinstance(callee, FunctionType):
+            return self.call(MethodType(callee, function), args, kwargs)
         if isinstance(function, type) and _is_written_in_python(function):
             return self._made(function, args, kwargs)
+        if function in self.builtins:
+            return self.builtins[function](*args, **kwargs)
         if function in GOING_OVER:
-            parts = [
-                self.ops.items(part, "the loop") if isinstance(part, Expression) else part for part in args
-            ]
-            return function(*parts, **kwargs)
-        if function is len and not isinstance(args[0], Expression):
-            return len(*args)
+            return function(
+                *(self.ops.items(part, "the loop") if isinstance(part, Expression) else part for part in args),
+                **kwargs,
+            )
         if function in WRITTEN and expressions(args) and "key" not in kwargs:
-            return self._written(function, args, kwargs)
-        if function in (sorted, set, filter, str, repr, format, max, min) and not self.evaluator.complains:
+            value = self.ops.native(function, *args, **kwargs)
+            return self.ops.written(function.__name__, value, args, kwargs)
+        if function in LOOKING_AT_NUMBERS and not self.interpreter.complains:
             args = self.ops.settled(args, f"{function.__name__}(…)")
-        elif function not in KNOWN and expressions((args, kwargs)):
+        elif function not in SAME_IN_EVERY_STEP and expressions((args, kwargs)):
             known = getattr(function, "__qualname__", repr(function))
             module = getattr(function, "__module__", None) or type(function).__name__
             self.writer.fail(f"{module}.{known} leads outside NumPy")
         return self.ops.native(function, *args, **kwargs)
 
+    def _len(self, value: Any) -> Any:
+        if not isinstance(value, Expression):
+            return self.ops.attempt(len, value)
+        self.ops.check_elementwise(value)
+        made = self.ops.written("len", self.ops.native(len, value), [value], {})
+        made.varies &= value.loose
+        return made
+
     def _super(self, *args: Any) -> Any:
-        if args:
-            return super(*args)
-        return super(self.writer.frame.cells["__class__"], next(iter(self.writer.frame.locals.values())))
+        frame = self.writer.frame
+        return super(*args) if args else super(frame.cells["__class__"], next(iter(frame.locals.values())))
 
     def _getattr(self, owner: Any, name: str, *default: Any) -> Any:
-        if default:
-            self._hasattr(owner, name)
-            if not hasattr(owner, name):
-                return default[0]
+        if default and not self._hasattr(owner, name):
+            return default[0]
         return self.objects.attribute(owner, name)
 
     def _hasattr(self, owner: Any, name: str) -> bool:
-        if isinstance(owner, OURS):
-            self.objects.note_read(owner, name)
+        self.objects.note_read(owner, name)
         return bool(self.ops.native(hasattr, owner, name))
 
     def _isinstance(self, value: Any, classes: Any) -> bool:
@@ -159,14 +216,6 @@ class Calls:
         rows = zip(*(self.ops.items(part, "the loop") for part in values), strict=False)
         return [self.call(function, list(row), {}) for row in rows]
 
-    def _written(self, function: Any, args: list[Any], kwargs: dict[str, Any]) -> Expression:
-        written = self.ops.written(ast.Name(function.__name__, ast.Load()), 0, args, kwargs)
-        written.value = self.ops.native(function, *args, **kwargs)
-        if function is len:
-            self.ops.check_size(args[0])
-            written.varies &= args[0].loose
-        return written
-
     def _made(self, function: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """An object that holds things: a named tuple, a dataclass, one of a class of the author's."""
         args, kwargs = self.writer.all_named(args, "part"), self.writer.all_named(kwargs, "part")
@@ -175,85 +224,6 @@ class Calls:
         made = object.__new__(function)
         self.call(MethodType(vars(function)["__init__"], made), args, kwargs)
         return made
-
-    def call(self, function: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
-        if isinstance(function, functools.partial):
-            return self.call(function.func, [*function.args, *args], {**function.keywords, **kwargs})
-        if isinstance(function, Closure):
-            return self.within(function, args, kwargs)
-        if isinstance(function, Method):
-            return self.ops.of_array(function, args, kwargs)
-        if isinstance(function, Expression):
-            self.writer.fail("which function is called depends on the numbers in the network")
-        if numpy_name(function) is not None:
-            return self.ops.of_numpy(function, args, kwargs)
-        if getattr(function, "__self__", None) is not None and not isinstance(function.__self__, ModuleType):
-            return self.of_bound(function, args, kwargs)
-        return self.of_function(function, args, kwargs)
-
-    def of_bound(self, function: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
-        """A method of an object that is not written out itself."""
-        owner = function.__self__
-        if isinstance(owner, Parameter):
-            return self.passes.of_parameter(owner, function.__name__, args, kwargs)
-        if isinstance(owner, np.random.RandomState | random.Random):
-            self.writer.fail(
-                "a global random generator: hold a np.random.Generator, np.random.default_rng(seed)"
-            )
-        if isinstance(owner, np.random.Generator):
-            return self.ops.of_array(
-                Method(self.writer.constant(owner, "rng"), function.__name__), args, kwargs
-            )
-        if isinstance(function, MethodType) and isinstance(function.__func__, FunctionType):
-            return self.of_method(owner, function, args, kwargs)
-        if isinstance(owner, list | dict | set | tuple):
-            return self.of_container(function, args, kwargs)
-        return self.of_builtin(function, args, kwargs)
-
-    def of_method(self, owner: Any, method: MethodType, args: list[Any], kwargs: dict[str, Any]) -> Any:
-        """A method that is written in Python."""
-        if inspect.isgeneratorfunction(method):
-            return list(self.ops.native(method, *self.ops.settled(args, "what a generator yields"), **kwargs))
-        if isinstance(owner, OURS):
-            return self.passes.of_layer(owner, method, args, kwargs)
-        return self.enter(method.__func__, [owner, *args], kwargs)
-
-    def of_container(self, function: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
-        """A method of a list or a dict, which may hold expressions; those that look at them cannot be."""
-        name = function.__name__
-        if name in ("sort", "index", "count", "remove") and expressions((function.__self__, args)):
-            self.writer.fail(
-                f"{name} of a {type(function.__self__).__name__} depends on the numbers in the network"
-            )
-        if name not in ("get", "items", "keys", "values", "copy"):
-            self.objects.check_branch()
-        try:
-            found = function(*self.writer.all_named(args, "part"), **kwargs)
-        except (KeyError, IndexError, ValueError, TypeError) as error:
-            self.writer.fail(f"{type(error).__name__}: {error}")
-        return self.writer.constant(found, "constant") if isinstance(found, np.ndarray) else found
-
-    def of_function(self, function: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
-        """A function of Python, or an object that can be called."""
-        if not isinstance(function, FunctionType):
-            callee = inspect.getattr_static(type(function), "__call__", None)
-            if isinstance(callee, FunctionType):
-                return self.call(MethodType(callee, function), args, kwargs)
-            return self.of_builtin(function, args, kwargs)
-        ours = any(isinstance(part, OURS) for part in (*args, *kwargs.values()))
-        of_numpy = (function.__module__ or "").startswith("numpy.")
-        if inspect.isgeneratorfunction(function):
-            self.ops.settled((args, kwargs), "what a generator yields")
-        if of_numpy or inspect.isgeneratorfunction(function) or not (ours or expressions((args, kwargs))):
-            value = self.ops.native(function, *args, **kwargs)
-            if of_numpy or not isinstance(value, np.ndarray | np.random.Generator | list | dict):
-                return value  # what can be changed has to be a new one at every step
-        plain = plain_form(function)
-        if plain and not self.helpers.is_written and self.helpers.writable((args, kwargs)):
-            return self.helpers.copy_called(function, self.helpers.named(function), args, kwargs)
-        if isinstance(plain, FunctionType):
-            return self.enter(plain, args, kwargs)
-        return self.call(plain, args, kwargs) if plain else self.helpers.of_helper(function, args, kwargs)
 
 
 def _contents(function: FunctionType) -> list[Any]:

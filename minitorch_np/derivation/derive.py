@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minitorch_np.derivation.calls import Calls
-from minitorch_np.derivation.evaluator import Evaluator
-from minitorch_np.derivation.executor import Executor
 from minitorch_np.derivation.helpers import Helpers
+from minitorch_np.derivation.interpreter import Interpreter
 from minitorch_np.derivation.naming import Roles
-from minitorch_np.derivation.objects import OURS, Objects
+from minitorch_np.derivation.objects import OURS, Objects, Read
 from minitorch_np.derivation.operations import Operations
+from minitorch_np.derivation.parts import connect
 from minitorch_np.derivation.passes import Passes
 from minitorch_np.derivation.rule import State, UpdateRule
 from minitorch_np.derivation.statements import Block, Statement
@@ -25,14 +25,6 @@ from minitorch_np.layer import Layer
 from minitorch_np.losses.loss import Loss
 from minitorch_np.optimizers.optimizer import Optimizer
 from minitorch_np.parameter import Parameter
-
-
-class Read(NamedTuple):
-    """An attribute of a layer, a loss or an optimizer, or an element of a list or dict, as it was read."""
-
-    owner: Any
-    key: Any
-    value: Any
 
 
 class Derivation(NamedTuple):
@@ -103,20 +95,18 @@ def derive(
     given = model, loss, optimizer
     model, loss, optimizer = copy.deepcopy(given)
     originals = _originals(given, (model, loss, optimizer))
-    writer = Writer(guards=not plain)
-    ops = Operations(writer)
-    objects = Objects(writer, ops)
-    evaluator = Evaluator(writer, ops, objects)
-    executor = Executor(writer, ops, objects, evaluator)
-    calls = Calls(writer, ops, objects, evaluator, executor)
-    passes = Passes(model, loss, writer, ops, objects, calls)
-    helpers = Helpers(writer, ops, calls, passes.roles.taken, written=plain)
-    rule = UpdateRule(writer, ops, executor, calls, passes, flat=not plain)
-    ops.objects = objects
-    objects.calls, objects.passes = calls, passes
-    evaluator.executor, evaluator.calls = executor, calls
-    executor.calls, executor.passes, executor.rule = calls, passes, rule
-    calls.helpers, calls.passes = helpers, passes
+    writer, objects, helpers, rule = Writer(plain), Objects(), Helpers(), UpdateRule()
+    passes = Passes(model, loss)
+    connect(
+        writer=writer,
+        ops=Operations(),
+        objects=objects,
+        interpreter=Interpreter(),
+        calls=Calls(),
+        helpers=helpers,
+        passes=passes,
+        rule=rule,
+    )
     data = passes.begin(x, y)
     with warnings.catch_warnings(action="ignore"), np.errstate(all="ignore"):
         forward, backward = passes.forward(), passes.backward()
@@ -126,10 +116,10 @@ def derive(
             owner = originals.get(id(variable.origin.owner), variable.origin.owner)
             variable.origin = variable.origin._replace(owner=owner)
     reads = [
-        Read(originals.get(owner, objects.owners[owner]), key, _original(value, originals))
-        for (owner, key), value in objects.read.items()
+        Read(originals.get(id(owner), owner), key, _original(value, originals))
+        for owner, key, value in objects.reads.values()
     ]
-    made = {passes.roles.parameters[key]: gradient for key, gradient in passes.gradients.items()}
+    names = passes.roles.parameters
     return Derivation(
         model=model,
         loss=loss,
@@ -147,7 +137,7 @@ def derive(
         starts=writer.starts,
         step=rule.step,
         first_step=rule.first_step,
-        gradients={parameter: writer.variable(gradient) for parameter, gradient in made.items()},
+        gradients={names[key]: writer.variable(gradient) for key, gradient in passes.gradients.items()},
         prediction=writer.variable(passes.prediction),
         value=passes.value,
         reads=reads,

@@ -3,63 +3,13 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections import Counter
 from typing import Any
 
 import numpy as np
 
-from minitorch_np.derivation.statements import Block, Ledger, Statement, every_block, keys_in
-from minitorch_np.derivation.values import BinOp, Variable
-
-
-def without_ones(statements: Block, variables: dict[str, Variable]) -> Block:
-    """Copies of statements without such operations, as the evaluator has marked them with `keeps`."""
-    changed = [variables[key].value for statement in statements for key in _changed(statement)]
-    changed = [array for array in changed if isinstance(array, np.ndarray)]
-
-    def is_changed(keys: set[str]) -> bool:
-        own = [variables[key].value for key in keys if isinstance(variables[key].value, np.ndarray)]
-        return any(np.may_share_memory(a, b) for a in own for b in changed)
-
-    made = [statement.copied() for statement in statements]
-    for statement in made:
-        for inner in statement.inside():
-            inner.head = _WithoutOnes(is_changed).visit(inner.head)
-    return made
-
-
-class _WithoutOnes(ast.NodeTransformer):
-    """1 * a is a; unless it is made to have an array of its own, of which one changes later."""
-
-    def __init__(self, is_changed: Callable[[set[str]], bool]) -> None:
-        self.is_changed = is_changed
-
-    def visit_Assign(self, node: ast.Assign) -> ast.Assign:
-        if self.is_changed(keys_in(node, ast.Store) | keys_in(node.value)):
-            self.generic_visit(node.value)
-        else:
-            node.value = self.visit(node.value)
-        return node
-
-    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
-        self.generic_visit(node)
-        kept = node.keeps if isinstance(node, BinOp) else ""
-        return {"left": node.left, "right": node.right}.get(kept, node)
-
-
-def _changed(statement: Statement) -> set[str]:
-    """The variables whose arrays a statement writes into."""
-    changed: set[str] = set()
-    for inner in statement.inside():
-        head = inner.head
-        if isinstance(head, ast.AugAssign):
-            changed |= keys_in(head.target) | keys_in(head.target, ast.Store)
-        elif isinstance(head, ast.Expr):
-            changed |= keys_in(head)
-        elif isinstance(head, ast.Assign) and isinstance(head.targets[0], ast.Subscript):
-            changed |= keys_in(head.targets[0])
-    return changed
-
+from minitorch_np.derivation.statements import Block, Replaced, Statement, every_block, keys_in
+from minitorch_np.derivation.values import Variable
 
 LARGE = 12  # operations in a statement, after which nothing more is put into it
 
@@ -70,69 +20,113 @@ OPERATIONS = (ast.BinOp, ast.UnaryOp, ast.Call, ast.Compare, ast.Subscript, ast.
 
 def fold(statements: Block, variables: dict[str, Variable]) -> Block:
     """The same program with fewer statements, a copy."""
-    folding = _Folding(without_ones(statements, variables), variables)
+    folding = Folding([statement.copied() for statement in statements], variables)
+    folding.use_what_is_the_same()
     while sum(folding.sweep(block) for block in every_block(folding.root)):
         pass
     return folding.root
 
 
-class _Folding(Ledger):
-    """Which statements can be done without."""
+class Folding:
+    """Which statements can be done without, by an account of how often each variable is read and set."""
+
+    def __init__(self, root: Block, variables: dict[str, Variable]) -> None:
+        self.root = root
+        self.variables = variables
+        self.uses: Counter[str] = Counter()
+        self.sets: Counter[str] = Counter()
+        self.augmented: Counter[str] = Counter()  # of the uses, those that change the array in place
+        self._known: dict[int, tuple[set[str], set[str]]] = {}  # reads and sets of a statement's head
+        for block in every_block(root):
+            for statement in block:
+                self._count(statement, 1)
+
+    def _count(self, statement: Statement, sign: int) -> None:
+        """Take the variables of a statement into account, or out of it; those of its blocks are their own."""
+        self._known.pop(id(statement), None)
+        head = statement.head
+        for node in ast.walk(head):
+            if isinstance(node, ast.Name) and node.id.startswith("$"):
+                (self.uses if isinstance(node.ctx, ast.Load) else self.sets)[node.id] += sign
+        if isinstance(head, ast.AugAssign) and isinstance(head.target, ast.Name):
+            for counter, times in ((self.uses, sign), (self.augmented, sign), (self.sets, -sign)):
+                counter[head.target.id] += times
+
+    def _own_keys(self, statement: Statement) -> tuple[set[str], set[str]]:
+        """The variables that a statement reads and those that it sets, but not in its blocks."""
+        if id(statement) not in self._known:
+            self._known[id(statement)] = keys_in(statement.head), keys_in(statement.head, ast.Store)
+        return self._known[id(statement)]
+
+    def _keys(self, statement: Statement) -> tuple[set[str], set[str]]:
+        """The variables that a statement reads and those that it sets, in its blocks too."""
+        if statement.blocks:
+            return keys_in(statement), keys_in(statement, ast.Store)
+        return self._own_keys(statement)
+
+    def remove(self, block: Block, i: int) -> None:
+        self._count(block[i], -1)
+        del block[i]
+
+    def _set_value(self, statement: Statement, value: ast.expr) -> None:
+        self._count(statement, -1)
+        if isinstance(statement.head, ast.Assign):
+            statement.head.value = value
+        self._count(statement, 1)
+
+    def _replace(self, statement: Statement, key: str, value: ast.expr) -> None:
+        """Put an expression in the place of a variable, but not in the blocks of a statement."""
+        self._count(statement, -1)
+        statement.head = Replaced(key, value).visit(statement.head)
+        self._count(statement, 1)
+
+    def use_what_is_the_same(self) -> None:
+        """Write a for 1 * a, unless that is to have an array of its own, of which one changes later."""
+        inner = [part for statement in self.root for part in statement.inside()]
+        changed = {key for part in inner if part.effect for key in keys_in(part.head, ast.expr_context)}
+        for part in inner:
+            if part.same is not None and not self._share(keys_in(part.head, ast.expr_context), changed):
+                self._set_value(part, part.same)
 
     def sweep(self, block: Block) -> bool:
         """Go over a block once; whether anything was changed."""
-        changed = False
+        before = len(block)
         for i in reversed(range(len(block))):
-            changed |= self._drop(block, i)
+            if self._is_unneeded(block[i]):
+                self.remove(block, i)
         i = 0
         while i < len(block):
-            if self._fold(block, i):
-                changed = True
-            else:
-                i += 1
-        return changed
+            i += not self._fold(block, i)
+        return len(block) < before
 
-    def _drop(self, block: Block, i: int) -> bool:
-        """Leave out what has no effect and makes what nobody reads."""
-        statement = block[i]
+    def _is_unneeded(self, statement: Statement) -> bool:
+        """Whether it has no effect and makes what nobody reads."""
         head = statement.head
         if isinstance(head, ast.Assign) and not statement.effect:
-            made = self.keys(statement)[1]
+            made = self._keys(statement)[1]
             plain = all(isinstance(target, ast.Name | ast.Tuple) for target in head.targets)
-            gone = made and plain and not any(self.uses[key] for key in made)
-        else:
-            gone = isinstance(head, ast.With | ast.If | ast.For) and not statement.body
-        if gone:
-            self.remove(block, i)
-        return bool(gone)
+            return bool(made) and plain and not any(self.uses[key] for key in made)
+        return isinstance(head, ast.With | ast.If | ast.For) and not statement.body
 
     def _fold(self, block: Block, i: int) -> bool:
-        """Do without the variable that a statement makes, if that is possible and reads well."""
-        statement = block[i]
-        variable = self._variable(statement)
-        head = statement.head
-        if variable is None or not isinstance(head, ast.Assign):
+        """Do without a statement, if that is possible and reads well."""
+        statement, head = block[i], block[i].head
+        if not isinstance(head, ast.Assign) or not isinstance(head.targets[0], ast.Name) or statement.effect:
             return False
-        if self._in_one_statement(block, i, statement, head, variable):
+        variable = self.variables[head.targets[0].id]
+        if self._in_one_statement(block, i, head, variable):
             return True
         if variable.place or variable.given or self.sets[variable.key] != 1:
             return False
         trivial = self._trivial(head.value) and not self.augmented[variable.key]
-        if self._stands_for_another(head, variable) or trivial:
+        if trivial or self._is_another(head.value):
             self.remove(block, i)
             self._replace_everywhere(variable, head.value)
             return True
-        return self._into_its_use(block, i, statement, head.value, variable)
+        return self._into_its_use(block, i, head.value, variable)
 
-    def _variable(self, statement: Statement) -> Variable | None:
-        if not isinstance(statement.head, ast.Assign) or statement.effect:
-            return None
-        target = statement.head.targets[0]
-        return self.variables.get(target.id) if isinstance(target, ast.Name) else None
-
-    def _stands_for_another(self, statement: ast.Assign, variable: Variable) -> bool:
-        """`a = b`, where b is not set again."""
-        value = statement.value
+    def _is_another(self, value: ast.expr) -> bool:
+        """`b` of `a = b`, if it is not set again."""
         return isinstance(value, ast.Name) and self.sets[value.id] <= 1 and value.id in self.variables
 
     def _trivial(self, node: ast.expr) -> bool:
@@ -146,70 +140,59 @@ class _Folding(Ledger):
         return isinstance(node, ast.Constant) or (isinstance(node, ast.Name) and self.sets[node.id] <= 1)
 
     def _replace_everywhere(self, variable: Variable, value: ast.expr) -> None:
-        if isinstance(value, ast.Name):
-            variable.became = self.variables[value.id]
         for block in every_block(self.root):
             for statement in block:
-                known = self.keys(statement) if not statement.blocks else (keys_in(statement.head),)
-                if any(variable.key in keys for keys in known):
-                    self.replace(statement, variable.key, value)
+                if any(variable.key in keys for keys in self._own_keys(statement)):
+                    self._replace(statement, variable.key, value)
 
-    def _into_its_use(self, block: Block, i: int, made: Statement, value: ast.expr, variable: Variable) -> bool:
+    def _into_its_use(self, block: Block, i: int, value: ast.expr, variable: Variable) -> bool:
         """Put an expression where its variable is used, if nothing on the way changes what it reads."""
         if self.uses[variable.key] != 1:
             return False
-        reads = self.keys(made)[0]
+        made = block[i]
+        reads = self._keys(made)[0]
         for statement in block[i + 1 :]:
-            if variable.key not in self.keys(statement)[0]:
+            if variable.key not in self._keys(statement)[0]:
                 if self._disturbs(statement, reads):
                     return False
                 continue
             limit = LARGE if variable.mine else LONG
             together = operations(value) + operations(statement.head)
-            if variable.key not in keys_in(statement.head) or (operations(value) and together > limit):
+            if variable.key not in self._own_keys(statement)[0] or (operations(value) and together > limit):
                 return False
             self.remove(block, i)
-            self.replace(statement, variable.key, value)
+            self._replace(statement, variable.key, value)
             _join_comments(statement, made)
             return True
         return False
 
     def _disturbs(self, statement: Statement, reads: set[str]) -> bool:
         """Whether a statement changes what is read: the variable, or memory that it shares."""
-        read, made = self.keys(statement)
-        if made & reads:
-            return True
-        if not _has_effect(statement):
-            return False
-        touched = read | made
-        changed = [a for key in touched for a in _arrays(self.variables[key].value)]
-        return any(
-            np.may_share_memory(a, b)
-            for key in reads
-            for b in _arrays(self.variables[key].value)
-            for a in changed
-        )
+        read, made = self._keys(statement)
+        has_effect = any(inner.effect for inner in statement.inside())
+        return bool(made & reads) or (has_effect and self._share(read | made, reads))
 
-    def _in_one_statement(
-        self, block: Block, i: int, made: Statement, head: ast.Assign, variable: Variable
-    ) -> bool:
+    def _share(self, some: set[str], others: set[str]) -> bool:
+        """Whether the arrays of some variables have memory in common with those of others."""
+        first, second = (
+            [a for key in keys for a in _arrays(self.variables[key].value)] for keys in (some, others)
+        )
+        return any(np.may_share_memory(a, b) for a in first for b in second)
+
+    def _in_one_statement(self, block: Block, i: int, head: ast.Assign, variable: Variable) -> bool:
         """`y = x.dot(w)` and then `y += b` are y = x.dot(w) + b."""
         following = block[i + 1] if i + 1 < len(block) else None
         if following is None or not isinstance(following.head, ast.AugAssign) or not _is_fresh(head.value):
             return False
-        target, value = following.head.target, following.head.value
+        target, op, value = following.head.target, following.head.op, following.head.value
         if not isinstance(target, ast.Name) or target.id != variable.key or not isinstance(value, ast.Name):
             return False
         added = getattr(self.variables.get(value.id), "value", None)
         if not isinstance(added, np.ndarray) or added.dtype != variable.value.dtype:
             return False
-        op = following.head.op
         self.remove(block, i + 1)
-        self.count(made, -1)
-        self.forget(made)
-        head.value = ast.BinOp(head.value, op, value)
-        self.count(made, 1)
-        _join_comments(made, following)
+        self._set_value(block[i], ast.BinOp(head.value, op, value))
+        _join_comments(block[i], following)
         return True
 
 
@@ -222,10 +205,6 @@ def _arrays(value: Any) -> list[Any]:
 
 def operations(node: ast.AST) -> int:
     return sum(isinstance(n, OPERATIONS) for n in ast.walk(node))
-
-
-def _has_effect(statement: Statement) -> bool:
-    return any(inner.effect for inner in statement.inside())
 
 
 def _is_fresh(node: ast.expr) -> bool:

@@ -5,85 +5,70 @@ from __future__ import annotations
 import ast
 import builtins
 import inspect
-from itertools import chain, count
+from collections.abc import Iterable
 from types import FunctionType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from minitorch_np._internal.syntax_trees import copied_tree
 from minitorch_np.derivation.folding import fold, operations
 from minitorch_np.derivation.naming import Names
-from minitorch_np.derivation.source import SourceError, source_of
+from minitorch_np.derivation.parts import Part
 from minitorch_np.derivation.statements import Block, Statement, keys_in
-from minitorch_np.derivation.values import Expression, example, expressions, identifier, literal, name
+from minitorch_np.derivation.values import Expression, called, expressions, identifier, literal, numbered
 
-if TYPE_CHECKING:
-    from minitorch_np.derivation.calls import Calls
-    from minitorch_np.derivation.operations import Operations
-    from minitorch_np.derivation.writer import Writer
+UNKNOWN: Any = object()
 
 LOOPS = (ast.For, ast.While, ast.ListComp, ast.GeneratorExp, ast.SetComp, ast.DictComp)
 
 
-class Helpers:
-    """Functions at the head of the program, by name; `taken` are the names that nothing else may have.
+class Helpers(Part):
+    """Functions at the head of the program, by name.
 
-    Without `written` they are not written down: a call of one stays a call of the function itself, which
-    `called` holds by name.
+    If the program is not for a reader, they are not written down: a call of one stays a call of the function
+    itself, which `called` holds by name.
     """
 
-    def __init__(
-        self, writer: Writer, ops: Operations, calls: Calls, taken: set[str], written: bool = True
-    ) -> None:
-        self.writer = writer
-        self.ops = ops
-        self.calls = calls
-        self.taken = taken
-        self.is_written = written
+    def __init__(self) -> None:
         self.called: dict[str, FunctionType] = {}
         self.functions: dict[str, Statement] = {}
         self.copies: dict[FunctionType, str] = {}
 
     def of_helper(self, function: FunctionType, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """A call of a function, as a call of a helper if that is possible; otherwise gone through."""
-        try:
-            node = source_of(function).node
-        except SourceError as error:
-            self.writer.fail(str(error))
-        parameters = inspect.signature(function, follow_wrapped=False).parameters.values()
-        plain = all(p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) for p in parameters)
-        if not isinstance(node, ast.FunctionDef) or "." in function.__qualname__ or not plain:
+        source, signature = self.calls.source_of(function)
+        kinds = {parameter.kind for parameter in signature.parameters.values()}
+        is_simple = kinds <= {inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY}
+        if not isinstance(source.node, ast.FunctionDef) or "." in function.__qualname__ or not is_simple:
             return self.calls.enter(function, args, kwargs)
-        loops = any(isinstance(part, LOOPS) for part in ast.walk(node))
-        if not self.is_written:
-            if loops and self.writable((args, kwargs)):
-                return self.copy_called(function, self.named(function), args, kwargs)
-            return self.calls.enter(function, args, kwargs)
-        if loops and self.writable((args, kwargs)) and (helper := self.copied(function)):
-            return self.copy_called(function, helper, args, kwargs)
-        return self._specialised(function, node, args, kwargs)
+        if any(isinstance(part, LOOPS) for part in ast.walk(source.node)) and self.writable((args, kwargs)):
+            helper = self.copied(function) if self.writer.plain else self.named(function)
+            if helper is not None:
+                return self.copy_called(function, helper, args, kwargs)
+        if self.writer.plain:
+            return self._specialised(function, source.node, signature.bind(*args, **kwargs).arguments)
+        return self.calls.enter(function, args, kwargs)
 
     def copy_called(self, function: Any, helper: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """A call of a function that was taken as it is; a statement where it changes its arguments."""
         given = [part for part in expressions((args, kwargs)) if isinstance(part.value, np.ndarray)]
-        before = [part.value.tobytes() for part in given]
+        before = _contents(given)
         value = self.ops.native(function, *args, **kwargs)
-        changed = [part for part, old in zip(given, before, strict=True) if part.value.tobytes() != old]
-        made = self.ops.written(ast.Name(helper, ast.Load()), value, args, kwargs)
+        changed = [part for part, old, new in zip(given, before, _contents(given), strict=True) if new != old]
+        made = self.ops.written(helper, value, args, kwargs)
         for part in changed:
             part.varies |= made.varies
         if value is None:
             self.writer.emit(ast.Expr(made.node), effect=True)
             return None
         if changed:
-            made = self.writer.assigned(made, "result")
-            self.writer.has_effect()
+            return self.writer.assigned(made, "result", effect=True)
         return made
 
     def named(self, function: FunctionType) -> str:
         """The name under which a function is called that is not written down."""
-        for chosen in chain([function.__name__], (f"{function.__name__}{number}" for number in count(2))):
+        for chosen in numbered(function.__name__):
             if self.called.setdefault(chosen, function) is function:
                 break
         return chosen
@@ -96,42 +81,41 @@ class Helpers:
             return all(self.writable(part) for part in value.values())
         return isinstance(value, Expression) or literal(value) is not None
 
-    def _specialised(self, function: FunctionType, node: ast.FunctionDef, args: list[Any], kwargs: Any) -> Any:
+    def _specialised(self, function: FunctionType, node: ast.FunctionDef, bound: dict[str, Any]) -> Any:
         """A helper for these sizes, options and precision, with the arrays as its parameters."""
-        bound = inspect.signature(function, follow_wrapped=False).bind(*args, **kwargs).arguments
         actual: dict[str, Expression] = {}
         formal: dict[str, Any] = {}
         for key, value in bound.items():
             if isinstance(value, Expression) and not isinstance(value.node, ast.Constant):
                 variable = self.writer.new_variable(key, value.value, name=key)
                 actual[variable.key] = value
-                formal[key] = Expression(name(variable), value.value, value.varies)
+                formal[key] = variable.expression(value.varies)
             else:
                 formal[key] = value
-        before = [example(part).tobytes() for part in actual.values() if isinstance(part.value, np.ndarray)]
+        before = _contents(actual.values())
         with self.writer.sub_block() as body:
             result = self.calls.enter(function, [], formal)
-        after = [example(part).tobytes() for part in actual.values() if isinstance(part.value, np.ndarray)]
         inside = {key for statement in body for key in keys_in(statement, ast.Store)} | set(actual)
         parts: list[Any] = [*body, *(part.node for part in expressions(result))]
-        used = {key for part in parts for key in keys_in(part)}
-        closed = used <= inside and isinstance(result, Expression) and after == before
+        is_closed = actual and all(keys_in(part) <= inside for part in parts)
         if (
-            not closed
-            or not actual
+            not is_closed
+            or not isinstance(result, Expression)
+            or _contents(actual.values()) != before
             or (not body and operations(result.node) < 2)
-            or (keys_in(result.node) <= set(actual) and isinstance(result.node, ast.Name))
+            or (isinstance(result.node, ast.Name) and result.node.id in actual)
         ):
             return self._spliced(actual, body, result)
         helper = self._defined(function.__name__, node, [*actual], [*body, Statement(ast.Return(result.node))])
-        call = ast.Call(ast.Name(helper, ast.Load()), [part.node for part in actual.values()], [])
-        return Expression(call, result.value, result.varies, self.writer.frame.comment, result.loose)
+        call = called(helper, *(part.node for part in actual.values()))
+        return Expression(call, result.value, result.varies, self.writer.comment, result.loose)
 
     def _spliced(self, actual: dict[str, Expression], body: Block, result: Any) -> Any:
         """The statements where the call stands, after the parameters have got their values."""
         for key, value in actual.items():
-            self.writer.variables[key].name, self.writer.variables[key].mine = "", True
-            self.writer.emit(ast.Assign([ast.Name(key, ast.Store())], value.node), "")
+            variable = self.writer.variables[key]
+            variable.name, variable.mine = "", True
+            self.writer.set(variable, value)
         self.writer.block += body
         return self.writer.all_named(result, "result", mine=True)
 
@@ -150,12 +134,12 @@ class Helpers:
 
     def _kept(self, wanted: str, arguments: ast.arguments, body: Block) -> str:
         """The name of a helper, the wanted one or that with a number; one of the same text is taken again."""
-        wanted = identifier(wanted)
-        for chosen in chain([wanted], (f"{wanted}{number}" for number in count(2))):
-            if chosen not in self.functions and not self.may_be_called(chosen):
+        taken = self.passes.roles.taken
+        for chosen in numbered(identifier(wanted)):
+            if chosen in taken and chosen not in self.functions:
                 continue
-            head = ast.fix_missing_locations(ast.FunctionDef(chosen, arguments, [], [], lineno=0))
-            made = Statement(head, body)
+            taken.add(chosen)
+            made = Statement(ast.FunctionDef(chosen, arguments, [], [], lineno=0), body)
             known = self.functions.setdefault(chosen, made)
             if ast.unparse(known.tree()) == ast.unparse(made.tree()):
                 break
@@ -165,20 +149,18 @@ class Helpers:
         """Take a function as it is, but for annotations; its name, or None if it needs more than NumPy."""
         if function in self.copies:
             return self.copies[function]
-        source = source_of(function).node
+        source = self.calls.source_of(function)[0].node
         if not isinstance(source, ast.FunctionDef):
             return None
-        made = _Plain().visit(copied_tree(source))
-        body = made.body[1 if ast.get_docstring(source) else 0 :]
+        made = _Adapted({}).visit(copied_tree(source))
         self.copies[function] = identifier(function.__name__)  # as it may call itself
         renamed = self._globals_of(function, made)
         if renamed is None:
             del self.copies[function]
             return None
-        body = [_Renamed(renamed).visit(statement) for statement in body]
-        statements = _said(source) + [Statement.of(statement) for statement in body]
-        made.args = _Renamed(renamed).visit(made.args)
-        self.copies[function] = self._kept(function.__name__, made.args, statements)
+        made = _Adapted(renamed).visit(made)
+        body = [Statement.of(statement) for statement in made.body[1 if ast.get_docstring(source) else 0 :]]
+        self.copies[function] = self._kept(function.__name__, made.args, _said(source) + body)
         return self.copies[function]
 
     def _globals_of(self, function: FunctionType, made: ast.FunctionDef) -> dict[str, ast.expr] | None:
@@ -190,31 +172,26 @@ class Helpers:
             return None
         found: dict[str, ast.expr] = {}
         for key in dict.fromkeys(n.id for n in ast.walk(made) if isinstance(n, ast.Name)):
-            if key in local:
+            is_builtin = key not in function.__globals__ and hasattr(builtins, key)
+            if key in local or is_builtin:
                 continue
-            if key not in function.__globals__ and not hasattr(builtins, key):
-                return None
-            builtin = vars(builtins).get(key)
-            value = function.__globals__.get(key, builtin)
+            value = function.__globals__.get(key, UNKNOWN)
             if value is np:
-                found[key] = ast.Name("np", ast.Load())
+                node: ast.expr | None = ast.Name("np", ast.Load())
             elif isinstance(value, FunctionType):
-                inner = self.copied(value)
-                if inner is None:
-                    return None
-                found[key] = ast.Name(inner, ast.Load())
-            elif value is None or value is not builtin:
-                written = literal(value)
-                if written is None:
-                    return None
-                found[key] = written
+                name = self.copied(value)
+                node = ast.Name(name, ast.Load()) if name else None
+            else:
+                node = literal(value)
+            if node is None:
+                return None
+            found[key] = node
         return found
 
-    def may_be_called(self, name: str) -> bool:
-        """Whether a helper may have this name; then nothing else may."""
-        is_free = name not in self.taken
-        self.taken.add(name)
-        return is_free
+
+def _contents(parts: Iterable[Expression]) -> list[bytes]:
+    """What the arrays hold."""
+    return [part.value.tobytes() for part in parts if isinstance(part.value, np.ndarray)]
 
 
 def _said(node: ast.FunctionDef) -> Block:
@@ -223,8 +200,11 @@ def _said(node: ast.FunctionDef) -> Block:
     return [Statement(ast.Expr(ast.Constant(doc.splitlines()[0])))] if doc else []
 
 
-class _Plain(ast.NodeTransformer):
-    """Without annotations."""
+class _Adapted(ast.NodeTransformer):
+    """A function without annotations, and with other expressions for some names."""
+
+    def __init__(self, renamed: dict[str, ast.expr]) -> None:
+        self.renamed = renamed
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.stmt | None:
         return None if node.value is None else ast.Assign([node.target], node.value, lineno=node.lineno)
@@ -236,13 +216,6 @@ class _Plain(ast.NodeTransformer):
         node.returns = None
         self.generic_visit(node)
         return node
-
-
-class _Renamed(ast.NodeTransformer):
-    """With other expressions for some names."""
-
-    def __init__(self, renamed: dict[str, ast.expr]) -> None:
-        self.renamed = renamed
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
         return self.renamed.get(node.id, node)

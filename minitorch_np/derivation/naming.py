@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from itertools import count
+from itertools import chain, count
 
 from minitorch_np.derivation.array_names import UniqueNames, is_new, output_names, parameter_names, word_of
 from minitorch_np.derivation.locations import Location
-from minitorch_np.derivation.statements import Block, Statement, keys_in
-from minitorch_np.derivation.values import TAKEN, Variable, identifier
+from minitorch_np.derivation.statements import Block, Statement, keys_in, keys_of
+from minitorch_np.derivation.values import TAKEN, Variable, identifier, numbered
 from minitorch_np.layer import Layer
 
 
@@ -19,20 +19,8 @@ class Roles:
     def __init__(self, model: Layer) -> None:
         self.places = {id(layer): (name, repr(layer)) for name, layer in model.named_modules()}
         self.outputs: list[tuple[Variable, Layer, Variable | None]] = []
-        program = {
-            "x",
-            "y",
-            "losses",
-            "step",
-            "steps",
-            "learning_rate",
-            "train",
-            "predict",
-            "arrays",
-            "np",
-            "sys",
-        }
-        self.names = UniqueNames(program | TAKEN)
+        program = "x y losses step steps learning_rate train predict arrays np sys".split()
+        self.names = UniqueNames({*program, *TAKEN})
         self.taken = self.names.taken
         self.parameters = {key: identifier(n) for key, n in parameter_names(model, self.names).items()}
 
@@ -74,10 +62,9 @@ class Names:
 
     def give(self, statements: Block) -> None:
         self._find_last(statements, count(), {})
-        everywhere = [key for s in statements for key in keys_in(s) | keys_in(s, ast.Store)]
-        for key in dict.fromkeys(everywhere):
-            if self.variables[key].name:
-                self.holders.setdefault(self.variables[key].name, []).append(self.variables[key])
+        for variable in (self.variables[key] for key in keys_of(statements)):
+            if variable.name:
+                self.holders.setdefault(variable.name, []).append(variable)
         self._name(statements, count())
         for each in (inner for statement in statements for inner in statement.inside()):
             for node in ast.walk(each.head):
@@ -87,19 +74,17 @@ class Names:
     def _find_last(self, block: Block, at: Iterator[int], made: dict[str, int]) -> None:
         for statement in block:
             here = next(at)
-            inner = statement.blocks
+            for key in keys_in(statement.head, ast.expr_context):
+                self.last[key] = here
             for key in keys_in(statement, ast.Store):
                 made.setdefault(key, here)
-            for part in inner:
+            for part in statement.blocks:
                 self._find_last(part, at, made)
             end = next(at)
-            for key in keys_in(statement) | keys_in(statement, ast.Store):
-                outside = isinstance(statement.head, ast.For) and made.get(key, -1) < here
-                if not inner or outside:
-                    self.last[key] = max(self.last.get(key, 0), end if outside else here)
-            if inner:
-                for key in keys_in(statement.head):
-                    self.last[key] = max(self.last.get(key, 0), here)
+            if isinstance(statement.head, ast.For):  # what is made before it is read at every turn
+                for key in keys_in(statement, ast.expr_context):
+                    if made.get(key, -1) < here:
+                        self.last[key] = end
 
     def _name(self, block: Block, at: Iterator[int]) -> None:
         for statement in block:
@@ -114,13 +99,10 @@ class Names:
 
     def _choose(self, variable: Variable, statement: Statement, here: int) -> None:
         base = variable.base
-        while base is not None and base.became is not None:
-            base = base.became
         wanted = [(base.name if base else "") or identifier(variable.hint)]
         if base is not None and base.name:
             wanted.append(f"{base.name}_{_maker(statement)}")
-        numbered = (f"{wanted[-1]}{number}" for number in count(2))
-        for name in (*wanted, *(next(numbered) for _ in range(1000))):
+        for name in chain(wanted[:-1], numbered(wanted[-1])):
             if self._is_free(name, here):
                 variable.name = name
                 self.holders.setdefault(name, []).append(variable)

@@ -2,90 +2,74 @@
 
 from __future__ import annotations
 
-import ast
 from types import FunctionType, MethodType
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from minitorch_np.derivation.parts import Part
 from minitorch_np.derivation.values import Expression, Origin, expressions
 from minitorch_np.layer import Layer
 from minitorch_np.losses.loss import Loss
 from minitorch_np.optimizers.optimizer import Optimizer
 from minitorch_np.parameter import Parameter
 
-if TYPE_CHECKING:
-    from minitorch_np.derivation.calls import Calls
-    from minitorch_np.derivation.operations import Operations
-    from minitorch_np.derivation.passes import Passes
-    from minitorch_np.derivation.writer import Writer
-
 OURS = (Layer, Loss, Optimizer)
 
 # Of the contract of layers and losses; no numbers depend on them.
-OURS_ALONE = (
-    "_saved",
-    "_first_call",
-    "_function_checked",
-    "_derivative_checked",
-)
+OURS_ALONE = ("_saved", "_first_call", "_function_checked", "_derivative_checked")
 
 UNSET: Any = object()
 
 
-class Objects:
+class Read(NamedTuple):
+    """An attribute of a layer, a loss or an optimizer, or an element of a list or dict, as it was read."""
+
+    owner: Any
+    key: Any
+    value: Any
+
+
+class Objects(Part):
     """Attributes of layers, and elements of lists and dicts, read and set while a step is gone through.
 
     Arrays that are there from the start are variables of the program too, and are carried to the next step.
     Whatever else is read before it is set in a step must be the same in every step.
     """
 
-    calls: Calls
-    passes: Passes
-
-    def __init__(self, writer: Writer, ops: Operations) -> None:
-        self.writer = writer
-        self.ops = ops
+    def __init__(self) -> None:
         self.set_attributes: list[tuple[Any, str, Any]] = []  # owner, name, what was there
+        self.set_names: set[tuple[int, str]] = set()  # the same, by the owner's id
         self.in_branch = 0  # sides of an `if` that stays, one within the other
         self.origins: list[tuple[Any, Any, Expression]] = []  # what holds an array, under which key
-        self.read: dict[tuple[int, Any], Any] = {}  # attributes that were read before they were set
-        self.owners: dict[int, Any] = {}  # the objects that these are of, by id
+        self.reads: dict[tuple[int, Any], Read] = {}  # what was read before it was set, by the owner's id
         self.lasting: dict[int, Any] = {}  # lists and dicts that are there from the start
 
     def attribute(self, owner: Any, name: str) -> Any:
         """What `owner.name` is: of an array it is written, of an object of the network taken note of."""
-        self.note_read(owner, name)
-        held = vars(owner).get(name, getattr(type(owner), name, None)) if hasattr(owner, "__dict__") else None
-        value = self._found(owner, name)
-        if isinstance(held, np.ndarray) and isinstance(value, Expression):
-            self.origins.append((vars(owner), name, value))
-        return value
-
-    def _found(self, owner: Any, name: str) -> Any:
         if isinstance(owner, Expression):
             return self.ops.array_attribute(owner, name)
-        if isinstance(owner, Parameter) and name in ("data", "grad", "has_grad"):
-            return self.passes.parameter(owner, name)
-        found = None if isinstance(owner, Parameter) else self.property_of(owner, name)
-        if found is not None and isinstance(found.fget, FunctionType):
-            return self.calls.call(MethodType(found.fget, getattr(owner, "__self__", owner)), [], {})
-        try:
-            value = getattr(owner, name)
-        except AttributeError as error:
-            self.writer.fail(f"AttributeError: {error}")
+        self.note_read(owner, name)
+        if isinstance(owner, Parameter):
+            if name in ("data", "grad", "has_grad"):
+                return self.passes.parameter(owner, name)
+        elif isinstance(getter := getattr(self._property(owner, name), "fget", None), FunctionType):
+            return self.calls.call(MethodType(getter, getattr(owner, "__self__", owner)), [], {})
+        value = self.ops.attempt(getattr, owner, name)
         if isinstance(value, np.ndarray | np.random.Generator) and not isinstance(owner, np.ndarray):
-            constant = self.writer.constant(value, name)
-            self._note_origin(constant, owner, name)
-            return constant
+            held, value = value, self._constant(value, name, owner, name)
+            if isinstance(held, np.ndarray) and hasattr(owner, "__dict__"):
+                self.origins.append((vars(owner), name, value))
         return value
 
-    def _note_origin(self, constant: Expression, owner: Any, key: Any) -> None:
+    def _constant(self, thing: Any, hint: str, owner: Any, key: Any) -> Expression:
+        constant = self.writer.constant(thing, hint)
         variable = self.writer.variable(constant)
         variable.origin = variable.origin or Origin("held", owner, key)
+        return constant
 
     @staticmethod
-    def property_of(owner: Any, name: str) -> property | None:
+    def _property(owner: Any, name: str) -> property | None:
         """The property of that name, also as `super()` finds it."""
         classes: Any = type(owner).__mro__
         if isinstance(owner, super):
@@ -99,34 +83,36 @@ class Objects:
         """An element of a container; an array in it is one that the program gets from outside."""
         if isinstance(owner, list) and isinstance(index, slice):
             return [self.native_item(owner, i) for i in range(*index.indices(len(owner)))]
-        try:
-            value = owner[index]
-        except (KeyError, IndexError, TypeError) as error:
-            self.writer.fail(f"{type(error).__name__}: {error}")
+        value = self.ops.attempt(lambda: owner[index])
         if isinstance(value, np.ndarray | np.random.Generator):
-            value = self.writer.constant(value, index if isinstance(index, str) else "constant")
-            self._note_origin(value, owner, index)
-        if isinstance(owner, list | dict) and isinstance(value, Expression) and value is not owner[index]:
-            owner[index] = value
-            self.origins.append((owner, index, value))
+            value = self._constant(value, index if isinstance(index, str) else "constant", owner, index)
+            if isinstance(owner, list | dict):
+                owner[index] = value
+                self.origins.append((owner, index, value))
         if id(owner) in self.lasting:
-            self.read.setdefault((id(owner), index), value)
-            self.owners[id(owner)] = owner
+            self._note(owner, index, value)
         return value
 
     def put_item(self, owner: Any, index: Any, value: Any) -> None:
         """An element of a list or a dict."""
-        self._check_same(self.read.get((id(owner), index), value), value, repr(index))
+        if id(owner) in self.lasting:
+            self._check_same(owner, index, value, repr(index))
         owner[index] = value
 
     def note_read(self, owner: Any, attribute: str) -> None:
-        was_set = any(o is owner and name == attribute for o, name, _ in self.set_attributes)
-        if isinstance(owner, OURS) and not was_set and attribute not in OURS_ALONE:
-            self.read.setdefault((id(owner), attribute), getattr(owner, attribute, UNSET))
-            self.owners[id(owner)] = owner
+        if isinstance(owner, OURS) and attribute not in OURS_ALONE and not self._was_set(owner, attribute):
+            self._note(owner, attribute, getattr(owner, attribute, UNSET))
 
-    def _check_same(self, old: Any, new: Any, name: str) -> None:
+    def _note(self, owner: Any, key: Any, value: Any) -> None:
+        self.reads.setdefault((id(owner), key), Read(owner, key, value))
+
+    def _was_set(self, owner: Any, attribute: str) -> bool:
+        return (id(owner), attribute) in self.set_names
+
+    def _check_same(self, owner: Any, key: Any, new: Any, name: str) -> None:
         """What was read in a step before it is set must be set to what it was, unless it is an array."""
+        known = self.reads.get((id(owner), key))
+        old = known.value if known else new
         if old is new or isinstance(old, np.ndarray | Expression):
             return
         if type(old) is not type(new) or isinstance(new, Expression) or old != new:
@@ -142,14 +128,11 @@ class Objects:
 
     def carry(self) -> None:
         """What was made for the next step goes where the next step looks for it."""
-        changes: list[tuple[Expression, Expression]] = []
+        changes: dict[int, tuple[Expression, Expression]] = {}
         for holder, key, before in self.origins:
             now = holder[key] if not isinstance(holder, dict) else holder.get(key)
-            if not isinstance(now, Expression) or self.writer.variable_of(now) is self.writer.variable_of(
-                before
-            ):
-                continue
-            if any(before is known for known, _ in changes):
+            variable = self.writer.variable_of(now)
+            if not isinstance(now, Expression) or variable is self.writer.variable_of(before):
                 continue
             was, becomes = before.value, np.asarray(now.value)
             if (was.shape, was.dtype) != (becomes.shape, becomes.dtype):
@@ -157,30 +140,27 @@ class Objects:
                     f"what is kept as {key} cannot be written out: it is {was.dtype} {was.shape} at first and "
                     f"{becomes.dtype} {becomes.shape} in the next step; let it be the same from the start"
                 )
-            changes.append((before, now))
-        kept = [before.value for before, _ in changes]
-        for i, (before, now) in enumerate(changes):  # before the first is overwritten
+            changes.setdefault(id(before), (before, now))
+        kept = [before.value for before, _ in changes.values()]
+        for at, (before, now) in changes.items():  # before the first is overwritten
             if isinstance(now.value, np.ndarray) and any(np.may_share_memory(now.value, a) for a in kept):
-                copied = ast.Call(ast.Attribute(now.node, "copy", ast.Load()), [], [])
-                changes[i] = (
-                    before,
-                    self.writer.assigned(self.ops.made(copied, now.value.copy(), now), "next_value"),
-                )
-        for before, now in changes:
+                changes[at] = before, self.writer.assigned(self.ops.copy(now), "next_value")
+        for before, now in changes.values():
             self.ops.set_item(before, ..., now)
 
     def set_attribute(self, owner: Any, attribute: str, value: Any) -> None:
-        self._check_same(self.read.get((id(owner), attribute), value), value, attribute)
+        self._check_same(owner, attribute, value, attribute)
         if isinstance(owner, Parameter):
             self.passes.set_parameter(owner, attribute, value)
-        elif isinstance(setter := getattr(self.property_of(owner, attribute), "fset", None), FunctionType):
+        elif isinstance(setter := getattr(self._property(owner, attribute), "fset", None), FunctionType):
             self.calls.call(MethodType(setter, owner), [value], {})
-        elif isinstance(owner, OURS) or hasattr(owner, "__dict__"):
+        elif hasattr(owner, "__dict__"):
             value = self.writer.all_named(value, attribute.lstrip("_"))
             for part in expressions(value):
                 if variable := self.writer.variable_of(part):
                     variable.kept = True
             self.set_attributes.append((owner, attribute, vars(owner).get(attribute, UNSET)))
+            self.set_names.add((id(owner), attribute))
             vars(owner)[attribute] = value
         else:
             self.writer.fail(f"the attribute {attribute} of {type(owner).__name__} cannot be set")
@@ -200,24 +180,23 @@ class Objects:
         if self.in_branch:
             self.writer.fail("what a list or a dict holds depends on the numbers in the network")
 
-    def put_back(self, first: int) -> dict[tuple[int, str], Any]:
-        """Undo what was set in attributes since then; returns what that was."""
-        changed: dict[tuple[int, str], Any] = {}
-        while len(self.set_attributes) > first:
-            owner, attribute, old = self.set_attributes.pop()
-            new = changed.get((id(owner), attribute), (0, 0, 0, vars(owner)[attribute]))[3]
-            changed[id(owner), attribute] = owner, attribute, old, new
-        for owner, attribute, old, _ in changed.values():
+    def put_back(self, first: int) -> dict[tuple[int, str], tuple[Any, str, Any]]:
+        """Undo what was set in attributes since then; return what they were set to."""
+        undone = self.set_attributes[first:]
+        del self.set_attributes[first:]
+        self.set_names = {(id(owner), name) for owner, name, _ in self.set_attributes}
+        made = {(id(owner), name): (owner, name, vars(owner)[name]) for owner, name, _ in undone}
+        for owner, name, old in reversed(undone):
+            vars(owner)[name] = old
             if old is UNSET:
-                del vars(owner)[attribute]
-            else:
-                vars(owner)[attribute] = old
-        return changed
+                del vars(owner)[name]
+        return made
 
-    def state_before(self, owner: Any, attribute: str, old: Any) -> Any:
+    def before(self, owner: Any, attribute: str) -> Any:
         """What an attribute is where only the other side sets it."""
-        if any(o is owner and name == attribute for o, name, _ in self.set_attributes):
-            return old  # set before, in this step
+        old = vars(owner).get(attribute, UNSET)
+        if self._was_set(owner, attribute):
+            return old  # before, in this step
         if not isinstance(old, np.ndarray):
             self.writer.fail(f"{attribute} is set in some steps only: keep it in an array, changed in place")
         return self.attribute(owner, attribute)

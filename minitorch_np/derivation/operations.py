@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import ast
+import copy
 import operator
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from minitorch_np.derivation.values import BinOp, Expression, example, expressions, literal, numpy_name, varies
-
-if TYPE_CHECKING:
-    from minitorch_np.derivation.objects import Objects
-    from minitorch_np.derivation.writer import Writer
+from minitorch_np.derivation.parts import Part
+from minitorch_np.derivation.values import Expression, called, example, expressions, literal, numpy_name, varies
 
 OPERATORS: dict[type[ast.AST], Any] = {
     ast.Add: operator.add,
@@ -46,15 +45,7 @@ OPERATORS: dict[type[ast.AST], Any] = {
 
 SIZES = ("shape", "size", "itemsize", "nbytes", "strides", "flags")  # mostly the same in every step
 
-UNCHANGED = (
-    "asarray",
-    "asanyarray",
-    "ascontiguousarray",
-    "asfortranarray",
-    "require",
-    "atleast_1d",
-    "atleast_2d",
-)
+UNCHANGED = "asarray asanyarray ascontiguousarray asfortranarray require atleast_1d atleast_2d".split()
 
 PICKING = (  # results as large as numbers say
     *("nonzero", "flatnonzero", "argwhere", "unique", "where", "compress", "extract", "repeat", "delete"),
@@ -67,49 +58,46 @@ def _picks(name: str, array: Any, *others: Any) -> bool:
     return name in PICKING and (varies(others) or (varies(array) and name not in ("repeat", "delete")))
 
 
+CHANGING = ("fill", "sort", "partition", "put", "itemset", "resize")  # methods that write into their array
+
+
+@dataclass(slots=True, eq=False)
 class Method:
     """A method of an array, not called yet."""
 
-    def __init__(self, owner: Expression, name: str) -> None:
-        self.owner = owner
-        self.name = name
+    owner: Expression
+    name: str
 
 
-class Operations:
+class Operations(Part):
     """What arrays and numbers do."""
 
-    objects: Objects
-
-    def __init__(self, writer: Writer) -> None:
-        self.writer = writer
+    def __init__(self) -> None:
         self.in_rule: tuple[int, ...] | None = None  # the shape of a block, in an optimizer's update
 
     def made(self, node: ast.expr, value: Any, *parts: Any) -> Expression:
         """An expression made of parts: it varies if one of them does."""
         found = expressions(parts)
-        if self.in_rule is not None:
-            self._check_elementwise(value, found)
+        if self.in_rule is not None and np.shape(value) != self.in_rule:
+            self.check_elementwise(*found)
         loose = isinstance(value, np.ndarray) and value.ndim > 0 and any(part.loose for part in found)
-        comment = self.writer.frame.comment if self.writer.frames else ""
-        return Expression(node, value, varies(found), comment, loose)
+        return Expression(node, value, varies(found), self.writer.comment, loose)
 
-    def _check_elementwise(self, value: Any, parts: list[Expression]) -> None:
-        """In an optimizer's rule, whose blocks are pieces of parameters, arrays keep their shape."""
-        if any(np.shape(part.value) == self.in_rule for part in parts) and np.shape(value) != self.in_rule:
+    def check_elementwise(self, *parts: Expression) -> None:
+        """In an optimizer's rule, whose blocks are pieces of parameters, the shape of a block says nothing."""
+        if self.in_rule is not None and any(np.shape(part.value) == self.in_rule for part in parts):
             self.writer.fail("a rule has to be elementwise: its blocks are pieces of several parameters")
 
-    def native(self, function: Any, *args: Any, **kwargs: Any) -> Any:
-        """What a function makes of the arguments' values; its errors name the layer and the line."""
+    def attempt(self, function: Any, *args: Any, **kwargs: Any) -> Any:
+        """Call a function; its errors name the layer and the line."""
         try:
-            with np.errstate(all="ignore"):
-                return function(*example(args), **example(kwargs))
+            return function(*args, **kwargs)
         except Exception as error:
             self.writer.fail(f"{type(error).__name__}: {error}")
 
-    def check_size(self, owner: Expression) -> None:
-        """In an optimizer's rule, the shape of a block is nothing to go by."""
-        if self.in_rule is not None and np.shape(owner.value) == self.in_rule:
-            self.writer.fail("a rule has to be elementwise: its blocks are pieces of several parameters")
+    def native(self, function: Any, *args: Any, **kwargs: Any) -> Any:
+        """What a function makes of the arguments' values."""
+        return self.attempt(function, *example(args), **example(kwargs))
 
     def array_attribute(self, owner: Expression, name: str) -> Any:
         value = self.native(getattr, owner, name)
@@ -118,11 +106,11 @@ class Operations:
         if callable(value):
             return Method(owner, name)
         if name in SIZES:
-            self.check_size(owner)
+            self.check_elementwise(owner)
         if name in ("dtype", "ndim") or (name in SIZES and name != "size" and not owner.loose):
             return value
         made = self.made(ast.Attribute(owner.node, name, ast.Load()), value)
-        made.varies, made.loose = owner.varies and (owner.loose or name not in SIZES), False
+        made.varies = owner.varies and (owner.loose or name not in SIZES)
         return made
 
     def item(self, owner: Any, index: Any) -> Any:
@@ -130,13 +118,12 @@ class Operations:
             return self.objects.native_item(owner, self.settled(index, "the index"))
         value = self.native(operator.getitem, owner, index)
         made = self.made(ast.Subscript(owner.node, self.writer.index(index), ast.Load()), value, owner, index)
-        made.loose |= _index_picks(index)
-        made.loose &= np.ndim(value) > 0
+        made.loose = (made.loose or _index_picks(index)) and np.ndim(value) > 0
         return made
 
     def decide(self, value: Any) -> bool | None:
         """Whether a value is true, as far as that is the same in every step; None if it is not."""
-        if varies(value):
+        if isinstance(value, Expression) and value.varies:
             return None
         truth = bool(self.native(bool, value))
         if isinstance(value, Expression):
@@ -147,35 +134,33 @@ class Operations:
         """A value as an ordinary object; an error where it varies from step to step."""
         if varies(value):
             self.writer.fail(f"{what} depends on the numbers in the network")
-        for part in expressions(value) if self.writer.guards else ():
-            if np.ndim(part.value) == 0 and (written := literal(part.value)) is not None:
-                self.writer.guard(ast.Compare(part.node, [ast.Eq()], [written]))
-            else:
+        for part in expressions(value) if not self.writer.plain else ():
+            written = literal(part.value) if np.ndim(part.value) == 0 else None
+            if written is None:
                 self.writer.fail(f"{what} depends on the data")
+            self.writer.guard(ast.Compare(part.node, [ast.Eq()], [written]))
         return example(value)
 
     def binary(self, op: ast.operator, left: Any, right: Any) -> Any:
-        if isinstance(left, Expression) or isinstance(right, Expression):
-            value = self.native(OPERATORS[type(op)], left, right)
-            node = BinOp(self.writer.node(left), op, self.writer.node(right))
-            node.keeps = self._kept_side(op, left, right, value)
-            return self.made(node, value, left, right)
-        try:
-            return OPERATORS[type(op)](left, right)
-        except Exception as error:
-            self.writer.fail(f"{type(error).__name__}: {error}")
+        if not isinstance(left, Expression) and not isinstance(right, Expression):
+            return self.attempt(OPERATORS[type(op)], left, right)
+        value = self.native(OPERATORS[type(op)], left, right)
+        made = self.made(ast.BinOp(self.operand(left), op, self.operand(right)), value, left, right)
+        if isinstance(op, ast.Mult) and _is_same(right, left, value):
+            made.same = self.operand(right)
+        elif isinstance(op, ast.Mult | ast.Div) and _is_same(left, right, value):
+            made.same = self.operand(left)
+        return made
 
-    @staticmethod
-    def _kept_side(op: ast.operator, left: Any, right: Any, value: Any) -> str:
-        """The side that `1 * a`, `a * 1` or `a / 1` is to the bit; "" for any other operation."""
-        sides = {"right": (left, right)} if isinstance(op, ast.Mult) else {}
-        if isinstance(op, ast.Mult | ast.Div):
-            sides["left"] = (right, left)
-        for side, (one, other) in sides.items():
-            same = isinstance(other, Expression) and isinstance(other.value, np.ndarray)
-            if same and type(one) in (int, float) and one == 1 and other.value.dtype == value.dtype:
-                return side
-        return ""
+    def operand(self, value: Any) -> ast.expr:
+        """A value as it is written where a new array is made of it: a is as good as 1 * a there."""
+        return getattr(value, "same", None) or self.writer.node(value)
+
+    def _argument(self, part: Any, value: Any) -> Any:
+        """An argument of a function that came to a value, as short as the memory of both allows."""
+        if not isinstance(part, Expression) or not part.same or not isinstance(value, np.ndarray | np.generic):
+            return part
+        return part if np.may_share_memory(value, part.value) else replace(part, node=part.same)
 
     def junction(self, op: ast.boolop, values: list[Any]) -> Any:
         """`a and b`, `a or b`: one of the values."""
@@ -188,41 +173,43 @@ class Operations:
     def items(self, value: Any, what: str) -> list[Any]:
         """What iterating gives: of an array its rows, as many as it has."""
         if not isinstance(value, Expression):
-            try:
-                return list(value)
-            except TypeError as error:
-                self.writer.fail(f"TypeError: {error}")
+            return self.attempt(list, value)
         if value.loose or not hasattr(value.value, "__len__"):
             self.writer.fail(f"{what} depends on the numbers in the network")
         value = self.writer.named(value, "parts", mine=True)
         return [self.item(value, i) for i in range(len(value.value))]
 
-    def set_item(self, owner: Any, index: Any, value: Any) -> None:
+    def set_item(self, owner: Any, index: Any, value: Any, op: ast.operator | None = None) -> None:
+        """`owner[index] = value`, or `owner[index] op= value`."""
         if not isinstance(owner, Expression):
+            if op is not None:
+                value = self.augmented(self.item(owner, index), op, value)
             self.objects.check_branch()
             self.objects.put_item(owner, self.settled(index, "the index"), self.writer.all_named(value, "part"))
             return
         owner = self.writer.named(owner, "part", mine=True)
-        value = self.writer.named(value, "value", mine=True) if isinstance(value, Expression) else value
-        self.native(self.put, owner, index, value)
         target = ast.Subscript(owner.node, self.writer.index(index), ast.Store())
-        self.writer.emit(ast.Assign([target], self.writer.node(value)), effect=True)
+        statement: ast.stmt
+        if op is None:
+            value = result = (
+                self.writer.named(value, "value", mine=True) if isinstance(value, Expression) else value
+            )
+            statement = ast.Assign([target], self.writer.node(value))
+        else:
+            result = self.binary(op, self.item(owner, index), value)
+            statement = ast.AugAssign(target, op, self.writer.node(value))
+        self.native(operator.setitem, owner, index, result)
+        self.writer.emit(statement, effect=True)
         owner.varies |= varies(index, value)
-
-    @staticmethod
-    def put(array: Any, index: Any, value: Any) -> None:
-        array[index] = value
 
     def augmented(self, old: Any, op: ast.operator, value: Any) -> Any:
         """`old op= value`: an array changes in place, a number becomes another."""
         if not isinstance(old, Expression) or not isinstance(old.value, np.ndarray):
             return self.binary(op, old, value)
         old = self.writer.named(old, "part", mine=True)
-        self.native(self.put, old, ..., self.binary(op, old, value))
-        if isinstance(old.node, ast.Name):
-            self.writer.emit(
-                ast.AugAssign(ast.Name(old.node.id, ast.Store()), op, self.writer.node(value)), effect=True
-            )
+        self.native(operator.setitem, old, ..., self.binary(op, old, value))
+        if variable := self.writer.variable_of(old):
+            self.writer.emit(ast.AugAssign(variable.store(), op, self.writer.node(value)), effect=True)
         old.varies |= varies(value)
         return old
 
@@ -233,75 +220,80 @@ class Operations:
         value = self.native(function, *args, **kwargs)
         is_constant = isinstance(function, type) and not expressions((args, kwargs))  # np.float64(2.0)
         if is_constant or not _is_numeric(value):
-            return value if not expressions((args, kwargs)) else self.settled_or_written(value, function, args)
-        made = self.written(numpy_name(function) or ast.Constant(None), value, args, kwargs)
+            if isinstance(value, bool | float | complex):  # np.allclose; np.shape is the same in every step
+                self.settled(args, f"np.{function.__name__}")
+            return value
         first = args[0] if args and isinstance(args[0], Expression) else None
-        if value is None:  # np.add.at, np.copyto
-            return self.changing(made, first)
-        if first is not None and first.value is value and "out" not in kwargs:
-            if function.__name__ not in UNCHANGED:
-                self.changing(made, first)
+        is_first = first is not None and first.value is value and "out" not in kwargs
+        if is_first and function.__name__ in UNCHANGED:
             return first
+        written = numpy_name(function) or ast.Constant(None)
+        if is_first or value is None:  # np.add.at, np.copyto
+            if first is not None:
+                first = self.writer.named(first, "part", mine=True)
+                args = [first, *args[1:]]
+            self._change(first, self.written(written, value, args, kwargs))
+            return first if is_first else None
+        made = self._called(written, value, [self._argument(part, value) for part in args], kwargs)
         if _picks(function.__name__, args[:1], args[1:], kwargs):
             made.loose |= function.__name__ != "where" or len(args) == 1
-        return self.with_effect(made, kwargs)
-
-    def settled_or_written(self, value: Any, function: Any, args: list[Any]) -> Any:
-        """np.shape, np.ndim and the like, which are the same in every step."""
-        if isinstance(value, bool | float | complex):
-            self.settled(args, f"np.{function.__name__}")
-        return value
+        return made
 
     def of_array(self, method: Method, args: list[Any], kwargs: dict[str, Any]) -> Any:
-        owner = method.owner
-        value = self.native(getattr(owner.value, method.name), *args, **kwargs)
+        owner, name = method.owner, method.name
+        value = self.native(getattr(owner.value, name), *args, **kwargs)
         if value is owner.value and "out" not in kwargs:
             return owner  # astype to what it is
-        made = self.written(ast.Attribute(owner.node, method.name, ast.Load()), value, args, kwargs)
-        made.varies |= owner.varies
-        picks = _picks(method.name, owner, args, kwargs)
-        made.loose |= np.ndim(value) > 0 and (owner.loose or picks)
+        if name in CHANGING:
+            owner = self.writer.named(owner, "part", mine=True)
+        function = ast.Attribute(owner.node, name, ast.Load())
         if isinstance(owner.value, np.random.Generator):
-            if method.name in ("spawn", "bit_generator"):
-                self.writer.fail(f"{method.name} of a generator: its state is not all that it depends on")
+            if name == "spawn":
+                self.writer.fail("spawn of a generator: its state is not all that it depends on")
+            made = self.written(function, value, args, kwargs)
             made.varies, made.loose = True, varies(args, kwargs)
-            drawn = self.writer.assigned(made, method.name if method.name != "random" else "u")
-            self.writer.has_effect()
+            drawn = self.writer.assigned(made, name if name != "random" else "u", effect=True)
             return drawn if value is not None else None  # shuffle
-        if self.in_rule is not None and np.shape(owner.value) == self.in_rule != np.shape(value):
-            self.check_size(owner)
-        if method.name in ("fill", "sort", "partition", "put", "itemset", "resize"):
-            return self.changing(made, owner)
-        return self.with_effect(made, kwargs)
+        if name in CHANGING:
+            return self._change(owner, self.written(function, value, args, kwargs, owner))
+        made = self._called(function, value, args, kwargs, owner)
+        made.loose |= np.ndim(value) > 0 and _picks(name, owner, args, kwargs)
+        return made
 
-    def changing(self, made: Expression, changed: Any) -> None:
-        """A call that is a statement, as it changes an array."""
-        if isinstance(changed, Expression):
-            named = self.writer.named(changed, "part", mine=True)
-            if named is not changed:
-                made.node = ReplacedNode(changed.node, named.node).visit(made.node)
-            named.varies |= made.varies
-            changed.varies |= made.varies
-        self.writer.emit(ast.Expr(made.node), effect=True)
-
-    def written(self, function: ast.expr, value: Any, args: list[Any], kwargs: dict[str, Any]) -> Expression:
-        nodes = [self.writer.node(part) for part in args]
-        keywords = [ast.keyword(key, self.writer.node(part)) for key, part in kwargs.items()]
-        return self.made(ast.Call(function, nodes, keywords), value, args, kwargs)
-
-    def with_effect(self, made: Expression, kwargs: dict[str, Any]) -> Any:
-        """A call that writes to `out` is a statement, and its value what it wrote to."""
-        call = made.node
+    def _called(
+        self, function: ast.expr, value: Any, args: list[Any], kwargs: dict[str, Any], *parts: Any
+    ) -> Expression:
+        """A call; one that writes to `out` is a statement, and its value what it wrote to."""
         out = kwargs.get("out")
-        if not isinstance(out, Expression) or not isinstance(call, ast.Call):
-            return made
-        if not isinstance(out.node, ast.Name):
-            named = self.writer.named(out, "out", mine=True)
-            call.keywords = [ast.keyword("out", named.node) if k.arg == "out" else k for k in call.keywords]
-            out = named
-        self.writer.emit(ast.Expr(call), made.comment, effect=True)
-        out.varies |= made.varies
+        if not isinstance(out, Expression):
+            return self.written(function, value, args, kwargs, *parts)
+        out = self.writer.named(out, "out", mine=True)
+        self._change(out, self.written(function, value, args, kwargs | {"out": out}, *parts))
         return out
+
+    def written(
+        self, function: ast.expr | str, value: Any, args: list[Any], kwargs: dict[str, Any], *parts: Any
+    ) -> Expression:
+        """A call that came to a value."""
+        call = called(function, *map(self.writer.node, args))
+        call.keywords = [ast.keyword(key, self.writer.node(part)) for key, part in kwargs.items()]
+        return self.made(call, value, args, kwargs, *parts)
+
+    def copy(self, array: Expression) -> Expression:
+        node = called(ast.Attribute(array.node, "copy", ast.Load()))
+        return self.made(node, copy.copy(array.value), array)
+
+    def _change(self, changed: Expression | None, made: Expression) -> None:
+        """A call that is a statement, as it changes an array."""
+        if changed is not None:
+            changed.varies |= made.varies
+        self.writer.emit(ast.Expr(made.node), made.comment, effect=True)
+
+
+def _is_same(array: Any, one: Any, value: Any) -> bool:
+    """Whether an array with a factor of one, which came to a value, is the array to the bit."""
+    is_array = isinstance(array, Expression) and isinstance(array.value, np.ndarray)
+    return is_array and type(one) in (int, float) and one == 1 and array.value.dtype == value.dtype
 
 
 def _index_picks(index: Any) -> bool:
@@ -311,17 +303,6 @@ def _index_picks(index: Any) -> bool:
     if isinstance(index, slice):
         return varies(index.start, index.stop, index.step)
     return isinstance(index, Expression) and index.varies and np.asarray(index.value).dtype == bool
-
-
-class ReplacedNode(ast.NodeTransformer):
-    """With another expression for one."""
-
-    def __init__(self, old: ast.expr, new: ast.expr) -> None:
-        self.old = old
-        self.new = new
-
-    def visit(self, node: ast.AST) -> Any:
-        return self.new if node is self.old else self.generic_visit(node)
 
 
 def _is_numeric(value: Any) -> bool:

@@ -3,50 +3,35 @@
 from __future__ import annotations
 
 import ast
-import copy
 from types import MethodType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from minitorch_np._internal.numerics import plain_form, product, scattered, sum_rows
 from minitorch_np.derivation.locations import Location
 from minitorch_np.derivation.naming import Roles
+from minitorch_np.derivation.parts import Part
 from minitorch_np.derivation.statements import Block
-from minitorch_np.derivation.values import Expression, Origin, Variable, example
+from minitorch_np.derivation.values import Expression, Origin, Variable, called, example
 from minitorch_np.layer import Layer
 from minitorch_np.losses.loss import Loss
 from minitorch_np.parameter import Parameter
 
-if TYPE_CHECKING:
-    from minitorch_np.derivation.calls import Calls
-    from minitorch_np.derivation.objects import Objects
-    from minitorch_np.derivation.operations import Operations
-    from minitorch_np.derivation.writer import Writer
+# The functions that make what a parameter's method adds to its gradient.
+MADE_BY = {"add_product": plain_form(product), "add_sum": plain_form(sum_rows), "add_rows": scattered}
 
 METHODS = ("forward", "backward", "backward_parameters")
 
 
-class Passes:
+class Passes(Part):
     """Goes through forward, loss and backward of a copy of the network, on copies of the data.
 
     Parameters and their gradients are variables here; what stands between layers gets the handwritten
     program's names.
     """
 
-    def __init__(
-        self,
-        model: Layer,
-        loss: Loss | None,
-        writer: Writer,
-        ops: Operations,
-        objects: Objects,
-        calls: Calls,
-    ) -> None:
-        self.writer = writer
-        self.ops = ops
-        self.objects = objects
-        self.calls = calls
+    def __init__(self, model: Layer, loss: Loss | None) -> None:
         self.value: Expression | None = None
         self.prediction: Expression
         self.model = model
@@ -54,18 +39,9 @@ class Passes:
         self.roles = Roles(model)
         self.weights: dict[int, Expression] = {}
         self.gradients: dict[int, Expression] = {}
-        self.parameter_places: dict[int, Location] = {}
         self.unnamed: list[tuple[str, Variable]] = []  # gradients of layers' inputs
         self.active: set[tuple[int, str]] = set()
         self.inputs: dict[int, Variable | None] = {}
-        if loss is not None:
-            self.objects.remember(loss)
-        for layer_name, layer in model.named_modules():
-            self.objects.remember(layer)
-            for attribute, parameter in vars(layer).items():
-                if isinstance(parameter, Parameter):
-                    self.parameter_places[id(parameter)] = Location(layer_name, repr(layer), attribute)
-                    self._take(parameter)
 
     def forward(self) -> Block:
         """The statements from the data to the loss, and the loss's value in the list of losses."""
@@ -88,8 +64,7 @@ class Passes:
                     "reduction='sum' or 'mean' makes it one"
                 )
             self.value = value
-            append = ast.Attribute(ast.Name("losses", ast.Load()), "append", ast.Load())
-            self.writer.emit(ast.Expr(ast.Call(append, [value.node], [])), "", effect=True)
+            self.writer.emit(ast.Expr(called("losses.append", value.node)), "", effect=True)
         return block
 
     def backward(self) -> Block:
@@ -102,54 +77,52 @@ class Passes:
             place = Location("", repr(self.loss), "gradient of output")
             self.calls.call(self.model.backward, [self._placed(dy, "grad_y_pred", place)], {})
             self.objects.carry()
-        for wanted in dict.fromkeys(called for called, _ in self.unnamed):
-            same = [variable for called, variable in self.unnamed if called == wanted]
+        for wanted in dict.fromkeys(hint for hint, _ in self.unnamed):
+            same = [variable for hint, variable in self.unnamed if hint == wanted]
             for variable in reversed(same):  # the last is the whole, those before are parts of it
                 variable.name = self.roles.unique(wanted)
         return block
 
-    def _placed(self, value: Expression, wanted: str, place: Location) -> Expression:
+    def _placed(self, value: Expression, wanted: str, place: Location | None) -> Expression:
         """The value in a variable of its own, with a name and a place."""
         variable = self.writer.variable_of(value)
         if variable is None or variable.given or variable.place:
             value = self.writer.assigned(value, wanted)
             variable = self.writer.variable(value)
         variable.place = place
-        if place.what == "gradient of input":
+        if place and place.what == "gradient of input":
             self.unnamed.append((wanted, variable))
         else:
             variable.name = self.roles.unique(wanted)
         return value
 
-    def _gone_through(self, layer: Any, method: MethodType, args: list[Any], kwargs: dict[str, Any]) -> Any:
-        function = plain_form(method.__func__) or method.__func__
-        return self.calls.enter(function, [layer, *args], kwargs, label=repr(layer))
-
     def of_layer(self, layer: Any, method: MethodType, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """A method of a layer, a loss or an optimizer; what it makes of its arrays gets a name and a place."""
-        mark = id(layer), method.__name__
+        kind = method.__name__
+        mark = id(layer), kind
         known = isinstance(layer, Layer) and id(layer) in self.roles.places
-        if not known or method.__name__ not in METHODS or mark in self.active:
-            return self._gone_through(layer, method, args, kwargs)
-        self.active.add(mark)
-        try:
-            args = self.writer.all_named(args, "x" if method.__name__ == "forward" else "dy", mine=True)
-            result = self._gone_through(layer, method, args, kwargs)
-        finally:
-            self.active.discard(mark)
+        is_pass = known and kind in METHODS and mark not in self.active
+        if is_pass:
+            args = self.writer.all_named(args, "x" if kind == "forward" else "dy", mine=True)
+            self.active.add(mark)
+        function = plain_form(method.__func__) or method.__func__
+        result = self.calls.enter(function, [layer, *args], kwargs, label=repr(layer))
+        if not is_pass:
+            return result
+        self.active.discard(mark)
         if not isinstance(result, Expression):
             return result
-        if method.__name__ == "forward":
+        if kind == "forward":
             return self._output(layer, self.writer.variable_of(args[0]) if args else None, result)
         return self._input_gradient(layer, result)
 
     def _output(self, layer: Layer, source: Variable | None, result: Expression) -> Expression:
         self.inputs[id(layer)] = source
         variable = self.writer.variable_of(result)
-        inner = any(True for _ in layer.children())
-        if variable is None or variable.given or ((variable.place or variable is source) and not inner):
+        is_passed_on = variable is not None and (variable.place or variable is source)
+        if variable is None or variable.given or (is_passed_on and not _is_composed(layer)):
             result = self.writer.assigned(result, "y")
-            variable = self.writer.variable(result)
+        variable = self.writer.variable(result)
         if not variable.place:
             self.roles.output(variable, layer, source)
         return result
@@ -157,14 +130,10 @@ class Passes:
     def _input_gradient(self, layer: Layer, result: Expression) -> Expression:
         source = self.inputs.get(id(layer))
         variable = self.writer.variable_of(result)
-        inner = any(True for _ in layer.children())
-        if variable is not None and variable.place and inner:
+        if variable is not None and variable.place and _is_composed(layer):
             return result
         wanted = f"grad_{(source.name or source.hint) if source else 'x'}"
         return self._placed(result, wanted, self.roles.place(layer, "gradient of input"))
-
-    def gradients_made(self) -> int:
-        return len(self.gradients)
 
     def parameter(self, parameter: Parameter, attribute: str) -> Any:
         if id(parameter) not in self.weights:
@@ -191,12 +160,10 @@ class Passes:
             self.ops.set_item(known, ..., value)
 
     def of_parameter(self, parameter: Parameter, method: str, args: list[Any], kwargs: Any) -> Any:
-        if method == "add_product":
-            self._add_gradient(parameter, self.calls.call(plain_form(product), args, kwargs))
-        elif method == "add_sum":
-            self._add_gradient(parameter, self.calls.call(plain_form(sum_rows), args, kwargs))
-        elif method == "add_rows":
-            self._add_gradient(parameter, self.calls.call(scattered, [*args, parameter.shape], kwargs))
+        if method == "add_rows":
+            args = [*args, parameter.shape]
+        if method in MADE_BY:
+            self._add_gradient(parameter, self.calls.call(MADE_BY[method], args, kwargs))
         elif method == "add_grad":
             self._add_gradient(parameter, *args)
         elif method == "zero_grad":
@@ -205,38 +172,40 @@ class Passes:
             self.writer.fail(f"Parameter.{method} leads outside")
 
     def _add_gradient(self, parameter: Parameter, value: Any) -> None:
-        if not isinstance(value, Expression):
-            value = self.ops.made(
-                ast.Call(ast.parse("np.array", mode="eval").body, [self.writer.node(value)], []), value
-            )
         if id(parameter) in self.gradients:
-            kept = self.gradients[id(parameter)]
-            self.ops.native(self.ops.put, kept, ..., self.ops.binary(ast.Add(), kept, value))
-            target = ast.Name(self.writer.variable(kept).key, ast.Store())
-            self.writer.emit(ast.AugAssign(target, ast.Add(), value.node), effect=True)
+            self.ops.augmented(self.gradients[id(parameter)], ast.Add(), value)
             return
         if self.writer.variable_of(value):  # the layer may go on with its array
-            copied = ast.Call(ast.Attribute(value.node, "copy", ast.Load()), [], [])
-            value = self.ops.made(copied, copy.copy(value.value), value)
-        layer, text, attribute = self.parameter_places[id(parameter)]
-        place = Location(layer, text, f"gradient of {attribute}")
-        name = f"grad_{self.roles.parameters[id(parameter)]}"
-        self.gradients[id(parameter)] = self._placed(value, name, place)
+            value = self.ops.copy(value)
+        weight = self.writer.variable(self.weights[id(parameter)])
+        place = weight.place and weight.place._replace(what=f"gradient of {weight.place.what}")
+        self.gradients[id(parameter)] = self._placed(value, f"grad_{weight.name}", place)
 
     def begin(self, x: Any, y: Any) -> dict[str, Any]:
-        """Take the data; return all arrays as they are at the beginning, by name."""
-        self.x = self.writer.given("x", x.copy(), name_="x", varies_=False, origin=Origin("data", None, "x"))
+        """Take the network and the data; return all arrays as they are at the beginning, by name."""
         if self.loss is not None:
-            origin = Origin("data", None, "y")
-            self.y = self.writer.given("y", y.copy(), name_="y", varies_=False, origin=origin)
-        weights = {self.writer.variable(weight).name: weight.value for weight in self.weights.values()}
-        return {"x": x, "y": y, **{called: weights[called].copy() for called in self.roles.parameters.values()}}
+            self.objects.remember(self.loss)
+        for layer_name, layer in self.model.named_modules():
+            self.objects.remember(layer)
+            for attribute, parameter in vars(layer).items():
+                if isinstance(parameter, Parameter):
+                    parameter.zero_grad()
+                    self.weights[id(parameter)] = self.writer.given(
+                        self.roles.parameters[id(parameter)],
+                        parameter.data,
+                        name=self.roles.parameters[id(parameter)],
+                        place=Location(layer_name, repr(layer), attribute),
+                        origin=Origin("parameter", parameter, "data"),
+                    )
+        self.x = self._data("x", x)
+        if self.loss is not None:
+            self.y = self._data("y", y)
+        weights = {name: self.weights[key].value.copy() for key, name in self.roles.parameters.items()}
+        return {"x": x, "y": y, **weights}
 
-    def _take(self, parameter: Parameter) -> None:
-        parameter.zero_grad()
-        name = self.roles.parameters[id(parameter)]
-        taken = self.writer.given(
-            name, parameter.data, name_=name, origin=Origin("parameter", parameter, "data")
-        )
-        self.writer.variable(taken).place = self.parameter_places[id(parameter)]
-        self.weights[id(parameter)] = taken
+    def _data(self, name: str, array: Any) -> Expression:
+        return self.writer.given(name, array.copy(), varies=False, name=name, origin=Origin("data", None, name))
+
+
+def _is_composed(layer: Layer) -> bool:
+    return any(True for _ in layer.children())

@@ -17,7 +17,7 @@ from minitorch_np.derivation.derive import Derivation
 from minitorch_np.derivation.folding import fold
 from minitorch_np.derivation.locations import Location
 from minitorch_np.derivation.naming import Names
-from minitorch_np.derivation.statements import Block, Statement, every_block, keys_in
+from minitorch_np.derivation.statements import Block, Statement, keys_in, keys_of
 from minitorch_np.derivation.values import Variable
 
 WIDTH = 108
@@ -26,21 +26,17 @@ Shapes = Callable[[str], str]
 
 
 def note_shapes(statements: Block, variables: dict[str, Variable], written: Shapes | None = None) -> None:
-    """Have every assignment of an array know its shape, and turn `n = n * a` of numbers into `n *= a`.
+    """Have every assignment of an array know its shape.
 
     `written` says how the shape of a variable is written, where not as it is.
     """
-    for block in every_block(statements):
-        for statement in block:
-            head = statement.head
-            if not isinstance(head, ast.Assign) or not isinstance(head.targets[0], ast.Name):
-                continue
+    for statement in (inner for each in statements for inner in each.inside()):
+        head = statement.head
+        if isinstance(head, ast.Assign) and isinstance(head.targets[0], ast.Name):
             key = head.targets[0].id
             value = variables[key].value if key in variables else None
             if isinstance(value, np.ndarray):
                 statement.shape = written(key) if written else str(value.shape)
-            elif isinstance(head.value, ast.BinOp) and isinstance(head.value.left, ast.Name):
-                statement.augments = True
 
 
 def rendered(statements: Block, indent: int = 0) -> list[str]:
@@ -57,7 +53,7 @@ def rendered(statements: Block, indent: int = 0) -> list[str]:
 
 def _head(statement: Statement) -> str:
     """The first line of a statement; a loop over rows has each of them in a line."""
-    head = _augmented(statement)
+    head = statement.head
     if isinstance(head, ast.Expr) and isinstance(head.value, ast.Constant):
         return f'"""{escaped(str(head.value.value))}"""'
     if isinstance(head, ast.For) and isinstance(head.iter, ast.Tuple):
@@ -71,16 +67,6 @@ def escaped(text: str) -> str:
     """Text as it stands between three quotes."""
     text = text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
     return text[:-1] + '\\"' if text.endswith('"') else text
-
-
-def _augmented(statement: Statement) -> ast.stmt:
-    head = statement.head
-    if statement.augments and isinstance(head, ast.Assign):
-        target, value = head.targets[0], head.value
-        same = isinstance(value, ast.BinOp) and ast.unparse(value.left) == ast.unparse(target)
-        if same and isinstance(value, ast.BinOp) and isinstance(target, ast.Name):
-            return ast.AugAssign(target, value.op, value.right)
-    return head
 
 
 def _quoted(code: str) -> str:
@@ -103,16 +89,14 @@ def _line(code: str, comment: str, indent: int) -> list[str]:
 
 def _broken(code: str, width: int) -> list[str]:
     """Lines no longer than `width` where that is possible, broken at spaces inside brackets."""
-    lines: list[str] = []
-    start = 0
-    while len(code) - start > width - 4 * bool(lines):
-        cuts = [cut for cut in _cuts(code) if start < cut <= start + width - 4 * bool(lines)]
-        if not cuts:
-            break
-        lines.append(code[start : cuts[-1]].rstrip())
-        start = cuts[-1]
-    lines.append(code[start:])
-    return [line if i == 0 else f"    {line}" for i, line in enumerate(lines)]
+    if len(code) <= width:
+        return [code]
+    cuts = _cuts(code)
+    whole = "".join("\0" if c == " " and i + 1 not in cuts else c for i, c in enumerate(code))
+    lines = textwrap.wrap(
+        whole, width - 1, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+    )
+    return [line.replace("\0", " ") for line in lines]
 
 
 def _cuts(code: str) -> list[int]:
@@ -139,24 +123,14 @@ class Program(NamedTuple):
         """The function `train` of the program."""
         return _run(self.text, {})["train"]
 
-
-class Written(NamedTuple):
-    """A program but for where its arrays come from."""
-
-    head: list[str]
-    arrays: dict[str, Any]
-    places: dict[str, Location]
-
-    def program(self, lines: list[str]) -> Program:
-        """With the lines that make the arrays."""
+    def run_with(self, lines: list[str]) -> Program:
+        """The program that also runs, with the lines that make its arrays."""
         main = [
             *lines,
             f"for step, loss in enumerate(train({', '.join(self.arrays)})):",
             "    print(step, loss)",
         ]
-        inside = [f"    {line}" for line in main]
-        text = "\n".join([*self.head, "", "", 'if __name__ == "__main__":', *inside, ""])
-        return Program(text, self.arrays, self.places)
+        return self._replace(text="\n".join([self.text, "", "", *_main(main)]))
 
 
 class Predictor(NamedTuple):
@@ -173,29 +147,20 @@ class Predictor(NamedTuple):
         """The program with the lines that make the weights, and those that make an x."""
         beside = ["", "", *weights] if weights else []
         main = [
-            'if __name__ == "__main__":',
-            "    import sys",
+            "import sys",
             "",
-            "    if len(sys.argv) > 1:",
-            "        x = np.load(sys.argv[1])",
-            "    else:",
-            *(f"        {line}" for line in x),
-            "    print(predict(x))",
+            "if len(sys.argv) > 1:",
+            "    x = np.load(sys.argv[1])",
+            "else:",
+            *(f"    {line}" for line in x),
+            "print(predict(x))",
         ]
-        return "\n".join([*self.head, *beside, "", "", *main, ""])
+        return "\n".join([*self.head, *beside, "", "", *_main(main)])
 
 
-def _check_unchanged(derived: Derivation) -> None:
-    """Raise ValueError if an array that a layer holds is another one after the forward pass."""
-    carried = {key for statement in derived.backward for key in keys_in(statement)}
-    stored = {key for statement in derived.forward for key in keys_in(statement, ast.Store)}
-    variables = [variable for key, variable in derived.variables.items() if key in carried | stored]
-    changed = {variable.name or variable.hint for variable in variables if variable.given}
-    if changed:
-        raise ValueError(
-            f"{derived.model!r} changes {', '.join(sorted(changed))} as it predicts, also in evaluation mode: "
-            "what it predicts is no function of x, and cannot be written as one"
-        )
+def _main(lines: list[str]) -> list[str]:
+    """The lines that are run if the program is the main one, and the end of its last line."""
+    return ['if __name__ == "__main__":', *(f"    {line}" if line else "" for line in lines), ""]
 
 
 def _run(text: str, scope: dict[str, Any]) -> dict[str, Any]:
@@ -212,69 +177,62 @@ def predictor(derived: Derivation, shape: str, shapes: Shapes | None = None) -> 
     network that changes something as it predicts.
     """
     variables = derived.variables
-    result = ast.Return(ast.Name(derived.prediction.key, ast.Load()))
+    set_keys = {key for statement in derived.forward for key in keys_in(statement, ast.Store)}
+    changed = {variables[key] for key in set_keys | keys_of(derived.backward) if variables[key].given}
+    if changed:
+        names = ", ".join(sorted(variable.name or variable.hint for variable in changed))
+        raise ValueError(
+            f"{derived.model!r} changes {names} as it predicts, also in evaluation mode: "
+            "what it predicts is no function of x, and cannot be written as one"
+        )
+    result = ast.Return(derived.prediction.load())
     forward = [*derived.forward, Statement(result, effect=True)]
-    _check_unchanged(derived)
     for statement in forward:  # what a layer passes on as it is needs no name of its own
         made = statement.head
         if isinstance(made, ast.Assign) and isinstance(made.value, ast.Name):
             for key in keys_in(statement, ast.Store):
                 variables[key].place, variables[key].name = None, ""
-    root = fold([Statement(ast.If(ast.Constant(True), [], []), forward)], variables)
-    used = _name_all(derived, root, shapes)
+    (phase,) = fold([Statement(ast.If(ast.Constant(True), [], []), forward)], variables)
+    used = _name_all(derived, [phase], shapes)
     given = [variable for variable in variables.values() if variable.origin and variable.key in used]
     arrays = {v.name: derived.data[v.name] for v in given if v.name in derived.data and v.name != "x"}
     arrays |= {v.name: derived.starts[v.key] for v in derived.constants if v.key in used}
     x = derived.data["x"]
     asked = f"np.asarray(x, np.{x.dtype.name})" if x.dtype.kind == "f" else "np.asarray(x)"
-    any_batch = shape.startswith("(N")
-    sizes = f"x.shape[1:] != {x.shape[1:]}" if any_batch else f"x.shape != {x.shape}"
+    is_wrong = f"x.shape != {x.shape}"
+    if shape.startswith("(N"):
+        is_wrong = f"x.ndim == 0 or x.shape[1:] != {x.shape[1:]}"
+    said = f"{_network(derived)}, written by hand in NumPy: the same bits as the layers in evaluation mode."
     head = [
-        *_said(
-            f"{_network(derived)}, written by hand in NumPy: the same bits as the layers in evaluation mode."
-        ),
-        "import numpy as np",
-        *_helpers(derived),
-        "",
-        "",
+        *_beginning(derived, said),
         "def predict(x):",
         f'    """The forward pass for x of shape {shape}."""',
         f"    x = {asked}",
-        f"    if {'x.ndim == 0 or ' * any_batch}{sizes}:",
+        f"    if {is_wrong}:",
         f'        raise ValueError(f"predict expects x of shape {shape}, got {{x.shape}}")',
-        *rendered(root[0].body, 4),
+        *rendered(phase.body, 4),
     ]
     return Predictor(head, arrays)
 
 
-def written(derived: Derivation, steps: int) -> Written:
+def written(derived: Derivation, steps: int) -> Program:
     """The program's function `train`, and what stands before it."""
     variables = derived.variables
-    phases = {"forward": derived.forward, "backward": derived.backward, "update": derived.update}
-    root = [Statement(ast.If(ast.Constant(phase), [], []), block) for phase, block in phases.items()]
-    root = fold(root, variables)
+    phases = [derived.forward, derived.backward, derived.update]
+    root = fold([Statement(ast.If(ast.Constant(True), [], []), block) for block in phases], variables)
     used = _name_all(derived, root)
-    constants = [variable for variable in derived.constants if variable.key in used]
     starts, kept = _states(derived, used)
-    arrays = dict(derived.data)
-    arrays |= {variable.name: derived.starts[variable.key] for variable in [*constants, *kept]}
-    options = [option for option in derived.options if option.key in used]
-    head = [
-        *_docstring(derived),
-        "import numpy as np",
-        *_helpers(derived),
-        "",
-        "",
-        *_train(derived, root, arrays, options, starts, used, steps),
-    ]
+    kept = [variable for variable in derived.constants if variable.key in used] + kept
+    arrays = derived.data | {variable.name: derived.starts[variable.key] for variable in kept}
+    lines = [*_beginning(derived, _description(derived)), *_train(derived, root, arrays, starts, used, steps)]
     places = {v.name: v.place for v in variables.values() if v.place and v.name and v.key in used}
-    return Written(head, arrays, places)
+    return Program("\n".join(lines), arrays, places)
 
 
 def _name_all(derived: Derivation, root: Block, shapes: Shapes | None = None) -> set[str]:
     """Give every variable of the statements its name; return the keys of these variables."""
     variables = derived.variables
-    used = {key for statement in root for key in keys_in(statement) | keys_in(statement, ast.Store)}
+    used = keys_of(root)
     for variable in derived.constants:
         if variable.key in used:
             variable.name = derived.roles.unique(variable.hint)
@@ -282,23 +240,26 @@ def _name_all(derived: Derivation, root: Block, shapes: Shapes | None = None) ->
         if not state.name:  # of a rule that goes over blocks in its own way
             state.name = derived.roles.unique(f"{state.hint}_{weight.name}")
     note_shapes(root, variables, shapes)
-    Names(variables, reserved=set(derived.functions) | (derived.roles.taken - _all_names(variables))).give(root)
+    names = {variable.name for variable in variables.values() if variable.name}
+    Names(variables, reserved=set(derived.functions) | (derived.roles.taken - names)).give(root)
     return used
 
 
-def _helpers(derived: Derivation) -> list[str]:
-    return [line for helper in derived.functions.values() for line in ("", "", *rendered([helper]))]
+def _beginning(derived: Derivation, said: str) -> list[str]:
+    """What stands before the function of the program."""
+    helpers = [line for helper in derived.functions.values() for line in ("", "", *rendered([helper]))]
+    return [*_said(said), "import numpy as np", *helpers, "", ""]
 
 
 def _train(
     derived: Derivation,
     root: Block,
     arrays: dict[str, Any],
-    options: list[Variable],
     starts: list[str],
     used: set[str],
     steps: int,
 ) -> list[str]:
+    options = [option for option in derived.options if option.key in used]
     rate = [option for option in options if option.name == "learning_rate"]
     parameters = [*arrays, f"steps={steps}", *(f"learning_rate={option.value!r}" for option in rate)]
     lines = _wrapped("def train(", parameters, "):")
@@ -318,13 +279,11 @@ def _train(
 
 
 def _titles(derived: Derivation) -> list[str]:
-    gradients = list(derived.gradients)
+    *others, last = [*derived.gradients] or ["nothing"]
+    gradients = f"{', '.join(others)} and {last}" if others else last
     kind = type(derived.optimizer).__name__
-    listed = (
-        " and ".join([*(", ".join(gradients[:-1]),), gradients[-1]]) if gradients[1:] else "".join(gradients)
-    )
-    last = "gradient descent" if kind == "SGD" else kind
-    return ["forward: predict y", f"backward: gradients of {listed or 'nothing'}", last]
+    update = "gradient descent" if kind == "SGD" else kind
+    return ["forward: predict y", f"backward: gradients of {gradients}", update]
 
 
 def _states(derived: Derivation, used: set[str]) -> tuple[list[str], list[Variable]]:
@@ -348,7 +307,8 @@ def _states(derived: Derivation, used: set[str]) -> tuple[list[str], list[Variab
     return lines, kept
 
 
-def _docstring(derived: Derivation) -> list[str]:
+def _description(derived: Derivation) -> str:
+    """The network, the loss and the options of the optimizer that are not the usual ones."""
     optimizer: Any = derived.optimizer
     signature = inspect.signature(type(optimizer)).parameters
     options = [
@@ -358,7 +318,7 @@ def _docstring(derived: Derivation) -> list[str]:
     ]
     made = f"{type(optimizer).__name__}({', '.join(options)})"
     network = f"{_network(derived)} with {derived.loss!r} and {made}"
-    return _said(f"{network}, written by hand in NumPy: the same bits as the layers.")
+    return f"{network}, written by hand in NumPy: the same bits as the layers."
 
 
 def _network(derived: Derivation) -> str:
@@ -376,11 +336,7 @@ def _said(text: str) -> list[str]:
 
 def _wrapped(opening: str, parts: list[str], closing: str) -> list[str]:
     line = f"{opening}{', '.join(parts)}{closing}"
-    if len(line) <= 108:
+    if len(line) <= WIDTH:
         return [line]
-    rows = textwrap.wrap(", ".join(parts) + ",", 104, break_long_words=False)
+    rows = textwrap.wrap(", ".join(parts) + ",", WIDTH - 4, break_long_words=False)
     return [opening, *(f"    {row}" for row in rows), closing]
-
-
-def _all_names(variables: dict[str, Variable]) -> set[str]:
-    return {variable.name for variable in variables.values() if variable.name}

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import ast
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from minitorch_np.derivation.executor import Blocks
 from minitorch_np.derivation.folding import fold
-from minitorch_np.derivation.statements import Block, keys_in, replaced
-from minitorch_np.derivation.values import Expression, Origin, Variable, mapped, name
+from minitorch_np.derivation.interpreter import Blocks
+from minitorch_np.derivation.parts import Part
+from minitorch_np.derivation.statements import Block, keys_of, replaced
+from minitorch_np.derivation.values import Expression, Origin, Variable
 from minitorch_np.optimizers.optimizer import Optimizer, ParamGroup
 
-if TYPE_CHECKING:
-    from minitorch_np.derivation.calls import Calls
-    from minitorch_np.derivation.executor import Executor
-    from minitorch_np.derivation.operations import Operations
-    from minitorch_np.derivation.passes import Passes
-    from minitorch_np.derivation.writer import Writer
-
 NAMES = {"lr": "learning_rate"}
+
+
+Row = tuple[Expression, Expression, dict[str, Expression]]  # of a parameter: weight, gradient, states
 
 
 class State(NamedTuple):
@@ -32,96 +29,19 @@ class State(NamedTuple):
     array: Any
 
 
-class UpdateRule:
+class UpdateRule(Part):
     """The statements of an optimizer's step, from its method `update`.
 
     Options become constants of the program; `first_step` is what it has to count from, and `states` are the
-    rule's arrays, each with the parameter that it belongs to. With `flat` it is one update of all parameters
-    of a group, in the flat arrays of the optimizer.
+    rule's arrays, each with the parameter that it belongs to. If it is not for a reader, it is one update of
+    all parameters of a group, in the flat arrays of the optimizer.
     """
 
-    def __init__(
-        self,
-        writer: Writer,
-        ops: Operations,
-        executor: Executor,
-        calls: Calls,
-        passes: Passes,
-        flat: bool = False,
-    ) -> None:
-        self.writer = writer
-        self.ops = ops
-        self.executor = executor
-        self.calls = calls
-        self.passes = passes
-        self.flat = flat
+    def __init__(self) -> None:
         self.options: list[Variable] = []
         self.states: list[State] = []
         self.first_step = 1
         self.step: Variable | None = None
-
-    def over_blocks(self, statement: ast.For, blocks: Blocks) -> None:
-        """A loop over parameters: the body is written for a first one, and then said of all.
-
-        A short body is written once for each of them, as the handwritten program does.
-        """
-        outer, state = dict(self.writer.frame.locals), blocks.rows[0][2]
-        rows: list[list[Expression]] = []
-        columns = self._columns(blocks)
-        stand_ins: dict[str, Expression] = {}
-        for hint, column in columns.items():
-            variable = self.writer.new_variable(hint, column[0].value.reshape(-1))
-            variable.stands_in = True
-            stand_ins[hint] = Expression(name(variable), variable.value, varies=True)
-            rows.append(column)
-        first = mapped(
-            blocks.rows[0],
-            lambda part: next(stand_ins[hint] for hint, column in columns.items() if column[0] is part),
-        )
-        self.ops.in_rule = next(iter(stand_ins.values())).value.shape
-        with self.writer.sub_block() as body:
-            self.executor.unpack(statement.target, first)
-            self.executor.run(statement.body)
-            for hint in state:
-                if self.writer.variable_of(first[2][hint]) is not self.writer.variable_of(stand_ins[hint]):
-                    self.ops.set_item(stand_ins[hint], ..., first[2][hint])
-        self.ops.in_rule = None
-        self.writer.frame.locals = outer
-        self.write_loop(list(stand_ins.values()), rows, body)
-
-    def _columns(self, blocks: Blocks) -> dict[str, list[Expression]]:
-        """The parts of the blocks by what they are: all parameters, all gradients, each of the states."""
-        columns: dict[str, list[Expression]] = {}
-        for w, g, state in blocks:
-            for hint, part in {"w": w, "g": g, **state}.items():
-                columns.setdefault(hint, []).append(part)
-        return columns
-
-    def write_loop(self, names: list[Expression], rows: list[list[Expression]], body: Block) -> None:
-        body = fold(body, self.writer.variables)
-        used = {key for statement in body for key in keys_in(statement) | keys_in(statement, ast.Store)}
-        columns = [
-            (self.writer.variable(n), row)
-            for n, row in zip(names, rows, strict=True)
-            if self.writer.variable(n).key in used
-        ]
-        for stand_in, column in columns:
-            for part, weight in zip(column, rows[0], strict=True):
-                state = self.writer.variable(part)
-                if not state.name:
-                    state.name = self.passes.roles.unique(
-                        f"{stand_in.hint}_{self.writer.variable(weight).name}"
-                    )
-        if len(rows[0]) == 1 or (len(body) == 1 and not body[0].blocks):
-            for i in range(len(rows[0])):
-                self.writer.block += self._for_one(
-                    body, [(stand_in, column[i]) for stand_in, column in columns]
-                )
-            return
-        target = ast.Tuple([ast.Name(s.key, ast.Store()) for s, _ in columns], ast.Store())
-        lines = [ast.Tuple([column[i].node for _, column in columns], ast.Load()) for i in range(len(rows[0]))]
-        rows_of = ast.Tuple(list(lines), ast.Load())
-        self.writer.emit(ast.For(target, rows_of, [], []), "", effect=True, body=body)
 
     def update(self, optimizer: Optimizer) -> Block:
         """The statements of one step."""
@@ -130,42 +50,42 @@ class UpdateRule:
         ready = optimizer.ready()
         counts = [s + 1 for group in ready if group.counts for s in group.buffers.steps]
         self.first_step = min(counts, default=1)
-        self.step = self.writer.new_variable("step", self.first_step, name="step", given=True)
-        self.step.origin = Origin("step", None, None)
+        origin = Origin("step", None, None)
+        step = self.writer.given("step", self.first_step, name="step", origin=origin)
+        self.step = self.writer.variable(step)
         with self.writer.sub_block() as block:
             for number, group in enumerate(ready):
-                self._group(optimizer, group, number)
+                options = {
+                    key: self._option(key, value, Origin("option", number, key))
+                    for key, value in group.options.items()
+                }
+                for made, run in self._runs(group):
+                    rows = self._rows(group, run) if self.writer.plain else [self._flat(group, number, run)]
+                    more = made + 1 - self.first_step  # than parameters that have made fewer steps
+                    now: Any = self.ops.binary(ast.Add(), step, more) if more else step
+                    self.calls.call(optimizer.update, [Blocks(rows), now if group.counts else 1], options)
         return block
 
-    def _group(self, optimizer: Optimizer, group: ParamGroup, number: int) -> None:
+    def _runs(self, group: ParamGroup) -> list[tuple[int, list[int]]]:
+        """The parameters that have a gradient, by their numbers: runs that have made as many steps."""
         buffers = group.buffers
-        options = {
-            key: self._option(key, value, Origin("option", number, key)) for key, value in group.options.items()
-        }
-        places = [i for i, parameter in enumerate(buffers.parameters) if id(parameter) in self.passes.gradients]
-        for made, run in groupby(places, key=lambda i: buffers.steps[i]):
-            numbers = list(run)
-            rows = self._flat(group, number, numbers) if self.flat else self._rows(group, numbers)
-            self.calls.call(
-                optimizer.update, [Blocks(rows), self._step(made + 1) if group.counts else 1], options
-            )
+        learned = [i for i, p in enumerate(buffers.parameters) if id(p) in self.passes.gradients]
+        return [(made, [*run]) for made, run in groupby(learned, key=lambda i: buffers.steps[i])]
 
-    def _rows(self, group: ParamGroup, run: list[int]) -> list[tuple[Any, Any, dict[str, Any]]]:
+    def _rows(self, group: ParamGroup, run: list[int]) -> list[Row]:
         """Each parameter with its gradient and its states."""
-        buffers = group.buffers
-        return [
-            (
-                self.passes.weights[id(buffers.parameters[i])],
-                self.passes.gradients[id(buffers.parameters[i])],
-                {
-                    key: self._state(key, buffers.view(flat, i), i, group)
-                    for key, flat in buffers.states.items()
-                },
-            )
-            for i in run
-        ]
+        rows: list[Row] = []
+        for i in run:
+            parameter = id(group.buffers.parameters[i])
+            weight = self.passes.weights[parameter]
+            states = {
+                key: self._state(key, group.buffers.view(flat, i), weight)
+                for key, flat in group.buffers.states.items()
+            }
+            rows.append((weight, self.passes.gradients[parameter], states))
+        return rows
 
-    def _flat(self, group: ParamGroup, number: int, run: list[int]) -> list[tuple[Any, Any, dict[str, Any]]]:
+    def _flat(self, group: ParamGroup, number: int, run: list[int]) -> Row:
         """All parameters of a run in one: the part of the flat arrays that they stand in."""
         buffers = group.buffers
         if run != list(range(run[0], run[-1] + 1)):
@@ -176,15 +96,7 @@ class UpdateRule:
             return self.writer.given(hint, flat[part].copy(), origin=Origin(kind, number, (key, part)))
 
         states = {key: taken(key, flat, "state", key) for key, flat in buffers.states.items()}
-        return [(taken("w", buffers.data, "flat", "data"), taken("g", buffers.grad, "flat", "grad"), states)]
-
-    def _step(self, first: int) -> Any:
-        """The step's number for parameters that have made more or fewer steps than others."""
-        more = first - self.first_step
-        if self.step is None:
-            return first
-        step = Expression(name(self.step), self.first_step, varies=True)
-        return self.ops.binary(ast.Add(), step, more) if more else step
+        return taken("w", buffers.data, "flat", "data"), taken("g", buffers.grad, "flat", "grad"), states
 
     def _option(self, key: str, value: Any, origin: Origin) -> Any:
         if isinstance(value, tuple):
@@ -195,24 +107,65 @@ class UpdateRule:
         if isinstance(value, bool) or not isinstance(value, int | float):
             return value
         wanted = NAMES.get(key, key)
-        for variable in () if self.flat else self.options:
+        for variable in self.options if self.writer.plain else ():
             if variable.hint == wanted and type(variable.value) is type(value) and variable.value == value:
-                return Expression(name(variable), value, varies=False)
+                return variable.expression(varies=False)
         taken = any(variable.name == wanted for variable in self.options)
         chosen = wanted if key == "lr" and not taken else self.passes.roles.unique(wanted)
-        option = self.writer.given(wanted, value, name_=chosen, varies_=False, origin=origin)
+        option = self.writer.given(wanted, value, varies=False, name=chosen, origin=origin)
         self.options.append(self.writer.variable(option))
         return option
 
-    def _state(self, key: str, array: Any, i: int, group: ParamGroup) -> Expression:
+    def _state(self, key: str, array: Any, weight: Expression) -> Expression:
         state = self.writer.given(key, np.array(array, order="C"))
         self.writer.starts[self.writer.variable(state).key] = np.array(array)
-        weight = self.passes.weights[id(group.buffers.parameters[i])]
         self.states.append(State(self.writer.variable(state), self.writer.variable(weight), array))
         return state
 
-    def _for_one(self, body: Block, pairs: list[tuple[Variable, Expression]]) -> Block:
-        made = fold(body, self.writer.variables)  # a copy
-        for stand_in, actual in pairs:
-            made = [replaced(statement, stand_in.key, actual.node) for statement in made]
-        return made
+    def over_blocks(self, statement: ast.For, blocks: Blocks) -> None:
+        """A loop over parameters: the body is written for a first one, and then said of all."""
+        columns = {"w": [w for w, _, _ in blocks], "g": [g for _, g, _ in blocks]}
+        columns |= {key: [state[key] for _, _, state in blocks] for key in blocks[0][2]}
+        variables = {
+            hint: self.writer.new_variable(hint, column[0].value.reshape(-1), stands_in=True)
+            for hint, column in columns.items()
+        }
+        w, g, *parts = (variable.expression() for variable in variables.values())
+        states = dict(zip(blocks[0][2], parts, strict=True))
+        outer = dict(self.writer.frame.locals)
+        self.ops.in_rule = w.value.shape
+        with self.writer.sub_block() as body:
+            self.interpreter.assign(statement.target, (w, g, states))
+            self.interpreter.run(statement.body)
+            for key, now in states.items():
+                if self.writer.variable_of(now) is not variables[key]:
+                    self.ops.set_item(variables[key].expression(), ..., now)
+        self.ops.in_rule = None
+        self.writer.frame.locals = outer
+        self._write_loop([*zip(variables.values(), columns.values(), strict=True)], body)
+
+    def _write_loop(self, columns: list[tuple[Variable, list[Expression]]], body: Block) -> None:
+        """The loop; a short body is written once for each parameter, as the handwritten program does."""
+        body = fold(body, self.writer.variables)
+        used = keys_of(body)
+        weights = columns[0][1]
+        columns = [(stand_in, column) for stand_in, column in columns if stand_in.key in used]
+        for stand_in, column in columns:
+            for part, weight in zip(column, weights, strict=True):
+                state = self.writer.variable(part)
+                if not state.name:
+                    state.name = self.passes.roles.unique(
+                        f"{stand_in.hint}_{self.writer.variable(weight).name}"
+                    )
+        stand_ins = [stand_in for stand_in, _ in columns]
+        rows = [[part.node for part in row] for row in zip(*(column for _, column in columns), strict=True)]
+        if len(weights) == 1 or (len(body) == 1 and not body[0].blocks):
+            for row in rows:
+                made = [statement.copied() for statement in body]
+                for stand_in, node in zip(stand_ins, row, strict=True):
+                    made = [replaced(statement, stand_in.key, node) for statement in made]
+                self.writer.block += made
+            return
+        target = ast.Tuple([stand_in.store() for stand_in in stand_ins], ast.Store())
+        lines: list[ast.expr] = [ast.Tuple(row, ast.Load()) for row in rows]
+        self.writer.emit(ast.For(target, ast.Tuple(lines, ast.Load()), [], []), "", effect=True, body=body)

@@ -11,7 +11,9 @@ import ast
 import builtins
 import keyword
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import chain, count
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,26 +21,25 @@ import numpy as np
 from minitorch_np.derivation.locations import Location
 
 
+@dataclass(slots=True, eq=False)
 class Expression:
     """A piece of the program; `value` is what it came to, `comment` what its source says beside it.
 
     `varies` tells whether it may be different in another step, because it depends on parameters, on the
     step's number or on random numbers. What does not vary (sizes, the targets) may decide a branch.
-    `loose` ones may even be of another shape then, or None.
+    `loose` ones may even be of another shape then, or None. `same` is what its array is equal to, to the
+    bit, without being that array: a of 1 * a.
     """
 
-    __slots__ = ("comment", "loose", "node", "value", "varies")
-
-    def __init__(
-        self, node: ast.expr, value: Any, varies: bool, comment: str = "", loose: bool = False
-    ) -> None:
-        self.node = node
-        self.value = value
-        self.varies = varies
-        self.comment = comment
-        self.loose = loose
+    node: ast.expr
+    value: Any
+    varies: bool
+    comment: str = ""
+    loose: bool = False
+    same: ast.expr | None = None
 
 
+@dataclass(slots=True, eq=False)
 class Variable:
     """A variable of the program. It has a unique `key` until names are given out.
 
@@ -47,25 +48,26 @@ class Variable:
     such a variable is never folded away. `mine` ones were not named by an author, but arose on the way.
     """
 
-    def __init__(self, key: str, hint: str, value: Any, *, name: str = "", given: bool = False) -> None:
-        self.key = key
-        self.hint = hint
-        self.value = value
-        self.name = name
-        self.given = given
-        self.base: Variable | None = None  # what it was made from, where the source uses one name for both
-        self.place: Location | None = None
-        self.mine = False
-        self.kept = False  # in an attribute
-        self.became: Variable | None = None  # another variable that took its place
-        self.stands_in = False  # for an array of each parameter, until the source has named it
-        self.origin: Origin | None = None  # of a given one
+    key: str
+    hint: str
+    value: Any
+    name: str = ""
+    given: bool = False
+    mine: bool = False
+    base: Variable | None = None  # what it was made from, where the source uses one name for both
+    place: Location | None = None
+    kept: bool = False  # in an attribute
+    stands_in: bool = False  # for an array of each parameter, until the source has named it
+    origin: Origin | None = None  # of a given one
 
+    def load(self) -> ast.Name:
+        return ast.Name(self.key, ast.Load())
 
-class BinOp(ast.BinOp):
-    """An operation of two values; `keeps` is the side that its result is to the bit, as 1 * a is a."""
+    def store(self) -> ast.Name:
+        return ast.Name(self.key, ast.Store())
 
-    keeps: str = ""
+    def expression(self, varies: bool = True, loose: bool = False) -> Expression:
+        return Expression(self.load(), self.value, varies, loose=loose)
 
 
 class Origin(NamedTuple):
@@ -80,24 +82,36 @@ class Origin(NamedTuple):
     key: Any
 
 
-def name(variable: Variable) -> ast.Name:
-    return ast.Name(variable.key, ast.Load())
+def called(function: ast.expr | str, *args: ast.expr) -> ast.Call:
+    """A call in the program; a function may be given by its name, `len` or `np.array`."""
+    return ast.Call(parsed(function) if isinstance(function, str) else function, list(args), [])
 
 
-def mapped(value: Any, function: Callable[[Expression], Any]) -> Any:
-    """`value` with `function` applied to every expression in it, through containers."""
+CONTAINERS = (tuple, list, dict, slice)
+
+
+def mapped(value: Any, function: Callable[[Expression], Any], in_place: bool = False) -> Any:
+    """`value` with `function` applied to every expression in it, through containers.
+
+    `in_place` lists and dicts stay the same objects.
+    """
     if isinstance(value, Expression):
         return function(value)
-    if isinstance(value, tuple):
-        parts = [mapped(part, function) for part in value]
-        return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
-    if isinstance(value, list):
-        return [mapped(part, function) for part in value]
-    if isinstance(value, dict):
-        return {key: mapped(part, function) for key, part in value.items()}
+    if not isinstance(value, CONTAINERS):
+        return value
     if isinstance(value, slice):
         return slice(*(mapped(part, function) for part in (value.start, value.stop, value.step)))
-    return value
+    if isinstance(value, dict):
+        made: Any = {key: mapped(part, function, in_place) for key, part in value.items()}
+    else:
+        made = [mapped(part, function, in_place) for part in value]
+    if isinstance(value, tuple):
+        return type(value)(*made) if hasattr(value, "_fields") else tuple(made)
+    if in_place and isinstance(value, dict):
+        value.update(made)
+    elif in_place:
+        value[:] = made
+    return value if in_place else made
 
 
 def expressions(value: Any) -> list[Expression]:
@@ -135,9 +149,8 @@ def numpy_name(thing: Any) -> ast.expr | None:
         return inner and ast.Attribute(inner, name, ast.Load())
     name = ALIASES.get(name, name)
     for path, module in MODULES.items():
-        known = name and getattr(module, name, None) is thing
-        if known and not isinstance(owner, np.random.RandomState):
-            return _parsed(f"np.{path}{name}")
+        if name and vars(module).get(name) is thing and not isinstance(owner, np.random.RandomState):
+            return parsed(f"np.{path}{name}")
     return None
 
 
@@ -150,13 +163,18 @@ def identifier(text: str) -> str:
     return text if text.isidentifier() and not keyword.iskeyword(text) else f"value_{text}".rstrip("_")
 
 
+def numbered(name: str) -> Iterator[str]:
+    """The name, and then name2, name3, …"""
+    return chain([name], (f"{name}{number}" for number in count(2)))
+
+
 def literal(value: Any) -> ast.expr | None:
     """A constant as it is written in a program; None if it cannot be."""
     if isinstance(value, np.dtype):
-        return _parsed(f"np.{value.name}" if value.isnative else f"np.dtype({value.str!r})")
+        return parsed(f"np.{value.name}" if value.isnative else f"np.dtype({value.str!r})")
     if isinstance(value, np.bool_ | np.integer | np.floating):
         inner = literal(value.item())
-        return inner and ast.Call(_parsed(f"np.{value.dtype.name}"), [inner], [])
+        return inner and ast.Call(parsed(f"np.{value.dtype.name}"), [inner], [])
     if type(value) in (int, float):
         return _number(value)
     if value is None or value is ... or type(value) in (bool, str, bytes, complex):
@@ -168,10 +186,10 @@ def literal(value: Any) -> ast.expr | None:
 
 def _number(value: float) -> ast.expr:
     if not np.isfinite(value):
-        return _parsed("np.nan" if np.isnan(value) else "np.inf" if value > 0 else "-np.inf")
+        return parsed("np.nan" if np.isnan(value) else "np.inf" if value > 0 else "-np.inf")
     constant = ast.Constant(abs(value))
     return ast.UnaryOp(ast.USub(), constant) if np.signbit(value) else constant
 
 
-def _parsed(text: str) -> ast.expr:
+def parsed(text: str) -> ast.expr:
     return ast.parse(text, mode="eval").body

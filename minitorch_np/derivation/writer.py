@@ -6,6 +6,7 @@ import ast
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, NoReturn
 
@@ -13,36 +14,33 @@ import numpy as np
 
 from minitorch_np._internal.syntax_trees import copied_tree
 from minitorch_np.derivation.statements import Block, Statement
-from minitorch_np.derivation.values import Expression, Origin, Variable, literal, mapped, name
+from minitorch_np.derivation.values import Expression, Variable, literal, mapped
 
 
+@dataclass(slots=True, eq=False)
 class Frame:
     """A function on its way: its local variables, and the line it is at."""
 
-    def __init__(self, label: str, file: str, globals_: dict[str, Any], cells: dict[str, Any]) -> None:
-        self.label = label
-        self.file = file
-        self.globals = globals_
-        self.cells = cells  # variables of the functions around it
-        self.locals: dict[str, Any] = {}
-        self.bound: dict[str, Variable] = {}  # parameters, and the variables given for them
-        self.comments: dict[int, str] = {}
-        self.line = 0
-        self.end_line = 0
-
-    @property
-    def comment(self) -> str:
-        return self.comments.get(self.end_line, "")
+    label: str
+    file: str
+    globals: dict[str, Any]
+    cells: dict[str, Any]  # variables of the functions around it
+    comments: dict[int, str]
+    locals: dict[str, Any] = field(default_factory=dict)
+    bound: dict[str, Variable] = field(default_factory=dict)  # parameters, and the variables given for them
+    line: int = 0
+    end_line: int = 0
 
 
 class Writer:
     """Writes statements, and gives variables to what they make. It knows which function it is in.
 
-    With `guards` each decision is written too, where it was made, as an `assert` of what it depends on.
+    What is `plain` is for a reader. Otherwise each decision is written too, where it was made, as an `assert`
+    of what it depends on.
     """
 
-    def __init__(self, guards: bool = False) -> None:
-        self.guards = guards
+    def __init__(self, plain: bool = True) -> None:
+        self.plain = plain
         self.block: Block = []
         self.variables: dict[str, Variable] = {}
         self.frames: list[Frame] = []
@@ -55,35 +53,28 @@ class Writer:
     def frame(self) -> Frame:
         return self.frames[-1]
 
+    @property
+    def comment(self) -> str:
+        """What the source says beside the statement that is gone through."""
+        return self.frame.comments.get(self.frame.end_line, "") if self.frames else ""
+
     def fail(self, message: str) -> NoReturn:
         """Raise ValueError: what cannot be written out, in which layer, file and line."""
         label = next((frame.label for frame in reversed(self.frames) if frame.label), "the network")
         place = f"{self.frame.file} line {self.frame.line}" if self.frames else "outside any layer"
         raise ValueError(f"{label} cannot be written out: {place}: {message}")
 
-    def emit(
-        self,
-        head: ast.stmt,
-        comment: str | None = None,
-        *,
-        effect: bool = False,
-        body: Block | None = None,
-        orelse: Block | None = None,
-    ) -> None:
-        """Write a statement and the blocks in it. One with an effect stays even if nobody needs its result."""
-        said = (self.frame.comment if self.frames else "") if comment is None else comment
-        head = ast.fix_missing_locations(head)
-        self.block.append(Statement(head, body or [], orelse or [], comment=said, effect=effect))
-        self.effects += effect
-
-    def has_effect(self) -> None:
-        """The last statement has an effect."""
-        self.block[-1].effect = True
-        self.effects += 1
+    def emit(self, head: ast.stmt, comment: str | None = None, **options: Any) -> None:
+        """Write a statement, with what is known of it: the blocks in it, whether it has an effect, …"""
+        head.lineno = 0  # asked for when a tree is turned into text
+        said = self.comment if comment is None else comment
+        statement = Statement(head, comment=said, **options)
+        self.block.append(statement)
+        self.effects += statement.effect
 
     def guard(self, test: ast.expr) -> None:
-        """Write down what has to be true for the statements after it, where guards are asked for."""
-        if self.guards:
+        """Write down what has to be true for the statements after it, unless that is plain."""
+        if not self.plain:
             self.emit(ast.Assert(copied_tree(test)), "")
 
     def new_variable(self, hint: str, value: Any, **options: Any) -> Variable:
@@ -91,19 +82,9 @@ class Writer:
         self.variables[variable.key] = variable
         return variable
 
-    def given(
-        self,
-        hint: str,
-        value: Any,
-        *,
-        name_: str = "",
-        varies_: bool = True,
-        origin: Origin | None = None,
-    ) -> Expression:
+    def given(self, hint: str, value: Any, *, varies: bool = True, **options: Any) -> Expression:
         """A variable that the program gets from outside."""
-        variable = self.new_variable(hint, value, name=name_, given=True)
-        variable.origin = origin
-        return Expression(name(variable), value, varies_)
+        return self.new_variable(hint, value, given=True, **options).expression(varies)
 
     def named(self, value: Expression, hint: str, *, mine: bool = False) -> Expression:
         """The value as a variable: itself if it is one, otherwise written to a new one."""
@@ -111,28 +92,22 @@ class Writer:
             return value
         return self.assigned(value, hint, mine=mine)
 
-    def assigned(self, value: Expression, hint: str, *, mine: bool = False) -> Expression:
+    def assigned(self, value: Expression, hint: str, *, mine: bool = False, effect: bool = False) -> Expression:
         """A new variable with this value."""
-        variable = self.new_variable(hint, value.value)
-        variable.mine = mine
+        variable = self.new_variable(hint, value.value, mine=mine)
         if self.frames:
             variable.base = self.frame.bound.get(hint)
-        store = ast.Name(variable.key, ast.Store())
-        self.emit(ast.Assign([store], value.node), value.comment or None)
-        return Expression(name(variable), value.value, value.varies, loose=value.loose)
+        statement = ast.Assign([variable.store()], value.node)
+        self.emit(statement, value.comment or None, effect=effect, same=value.same)
+        return variable.expression(value.varies, value.loose)
+
+    def set(self, variable: Variable, value: Any) -> None:
+        """Write `variable = value`."""
+        self.emit(ast.Assign([variable.store()], self.node(value)), "")
 
     def all_named(self, value: Any, hint: str, *, mine: bool = False) -> Any:
         """`named` for every expression in a container; a list or a dict stays the same object."""
-        if isinstance(value, list):
-            value[:] = [self.all_named(part, hint, mine=mine) for part in value]
-            return value
-        if isinstance(value, dict):
-            value.update({key: self.all_named(part, hint, mine=mine) for key, part in value.items()})
-            return value
-        if isinstance(value, tuple):
-            parts = [self.all_named(part, hint, mine=mine) for part in value]
-            return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
-        return mapped(value, lambda expression: self.named(expression, hint, mine=mine))
+        return mapped(value, lambda expression: self.named(expression, hint, mine=mine), in_place=True)
 
     def variable_of(self, value: Any) -> Variable | None:
         """The variable that a value is, if it is one."""
@@ -142,7 +117,8 @@ class Writer:
 
     def variable(self, value: Expression) -> Variable:
         """The variable that a value is known to be."""
-        return self.variables[ast.unparse(value.node)]
+        node: Any = value.node
+        return self.variables[node.id]
 
     def constant(self, thing: Any, hint: str) -> Expression:
         """An array or a random generator that belongs to a layer, as a variable given from outside."""
@@ -163,10 +139,6 @@ class Writer:
             return ast.Dict([self.node(key) for key in value], [self.node(part) for part in value.values()])
         if isinstance(value, np.ndarray | np.random.Generator):
             return self.constant(value, "constant").node
-        if isinstance(value, slice):
-            return ast.Call(
-                ast.Name("slice", ast.Load()), [self.node(p) for p in (value.start, value.stop, value.step)], []
-            )
         written = literal(value)
         if written is None:
             self.fail(f"{value!r} cannot be written as a constant")
@@ -189,7 +161,3 @@ class Writer:
             yield self.block
         finally:
             self.block = outer
-
-    def start_of(self, variable: Variable) -> Any:
-        """What a constant or a state is before the first step."""
-        return self.starts[variable.key]

@@ -132,7 +132,7 @@ def write(
         lines = stored(made.arrays)
     else:
         lines += embedded({key: a for key, a in made.arrays.items() if key not in arrays})
-    program = made.program(lines)
+    program = made.run_with(lines)
     if data != "npz":
         _verify_data(program, lines)
     _verify(program, model, loss, optimizer, x, y)

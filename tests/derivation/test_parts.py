@@ -7,13 +7,14 @@ import pytest
 
 import minitorch_np as mt
 from minitorch_np.derivation.derive import derive
-from minitorch_np.derivation.folding import fold
+from minitorch_np.derivation.folding import Folding, fold
 from minitorch_np.derivation.naming import Names
 from minitorch_np.derivation.operations import Operations
+from minitorch_np.derivation.parts import connect
 from minitorch_np.derivation.program import rendered
 from minitorch_np.derivation.source import SourceError, source_of
-from minitorch_np.derivation.statements import Ledger, Statement, keys_in, replaced
-from minitorch_np.derivation.values import Expression, Variable, example, literal, name, numpy_name, varies
+from minitorch_np.derivation.statements import Statement, keys_in, replaced
+from minitorch_np.derivation.values import Expression, Variable, example, literal, numpy_name, varies
 from minitorch_np.derivation.writer import Writer
 
 PROGRAM = """
@@ -54,7 +55,7 @@ def test_what_is_known_of_a_statement_is_copied_with_it():
 
 def variables(**values):
     made = {f"${i}": Variable(f"${i}", hint, value) for i, (hint, value) in enumerate(values.items())}
-    return made, [Expression(name(variable), variable.value, varies=True) for variable in made.values()]
+    return made, [variable.expression() for variable in made.values()]
 
 
 def assigned(key, node, **options):
@@ -67,12 +68,13 @@ def test_a_ledger_counts_what_is_read_and_set_and_changed():
         assigned("$2", ast.BinOp(a.node, ast.Add(), b.node)),
         Statement(ast.AugAssign(ast.Name("$2", ast.Store()), ast.Mult(), a.node), effect=True),
     ]
-    ledger = Ledger(block, known)
+    ledger = Folding(block, known)
     assert (ledger.uses["$0"], ledger.uses["$1"], ledger.uses["$2"], ledger.sets["$2"]) == (2, 1, 1, 1)
     assert ledger.augmented["$2"] == 1
     ledger.remove(block, 1)
     assert (ledger.uses["$0"], ledger.uses["$2"]) == (1, 0)
     assert keys_in(replaced(block[0].copied(), "$1", a.node)) == {"$0"}
+    assert keys_in(replaced(block[0].copied(), "$2", a.node), ast.Store) == {"$0"}
 
 
 def test_folding_leaves_what_has_an_effect_and_what_shares_memory():
@@ -90,6 +92,29 @@ def test_folding_leaves_what_has_an_effect_and_what_shares_memory():
     ]
     text = [ast.unparse(part.tree()) for part in fold(block, known)]
     assert text == ["$2 = $0.T + $0.T", "$0 += $0 * $0", "use($2)"]  # $2 is made before $0 changes
+
+
+def test_folding_knows_memory_that_is_changed_by_another_name():
+    base = np.ones((2, 2))
+    known, (a, *_) = variables(a=base, view=base.T, b=np.ones(2))
+    known["$0"].given = known["$1"].given = True
+    block = [
+        assigned("$2", ast.BinOp(a.node, ast.Add(), ast.Constant(1))),
+        Statement(ast.AugAssign(known["$1"].store(), ast.Add(), ast.Constant(1)), effect=True),
+        Statement(ast.Return(known["$2"].load())),
+    ]
+    assert [ast.unparse(part.tree()) for part in fold(block, known)] == ["$2 = $0 + 1", "$1 += 1", "return $2"]
+
+
+def test_a_loop_reads_what_is_made_before_it_at_every_turn():
+    known, (a, *_) = variables(a=np.ones(2), h=np.ones(2), i=1, other=np.ones(2))
+    known["$0"].name, known["$3"].hint = "a", "h"
+    double = ast.BinOp(known["$1"].load(), ast.Mult(), ast.Constant(2))
+    body = [assigned("$3", double), Statement(ast.Expr(known["$3"].load()), effect=True)]
+    loop = Statement(ast.For(known["$2"].store(), a.node, [], [], lineno=0), body)
+    block = [assigned("$1", ast.BinOp(a.node, ast.Add(), a.node)), loop]
+    Names(known, reserved=set()).give(block)
+    assert rendered(block) == ["h = a + a", "for i in a:", "    h2 = h * 2", "    h2"]
 
 
 def test_names_are_given_out_again_when_nobody_reads_them():
@@ -121,7 +146,8 @@ def test_the_writer_names_what_is_not_a_variable_yet():
 
 def test_operations_do_what_they_write():
     writer = Writer()
-    ops = Operations(writer)
+    ops = Operations()
+    connect(writer=writer, ops=ops)
     x = writer.given("x", np.array([1.0, -2.0]))
     y = ops.binary(ast.Mult(), x, 3)
     assert ast.unparse(y.node) == "$0 * 3"
@@ -151,6 +177,37 @@ def test_the_source_of_a_function_is_found_or_said_to_be_missing():
     assert source_of(np.linalg.norm.__wrapped__ if hasattr(np.linalg.norm, "__wrapped__") else mt.split).body
     with pytest.raises(SourceError, match="cannot be read: write it in a file"):
         source_of(eval("lambda x: x"))
+
+
+def test_lambdas_are_told_apart_and_a_changed_file_is_noticed(tmp_path):
+    path = tmp_path / "functions.py"
+    text = "pair = [lambda x: x + 1, lambda x: x * 2,\n    lambda x: (x -  # less\n    3)]\n"
+    path.write_text(text + "def named(x):\n    return (\n        x  # itself\n)\n")
+    scope = {}
+    exec(compile(path.read_text(), path, "exec"), scope)
+    texts = [ast.unparse(source_of(function).node) for function in scope["pair"]]
+    assert texts == ["lambda x: x + 1", "lambda x: x * 2", "lambda x: x - 3"]
+    assert source_of(scope["pair"][2]).comments == {2: "less"}
+    named = source_of(scope["named"])
+    assert (named.node.lineno, named.comments) == (4, {6: "itself"})
+    for changed in ("\n" + path.read_text(), "def (", ""):
+        path.write_text(changed)
+        with pytest.raises(SourceError, match=r"is not what .*functions\.py says now|cannot be read"):
+            source_of(scope["named"])
+
+
+def test_a_factor_of_one_goes_unless_an_array_of_its_own_is_needed():
+    known, (a, *_) = variables(a=np.ones(2), b=np.ones(2), c=np.ones(2))
+    known["$0"].given = True
+    product = ast.BinOp(a.node, ast.Mult(), ast.Constant(1))
+    block = [
+        assigned("$1", product, same=a.node),
+        assigned("$2", product, same=a.node),
+        Statement(ast.AugAssign(ast.Name("$2", ast.Store()), ast.Add(), ast.Constant(1)), effect=True),
+        Statement(ast.Return(ast.BinOp(known["$1"].load(), ast.Sub(), known["$2"].load()))),
+    ]
+    text = [ast.unparse(part.tree()) for part in fold(block, known)]
+    assert text == ["$2 = $0 * 1", "$2 += 1", "return $0 - $2"]
 
 
 def small(**options):
