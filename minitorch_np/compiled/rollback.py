@@ -49,7 +49,7 @@ class Rollback:
             for key, value in attributes.items():
                 _put_back(vars(layer), key, value)
         for held, value in self.held:
-            _put_back(held.holder, held.key, value)
+            held.put_back(value)
 
     def equals(self, other: Rollback) -> bool:
         mine, theirs = self._bits(), other._bits()

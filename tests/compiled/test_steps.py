@@ -252,6 +252,109 @@ def test_an_option_of_a_layer_that_is_changed_is_noticed():
     assert both.is_compiled
 
 
+SCALES = {"number": 1.5, "array": np.array([1.0, 2.0, 3.0, 1.0, 1.0, 2.0]), "dict": {"scale": 1.0}}
+scale, scales, options = SCALES["number"], SCALES["array"], SCALES["dict"]
+notes = []
+
+
+class Config:
+    factor = 1.0
+
+    def __init__(self):
+        self.scale, self.scales = 1.0, np.ones(6)
+
+    def __call__(self):
+        return self.scale
+
+    def note(self, last):
+        self.last = last
+
+
+config = Config()
+
+
+def twice():
+    return 2 * scale
+
+
+def around():
+    factor, factors = 1.0, np.ones(6)
+
+    def change():
+        nonlocal factor
+        factor = 3.0
+        factors[:] = 2
+
+    return (lambda x: x * factor * factors), change
+
+
+inside, change_around = around()
+
+
+@pytest.mark.parametrize(
+    ("function", "change"),
+    [
+        (lambda x: x * scale, lambda: globals().update(scale=3.0)),
+        (lambda x: x * twice(), lambda: globals().update(scale=4.0)),
+        (lambda x: x * scales, lambda: globals().update(scales=np.arange(6.0))),
+        (lambda x: x * scales, lambda: scales.__setitem__(0, 7.0)),
+        (lambda x: x * options["scale"], lambda: options.update(scale=3.0)),
+        (lambda x: x * config.scale, lambda: setattr(config, "scale", 3.0)),
+        (lambda x: x * config(), lambda: setattr(config, "scale", 4.0)),
+        (lambda x: x * config.scales, lambda: config.scales.__setitem__(1, 5.0)),
+        (lambda x: x * config.factor, lambda: setattr(Config, "factor", 3.0)),
+        (lambda x: inside(x), change_around),  # noqa: PLW0108
+    ],
+)
+def test_what_is_outside_of_the_layers_is_noticed_when_it_changes(function, change):
+    class Outside(mt.Layer):
+        def forward(self, x):
+            y = function(self.check_input(x))
+            self.save_for_backward(output=y)
+            return y
+
+        def backward(self, dy):
+            (dy,) = self.saved(dy)
+            return dy
+
+    both = Both(*parts(middle=(Outside(),)))
+    for seed in range(5):
+        both.make(*data(seed))
+    assert both.is_compiled
+    change()
+    for seed in range(5):
+        both.make(*data(seed))
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        (lambda x: notes.append(x.mean()), "changes a list that is no layer's"),
+        (lambda x: options.update(last=len(x)), "changes a dict that is no layer's"),
+        (lambda x: config.note(x.mean()), "a layer keeps last"),
+        (lambda x: print(end=""), "does something that a compiled step would leave out"),
+    ],
+)
+def test_what_is_done_outside_of_the_layers_is_left_to_them(function, said):
+    class Doing(mt.Layer):
+        def forward(self, x):
+            function(x)
+            y = self.check_input(x) * 1
+            self.save_for_backward(output=y)
+            return y
+
+        def backward(self, dy):
+            (dy,) = self.saved(dy)
+            return dy
+
+    model, loss, optimizer = parts(middle=(Doing(),))
+    step = mt.compile(model, loss, optimizer)
+    with pytest.warns(UserWarning, match=said):
+        step(*data())
+    assert step._plan is None
+    assert all(type(note) is np.float64 for note in notes)
+
+
 def test_a_buffer_that_was_changed_before_a_decision_failed_is_changed_once():
     class Counted(mt.Layer):
         buffer_names = ("seen",)
