@@ -101,8 +101,10 @@ class Plan:
         ]
         self.changes = -1
         self.learned = [*model.parameters()]
+        self.owned = {id(parameter) for group in ready for parameter in group.buffers.parameters}
         self.arrays = [(p, p.data, p.grad) for p in self.learned]
         self.verified = 0
+        self.refused = 0  # how often a decision was another one before that
         self.texts: list[str] = []
         self.held: list[Held] = []
         self.options: list[tuple[int, Any]] = []
@@ -143,8 +145,11 @@ class Plan:
         lowering, gradients, update = self._lowered(derived)
         parameters = zip(derived.model.parameters(), self.learned, strict=True)
         by_name = {derived.roles.parameters[id(mine)]: original for mine, original in parameters}
-        self.targets = [by_name[name] for name in derived.gradients]
-        grads = {variable.key: by_name[name].grad for name, variable in derived.gradients.items()}
+        made = [(by_name[name], variable.key) for name, variable in derived.gradients.items()]
+        self.targets = [parameter for parameter, _ in made if id(parameter) in self.owned]
+        frozen = {key: parameter for parameter, key in made if id(parameter) not in self.owned}
+        self.frozen = {key: (parameter, np.empty_like(parameter.grad)) for key, parameter in frozen.items()}
+        grads = {key: self.frozen[key][1] if key in self.frozen else parameter.grad for parameter, key in made}
         names = _names(derived, [*gradients, *update])
         output = derived.prediction.key
         own = {operation.target for operation in gradients if isinstance(operation.code, ast.expr)} & {output}
@@ -162,6 +167,8 @@ class Plan:
         self.gradients = self._function(
             planned, names, "gradients" if lowering.loss else "forward", arguments, lowering.loss or output
         )
+        if planned.changes(given.get("parameter", [])):
+            raise ValueError("a layer writes into a parameter: that is the optimizer's")
         self.is_fragile = planned.changes_before_its_end(given.get("held", []))
         self.prediction = planned.places.get(output)
         if self.prediction is None:
@@ -246,7 +253,18 @@ class Plan:
 
     def is_free(self) -> bool:
         """Whether no gradients are waiting, to which those of a step would be added."""
-        return not any(map(HAS_GRAD, self.learned))
+        return not any(map(HAS_GRAD, self.targets))
+
+    def hand_over(self) -> None:
+        """Mark the gradients as there; those of parameters that no optimizer has add up, as the layers' do."""
+        for parameter in self.targets:
+            parameter.has_grad = True
+            parameter._begun = STEPS_MADE[0]
+        self.add_frozen()
+
+    def add_frozen(self) -> None:
+        for parameter, gradient in self.frozen.values():
+            parameter.add_grad(gradient)
 
     def held_now(self) -> list[Any] | None:
         """The arrays and generators that layers hold; None if one is not what it was."""

@@ -148,6 +148,8 @@ def derive(
 
 def _original(value: Any, originals: dict[int, Any]) -> Any:
     """A value of the copies as one of the objects that were copied, and through lists and dicts."""
+    if isinstance(value, Expression):  # for an array that is there from the start
+        return value.value
     if isinstance(value, list):
         return [_original(part, originals) for part in value]
     if isinstance(value, dict):

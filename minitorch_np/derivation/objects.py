@@ -109,16 +109,16 @@ class Objects(Part):
         """An element of a container; an array in it is one that the program gets from outside."""
         if isinstance(owner, list) and isinstance(index, slice):
             return [self.native_item(owner, i) for i in range(*index.indices(len(owner)))]
-        value = self.ops.attempt(lambda: owner[index])
+        found = value = self.ops.attempt(lambda: owner[index])
         if isinstance(value, np.ndarray | np.random.Generator):
             value = self._constant(value, index if isinstance(index, str) else "constant", owner, index)
             if isinstance(owner, list | dict):
                 owner[index] = value
                 self.origins.append((owner, index, value))
         if id(owner) in self.lasting:
-            self._note(owner, index, value)
+            self._note(owner, index, found)
         elif id(owner) in self.outside:
-            self._note_outside(owner, index, value, "objects")
+            self._note_outside(owner, index, found, "objects")
         return value
 
     def put_item(self, owner: Any, index: Any, value: Any) -> None:

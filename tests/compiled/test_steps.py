@@ -630,6 +630,133 @@ def test_predictions_are_arrays_of_their_own(last):
     assert step._plan.is_trusted
 
 
+class Listed(mt.Layer):
+    """y = c x, with c in a dict."""
+
+    def __init__(self):
+        super().__init__()
+        self.held = {"c": np.arange(6.0)}
+
+    def forward(self, x):
+        y = self.check_input(x) * self.held["c"]
+        self.save_for_backward(output=y)
+        return y
+
+    def backward(self, dy):
+        (dy,) = self.saved(dy)
+        return dy * self.held["c"]
+
+
+class Outer(mt.Layer):
+    """y = x + r + c, with the sums r of the rows and c of the columns of x, both broadcast."""
+
+    def forward(self, x):
+        x = self.check_input(x)
+        y = x + (x.sum(axis=1, keepdims=True) + x.sum(axis=0, keepdims=True))
+        self.save_for_backward(output=y)
+        return y
+
+    def backward(self, dy):
+        (dy,) = self.saved(dy)
+        return dy + (dy.sum(axis=1, keepdims=True) + dy.sum(axis=0, keepdims=True))
+
+
+@pytest.mark.parametrize("middle", [Listed(), Outer()], ids=repr)
+def test_layers_with_arrays_in_dicts_and_small_arrays_that_are_broadcast(middle):
+    both = Both(*parts(middle=(copy.deepcopy(middle),)))
+    for seed in range(6):
+        both.make(*data(seed))
+    assert both.is_compiled
+    assert sum(both.step._made.values()) == 0
+
+
+def test_products_of_small_stacks_are_no_elementwise_operations():
+    attention = mt.MultiheadAttention(4, 2, rng=0)
+    both = Both(attention, mt.MSELoss(), mt.SGD(attention.parameters(), lr=0.01))
+    for seed in range(6):
+        both.make(sample((2, 3, 4), "float64", seed), sample((2, 3, 4), "float64", seed + 9))
+    assert both.is_compiled
+
+
+def test_an_embedding_is_summed_up_in_its_own_gradient():
+    model = mt.Sequential(mt.Embedding(50, 4, rng=0), mt.Flatten(), mt.Linear(12, 2, rng=1))
+    both = Both(model, mt.MSELoss(), mt.Adam(model.parameters()))
+    for seed in range(6):
+        x = np.random.default_rng(seed).integers(0, 50, (5, 3))
+        both.make(x, sample((5, 2), "float64", seed))
+    assert both.is_compiled
+    assert "zeros" not in both.step.source
+
+
+def test_a_plan_that_fails_is_not_trusted(monkeypatch):
+    model, loss, optimizer = parts()
+    step = mt.compile(model, loss, optimizer)
+    step(*data())
+
+    def fails(*arrays):
+        raise ValueError("it fails")
+
+    step._plan.gradients = fails
+    with pytest.warns(UserWarning, match="does not have the bits of the layers: it fails"):
+        step(*data())
+
+
+def test_frozen_parameters_keep_adding_up_and_the_step_is_compiled():
+    model = network()
+    both = Both(model, mt.MSELoss(), mt.SGD(model[2].parameters(), lr=0.01))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that nobody uses these gradients
+        for seed in range(8):
+            both.make(*data(seed))
+    assert both.is_compiled
+    assert model[0].weight.has_grad
+
+
+def test_model_loss_and_optimizer_stay_and_copies_are_compiled_anew():
+    step = mt.compile(*parts())
+    with pytest.raises(AttributeError):
+        step.loss = mt.L1Loss()
+    copied = copy.deepcopy(step)
+    assert copied.model is not step.model
+    assert copied(*data()) == step(*data())
+
+
+def test_the_global_generators_are_drawn_from_by_the_layers_alone():
+    class Noisy(mt.Layer):
+        def forward(self, x):
+            y = self.check_input(x) + np.random.normal(size=x.shape)  # noqa: NPY002
+            self.save_for_backward(output=y)
+            return y
+
+        def backward(self, dy):
+            (dy,) = self.saved(dy)
+            return dy
+
+    values = []
+    for make in (mt.compile, lambda *everything: lambda x, y: layered(*everything, x, y)):
+        np.random.seed(0)  # noqa: NPY002
+        step = make(*parts(middle=(Noisy(),)))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            values.append([step(*data(seed)) for seed in range(3)])
+    assert values[0] == values[1]
+
+
+@pytest.mark.parametrize("half", [lambda step: step.gradients(*data()), lambda step: step.update()])
+def test_halves_of_a_step_need_a_loss(half):
+    with pytest.raises(RuntimeError, match="needs a loss and an optimizer"):
+        half(mt.compile(network()))
+
+
+def test_nothing_is_saved_after_a_compiled_prediction():
+    model = network()
+    predict = mt.compile(model)
+    for seed in range(5):
+        predict(data(seed)[0])
+    with pytest.raises(RuntimeError, match="nothing saved"):
+        model.backward(np.ones((5, 3)))
+
+
 def test_a_guard_sees_the_layers():
     model, loss, optimizer = parts()
     step = mt.compile(model, loss, optimizer)
