@@ -126,6 +126,14 @@ def add_rows(a: Array, index: Array, rows: Array) -> None:
     np.add.at(a.reshape(-1), places.reshape(-1), rows.reshape(-1))
 
 
+@same_bits_as(scattered)
+def summed_rows(index: Array, rows: Array, shape: tuple[int, ...]) -> Array:
+    """The bits of `scattered`, in less time."""
+    a = np.zeros(shape, rows.dtype)
+    add_rows(a, index, rows)
+    return a
+
+
 @same_bits_as(lambda a: a.sum())
 def total(a: Array) -> Any:
     """The bits of `a.sum()`, in less time."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from minitorch_np._internal.numerics import LARGE, maximum, total, zero_where
+from minitorch_np._internal.numerics import LARGE, maximum, summed_rows, total, zero_where
 
 UFUNCS: dict[type[ast.AST], np.ufunc] = {
     ast.Add: np.add,
@@ -47,7 +47,7 @@ SHAPED = frozenset(
     sum swapaxes take_along_axis tanh tensordot transpose tril triu var view zeros_like""".split()
 )
 
-OURS = (maximum, total, zero_where)
+OURS = (maximum, total, zero_where, summed_rows)
 
 
 class UnknownStatementError(ValueError):
@@ -304,8 +304,8 @@ class Lowering:
         reads = names_in(*atoms)
         if known is total:
             return self._add(Operation(target, REDUCTIONS["sum"], atoms, {"axis": None}, reads=reads))
-        if known is zero_where and self._is_array(atoms[1]):
-            return self._add(Operation(target, zero_where, atoms, reads=reads))
+        if known in (zero_where, summed_rows) and self._is_array(atoms[1]):
+            return self._add(Operation(target, known, atoms, reads=reads))
         return self._note(target, ast.Call(ast.Name(known.__name__, ast.Load()), atoms, []))
 
     def _method(

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable
 from itertools import count
 from operator import attrgetter
+from types import MethodType
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from minitorch_np.compiled.planning import FAILED, Planned
 from minitorch_np.compiled.reads import can_be_compared, is_as_read
 from minitorch_np.compiled.rollback import copied
 from minitorch_np.derivation.derive import Derivation, derive
+from minitorch_np.derivation.objects import Read
 from minitorch_np.layer import Layer
 from minitorch_np.layers.sequential import Sequential
 from minitorch_np.losses.loss import Loss
@@ -35,12 +37,24 @@ class Held:
     """An array or a generator that a layer holds; it may be another object at each step."""
 
     def __init__(self, owner: Any, key: Any) -> None:
-        self.holder = owner if isinstance(owner, list | dict) else vars(owner)
-        self.key = key
-        self.object = self.holder[key]
+        self.owner, self.key = owner, key
+        self.object = self.now()
 
     def now(self) -> Any:
-        return self.holder[self.key]
+        holds_items = isinstance(self.owner, list | dict)
+        return self.owner[self.key] if holds_items else getattr(self.owner, self.key)
+
+    def put_back(self, thing: Any) -> None:
+        """Have the numbers of a copy again, in the same object if it takes them."""
+        now = self.now()
+        if isinstance(now, np.random.Generator):
+            now.bit_generator.state = thing.bit_generator.state
+        elif now.shape == thing.shape and now.dtype == thing.dtype:
+            now[...] = thing
+        elif isinstance(self.owner, list | dict):
+            self.owner[self.key] = thing
+        else:
+            setattr(self.owner, self.key, thing)
 
     def fits(self, thing: Any) -> bool:
         """Whether another object is as good as the first one was."""
@@ -83,14 +97,14 @@ class Plan:
         self.reads = [read for read in derived.reads if can_be_compared(read)]
         counted = {id(layer._layers) for layer in model.modules() if isinstance(layer, Sequential)}
         self.contents = [  # those whose changes nothing counts
-            read
-            for read in self.reads
-            if not isinstance(read.owner, Layer | Loss) and id(read.owner) not in counted
+            read for read in self.reads if not _is_counted(read) and id(read.owner) not in counted
         ]
         self.changes = -1
         self.learned = [*model.parameters()]
+        self.owned = {id(parameter) for group in ready for parameter in group.buffers.parameters}
         self.arrays = [(p, p.data, p.grad) for p in self.learned]
         self.verified = 0
+        self.refused = 0  # how often a decision was another one before that
         self.texts: list[str] = []
         self.held: list[Held] = []
         self.options: list[tuple[int, Any]] = []
@@ -131,8 +145,11 @@ class Plan:
         lowering, gradients, update = self._lowered(derived)
         parameters = zip(derived.model.parameters(), self.learned, strict=True)
         by_name = {derived.roles.parameters[id(mine)]: original for mine, original in parameters}
-        self.targets = [by_name[name] for name in derived.gradients]
-        grads = {variable.key: by_name[name].grad for name, variable in derived.gradients.items()}
+        made = [(by_name[name], variable.key) for name, variable in derived.gradients.items()]
+        self.targets = [parameter for parameter, _ in made if id(parameter) in self.owned]
+        frozen = {key: parameter for parameter, key in made if id(parameter) not in self.owned}
+        self.frozen = {key: (parameter, np.empty_like(parameter.grad)) for key, parameter in frozen.items()}
+        grads = {key: self.frozen[key][1] if key in self.frozen else parameter.grad for parameter, key in made}
         names = _names(derived, [*gradients, *update])
         output = derived.prediction.key
         own = {operation.target for operation in gradients if isinstance(operation.code, ast.expr)} & {output}
@@ -150,6 +167,8 @@ class Plan:
         self.gradients = self._function(
             planned, names, "gradients" if lowering.loss else "forward", arguments, lowering.loss or output
         )
+        if planned.changes(given.get("parameter", [])):
+            raise ValueError("a layer writes into a parameter: that is the optimizer's")
         self.is_fragile = planned.changes_before_its_end(given.get("held", []))
         self.prediction = planned.places.get(output)
         if self.prediction is None:
@@ -234,7 +253,18 @@ class Plan:
 
     def is_free(self) -> bool:
         """Whether no gradients are waiting, to which those of a step would be added."""
-        return not any(map(HAS_GRAD, self.learned))
+        return not any(map(HAS_GRAD, self.targets))
+
+    def hand_over(self) -> None:
+        """Mark the gradients as there; those of parameters that no optimizer has add up, as the layers' do."""
+        for parameter in self.targets:
+            parameter.has_grad = True
+            parameter._begun = STEPS_MADE[0]
+        self.add_frozen()
+
+    def add_frozen(self) -> None:
+        for parameter, gradient in self.frozen.values():
+            parameter.add_grad(gradient)
 
     def held_now(self) -> list[Any] | None:
         """The arrays and generators that layers hold; None if one is not what it was."""
@@ -305,6 +335,14 @@ class Plan:
         """Mark the gradients as used."""
         for parameter in self.targets:
             parameter.has_grad = False
+
+
+def _is_counted(read: Read) -> bool:
+    """Whether a change of what was read is counted: it is where a layer or a loss has it, not its class."""
+    if not isinstance(read.owner, Layer | Loss):
+        return False
+    is_ours = type(read.owner).__module__.startswith("minitorch_np.")
+    return is_ours or read.key in vars(read.owner) or isinstance(read.value, MethodType)
 
 
 def _option(options: dict[str, Any], key: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from minitorch_np._internal.numerics import BITS, SMALL, TRUE, zero_where
+from minitorch_np._internal.numerics import BITS, SMALL, TRUE, add_rows, summed_rows, zero_where
 from minitorch_np._internal.syntax_trees import copied_tree
 from minitorch_np.compiled.lowering import Operation
 
@@ -79,6 +79,11 @@ class Planned:
         if result:
             lines.append(f"    return {self._text(ast.Name(result, ast.Load()))}")
         return "\n".join(lines if len(lines) > 1 else [*lines, "    pass"])
+
+    def changes(self, names: Iterable[str]) -> bool:
+        """Whether it changes one of these."""
+        given = set(names)
+        return any(self._root(name) in given for operation in self.operations for name in operation.writes)
 
     def changes_before_its_end(self, names: Iterable[str]) -> bool:
         """Whether it changes one of these, and may find after that that a decision would be another one."""
@@ -153,8 +158,8 @@ class Planned:
             return [f"{self.names[operation.target]} = {self._call(operation, '')}"]
         given = [self._argument(argument, operation) for argument in operation.arguments]
         into = self.targets.get(operation.target)
-        if operation.function is zero_where:
-            return self._zeroing(operation, i, into)
+        if operation.function in (zero_where, summed_rows):
+            return (self._zeroing if operation.function is zero_where else self._summing)(operation, i, into)
         if into is None:
             into = self._buffer(operation, i)
         self.places[operation.target] = into
@@ -167,11 +172,13 @@ class Planned:
         For a small array that takes less time than a call that broadcasts.
         """
         value, lines = self.values[operation.target], []
-        if isinstance(operation.function, np.ufunc) and len(given) == 2 and value.nbytes <= FEW_BYTES:
+        function = operation.function
+        is_elementwise = isinstance(function, np.ufunc) and function.signature is None
+        if is_elementwise and len(given) == 2 and value.nbytes <= FEW_BYTES:
             for k, argument in enumerate(operation.arguments):
                 part = self.values.get(argument.id) if isinstance(argument, ast.Name) else None
                 if isinstance(part, np.ndarray) and part.ndim and part.shape != value.shape:
-                    scratch = self._scratch(value.shape, part.dtype)
+                    scratch = self._scratch(value.shape, part.dtype, f"spread{k or ''}")
                     lines.append(f"{scratch}[...] = {given[k]}")
                     given[k] = scratch
         return lines
@@ -229,6 +236,15 @@ class Planned:
             f"{meet}({wide}, {given}, {self._view(self._hold(into), bits)})",
         ]
 
+    def _summing(self, operation: Operation, i: int, into: Any) -> list[str]:
+        """summed_rows with memory that is there."""
+        index, rows = (self._argument(argument, operation) for argument in operation.arguments[:2])
+        if into is None:
+            into = self._buffer(operation, i)
+        self.places[operation.target] = into
+        out = self._hold(into)
+        return [f"{out}[...] = 0", f"{self._hold(add_rows, 'add_rows')}({out}, {index}, {rows})"]
+
     def _view(self, name: str, dtype: Any) -> str:
         """The text for the bits of an array as integers; of one that stays they are there already."""
         array = self.scope.get(name)
@@ -238,9 +254,9 @@ class Planned:
         self.scope.setdefault(key, array.view(dtype))
         return key
 
-    def _scratch(self, shape: tuple[int, ...], dtype: Any) -> str:
+    def _scratch(self, shape: tuple[int, ...], dtype: Any, use: str = "scratch") -> str:
         """The name of an array that is used up at once."""
-        key = f"scratch_{dtype}_{'x'.join(map(str, shape))}"
+        key = f"{use}_{dtype}_{'x'.join(map(str, shape))}"
         self.scope.setdefault(key, np.empty(shape, dtype))
         return key
 

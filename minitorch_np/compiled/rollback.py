@@ -49,7 +49,7 @@ class Rollback:
             for key, value in attributes.items():
                 _put_back(vars(layer), key, value)
         for held, value in self.held:
-            _put_back(held.holder, held.key, value)
+            held.put_back(value)
 
     def equals(self, other: Rollback) -> bool:
         mine, theirs = self._bits(), other._bits()
@@ -87,4 +87,8 @@ def copied(value: Any) -> Any:
 def _bits(value: Any) -> Any:
     if isinstance(value, np.random.Generator):
         return repr(value.bit_generator.state)
-    return (value.shape, value.dtype, value.tobytes()) if isinstance(value, np.ndarray) else value
+    if not isinstance(value, np.ndarray):
+        return value
+    if value.dtype.kind == "f" and np.isnan(value).any():
+        value = np.where(np.isnan(value), value.dtype.type(np.nan), value)  # whatever their sign
+    return value.shape, value.dtype, value.tobytes()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import random
 import warnings
+from collections.abc import Callable
 from threading import Lock
 from typing import Any
 
@@ -16,7 +18,6 @@ from minitorch_np.compiled.rollback import Rollback
 from minitorch_np.layer import Layer
 from minitorch_np.losses.loss import Loss
 from minitorch_np.optimizers.optimizer import Optimizer
-from minitorch_np.parameter import STEPS_MADE
 
 OFTEN = 100  # steps of another shape than the first, after which it gets a plan of its own
 
@@ -55,7 +56,7 @@ class CompiledStep:
                 raise TypeError(f"compile expects {name} to be a {kind.__name__}, got {thing!r}")
         if (loss is None) != (optimizer is None):
             raise TypeError("compile expects model, loss and optimizer, or the model alone for prediction")
-        self.model, self.loss, self.optimizer = model, loss, optimizer
+        self._model, self._loss, self._optimizer = model, loss, optimizer
         self._plans: dict[Any, Plan | None] = {}
         self._met: dict[Any, int] = {}  # how often arrays of a shape came that has no plan
         self._made: dict[Any, int] = {}  # how often a plan was made again, by shape
@@ -69,30 +70,36 @@ class CompiledStep:
         if not self._lock.acquire(False):
             raise RuntimeError(ONE_THREAD)
         try:
-            if self.loss is None:
+            if self._loss is None:
                 return self._forward_alone(x)
             plan = self._plan_for(x, y)
             if plan is None or not plan.is_free():
                 return self._layered(x, y)
-            return self._run(plan, x, y) if plan.is_trusted else self._beside(plan, x, y)
+            if not plan.is_trusted:
+                return self._beside(plan, x, y, self._finish, self._layered)
+            return self._run(plan, x, y)
         finally:
             self._lock.release()
 
     def gradients(self, x: Any, y: Any) -> Any:
         """Add the gradients of the loss to the parameters' own; return the loss."""
-        with _OneThread(self._lock):
+        with self._alone("gradients"):
             plan = self._plan_for(x, y)
             if plan is None or not plan.is_free():
                 return self._layered_gradients(x, y)
             if not plan.is_trusted:
-                return self._beside(plan, x, y, updates=False)
-            value = self._halfway(plan, x, y)
-            return self._layered_gradients(x, y) if value is FAILED else value
+                return self._beside(plan, x, y, Plan.hand_over, self._layered_gradients)
+            value = self._computed(plan, x, y)
+            if value is FAILED:
+                return self._layered_gradients(x, y)
+            self._prediction = plan.prediction
+            plan.hand_over()
+            return value
 
     def update(self) -> None:
         """Make the optimizer's step."""
-        optimizer: Any = self.optimizer
-        with _OneThread(self._lock):
+        optimizer: Any = self._optimizer
+        with self._alone("update"):
             plan = self._plan
             optimizer.ready()
             if plan is not None and plan.is_trusted and plan.fits() and plan.is_complete():
@@ -101,6 +108,18 @@ class CompiledStep:
                     plan.consume()
                     return
             optimizer.step()
+
+    @property
+    def model(self) -> Layer:
+        return self._model
+
+    @property
+    def loss(self) -> Loss | None:
+        return self._loss
+
+    @property
+    def optimizer(self) -> Optimizer | None:
+        return self._optimizer
 
     @property
     def prediction(self) -> Any:
@@ -117,39 +136,38 @@ class CompiledStep:
 
     # with the plan
 
-    def _halfway(self, plan: Plan, x: Any, y: Any) -> Any:
-        """The gradients, left for an update that follows."""
-        value = self._computed(plan, x, y)
-        if value is not FAILED:
-            self._prediction = plan.prediction
-            for parameter in plan.targets:
-                parameter.has_grad = True
-                parameter._begun = STEPS_MADE[0]
-        return value
-
     def _run(self, plan: Plan, x: Any, y: Any) -> Any:
-        step = plan.next_step()
         value = self._computed(plan, x, y)
         if value is FAILED:
             return self._layered(x, y)
-        self._prediction = plan.prediction
-        if step is None or not plan.do_update(step):
-            for parameter in plan.targets:
-                parameter.has_grad = True
-                parameter._begun = STEPS_MADE[0]
-            optimizer: Any = self.optimizer
-            optimizer.step()
+        self._finish(plan)
         return value
 
-    def _computed(self, plan: Plan, x: Any, y: Any) -> Any:
-        """The gradients, and the loss; FAILED, with nothing changed, if a decision would be another one."""
+    def _finish(self, plan: Plan) -> None:
+        """The second half of a step, on the gradients that have just been made."""
+        self._prediction = plan.prediction
+        step = plan.next_step()
+        if step is None or not plan.do_update(step):
+            plan.hand_over()
+            optimizer: Any = self._optimizer
+            optimizer.step()
+        elif plan.frozen:
+            plan.add_frozen()
+
+    def _computed(self, plan: Plan, x: Any, y: Any, tells: bool = False) -> Any:
+        """The gradients, and the loss; FAILED, with nothing changed, if a decision would be another one.
+
+        It is FAILED too where an error ends it, unless it `tells`.
+        """
         held = plan.held_now() if plan.held else ()
         if held is None:
             return FAILED
         before = [_state(thing) for thing in held] if plan.is_fragile else ()
         try:
-            value = plan.gradients(x, *held) if self.loss is None else plan.gradients(x, y, *held)
+            value = plan.gradients(x, *held) if self._loss is None else plan.gradients(x, y, *held)
         except Exception:  # the layers say what is wrong
+            if tells:
+                raise
             value = FAILED
         if before and value is FAILED:
             for thing, state in zip(held, before, strict=False):
@@ -159,20 +177,25 @@ class CompiledStep:
                     thing[...] = state
         return value
 
+    def _alone(self, half: str) -> _OneThread:
+        if self._loss is None:
+            raise RuntimeError(f"{half} needs a loss and an optimizer: mt.compile(model, loss, optimizer)")
+        return _OneThread(self._lock)
+
     def _plan_for(self, x: Any, y: Any) -> Plan | None:
         """The plan for arrays like these; None where the layers run."""
         if WATCHED:
             return None
-        if type(x) is not np.ndarray or (type(y) is not np.ndarray and self.loss is not None):
+        if type(x) is not np.ndarray or (type(y) is not np.ndarray and self._loss is not None):
             return None
         if not (x.flags.c_contiguous and (y is None or y.flags.c_contiguous)):
             return None
-        if self.optimizer is not None:
-            self.optimizer.ready()  # takes changed options, and has the states that they need
+        if self._optimizer is not None:
+            self._optimizer.ready()  # takes changed options, and has the states that they need
         last = self._plan
-        if last is not None and last.is_for(x, y, self.model.training) and last.fits():
+        if last is not None and last.is_for(x, y, self._model.training) and last.fits():
             return last
-        key = x.shape, x.dtype, None if y is None else (y.shape, y.dtype), self.model.training
+        key = x.shape, x.dtype, None if y is None else (y.shape, y.dtype), self._model.training
         plan = self._plans.get(key)
         if plan is None and key not in self._plans:
             self._met[key] = self._met.get(key, 0) + 1
@@ -191,22 +214,26 @@ class CompiledStep:
 
     def _compiled(self, key: Any, x: Any, y: Any) -> Plan | None:
         """A new plan, kept; None if there can be none, or if it is these data that the layers do not take."""
-        takes = self.model.index_count is not None or x.dtype == (self.model.dtype or x.dtype)
+        takes = self._model.index_count is not None or x.dtype == (self._model.dtype or x.dtype)
         if not takes or x.ndim == 0 or len(x) == 0:
             return None
         self._made.setdefault(key, 0)
+        drawn = random.getstate(), np.random.get_state()  # noqa: NPY002, from which a layer may draw
         try:
-            self._plans[key] = Plan(self.model, self.loss, self.optimizer, x, y)
+            self._plans[key] = Plan(self._model, self._loss, self._optimizer, x, y)
         except Exception as error:
             if self._is_refused(x, y):
                 return None
             self._plans[key] = None
-            self._warn(f"this step cannot be compiled: {error}")
+            self._warn(f"this step cannot be compiled: {error or type(error).__name__}")
+        finally:
+            random.setstate(drawn[0])
+            np.random.set_state(drawn[1])  # noqa: NPY002
         return self._plans[key]
 
     def _is_refused(self, x: Any, y: Any) -> bool:
         """Whether copies of the layers refuse these data too."""
-        model, loss = copy.deepcopy((self.model, self.loss))
+        model, loss = copy.deepcopy((self._model, self._loss))
         try:
             with warnings.catch_warnings(action="ignore"), np.errstate(all="ignore"):
                 y_pred = model(x)
@@ -231,61 +258,69 @@ class CompiledStep:
 
     def _rollback(self) -> Rollback:
         held = [held for plan in self._plans.values() if plan is not None for held in plan.held]
-        return Rollback(self.model, self.optimizer, held)
+        return Rollback(self._model, self._optimizer, held)
 
-    def _beside(self, plan: Plan, x: Any, y: Any, updates: bool = True) -> Any:
-        """Make a step with the plan, put everything back, make it with the layers, and compare."""
+    def _beside(
+        self, plan: Plan, x: Any, y: Any, finish: Callable[[Plan], None], layered: Callable[[Any, Any], Any]
+    ) -> Any:
+        """Do it with the plan, put everything back, do it with the layers, and compare."""
         before = self._rollback()
         with warnings.catch_warnings(action="ignore"), np.errstate(all="ignore"):
             try:
-                value = self._run(plan, x, y) if updates else self._halfway(plan, x, y)
+                value = self._computed(plan, x, y, tells=True)
+                if value is not FAILED:
+                    finish(plan)
             except Exception as error:
                 value = error
         after = self._rollback()
         before.restore()
-        theirs = self._layered(x, y) if updates else self._layered_gradients(x, y)
-        if not _same_bits(value, theirs) or not after.equals(self._rollback()):
+        theirs = layered(x, y)
+        self._model.clear_saved()  # as after a step without the layers
+        if value is FAILED:
+            plan.refused += 1
+            if plan.refused == MOST:
+                self._drop(plan)
+                self._warn(f"what this step depends on was another one {MOST} times")
+        elif not _same_bits(value, theirs) or not after.equals(self._rollback()):
             self._drop(plan)
             said = f": {value}" if isinstance(value, Exception) else ""
             self._warn(f"the compiled step does not have the bits of the layers{said}")
-        plan.has_same_bits()
+        else:
+            plan.has_same_bits()
         return theirs
 
     # with the layers
 
+    def _predicted(self, x: Any, _: Any) -> Any:
+        return self._model(x)
+
     def _layered_gradients(self, x: Any, y: Any) -> Any:
-        loss: Any = self.loss
-        self._prediction = y_pred = self.model(x)
+        loss: Any = self._loss
+        self._prediction = y_pred = self._model(x)
         value = loss(y_pred, y)
-        self.model.backward(loss.backward())
+        self._model.backward(loss.backward())
         return value
 
     def _layered(self, x: Any, y: Any) -> Any:
         value = self._layered_gradients(x, y)
-        optimizer: Any = self.optimizer
+        optimizer: Any = self._optimizer
         optimizer.step()
         return value
 
     def _forward_alone(self, x: Any) -> Any:
         plan = self._plan_for(x, None)
         if plan is None:
-            return self.model(x)
+            return self._model(x)
         if not plan.is_trusted:
-            before = self._rollback()
-            value = self._computed(plan, x, None)
-            after = self._rollback()
-            before.restore()
-            theirs = self.model(x)
-            if value is not FAILED and not (_same_bits(value, theirs) and after.equals(self._rollback())):
-                self._drop(plan)
-                self._warn("the compiled prediction does not have the bits of the layers")
-            plan.has_same_bits()
-            return theirs
+            return self._beside(plan, x, None, lambda plan: None, self._predicted)
         value = self._computed(plan, x, None)
-        return self.model(x) if value is FAILED else value.copy()
+        return self._model(x) if value is FAILED else value.copy()
+
+    def __reduce__(self) -> Any:  # a copy is compiled anew
+        return CompiledStep, (self._model, self._loss, self._optimizer)
 
     def __repr__(self) -> str:
-        return f"CompiledStep({self.model!r}, {self.loss!r}, {self.optimizer!r})"
+        return f"CompiledStep({self._model!r}, {self._loss!r}, {self._optimizer!r})"
 
 
 class _OneThread:

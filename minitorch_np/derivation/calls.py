@@ -30,6 +30,8 @@ GOING_OVER = (list, tuple, zip, enumerate, reversed, iter, dict)
 
 WRITTEN = (abs, float, int, bool, max, min, sum, round, pow, complex)
 
+SEEN_OUTSIDE = (print, input, open, exec, eval, breakpoint)
+
 LOOKING_AT_NUMBERS = (sorted, set, filter, str, repr, format, max, min)
 
 
@@ -80,15 +82,17 @@ class Calls(Part):
     def enter(self, function: Any, args: list[Any], kwargs: dict[str, Any], label: str = "") -> Any:
         """Go through a function: its statements are written where the call stands."""
         source, signature = self.source_of(function)
-        cells = dict(zip(function.__code__.co_freevars, _contents(function), strict=True))
+        names = function.__code__.co_freevars
+        cells = dict(zip(names, _contents(function), strict=True))
+        closure = dict(zip(names, function.__closure__ or (), strict=True))
         comments = source.comments if self.writer.plain else {}
-        frame = Frame(label, source.file.rpartition("/")[2], function.__globals__, cells, comments)
+        frame = Frame(label, source.file.rpartition("/")[2], function.__globals__, cells, closure, comments)
         return self._through(frame, source.body, signature, args, kwargs)
 
     def _of_closure(self, closure: Closure, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """Go through a function that was defined on the way."""
         outer = closure.frame
-        frame = Frame("", outer.file, outer.globals, {**outer.cells, **outer.locals}, outer.comments)
+        frame = Frame("", outer.file, outer.globals, {**outer.cells, **outer.locals}, {}, outer.comments)
         return self._through(frame, Source(closure.node, [], "").body, closure.signature, args, kwargs)
 
     def _through(
@@ -116,7 +120,10 @@ class Calls(Part):
         yields = inspect.isgeneratorfunction(function)
         if yields:
             self.ops.settled((args, kwargs), "what a generator yields")
-        if of_numpy or yields or not (ours or expressions((args, kwargs))):
+        is_constant = not (ours or expressions((args, kwargs)))
+        if is_constant and not yields and self.objects.may_change(function.__module__):
+            return self.enter(function, args, kwargs)
+        if of_numpy or yields or is_constant:
             value = self.ops.native(function, *args, **kwargs)
             if of_numpy or not isinstance(value, np.ndarray | np.random.Generator | list | dict):
                 return value  # what can be changed has to be a new one at every step
@@ -154,8 +161,8 @@ class Calls(Part):
         name = function.__name__
         if name in ("sort", "index", "count", "remove") and expressions((owner, args)):
             self.writer.fail(f"{name} of a {type(owner).__name__} depends on the numbers in the network")
-        if name not in ("get", "items", "keys", "values", "copy"):
-            self.objects.check_branch()
+        if name not in ("get", "items", "keys", "values", "copy", "index", "count"):
+            self.objects.check_change(owner)
         found = self.ops.attempt(function, *self.writer.all_named(args, "part"), **kwargs)
         if isinstance(found, np.ndarray | np.random.Generator):
             return self.writer.constant(found, "constant")
@@ -168,6 +175,8 @@ class Calls(Part):
             return self.call(MethodType(callee, function), args, kwargs)
         if isinstance(function, type) and _is_written_in_python(function):
             return self._made(function, args, kwargs)
+        if function in SEEN_OUTSIDE and not self.writer.plain:
+            self.writer.fail(f"{function.__name__}(…) does something that a compiled step would leave out")
         if function in self.builtins:
             return self.builtins[function](*args, **kwargs)
         if function in GOING_OVER:
@@ -222,6 +231,7 @@ class Calls(Part):
         if hasattr(function, "_fields") or hasattr(function, "__dataclass_fields__"):
             return function(*args, **kwargs)
         made = object.__new__(function)
+        self.objects.made[id(made)] = made
         self.call(MethodType(vars(function)["__init__"], made), args, kwargs)
         return made
 

@@ -83,8 +83,13 @@ class Interpreter(Part):
         if found is None:
             self.writer.fail(f"NameError: {node.id} is not defined")
         value = found[node.id]
-        is_array = isinstance(value, np.ndarray | np.random.Generator)
-        return self.writer.constant(value, node.id) if is_array else value
+        holder, key = frame.closure.get(node.id) if found is frame.cells else found, node.id
+        if found is frame.cells:
+            key = "cell_contents"
+        if found is frame.locals or holder is None or holder is vars(builtins):
+            is_array = isinstance(value, np.ndarray | np.random.Generator)
+            return self.writer.constant(value, node.id) if is_array else value
+        return self.objects.from_outside(value, node.id, holder, key)
 
     def _attribute(self, node: ast.Attribute) -> Any:
         return self.objects.attribute(self.evaluate(node.value), node.attr)
@@ -380,7 +385,7 @@ class Interpreter(Part):
             owner = self.evaluate(target.value)
             if isinstance(owner, Expression):
                 self.writer.fail(f"`{ast.unparse(statement)}`: elements of an array cannot be deleted")
-            self.objects.check_branch()
+            self.objects.check_change(owner)
             if isinstance(target, ast.Attribute):
                 delattr(owner, target.attr)
             else:

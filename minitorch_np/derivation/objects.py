@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from types import FunctionType, MethodType
+import sys
+from types import FunctionType, MethodType, ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +21,8 @@ OURS = (Layer, Loss, Optimizer)
 OURS_ALONE = ("_saved", "_first_call", "_function_checked", "_derivative_checked")
 
 UNSET: Any = object()
+
+FINISHED = ("minitorch_np", "numpy")  # nobody changes what these hold
 
 
 class Read(NamedTuple):
@@ -44,6 +47,8 @@ class Objects(Part):
         self.origins: list[tuple[Any, Any, Expression]] = []  # what holds an array, under which key
         self.reads: dict[tuple[int, Any], Read] = {}  # what was read before it was set, by the owner's id
         self.lasting: dict[int, Any] = {}  # lists and dicts that are there from the start
+        self.outside: dict[int, Any] = {}  # those that no layer has
+        self.made: dict[int, Any] = {}  # objects that were made in the step
 
     def attribute(self, owner: Any, name: str) -> Any:
         """What `owner.name` is: of an array it is written, of an object of the network taken note of."""
@@ -61,6 +66,27 @@ class Objects(Part):
             if isinstance(held, np.ndarray) and hasattr(owner, "__dict__"):
                 self.origins.append((vars(owner), name, value))
         return value
+
+    def from_outside(self, value: Any, name: str, holder: Any, key: Any) -> Any:
+        """A variable of a module, or of a function around the one that is gone through."""
+        if isinstance(value, np.ndarray | np.random.Generator):
+            return self._constant(value, name, holder, key)
+        self._note_outside(holder, key, value, self.writer.frame.globals.get("__name__"))
+        return value
+
+    def may_change(self, module: Any) -> bool:
+        """Whether what code of this module holds or returns may be another number at another step.
+
+        That is a matter for compiled steps alone, which go on for long, and not for the code of packages.
+        """
+        package = str(module).partition(".")[0]
+        return not self.writer.plain and package not in FINISHED and package not in sys.stdlib_module_names
+
+    def _note_outside(self, owner: Any, key: Any, value: Any, module: Any) -> None:
+        if isinstance(value, list | dict | set) and id(value) not in self.made:
+            self.outside[id(value)] = value
+        if self.may_change(module):
+            self._note(owner, key, value)
 
     def _constant(self, thing: Any, hint: str, owner: Any, key: Any) -> Expression:
         constant = self.writer.constant(thing, hint)
@@ -83,14 +109,16 @@ class Objects(Part):
         """An element of a container; an array in it is one that the program gets from outside."""
         if isinstance(owner, list) and isinstance(index, slice):
             return [self.native_item(owner, i) for i in range(*index.indices(len(owner)))]
-        value = self.ops.attempt(lambda: owner[index])
+        found = value = self.ops.attempt(lambda: owner[index])
         if isinstance(value, np.ndarray | np.random.Generator):
             value = self._constant(value, index if isinstance(index, str) else "constant", owner, index)
             if isinstance(owner, list | dict):
                 owner[index] = value
                 self.origins.append((owner, index, value))
         if id(owner) in self.lasting:
-            self._note(owner, index, value)
+            self._note(owner, index, found)
+        elif id(owner) in self.outside:
+            self._note_outside(owner, index, found, "objects")
         return value
 
     def put_item(self, owner: Any, index: Any, value: Any) -> None:
@@ -100,8 +128,16 @@ class Objects(Part):
         owner[index] = value
 
     def note_read(self, owner: Any, attribute: str) -> None:
-        if isinstance(owner, OURS) and attribute not in OURS_ALONE and not self._was_set(owner, attribute):
-            self._note(owner, attribute, getattr(owner, attribute, UNSET))
+        if self._was_set(owner, attribute) or id(owner) in self.made:
+            return
+        if isinstance(owner, OURS):
+            if attribute not in OURS_ALONE:
+                self._note(owner, attribute, getattr(owner, attribute, UNSET))
+        elif hasattr(owner, "__dict__") and not isinstance(owner, FunctionType | MethodType | super):
+            kind = owner if isinstance(owner, type) else type(owner)
+            module = owner.__name__ if isinstance(owner, ModuleType) else kind.__module__
+            module = "objects" if module == "types" else module  # a SimpleNamespace
+            self._note_outside(owner, attribute, getattr(owner, attribute, UNSET), module)
 
     def _note(self, owner: Any, key: Any, value: Any) -> None:
         self.reads.setdefault((id(owner), key), Read(owner, key, value))
@@ -166,17 +202,21 @@ class Objects(Part):
             self.writer.fail(f"the attribute {attribute} of {type(owner).__name__} cannot be set")
 
     def leftovers(self) -> list[str]:
-        """Attributes of layers that were set in the step, and that no next step finds as arrays."""
+        """Attributes that were set in the step, and that no next step finds as arrays."""
         carried = {id(holder) for holder, _, _ in self.origins}
         names = [
             name
             for owner, name, _ in self.set_attributes
-            if isinstance(owner, OURS) and name not in OURS_ALONE and id(vars(owner)) not in carried
+            if id(owner) not in self.made and name not in OURS_ALONE and id(vars(owner)) not in carried
         ]
         return list(dict.fromkeys(names))
 
-    def check_branch(self) -> None:
-        """What a list or a dict holds cannot depend on the numbers."""
+    def check_change(self, changed: Any) -> None:
+        """What a list or a dict holds cannot depend on the numbers, and is a matter of the layers alone."""
+        if id(changed) in self.outside:
+            self.writer.fail(
+                f"it changes a {type(changed).__name__} that is no layer's: leave that to the training loop"
+            )
         if self.in_branch:
             self.writer.fail("what a list or a dict holds depends on the numbers in the network")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from minitorch_np._internal.numerics import plain_form, product, scattered, sum_rows
+from minitorch_np._internal.numerics import plain_form, product, scattered, sum_rows, summed_rows
 from minitorch_np.derivation.locations import Location
 from minitorch_np.derivation.naming import Roles
 from minitorch_np.derivation.parts import Part
@@ -163,7 +163,8 @@ class Passes(Part):
         if method == "add_rows":
             args = [*args, parameter.shape]
         if method in MADE_BY:
-            self._add_gradient(parameter, self.calls.call(MADE_BY[method], args, kwargs))
+            made_by = MADE_BY[method] if self.writer.plain or method != "add_rows" else summed_rows
+            self._add_gradient(parameter, self.calls.call(made_by, args, kwargs))
         elif method == "add_grad":
             self._add_gradient(parameter, *args)
         elif method == "zero_grad":

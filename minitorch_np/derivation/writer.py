@@ -24,7 +24,8 @@ class Frame:
     label: str
     file: str
     globals: dict[str, Any]
-    cells: dict[str, Any]  # variables of the functions around it
+    cells: dict[str, Any]  # variables of the functions around it, and the cells that hold them, where there are
+    closure: dict[str, Any]
     comments: dict[int, str]
     locals: dict[str, Any] = field(default_factory=dict)
     bound: dict[str, Variable] = field(default_factory=dict)  # parameters, and the variables given for them

@@ -252,6 +252,109 @@ def test_an_option_of_a_layer_that_is_changed_is_noticed():
     assert both.is_compiled
 
 
+SCALES = {"number": 1.5, "array": np.array([1.0, 2.0, 3.0, 1.0, 1.0, 2.0]), "dict": {"scale": 1.0}}
+scale, scales, options = SCALES["number"], SCALES["array"], SCALES["dict"]
+notes = []
+
+
+class Config:
+    factor = 1.0
+
+    def __init__(self):
+        self.scale, self.scales = 1.0, np.ones(6)
+
+    def __call__(self):
+        return self.scale
+
+    def note(self, last):
+        self.last = last
+
+
+config = Config()
+
+
+def twice():
+    return 2 * scale
+
+
+def around():
+    factor, factors = 1.0, np.ones(6)
+
+    def change():
+        nonlocal factor
+        factor = 3.0
+        factors[:] = 2
+
+    return (lambda x: x * factor * factors), change
+
+
+inside, change_around = around()
+
+
+@pytest.mark.parametrize(
+    ("function", "change"),
+    [
+        (lambda x: x * scale, lambda: globals().update(scale=3.0)),
+        (lambda x: x * twice(), lambda: globals().update(scale=4.0)),
+        (lambda x: x * scales, lambda: globals().update(scales=np.arange(6.0))),
+        (lambda x: x * scales, lambda: scales.__setitem__(0, 7.0)),
+        (lambda x: x * options["scale"], lambda: options.update(scale=3.0)),
+        (lambda x: x * config.scale, lambda: setattr(config, "scale", 3.0)),
+        (lambda x: x * config(), lambda: setattr(config, "scale", 4.0)),
+        (lambda x: x * config.scales, lambda: config.scales.__setitem__(1, 5.0)),
+        (lambda x: x * config.factor, lambda: setattr(Config, "factor", 3.0)),
+        (lambda x: inside(x), change_around),  # noqa: PLW0108
+    ],
+)
+def test_what_is_outside_of_the_layers_is_noticed_when_it_changes(function, change):
+    class Outside(mt.Layer):
+        def forward(self, x):
+            y = function(self.check_input(x))
+            self.save_for_backward(output=y)
+            return y
+
+        def backward(self, dy):
+            (dy,) = self.saved(dy)
+            return dy
+
+    both = Both(*parts(middle=(Outside(),)))
+    for seed in range(5):
+        both.make(*data(seed))
+    assert both.is_compiled
+    change()
+    for seed in range(5):
+        both.make(*data(seed))
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        (lambda x: notes.append(x.mean()), "changes a list that is no layer's"),
+        (lambda x: options.update(last=len(x)), "changes a dict that is no layer's"),
+        (lambda x: config.note(x.mean()), "a layer keeps last"),
+        (lambda x: print(end=""), "does something that a compiled step would leave out"),
+    ],
+)
+def test_what_is_done_outside_of_the_layers_is_left_to_them(function, said):
+    class Doing(mt.Layer):
+        def forward(self, x):
+            function(x)
+            y = self.check_input(x) * 1
+            self.save_for_backward(output=y)
+            return y
+
+        def backward(self, dy):
+            (dy,) = self.saved(dy)
+            return dy
+
+    model, loss, optimizer = parts(middle=(Doing(),))
+    step = mt.compile(model, loss, optimizer)
+    with pytest.warns(UserWarning, match=said):
+        step(*data())
+    assert step._plan is None
+    assert all(type(note) is np.float64 for note in notes)
+
+
 def test_a_buffer_that_was_changed_before_a_decision_failed_is_changed_once():
     class Counted(mt.Layer):
         buffer_names = ("seen",)
@@ -525,6 +628,133 @@ def test_predictions_are_arrays_of_their_own(last):
     assert [prediction.tobytes() for prediction in predictions] == expected
     assert step(x, step.prediction) != 0  # it is made of other weights
     assert step._plan.is_trusted
+
+
+class Listed(mt.Layer):
+    """y = c x, with c in a dict."""
+
+    def __init__(self):
+        super().__init__()
+        self.held = {"c": np.arange(6.0)}
+
+    def forward(self, x):
+        y = self.check_input(x) * self.held["c"]
+        self.save_for_backward(output=y)
+        return y
+
+    def backward(self, dy):
+        (dy,) = self.saved(dy)
+        return dy * self.held["c"]
+
+
+class Outer(mt.Layer):
+    """y = x + r + c, with the sums r of the rows and c of the columns of x, both broadcast."""
+
+    def forward(self, x):
+        x = self.check_input(x)
+        y = x + (x.sum(axis=1, keepdims=True) + x.sum(axis=0, keepdims=True))
+        self.save_for_backward(output=y)
+        return y
+
+    def backward(self, dy):
+        (dy,) = self.saved(dy)
+        return dy + (dy.sum(axis=1, keepdims=True) + dy.sum(axis=0, keepdims=True))
+
+
+@pytest.mark.parametrize("middle", [Listed(), Outer()], ids=repr)
+def test_layers_with_arrays_in_dicts_and_small_arrays_that_are_broadcast(middle):
+    both = Both(*parts(middle=(copy.deepcopy(middle),)))
+    for seed in range(6):
+        both.make(*data(seed))
+    assert both.is_compiled
+    assert sum(both.step._made.values()) == 0
+
+
+def test_products_of_small_stacks_are_no_elementwise_operations():
+    attention = mt.MultiheadAttention(4, 2, rng=0)
+    both = Both(attention, mt.MSELoss(), mt.SGD(attention.parameters(), lr=0.01))
+    for seed in range(6):
+        both.make(sample((2, 3, 4), "float64", seed), sample((2, 3, 4), "float64", seed + 9))
+    assert both.is_compiled
+
+
+def test_an_embedding_is_summed_up_in_its_own_gradient():
+    model = mt.Sequential(mt.Embedding(50, 4, rng=0), mt.Flatten(), mt.Linear(12, 2, rng=1))
+    both = Both(model, mt.MSELoss(), mt.Adam(model.parameters()))
+    for seed in range(6):
+        x = np.random.default_rng(seed).integers(0, 50, (5, 3))
+        both.make(x, sample((5, 2), "float64", seed))
+    assert both.is_compiled
+    assert "zeros" not in both.step.source
+
+
+def test_a_plan_that_fails_is_not_trusted(monkeypatch):
+    model, loss, optimizer = parts()
+    step = mt.compile(model, loss, optimizer)
+    step(*data())
+
+    def fails(*arrays):
+        raise ValueError("it fails")
+
+    step._plan.gradients = fails
+    with pytest.warns(UserWarning, match="does not have the bits of the layers: it fails"):
+        step(*data())
+
+
+def test_frozen_parameters_keep_adding_up_and_the_step_is_compiled():
+    model = network()
+    both = Both(model, mt.MSELoss(), mt.SGD(model[2].parameters(), lr=0.01))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that nobody uses these gradients
+        for seed in range(8):
+            both.make(*data(seed))
+    assert both.is_compiled
+    assert model[0].weight.has_grad
+
+
+def test_model_loss_and_optimizer_stay_and_copies_are_compiled_anew():
+    step = mt.compile(*parts())
+    with pytest.raises(AttributeError):
+        step.loss = mt.L1Loss()
+    copied = copy.deepcopy(step)
+    assert copied.model is not step.model
+    assert copied(*data()) == step(*data())
+
+
+def test_the_global_generators_are_drawn_from_by_the_layers_alone():
+    class Noisy(mt.Layer):
+        def forward(self, x):
+            y = self.check_input(x) + np.random.normal(size=x.shape)  # noqa: NPY002
+            self.save_for_backward(output=y)
+            return y
+
+        def backward(self, dy):
+            (dy,) = self.saved(dy)
+            return dy
+
+    values = []
+    for make in (mt.compile, lambda *everything: lambda x, y: layered(*everything, x, y)):
+        np.random.seed(0)  # noqa: NPY002
+        step = make(*parts(middle=(Noisy(),)))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            values.append([step(*data(seed)) for seed in range(3)])
+    assert values[0] == values[1]
+
+
+@pytest.mark.parametrize("half", [lambda step: step.gradients(*data()), lambda step: step.update()])
+def test_halves_of_a_step_need_a_loss(half):
+    with pytest.raises(RuntimeError, match="needs a loss and an optimizer"):
+        half(mt.compile(network()))
+
+
+def test_nothing_is_saved_after_a_compiled_prediction():
+    model = network()
+    predict = mt.compile(model)
+    for seed in range(5):
+        predict(data(seed)[0])
+    with pytest.raises(RuntimeError, match="nothing saved"):
+        model.backward(np.ones((5, 3)))
 
 
 def test_a_guard_sees_the_layers():
