@@ -47,6 +47,8 @@ SHAPED = frozenset(
     sum swapaxes take_along_axis tanh tensordot transpose tril triu var view zeros_like""".split()
 )
 
+SHAPED_BY_NUMBERS = ("reshape", "take", "broadcast_to", "pad")  # if those do not depend on the data
+
 OURS = (maximum, total, zero_where, summed_rows)
 
 
@@ -70,6 +72,7 @@ class Operation:
     reads: frozenset[str] = frozenset()
     writes: frozenset[str] = frozenset()
     is_guard: bool = False
+    is_of_shape: bool = False  # a guard that stays where it is
     is_view: bool = False
     context: str = ""
 
@@ -371,10 +374,16 @@ class Lowering:
         if isinstance(node, ast.Subscript):
             parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
             return self._is_array(node.value) and all(map(self._takes_a_known_part, parts))
-        called = node.func if isinstance(node, ast.Call) else node
-        if isinstance(called, ast.Attribute):
-            return called.attr in SHAPED
-        return isinstance(node, ast.Name) or not isinstance(node, ast.Call)
+        if not isinstance(node, ast.Call):
+            return not isinstance(node, ast.Attribute) or node.attr in SHAPED
+        if isinstance(node.func, ast.Name):  # one of the package's own, or somebody else's
+            return str(getattr(self.functions.get(node.func.id), "__module__", "")).startswith("minitorch_np.")
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+        if name == "where":
+            return len(node.args) == 3
+        given = [part for argument in node.args for part in _parts(argument)]
+        numbers = [part for part in given if isinstance(part, ast.Name) and not self._is_array(part)]
+        return name in SHAPED or (name in SHAPED_BY_NUMBERS and not numbers)
 
     def _takes_a_known_part(self, index: ast.expr) -> bool:
         """Whether how much an index takes does not depend on numbers: it does in x[x > 0] and x[:n]."""
@@ -391,7 +400,7 @@ class Lowering:
         if isinstance(value, np.ndarray):
             shape = ast.Attribute(ast.Name(name, ast.Load()), "shape", ast.Load())
             test = ast.Compare(shape, [ast.Eq()], [ast.Constant(value.shape)])
-            self._add(Operation(code=test, reads=frozenset([name]), is_guard=True))
+            self._add(Operation(code=test, reads=frozenset([name]), is_guard=True, is_of_shape=True))
 
     def _code(self, statement: ast.stmt, writes: Any) -> str:
         return self._add(Operation(code=statement, reads=names_in(statement), writes=frozenset(writes)))
@@ -510,6 +519,10 @@ def changed_in(statements: list[Any]) -> frozenset[str]:
             elif isinstance(node, ast.keyword) and node.arg == "out":
                 found |= names_in(node.value)
     return frozenset(found)
+
+
+def _parts(node: ast.expr) -> list[ast.expr]:
+    return node.elts if isinstance(node, ast.Tuple | ast.List) else [node]
 
 
 def _stored(statements: list[Any]) -> frozenset[str]:

@@ -52,7 +52,7 @@ class Planned:
         self.scope: dict[str, Any] = {"np": np, "copyto": np.copyto, "TRUE": TRUE, "FAILED": FAILED}
         self.scope |= {name: functions[name] for name in _called(operations) & functions.keys()}
         self.held: dict[int, str] = {}  # names in the scope, by id of what they hold
-        self.operations = _guards_first(operations)
+        self.operations = _guards_first(operations, values)
         self.roots = self._roots()
         self.last = self._last_reads()
         if result:
@@ -350,10 +350,13 @@ def _called(operations: list[Operation]) -> set[str]:
     return {node.id for code in codes for node in ast.walk(code) if isinstance(node, ast.Name)}
 
 
-def _guards_first(operations: list[Operation]) -> list[Operation]:
+def _guards_first(operations: list[Operation], values: dict[str, Any]) -> list[Operation]:
     """Guards, and what they need, before anything else, as far as nothing is changed by that."""
     made = {operation.target: operation for operation in operations if operation.target}
-    changed = {name for operation in operations for name in operation.writes}
+    written = {name for operation in operations for name in operation.writes}
+    changed = {
+        name for name in made if any(_shares(values.get(name), values.get(w)) for w in written)
+    } | written
     early: set[int] = set()
 
     def can_be_early(operation: Operation) -> bool:
@@ -369,7 +372,7 @@ def _guards_first(operations: list[Operation]) -> list[Operation]:
                 take(made[name])
 
     for operation in operations:
-        if operation.is_guard and can_be_early(operation):
+        if operation.is_guard and not operation.is_of_shape and can_be_early(operation):
             take(operation)
     first = [operation for operation in operations if id(operation) in early]
     return first + [operation for operation in operations if id(operation) not in early]
