@@ -105,11 +105,8 @@ class Examination:
         """Gradients that are another multiple of the true one than the others'."""
         bound = self.judge.bound
         odd = judgement.odd(bound)
-        if not odd:
-            return
         best = None
-        for beside_first in (False, True):
-            others = [verdict for verdict, _ in judgement.odd(bound, beside_first=beside_first)]
+        for others in {tuple(id(v) for v, _ in one): [v for v, _ in one] for one in odd if odd[0]}.values():
             search = Search(self.judge, judgement, others)
             found = search.findings()
             if search.cost < (float("inf") if best is None else best[0]):
@@ -117,7 +114,9 @@ class Examination:
         if best is not None:
             yield from best[1]
             return
-        verdict, times = odd[0]
+        if not odd[0]:
+            return
+        verdict, times = odd[0][0]
         made = next((n for n, _ in verdict.found if n.execution is not None), verdict.update.new)
         if made.execution is None:
             return

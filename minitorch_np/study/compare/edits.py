@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import copy
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from itertools import chain, product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
 
 MOST_EDITS = 1500
+GRADIENT_LEFT_OUT = 2.4  # the cost of a gradient that is missing
 NUMPY = ("np", "numpy")
 DERIVATIVES = (
     "({0} > 0)", "({0} * (1 - {0}))", "(1 - {0} ** 2)", "(1 - np.tanh({0}) ** 2)", "np.exp({0})",
@@ -76,8 +78,9 @@ def edits(execution: Execution, values: Values) -> Iterator[Edit]:
     yield from _of_repeated_calls(tree)
     value = getattr(tree, "value", None)
     if isinstance(value, ast.expr) and not isinstance(tree, ast.AugAssign):
-        for cost, mistake, new in _insertions(_operand(value), values):
-            yield Edit(cost, mistake, _replaced(tree, value, new), True)
+        made = next((n.value.shape for n in execution.result.values()), ())
+        for cost, mistake, new in _insertions(_operand(value), values, made, _functions(execution.namespace)):
+            yield Edit(cost, mistake, _replaced(tree, value, new), cost < GRADIENT_LEFT_OUT)
     target = tree.targets[0] if isinstance(tree, ast.Assign) else None
     if isinstance(target, ast.Subscript) and ast.unparse(target.value) in known:
         yield Edit(1.5, "this line does not belong", ast.parse(ast.unparse(target.value)).body[0])
@@ -291,9 +294,13 @@ def _functions_like(part: ast.Call, execution: Execution) -> list[str]:
         names = [n for n in dir(type(thing)) if not n.startswith("__")]
         candidates = {f"{owner}.{n}": getattr(thing, n, None) for n in names}
     else:
-        candidates = {n: v for n, v in execution.namespace.items() if not n.startswith("__")}
+        candidates = execution.namespace
     text = ast.unparse(part.func)
-    return [n for n, v in candidates.items() if n != text and _takes_one(v)]
+    return [name for name in _functions(candidates) if name != text]
+
+
+def _functions(candidates: Mapping[str, Any]) -> list[str]:
+    return [name for name, value in candidates.items() if not name.startswith("__") and _takes_one(value)]
 
 
 def _takes_one(function: Any) -> bool:
@@ -332,16 +339,26 @@ def _of_operator(part: ast.expr) -> Iterator[Replacement]:
             yield 1.4, "it has the other sign", operand
 
 
-def _insertions(operand: str, values: Values) -> Iterator[Replacement]:
-    """A factor that is missing: the derivative of an activation, from an array of the forward pass."""
-    for name, node in values.here.items():
-        if node.value.ndim == 0 or node.value.dtype.kind != "f":
-            continue
-        for form in DERIVATIVES if name in values.forward else ():
+def _insertions(
+    operand: str, values: Values, shape: tuple[int, ...], functions: Iterable[str]
+) -> Iterator[Replacement]:
+    """A factor that is missing: the derivative of an activation, or the gradient of what comes after it."""
+    arrays = {name: n.value for name, n in values.here.items() if n.value.ndim}
+    for name, array in arrays.items():
+        for form in DERIVATIVES if name in values.forward and array.dtype.kind == "f" else ():
             factor = form.format(name)
             what = f"the factor {factor} is missing: the derivative of the activation"
             yield 2.0, what, f"{operand} * {factor}"
+        for function in functions if name in values.forward and array.shape == shape else ():
+            yield 2.1, f"the factor {function}({name}) is missing", f"{operand} * {function}({name})"
         yield 2.3, f"the factor {name} is missing", f"{operand} * {name}"
+    yield 2.2, f"the factor (1 - {operand}) is missing", f"{operand} * (1 - {operand})"
+    pairs = product(arrays.keys() - values.forward.keys(), values.forward)
+    for (d, w), form in product(pairs, ("{d} * {w}", "{d} @ {w}.T", "{w}.T @ {d}", "{d} @ {w}", "{w} @ {d}")):
+        factor = form.format(d=d, w=w)
+        with suppress(Exception):
+            if eval(form.format(d="d", w="w"), {"d": values.here[d].value, "w": values.here[w].value}).shape == shape:
+                yield GRADIENT_LEFT_OUT, f"the factor {factor} is missing: the gradient of what follows", f"{operand} * ({factor})"
 
 
 class Trial:

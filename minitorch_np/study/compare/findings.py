@@ -77,6 +77,16 @@ class Window:
         if arrays or (len(numbers) > 1 and is_uniform(numbers)):
             self.usual = (arrays or numbers)[0]
 
+    @cached_property
+    def handed_on(self) -> dict[int, list[Execution]]:
+        """By node, the statements that only give it another name, or return it."""
+        found: dict[int, list[Execution]] = {}
+        for e in self.judge.executions:
+            for node in e.result.values():
+                if node.execution is not e:
+                    found.setdefault(node.index, []).append(e)
+        return found
+
     def _made_of(self, verdicts: list[Verdict]) -> list[Node]:
         found = {n.index: n for v in verdicts for n in self.judge.made_of(v.update)}
         return [found[i] for i in sorted(found)]
@@ -112,7 +122,18 @@ class Window:
             and m.index not in proven and m.index not in changed
         }  # fmt: skip
         unproven = [*leaves.values(), *unproven]
-        return _executions([*self._unchanged(unproven, changed), *unproven])
+        unproven = [*self._unchanged(unproven, changed), *unproven]
+        made = {e.number: e for n in unproven for e in (n.execution, *self.handed_on.get(n.index, ())) if e}
+        return [made[number] for number in sorted(made)]
+
+    def others(self) -> list[Execution]:
+        """The statements of the backward pass, once each: those that make its arrays or hand them on."""
+        within = {n.index: n for n in self.nodes if n.execution is not None}
+        first, last = (f(n.execution.number for n in within.values()) for f in (min, max))
+        return [
+            e for e in self.judge.executions[first : last + 1]
+            if any(n.index in within for n in (*self.judge.own.get(e.number, ()), *e.result.values()))
+        ]  # fmt: skip
 
     def _unchanged(self, unproven: list[Node], changed: Mapping[int, Array]) -> list[Node]:
         """Steps before the first wrong one that leave a gradient as it is: something may be missing there."""
@@ -229,7 +250,11 @@ class Search:
             candidates = [e for e in candidates if e.statement.number not in done and not self._is_excused(e)]
             if not pending or not candidates:
                 break
-            best = self._best(candidates, pending, values)
+            others = [] if self.is_odd else [e for e in self.window.others() if not self._is_excused(e)]
+            once: dict[int, Execution] = {}  # an edit is tried in all executions of a statement
+            for e in (*candidates, *others):
+                once.setdefault(e.statement.number, e)
+            best = self._best([e for n, e in once.items() if n not in done], pending, values)
             if best is None:
                 if not found:
                     found.append(self._unexplained(candidates, pending))
@@ -254,7 +279,7 @@ class Search:
         """The edit that makes most of what is wrong right, by the likeliest mistake."""
         found = []
         deadline = process_time() + SECONDS
-        for position, execution in enumerate(candidates[:12]):
+        for position, execution in enumerate(candidates[:24]):
             for score, edit, changed in self._scored(execution, pending, values, deadline + 2 * SECONDS):
                 late = -0.12 if edit.is_missing else 0.05  # what is missing may come late
                 found.append(((score, edit.cost + late * position, position), execution, edit, changed))
@@ -281,12 +306,10 @@ class Search:
             changed = trial.run(edit.tree)
             if not changed or (self.is_odd and (edit.is_missing or not self._is_rescaled(changed))):
                 continue
+            changed = self._everywhere(execution, edit, changed, values) or changed
             key = tuple((index, value.shape, value.tobytes()) for index, value in changed.items())
             if key not in scores:
                 scores[key] = self._score(changed, pending, values)
-                if scores[key] is None and (everywhere := self._everywhere(execution, edit, changed, values)):
-                    scores[key] = self._score(everywhere, pending, values)
-                    changed = everywhere
             score = scores[key]
             if score is not None:
                 yield score, edit, changed

@@ -112,22 +112,22 @@ class Judgement(NamedTuple):
         right = {v.update.name for v in self.right} - wrong
         return len(right), len(right | wrong)
 
-    def odd(self, bound: Collection[int], *, beside_first: bool = False) -> list[tuple[Verdict, float]]:
-        """The first updates whose gradient is another multiple of the true one than most, with how many times.
+    def odd(self, bound: Collection[int]) -> list[list[tuple[Verdict, float]]]:
+        """The first updates whose gradient is another multiple of the true one than the usual, with how many times.
 
         One multiple for all parameters is a convention: a learning rate, ½, 1/N. It may be the same as
-        the gradients are made, in the variables that hold them, or only in the steps. `beside_first` takes
-        the gradient that is made first for the usual one.
+        the gradients are made, in the variables that hold them, or only in the steps. Each multiple may be
+        the usual one: the smallest set of odd ones comes first.
         """
         windows: dict[int, dict[str, Verdict]] = {}
         for verdict in self.right:
             windows.setdefault(id(verdict.reverse), {}).setdefault(verdict.update.name, verdict)
         most = max(map(len, windows.values()), default=0)
         whole = (list(w.values()) for w in windows.values() if len(w) == most)
-        return min((_odd(firsts, bound, beside_first) for firsts in whole), key=len, default=[])
+        return min((_odd(firsts, bound) for firsts in whole), key=lambda sets: len(sets[0]), default=[[]])
 
 
-def _odd(firsts: list[Verdict], bound: Collection[int], beside_first: bool) -> list[tuple[Verdict, float]]:
+def _odd(firsts: list[Verdict], bound: Collection[int]) -> list[list[tuple[Verdict, float]]]:
     firsts = sorted(firsts, key=lambda v: v.found[0][0].index if v.found else v.update.new.index)
     kinds = []
     for is_step, kind in ((True, 0), (False, 1)):
@@ -137,14 +137,15 @@ def _odd(firsts: list[Verdict], bound: Collection[int], beside_first: bool) -> l
             continue
         if is_step:  # those that go down are the usual ones
             candidates = [c for c in candidates if c > 0] or candidates
-        counts = [sum(_has(values, c) for _, values in sets) for c in candidates]
-        usual = candidates[0 if beside_first else counts.index(max(counts))]  # of equals the first made
         odd = [
-            (v, min(values, key=abs) / usual) for v, values in sets
-            if not _has(values, usual) and not _shares_a_multiple(v, firsts, bound)
+            [
+                (v, min(values, key=abs) / usual) for v, values in sets
+                if not _has(values, usual) and not _shares_a_multiple(v, firsts, bound)
+            ]
+            for usual in candidates
         ]  # fmt: skip
-        kinds.append(odd)
-    return min(kinds, key=len, default=[])
+        kinds.append(sorted(odd, key=len))
+    return min(kinds, key=lambda sets: len(sets[0]), default=[[]])
 
 
 def _shares_a_multiple(number: Verdict, firsts: list[Verdict], bound: Collection[int]) -> bool:
@@ -340,7 +341,7 @@ class Judge:
                 j = self.by(loss, mode, 1)
                 if j.right and not j.wrong:  # in the first step
                     j = self.by(loss, mode, most_updates)
-                odd, is_whole = len(j.odd(self.bound)), j.is_whole(self.bound)
+                odd, is_whole = len(j.odd(self.bound)[0]), j.is_whole(self.bound)
                 is_complete = {v.update.name for v in j.verdicts if v.what in (RIGHT, STILL)} == names
                 is_sure = is_complete and is_whole and not odd and j.is_steady and j.descends
                 if j.right and not j.wrong and is_sure and not loss.is_inner:
