@@ -211,7 +211,7 @@ class Examination:
             for forward, gradient in truths:
                 if gradient.ndim != 2 or forward.execution is None:
                     continue
-                sums = [gradient.sum(axis=axis) for axis in (0, 1) if gradient.shape[axis] > 1]
+                sums = [gradient.sum(axis=axis) for axis in (0, 1) if 1 < gradient.shape[axis] < gradient.size]
                 if any(multiple(n.value, total) is not None for n in nodes for total in sums):
                     tree = forward.execution.statement.tree
                     write = []
@@ -322,7 +322,8 @@ class Examination:
         """A momentum buffer that no update uses."""
         made = [n for v in verdicts for n in self.judge.made_of(v.update)]
         used = {m.index for n in made for m in (n, *n.inputs)} | self.judge.versions
-        for old, new in self.tape.replaced.values():
+        seen = max((v.update.new.index for v in verdicts), default=0)
+        for old, new in (pair for pair in self.tape.replaced.values() if pair[1].index < seen):
             added = carried(old, new)
             is_sum = new.operation in ("add", "subtract") and new.inputs[0].operation == "multiply"
             if not added or not is_sum or new.execution is None or {old.index, new.index} & used:

@@ -80,7 +80,9 @@ def edits(execution: Execution, values: Values) -> Iterator[Edit]:
     if isinstance(value, ast.expr) and not isinstance(tree, ast.AugAssign):
         made = next((n.value.shape for n in execution.result.values()), ())
         for cost, mistake, new in _insertions(_operand(value), values, made, _functions(execution.namespace)):
-            yield Edit(cost, mistake, _replaced(tree, value, new), cost < GRADIENT_LEFT_OUT)
+            is_handed_on = is_a_name(value)
+            is_missing = cost < GRADIENT_LEFT_OUT
+            yield Edit(cost - 0.5 * is_handed_on, mistake, _replaced(tree, value, new), is_missing)
     target = tree.targets[0] if isinstance(tree, ast.Assign) else None
     if isinstance(target, ast.Subscript) and ast.unparse(target.value) in known:
         yield Edit(1.5, "this line does not belong", ast.parse(ast.unparse(target.value)).body[0])
@@ -150,10 +152,14 @@ def scalings(execution: Execution, factor: float | None) -> Iterator[Edit]:
         yield Edit(cost, mistake, _replaced(tree, value, new))
 
 
+def is_a_name(tree: Any) -> bool:
+    return isinstance(tree, ast.Name | ast.Attribute | ast.Subscript)
+
+
 def _operand(value: ast.expr) -> str:
     """The text of an expression as a factor."""
     text = ast.unparse(value)
-    return text if isinstance(value, ast.Name | ast.Attribute | ast.Subscript | ast.Call) else f"({text})"
+    return text if is_a_name(value) or isinstance(value, ast.Call) else f"({text})"
 
 
 def _owner(function: ast.expr) -> str:
@@ -181,7 +187,7 @@ def _replaced(tree: Any, part: ast.AST, new: str | ast.AST) -> Any:
 
 def _of_operand(part: ast.expr, known: Mapping[str, Node], values: Values) -> Iterator[Replacement]:
     """Another variable in place of this one, the same one transposed, squared, or of another time."""
-    if not isinstance(part, ast.Name | ast.Attribute | ast.Subscript):
+    if not is_a_name(part):
         return
     inner = part.value if isinstance(part, ast.Attribute) and part.attr == "T" else part
     text = ast.unparse(inner)
@@ -221,7 +227,7 @@ def _others(text: str, node: Node, values: Mapping[str, Node], *, is_same_shape:
         if other != text and n is not node and (n.value.shape == shape) == is_same_shape
         and n.value.dtype.kind in ("fiu" if is_same_shape else "f") and (is_same_shape or n.value.ndim)
     ]  # fmt: skip
-    return sorted(found, key=lambda other: _unlike(text, other))[: None if is_same_shape else 6]
+    return sorted(found, key=lambda other: _unlike(text, other))[: None if is_same_shape else 12]
 
 
 def _unlike(a: str, b: str) -> int:
@@ -345,11 +351,12 @@ def _insertions(
     """A factor that is missing: the derivative of an activation, or the gradient of what comes after it."""
     arrays = {name: n.value for name, n in values.here.items() if n.value.ndim}
     for name, array in arrays.items():
-        for form in DERIVATIVES if name in values.forward and array.dtype.kind == "f" else ():
+        is_activated = name in values.forward and array.shape == shape
+        for form in DERIVATIVES if is_activated and array.dtype.kind == "f" else ():
             factor = form.format(name)
             what = f"the factor {factor} is missing: the derivative of the activation"
             yield 2.0, what, f"{operand} * {factor}"
-        for function in functions if name in values.forward and array.shape == shape else ():
+        for function in functions if is_activated else ():
             yield 2.1, f"the factor {function}({name}) is missing", f"{operand} * {function}({name})"
         yield 2.3, f"the factor {name} is missing", f"{operand} * {name}"
     yield 2.2, f"the factor (1 - {operand}) is missing", f"{operand} * (1 - {operand})"

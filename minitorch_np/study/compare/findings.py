@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from itertools import chain
@@ -12,9 +13,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from minitorch_np.study.bits import Difference, first_difference
-from minitorch_np.study.compare.edits import MOST_EDITS, Edit, Trial, Values, edits, scalings
+from minitorch_np.study.compare.edits import MOST_EDITS, Edit, Trial, Values, edits, is_a_name, scalings
 from minitorch_np.study.compare.instrument import Execution, carried
-from minitorch_np.study.compare.judge import NOISE, RIGHT, WRONG, Judge, Judgement, Verdict, multiple
+from minitorch_np.study.compare.judge import NOISE, RIGHT, WRONG, Judge, Judgement, Verdict, is_varied, multiple
 from minitorch_np.study.compare.objective import losses
 from minitorch_np.study.compare.recorded import CONSTANT, LEAF, Node, ancestors
 from minitorch_np.study.compare.report import WrongLine
@@ -56,6 +57,7 @@ class Window:
         self.right = [v for v in by_name.values() if id(v) not in blamed]
         self.all = [*self.wrong, *self.right]
         self.nodes, self.every = self._made_of(self.wrong), self._made_of(self.all)
+        self.needed = {n.index for n in self.every}
         passes = list({id(v.reverse): v.reverse for v in self.all}.values())
         self.begin = min(i for r in passes for i in r.nodes if i not in judge.versions)
         self.truths: dict[tuple[int, ...], list[tuple[Node, Array]]] = {}
@@ -64,10 +66,10 @@ class Window:
             largest = max(float(np.abs(g).max(initial=0)) for g in reverse.gradients.values())
             for node, gradient in reverse.pairs():
                 # not those that are all of one number, or of rounding: many things are
-                is_varied = node.value.size > 1 and np.ptp(gradient) > NOISE * largest
-                if is_varied and judge.is_seen(node):
+                is_usable = node.value.size > 1 and np.ptp(gradient) > NOISE * largest
+                if is_usable and judge.is_seen(node):
                     self.truths.setdefault(_shape_key(gradient), []).append((node, gradient))
-        values = {n.value.tobytes() for r in passes for n in r.nodes.values() if n.value.size > 1}
+        values = {n.value.tobytes() for r in passes for n in r.nodes.values() if is_varied(n.value)}
         ends = {v.update.new.index for v in self.wrong}
         copies = (n for n in self.nodes if n.value.size > 1 and n.index not in ends)
         self.forward |= {n.index for n in copies if n.value.tobytes() in values}
@@ -75,16 +77,17 @@ class Window:
         arrays = [m for v, m in found if v.truth.size > 1]
         numbers = [m for v, m in found if v.truth.size == 1]
         if arrays or (len(numbers) > 1 and is_uniform(numbers)):
-            self.usual = (arrays or numbers)[0]
+            every = arrays or numbers
+            self.usual = max(every, key=lambda m: sum(_is_close(m.named, other.named) for other in every))
 
     @cached_property
     def handed_on(self) -> dict[int, list[Execution]]:
         """By node, the statements that only give it another name, or return it."""
         found: dict[int, list[Execution]] = {}
         for e in self.judge.executions:
-            for node in e.result.values():
-                if node.execution is not e:
-                    found.setdefault(node.index, []).append(e)
+            node = e.result.get("")
+            if node is not None and node.execution is not e and is_a_name(e.statement.tree.value):
+                found.setdefault(node.index, []).append(e)
         return found
 
     def _made_of(self, verdicts: list[Verdict]) -> list[Node]:
@@ -122,18 +125,16 @@ class Window:
             and m.index not in proven and m.index not in changed
         }  # fmt: skip
         unproven = [*leaves.values(), *unproven]
-        unproven = [*self._unchanged(unproven, changed), *unproven]
-        made = {e.number: e for n in unproven for e in (n.execution, *self.handed_on.get(n.index, ())) if e}
-        return [made[number] for number in sorted(made)]
+        return self._making([*self._unchanged(unproven, changed), *unproven])
 
     def others(self) -> list[Execution]:
         """The statements of the backward pass, once each: those that make its arrays or hand them on."""
-        within = {n.index: n for n in self.nodes if n.execution is not None}
-        first, last = (f(n.execution.number for n in within.values()) for f in (min, max))
-        return [
-            e for e in self.judge.executions[first : last + 1]
-            if any(n.index in within for n in (*self.judge.own.get(e.number, ()), *e.result.values()))
-        ]  # fmt: skip
+        return self._making(self.nodes)
+
+    def _making(self, nodes: Iterable[Node]) -> list[Execution]:
+        """The executed statements that made some nodes or handed them on, in order."""
+        found = {e.number: e for n in nodes for e in (n.execution, *self.handed_on.get(n.index, ())) if e}
+        return [found[number] for number in sorted(found)]
 
     def _unchanged(self, unproven: list[Node], changed: Mapping[int, Array]) -> list[Node]:
         """Steps before the first wrong one that leave a gradient as it is: something may be missing there."""
@@ -175,31 +176,31 @@ class Window:
     def replay(self, changed: Mapping[int, Array], start: Mapping[int, Array]) -> dict[int, Array] | None:
         """All values that follow from changed ones; None if they cannot be computed."""
         values = {**start, **changed}
-        first = min(changed)
-        try:
-            with np.errstate(all="ignore"):
-                for node in self.every:
-                    is_later = node.index > first and node.index not in changed
-                    if is_later and any(n.index in values for n in node.inputs):
-                        if node.compute is None:
-                            return None
-                        made = node.compute(*(values.get(n.index, n.value) for n in node.inputs))
-                        values[node.index] = np.asarray(made)
-        except Exception:
-            return None
+        with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
+            for node in self.judge.tape.nodes[min(changed) + 1 : self.every[-1].index + 1]:
+                if node.index in changed or not any(n.index in values for n in node.inputs):
+                    continue
+                try:
+                    made = node.compute(*(values.get(n.index, n.value) for n in node.inputs))  # type: ignore[misc]
+                    values[node.index] = np.asarray(made)
+                except Exception:
+                    if node.index in self.needed:
+                        return None
         return values
 
-    def multiples(self, verdict: Verdict, values: Mapping[int, Array]) -> Multiples | None:
+    def multiples(
+        self, verdict: Verdict, values: Mapping[int, Array], usual: Multiples | None = None
+    ) -> Multiples | None:
         """The multiples of the true gradient that an update is made of, with changed values; or None."""
-        truth, update = verdict.truth, verdict.update
+        truth, update, usual = verdict.truth, verdict.update, usual or self.usual
         if values.get(update.new.index, update.old.value).shape != update.old.value.shape:
             return None  # broadcasting makes another array of it, or an error
         nodes = [n for n in self.judge.made_of(update) if n.index not in self.forward and n is not update.new]
         found = [(n, c) for n in nodes if (c := multiple(values.get(n.index, n.value), truth)) is not None]
         step = self.judge.step_of(values.get(update.new.index, update.new.value), update, truth)
-        if truth.size == 1 and self.usual is not None:  # any number is a multiple of another
-            step = step if _is_close(step, self.usual.step) else None
-            found = [(n, c) for n, c in found if _is_close(c, self.usual.named)]
+        if truth.size == 1 and usual is not None:  # any number is a multiple of another
+            step = step if _is_close(step, usual.step) else None
+            found = [(n, c) for n, c in found if _is_close(c, usual.named)]
         if step is None and not found:
             return None
         named = [c for n, c in found if n.index in self.judge.bound]
@@ -278,12 +279,15 @@ class Search:
     ) -> tuple[Execution, Edit, dict[int, Array]] | None:
         """The edit that makes most of what is wrong right, by the likeliest mistake."""
         found = []
+        latest = len(candidates)  # that is tried
         deadline = process_time() + SECONDS
         for position, execution in enumerate(candidates[:24]):
             for score, edit, changed in self._scored(execution, pending, values, deadline + 2 * SECONDS):
                 late = -0.12 if edit.is_missing else 0.05  # what is missing may come late
                 found.append(((score, edit.cost + late * position, position), execution, edit, changed))
-            if process_time() > deadline or (found and position > 2 and min(f[0] for f in found)[0] <= 0):
+            if latest == len(candidates) and found and min(f[0] for f in found)[0] <= 0:
+                latest = position + 3
+            if process_time() > deadline or position >= latest:
                 break
         return min(found, key=lambda f: f[0])[1:] if found else None
 
@@ -316,11 +320,17 @@ class Search:
 
     def _again(self, execution: Execution) -> list[Execution]:
         """The other executions of a statement in this window: in a loop or a function."""
-        others = [
-            e for e in _executions(self.window.every)
-            if e.statement is execution.statement and e is not execution
-        ]  # fmt: skip
+        others = [e for e in self._executed.get(execution.statement.number, ()) if e is not execution]
         return others if len(others) < MOST_TIMES else []
+
+    @cached_property
+    def _executed(self) -> dict[int, list[Execution]]:
+        """The executions of every statement in this window."""
+        numbers = [n.execution.number for n in self.window.every if n.execution is not None]
+        found: dict[int, list[Execution]] = {}
+        for e in self.executions[min(numbers) : max(numbers) + 1]:
+            found.setdefault(e.statement.number, []).append(e)
+        return found
 
     def _everywhere(
         self, execution: Execution, edit: Edit, changed: dict[int, Array], values: dict[int, Array]
@@ -378,18 +388,20 @@ class Search:
         made = self.window.replay(changed, values)
         if made is None:
             return None
-        found = ((v, self.window.multiples(v, made)) for v in pending)
-        factors = [
-            m for v, m in found if m is not None and not (m.step is None and v.update.new.index in changed)
-        ]
-        if not factors:
-            return 2.0 if any(self._is_a_truth(i, a) for i, a in changed.items()) else None
-        righted = len(factors)
-        for verdict in self.window.right:
-            multiples = self.window.multiples(verdict, made)
-            if multiples is None or (multiples.step is None and self.window.has_step(verdict)):
+        factors: list[Multiples] = []
+        righted, usual = 0, None
+        for v in sorted(self.window.all, key=lambda v: v.truth.size == 1):
+            m = self.window.multiples(v, made, usual)
+            if v in pending and m is not None and not (m.step is None and v.update.new.index in changed):
+                righted += 1
+            elif v in pending or (v in self.window.wrong and m is None):
+                continue
+            elif m is None or (m.step is None and self.window.has_step(v)):
                 return None
-            factors.append(multiples)
+            usual = m if v.truth.size > 1 and usual is None else usual
+            factors.append(m)
+        if not righted:
+            return 2.0 if any(self._is_a_truth(i, a) for i, a in changed.items()) else None
         if not is_uniform(factors):
             return None
         is_exact = all(f.named is not None and abs(f.named - 1) < 1e-4 for f in factors)
@@ -406,7 +418,7 @@ class Search:
             return False  # the gradient of another parameter
         if self.window.truth_of(self.judge.tape.nodes[index].value) is not None:
             return False
-        known = (n for n in self.window.nodes if n.index in self.window.proven and n.index != index)
+        known = (n for n in self.window.every if n.index not in self.window.forward and n.index != index)
         gradients = [gradient for m, gradient in self.window.truths[_shape_key(value)] if m is node]
         return not any(multiple(n.value, gradient) for n in known for gradient in gradients)
 
@@ -477,10 +489,9 @@ class Search:
         is_explained = any(
             n.index in self.window.proven and self.window.is_gradient(n) for n in self.window.nodes
         )
-        numbers = {
-            e.number for e in _executions(n for n in self.window.nodes if n.index not in self.window.proven)
-        }
-        candidates = [e for e in candidates if e.number in numbers] or candidates
+        proven = self.window.proven
+        made = ((e, (*self.own.get(e.number, ()), *e.result.values())) for e in candidates)
+        candidates = [e for e, nodes in made if any(n.index not in proven for n in nodes)] or candidates
         sums = [e for e in candidates if isinstance(e.statement.tree, ast.AugAssign) and self._again(e)]
         candidates = [e for e in candidates if e not in sums] or candidates  # right or wrong only at the end
         execution = next((e for e in candidates if is_explained and self._takes_a_gradient(e)), candidates[0])

@@ -95,9 +95,14 @@ class Judgement(NamedTuple):
         falling = [all(b <= 1.0001 * a for a, b in pairwise(cs)) for cs in steps.values() if len(cs) > 1]
         return any(even) if even else all(falling)
 
-    def is_whole(self, bound: Collection[int]) -> bool:
+    def is_whole(self, bound: Collection[int], replaced: Iterable[tuple[Node, Node]]) -> bool:
         """Whether all gradients are those of the steps, or in variables: not only parts on the way to them."""
-        return all(v.step is not None or any(n.index in bound for n, _ in v.found) for v in self.right)
+        changed = {old.index: new.index for old, new in replaced}
+
+        def is_kept(v: Verdict, index: int) -> bool:  # and nothing added before the update
+            return index in bound and not index < changed.get(index, index) < v.update.new.index
+
+        return all(v.step is not None or any(is_kept(v, n.index) for n, _ in v.found) for v in self.right)
 
     @property
     def descends(self) -> bool:
@@ -144,7 +149,7 @@ def _odd(firsts: list[Verdict], bound: Collection[int]) -> list[list[tuple[Verdi
             ]
             for usual in candidates
         ]  # fmt: skip
-        kinds.append(sorted(odd, key=len))
+        kinds.append(sorted(odd, key=lambda one: (len(one), sum(_has(v.multiples(bound)[1], 1.0) for v, _ in one))))
     return min(kinds, key=lambda sets: len(sets[0]), default=[[]])
 
 
@@ -245,6 +250,11 @@ def multiple(a: Array, truth: Array) -> float | None:
     return None
 
 
+def is_varied(a: Array) -> bool:
+    """Whether the elements of an array are not all the same."""
+    return a.size > 1 and bool((a != a.flat[0]).any())
+
+
 def _squeezed(a: Array) -> tuple[int, ...]:
     return tuple(n for n in a.shape if n != 1)
 
@@ -278,7 +288,7 @@ class Judge:
 
     def is_seen(self, node: Node) -> bool:
         """Whether a node is an array that a reader would differentiate by, not a step within an activation."""
-        return node.index in self._seen
+        return node.index in self._seen and node.index in self.depends
 
     @cached_property
     def _seen(self) -> set[int]:
@@ -339,9 +349,9 @@ class Judge:
                 break
             for mode in ("last", "all") if not loss.kind and self._is_repeated(loss) else ("all",):
                 j = self.by(loss, mode, 1)
-                if j.right and not j.wrong:  # in the first step
+                if j.right:  # in the first step
                     j = self.by(loss, mode, most_updates)
-                odd, is_whole = len(j.odd(self.bound)[0]), j.is_whole(self.bound)
+                odd, is_whole = len(j.odd(self.bound)[0]), j.is_whole(self.bound, self.tape.replaced.values())
                 is_complete = {v.update.name for v in j.verdicts if v.what in (RIGHT, STILL)} == names
                 is_sure = is_complete and is_whole and not odd and j.is_steady and j.descends
                 if j.right and not j.wrong and is_sure and not loss.is_inner:
@@ -352,6 +362,7 @@ class Judge:
                 is_part = (bool(loss.kind) or loss.is_inner) and not is_whole and has_penalty
                 order = (
                     is_likely,
+                    j.score[1] if has_penalty else 0,
                     not is_part,
                     *j.score,
                     is_whole,
@@ -364,7 +375,7 @@ class Judge:
                     found.append(((*order, not loss.kind), j))
         best = max(found, key=lambda pair: pair[0], default=None)
         if best is not None and best[1].wrong and not any(not v.is_number for v in best[1].right):
-            best = max(found, key=lambda pair: (pair[0][0], *pair[0][2:]))  # nothing is of the whole loss
+            best = max(found, key=lambda pair: (pair[0][0], *pair[0][3:]))  # nothing is of the whole loss
         return None if best is None else self.by(best[1].loss, best[1].mode, most_updates)
 
     def by(self, loss: Objective, mode: str, most_updates: int) -> Judgement:
@@ -450,7 +461,8 @@ class Judge:
             given = (m for n in made for m in n.inputs if m.index not in self.depends)
             return {m.value.tobytes() for m in given if m.value.size > 1}
 
-        return all(data(v.reverse.nodes.values()) <= data(self.made_of(v.update)) for v in judgement.wrong[:1])
+        made = [n for v in judgement.verdicts for n in self.made_of(v.update)]
+        return all(data(v.reverse.nodes.values()) <= data(made) for v in judgement.wrong[:1])
 
     @staticmethod
     def _is_noise(node: Node, truth: Array, reverse: Reverse) -> bool:
