@@ -81,7 +81,7 @@ for step in range(6):
 """
 MISTAKES = [  # the program, the change, the line that is blamed, what its report says
     (SIGMOID, "a * (1 - a)", "sigmoid(a) * (1 - sigmoid(a))", "return", "should be: return a * (1 - a)"),
-    (PENALTY, "h.T @ d + reg * w2", "h.T @ d", "dw2 = ", "from here on the gradient of w2 is wrong"),
+    (PENALTY, "h.T @ d + reg * w2", "h.T @ d", "dw2 = ", "should be: dw2 = h.T @ d + reg * w2"),
     (PENALTY, "+ reg * w2", "+ 2 * reg * w2", "dw2 = ", "should be: dw2 = h.T @ d + reg * w2"),
     (PENALTY, "reg * w1\n    w1 -=", "np.sum(w1)\n    w1 -=", "dw1 = ", "line 16"),
     (PENALTY, "w2 = w2 - 0.1 * dw2", "w2 = 0.1 * dw2", "w2 = 0.1", "should be: w2 -= 0.1 * dw2"),

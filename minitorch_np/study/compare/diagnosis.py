@@ -12,7 +12,7 @@ import numpy as np
 from minitorch_np.study.compare import update_rules
 from minitorch_np.study.compare.findings import Search, crash_finding
 from minitorch_np.study.compare.instrument import Execution, carried
-from minitorch_np.study.compare.judge import STILL, UNKNOWN, UNUSED, Judge, Judgement, Verdict, multiple
+from minitorch_np.study.compare.judge import STILL, UNKNOWN, UNUSED, Judge, Judgement, Verdict, decayed, multiple
 from minitorch_np.study.compare.objective import rank
 from minitorch_np.study.compare.recorded import CONSTANT, LEAF, Node, ancestors
 from minitorch_np.study.compare.recording import Recording
@@ -151,8 +151,8 @@ class Examination:
         if not climbing or (are_all and is_likelihood):
             return  # a likelihood is maximised
         if not are_all:  # a momentum that is made of something else may go up too, with the right sign
-            climbing = [n for n in climbing if (changes[n] * firsts[n].truth.reshape(-1) >= 0).all()]
-        turned = self._turned(firsts[climbing[0]]) if are_all else None
+            climbing = [n for n in climbing if _climbs(changes[n], firsts[n])]
+        turned = self._turned(firsts[climbing[0]]) if climbing else None
         is_plain = all(v.step is not None for v in firsts.values())
         if are_all and is_plain and len(climbing) > 1 and (turned is None or not turned[1]):
             search = Search(self.judge, judgement, list(firsts.values()))
@@ -176,7 +176,8 @@ class Examination:
         known: dict[int, float] = {}  # of a step on the way that of what it is made of
         for node in self.judge.made_of(verdict.update):
             before = [known[n.index] for n in node.inputs if n.index in known]
-            c = multiples.get(node.index, before[0] if before else None)
+            sign = -1 if node.operation == "negative" else 1
+            c = multiples.get(node.index, sign * before[0] if before else None)
             if c is None:
                 continue
             known[node.index] = c
@@ -439,6 +440,13 @@ class Examination:
         if idle:
             said += f"; nothing calls {', '.join(idle[:4])}: call the training at the end of the file"
         return said
+
+
+def _climbs(change: Any, verdict: Verdict) -> bool:
+    """Whether an update goes up its gradient in all elements, but for weight decay."""
+    truth = verdict.truth.reshape(-1)
+    found = decayed(change, truth, verdict.update.old.value.reshape(-1))
+    return bool((change * truth >= 0).all()) if found is None else found[0] > 0
 
 
 def _replaced(new: Node, c: float) -> Iterator[WrongLine]:

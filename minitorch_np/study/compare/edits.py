@@ -77,12 +77,13 @@ def edits(execution: Execution, values: Values) -> Iterator[Edit]:
             yield Edit(cost, mistake, _replaced(tree, part, new))
     yield from _of_repeated_calls(tree)
     value = getattr(tree, "value", None)
-    if isinstance(value, ast.expr) and not isinstance(tree, ast.AugAssign):
+    if isinstance(value, ast.expr):
         made = next((n.value.shape for n in execution.result.values()), ())
-        for cost, mistake, new in _insertions(_operand(value), values, made, _functions(execution.namespace)):
-            is_handed_on = is_a_name(value)
-            is_missing = cost < GRADIENT_LEFT_OUT
-            yield Edit(cost - 0.5 * is_handed_on, mistake, _replaced(tree, value, new), is_missing)
+        for cost, mistake, new in chain(
+            _insertions(_operand(value), values, made, _functions(execution.namespace)),
+            _penalties(ast.unparse(value), values, made, execution.scope),
+        ):
+            yield Edit(cost, mistake, _replaced(tree, value, new), cost < GRADIENT_LEFT_OUT)
     target = tree.targets[0] if isinstance(tree, ast.Assign) else None
     if isinstance(target, ast.Subscript) and ast.unparse(target.value) in known:
         yield Edit(1.5, "this line does not belong", ast.parse(ast.unparse(target.value)).body[0])
@@ -366,6 +367,18 @@ def _insertions(
         with suppress(Exception):
             if eval(form.format(d="d", w="w"), {"d": values.here[d].value, "w": values.here[w].value}).shape == shape:
                 yield GRADIENT_LEFT_OUT, f"the factor {factor} is missing: the gradient of what follows", f"{operand} * ({factor})"
+
+
+def _penalties(
+    text: str, values: Values, shape: tuple[int, ...], scope: Mapping[str, Any]
+) -> Iterator[Replacement]:
+    """The gradient of an L2 penalty that is left out."""
+    numbers = [name for name, value in scope.items() if isinstance(value, int | float) and type(value) is not bool]
+    factors = ["{}", "2 * {}", *(f"{{}} / {n}" for n in numbers if isinstance(scope[n], int))]
+    weights = [name for name, n in values.forward.items() if n.value.shape == shape]
+    for weight, number, form in product(weights, numbers, factors):
+        term = f"{form.format(number)} * {weight}"
+        yield 2.2, f"the gradient of the penalty, {term}, is missing", f"{text} + {term}"
 
 
 class Trial:

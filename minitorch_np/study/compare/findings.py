@@ -59,10 +59,11 @@ class Window:
         self.nodes, self.every = self._made_of(self.wrong), self._made_of(self.all)
         self.needed = {n.index for n in self.every}
         passes = list({id(v.reverse): v.reverse for v in self.all}.values())
-        self.begin = min(i for r in passes for i in r.nodes if i not in judge.versions)
+        parts = [r for v in self.all for r in judge.parts(v.update)]  # of the loss, as it is without its penalty
+        self.begin = min(i for r in passes for i in r.nodes if i in judge.depends - judge.versions)
         self.truths: dict[tuple[int, ...], list[tuple[Node, Array]]] = {}
         self.forward = {i for r in passes for i in r.nodes}
-        for reverse in passes:
+        for reverse in dict.fromkeys([*passes, *parts]):
             largest = max(float(np.abs(g).max(initial=0)) for g in reverse.gradients.values())
             for node, gradient in reverse.pairs():
                 # not those that are all of one number, or of rounding: many things are
@@ -173,11 +174,13 @@ class Window:
                 self.ratios[number] = self.ratios.get(number, 1.0) * ratio
         return _executions(found)
 
-    def replay(self, changed: Mapping[int, Array], start: Mapping[int, Array]) -> dict[int, Array] | None:
-        """All values that follow from changed ones; None if they cannot be computed."""
-        values = {**start, **changed}
+    def replay(
+        self, changed: Mapping[int, Array], known: Mapping[int, Array], start: int
+    ) -> dict[int, Array] | None:
+        """All values that follow, from the node `start` on, from changed ones; None if they cannot be computed."""
+        values = {**known, **changed}
         with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
-            for node in self.judge.tape.nodes[min(changed) + 1 : self.every[-1].index + 1]:
+            for node in self.judge.tape.nodes[start : self.every[-1].index + 1]:
                 if node.index in changed or not any(n.index in values for n in node.inputs):
                     continue
                 try:
@@ -264,7 +267,7 @@ class Search:
             done.add(execution.statement.number)
             self.cost = edit.cost
             found.append(self._finding(execution, edit, changed))
-            values = self.window.replay(changed, values) or values
+            values = self.window.replay(changed, values, execution.start) or values
             if len(found) == 1:
                 mended = [v for v in self.window.wrong if self.window.multiples(v, values) is not None]
                 arrays = [v for v in mended if v.truth is not None and v.truth.size > 1]
@@ -284,7 +287,9 @@ class Search:
         for position, execution in enumerate(candidates[:24]):
             for score, edit, changed in self._scored(execution, pending, values, deadline + 2 * SECONDS):
                 late = -0.12 if edit.is_missing else 0.05  # what is missing may come late
-                found.append(((score, edit.cost + late * position, position), execution, edit, changed))
+                cost = edit.cost + late * position
+                cost -= 0.5 * (edit.is_missing and is_a_name(execution.statement.tree.value))
+                found.append(((score, cost, position), execution, edit, changed))
             if latest == len(candidates) and found and min(f[0] for f in found)[0] <= 0:
                 latest = position + 3
             if process_time() > deadline or position >= latest:
@@ -313,7 +318,7 @@ class Search:
             changed = self._everywhere(execution, edit, changed, values) or changed
             key = tuple((index, value.shape, value.tobytes()) for index, value in changed.items())
             if key not in scores:
-                scores[key] = self._score(changed, pending, values)
+                scores[key] = self._score(execution, changed, pending, values)
             score = scores[key]
             if score is not None:
                 yield score, edit, changed
@@ -338,7 +343,7 @@ class Search:
         """What an edit changes in all executions of a statement that is executed more than once."""
         made = dict(changed)
         for other in self._again(execution):
-            now = self.window.replay(made, values)
+            now = self.window.replay(made, values, execution.start)
             trial = Trial(other, self._values(other), self.own.get(other.number, []), now)
             more = None if now is None else trial.run(edit.tree)
             if not more:
@@ -382,10 +387,14 @@ class Search:
         )
 
     def _score(
-        self, changed: dict[int, Array], pending: list[Verdict], values: dict[int, Array]
+        self,
+        execution: Execution,
+        changed: dict[int, Array],
+        pending: list[Verdict],
+        values: dict[int, Array],
     ) -> float | None:
         """How little is left after an edit; None if it makes nothing right, or something wrong."""
-        made = self.window.replay(changed, values)
+        made = self.window.replay(changed, values, execution.start)
         if made is None:
             return None
         factors: list[Multiples] = []
@@ -402,8 +411,8 @@ class Search:
             factors.append(m)
         if not righted:
             return 2.0 if any(self._is_a_truth(i, a) for i, a in changed.items()) else None
-        if not is_uniform(factors):
-            return None
+        if not is_uniform(factors) or len({f.step is None for f in factors}) > 1:
+            return None  # another gradient, or something that is added to it later
         is_exact = all(f.named is not None and abs(f.named - 1) < 1e-4 for f in factors)
         return 1 - righted / len(pending) - 0.001 * is_exact
 
@@ -466,12 +475,12 @@ class Search:
         pairs = [(self.judge.tape.nodes[index].value, right) for index, right in changed.items()]
         return WrongLine.at(
             execution, edit.mistake, *write,
-            proof=_proof(pairs), target=self._target(changed), difference=_difference(pairs),
+            proof=_proof(pairs), target=self._target(execution, changed), difference=_difference(pairs),
         )  # fmt: skip
 
-    def _target(self, changed: Mapping[int, Array]) -> Node | None:
+    def _target(self, execution: Execution, changed: Mapping[int, Array]) -> Node | None:
         """The node of the forward pass whose gradient is made right."""
-        values = self.window.replay(changed, {}) or changed
+        values = self.window.replay(changed, {}, execution.start) or changed
         for index, value in sorted(values.items()):
             for verdict in self.window.all:
                 if verdict.truth is None:
@@ -491,7 +500,9 @@ class Search:
         )
         proven = self.window.proven
         made = ((e, (*self.own.get(e.number, ()), *e.result.values())) for e in candidates)
-        candidates = [e for e, nodes in made if any(n.index not in proven for n in nodes)] or candidates
+        unproven = [e for e, nodes in made if any(n.index not in proven for n in nodes)] or candidates
+        ends = {v.update.new.execution for v in pending}  # an update that is right, if its gradient were
+        candidates = [e for e in unproven if e not in ends] or [e for e in candidates if e not in ends] or unproven
         sums = [e for e in candidates if isinstance(e.statement.tree, ast.AugAssign) and self._again(e)]
         candidates = [e for e in candidates if e not in sums] or candidates  # right or wrong only at the end
         execution = next((e for e in candidates if is_explained and self._takes_a_gradient(e)), candidates[0])

@@ -42,10 +42,13 @@ class Execution:
     values in what it assigned or returned.
     """
 
-    __slots__ = ("before", "bound", "loads", "namespace", "number", "result", "scope", "statement", "values")
+    __slots__ = (
+        "before", "bound", "loads", "namespace", "number", "result", "scope", "start", "statement", "values",
+    )  # fmt: skip
 
     def __init__(self, number: int, statement: MarkedStatement, scope: dict[str, Any], namespace: Any) -> None:
         self.number, self.statement, self.scope, self.namespace = number, statement, scope, namespace
+        self.start = 0  # the index of the next node then
         self.values: dict[str, Node] = {}
         self.loads: dict[str, Node] = {}
         self.before: list[Any] = []
@@ -115,6 +118,7 @@ class Recorder:
         frame = sys._getframe(1)
         scope = dict(frame.f_locals)
         execution = Execution(len(self.executions), self.statements[number], {}, frame.f_globals)
+        execution.start = len(self.tape.nodes)
         if self._least < THOROUGH:
             execution.scope, execution.values = scope, dict(_recorded_in(scope))
         self.executions.append(execution)

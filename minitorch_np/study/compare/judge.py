@@ -164,16 +164,16 @@ def _shares_a_multiple(number: Verdict, firsts: list[Verdict], bound: Collection
     return any(_has(others, c) for c in number.multiples(bound)[1])
 
 
-def _decayed(change: Array, truth: Array, value: Array) -> float | None:
-    """The multiple of the true gradient in a change that is made of it and of weight decay."""
+def decayed(change: Array, truth: Array, value: Array) -> tuple[float, float] | None:
+    """The multiples of the true gradient and of the value that a change is made of, as by weight decay."""
     if change.size < 3 or not np.any(value):
         return None
     columns = np.stack([truth, value.astype(float)], axis=1)
     solution, *_ = np.linalg.lstsq(columns, change.astype(float), rcond=None)
     largest = np.abs(change).max()
     is_fit = np.abs(columns @ solution - change).max() <= TOLERANCE["f8"] * largest
-    is_step = np.abs(solution[0] * truth).max() > 1e-4 * largest and -0.5 < solution[1] < 0
-    return float(solution[0]) if is_fit and is_step else None
+    is_step = np.abs(solution[0] * truth).max() > 1e-4 * largest and -0.5 < solution[1] < 0.5
+    return (float(solution[0]), float(solution[1])) if is_fit and is_step else None
 
 
 def _steady(verdicts: list[Verdict], references: dict[int, Verdict], bound: Collection[int]) -> list[Verdict]:
@@ -415,7 +415,8 @@ class Judge:
         change = new.reshape(-1) - old.reshape(-1)
         step = multiple(change.reshape(old.shape), truth)
         if step is None and not self._has_penalty(update.old):
-            step = _decayed(change, truth.reshape(-1), old.reshape(-1))
+            found = decayed(change, truth.reshape(-1), old.reshape(-1))
+            step = found[0] if found is not None and found[1] < 0 else None
         return None if step is None else -step
 
     def _has_penalty(self, old: Node) -> bool:
@@ -484,6 +485,11 @@ class Judge:
             if reverse is not None:
                 return reverse
         return None
+
+    def parts(self, update: Update) -> list[Reverse]:
+        """The reverse passes of numbers that another loss is computed from, such as the loss without a penalty."""
+        inner = [loss for loss in self.losses if loss.is_inner][:4]
+        return [r for loss in inner if (r := self._reverse_of(update, loss, "all")) is not None]
 
     def _verdict(self, update: Update, loss: Objective, mode: str) -> Verdict:
         reverse = self._reverse_of(update, loss, mode)
