@@ -375,7 +375,7 @@ def _penalties(
     """The gradient of an L2 penalty that is left out."""
     numbers = [name for name, value in scope.items() if isinstance(value, int | float) and type(value) is not bool]
     factors = ["{}", "2 * {}", *(f"{{}} / {n}" for n in numbers if isinstance(scope[n], int))]
-    weights = [name for name, n in values.forward.items() if n.value.shape == shape]
+    weights = [name for name, n in values.forward.items() if n.value.shape == shape != ()]
     for weight, number, form in product(weights, numbers, factors):
         term = f"{form.format(number)} * {weight}"
         yield 2.2, f"the gradient of the penalty, {term}, is missing", f"{text} + {term}"

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 
 MOST_TIMES = 60  # executions of one statement that an edit is tried in
-SECONDS = 4.0  # after which no further statement is searched
+SECONDS = 6.0  # after which no further statement is searched
+STATEMENT_SECONDS = 1.5
 
 
 class Multiples(NamedTuple):
@@ -83,11 +84,11 @@ class Window:
 
     @cached_property
     def handed_on(self) -> dict[int, list[Execution]]:
-        """By node, the statements that only give it another name, or return it."""
+        """By node, the statements that only give it a name, or return it."""
         found: dict[int, list[Execution]] = {}
         for e in self.judge.executions:
             node = e.result.get("")
-            if node is not None and node.execution is not e and is_a_name(e.statement.tree.value):
+            if node is not None and node.execution is not e:
                 found.setdefault(node.index, []).append(e)
         return found
 
@@ -129,8 +130,8 @@ class Window:
         return self._making([*self._unchanged(unproven, changed), *unproven])
 
     def others(self) -> list[Execution]:
-        """The statements of the backward pass, once each: those that make its arrays or hand them on."""
-        return self._making(self.nodes)
+        """The statements that make an array of the backward pass or hand it on; first those that only name one."""
+        return sorted(self._making(self.nodes), key=lambda e: not is_a_name(getattr(e.statement.tree, "value", None)))
 
     def _making(self, nodes: Iterable[Node]) -> list[Execution]:
         """The executed statements that made some nodes or handed them on, in order."""
@@ -285,7 +286,8 @@ class Search:
         latest = len(candidates)  # that is tried
         deadline = process_time() + SECONDS
         for position, execution in enumerate(candidates[:24]):
-            for score, edit, changed in self._scored(execution, pending, values, deadline + 2 * SECONDS):
+            end = process_time() + STATEMENT_SECONDS
+            for score, edit, changed in self._scored(execution, pending, values, end):
                 late = -0.12 if edit.is_missing else 0.05  # what is missing may come late
                 cost = edit.cost + late * position
                 cost -= 0.5 * (edit.is_missing and is_a_name(execution.statement.tree.value))
@@ -411,8 +413,9 @@ class Search:
             factors.append(m)
         if not righted:
             return 2.0 if any(self._is_a_truth(i, a) for i, a in changed.items()) else None
-        if not is_uniform(factors) or len({f.step is None for f in factors}) > 1:
-            return None  # another gradient, or something that is added to it later
+        is_part = any(f.step is None for f in factors) and all(map(self.window.has_step, self.window.right))
+        if not is_uniform(factors) or (is_part and self.window.right and not self.judgement.loss.kind):
+            return None  # something else is added to it later
         is_exact = all(f.named is not None and abs(f.named - 1) < 1e-4 for f in factors)
         return 1 - righted / len(pending) - 0.001 * is_exact
 
@@ -504,7 +507,7 @@ class Search:
         ends = {v.update.new.execution for v in pending}  # an update that is right, if its gradient were
         candidates = [e for e in unproven if e not in ends] or [e for e in candidates if e not in ends] or unproven
         sums = [e for e in candidates if isinstance(e.statement.tree, ast.AugAssign) and self._again(e)]
-        candidates = [e for e in candidates if e not in sums] or candidates  # right or wrong only at the end
+        candidates = [*(e for e in candidates if e not in sums), *sums]  # right or wrong only at the end
         execution = next((e for e in candidates if is_explained and self._takes_a_gradient(e)), candidates[0])
         for verdict in pending:
             name, old, new = verdict.update

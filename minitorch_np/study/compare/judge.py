@@ -147,7 +147,7 @@ def _odd(firsts: list[Verdict], bound: Collection[int]) -> list[list[tuple[Verdi
                 (v, min(values, key=abs) / usual) for v, values in sets
                 if not _has(values, usual) and not _shares_a_multiple(v, firsts, bound)
             ]
-            for usual in candidates
+            for usual in {f"{c:.4g}": c for c in candidates}.values()
         ]  # fmt: skip
         kinds.append(sorted(odd, key=lambda one: (len(one), sum(_has(v.multiples(bound)[1], 1.0) for v, _ in one))))
     return min(kinds, key=lambda sets: len(sets[0]), default=[[]])
