@@ -72,6 +72,9 @@ class Examination:
         judgement = self.judgement
         if judgement is None:
             return
+        if replaced := list(self._replaced(judgement)):
+            yield replaced[0]
+            return
         if judgement.wrong:
             if not self.judge.left_out:
                 search = Search(self.judge, judgement)
@@ -150,9 +153,11 @@ class Examination:
         )
         if not climbing or (are_all and is_likelihood):
             return  # a likelihood is maximised
-        if not are_all:  # a momentum that is made of something else may go up too, with the right sign
-            climbing = [n for n in climbing if _climbs(changes[n], firsts[n])]
-        turned = self._turned(firsts[climbing[0]]) if climbing else None
+        # a momentum that is made of something else may go up too, with the right sign
+        climbing = [n for n in climbing if _climbs(changes[n], firsts[n])]
+        if not climbing:
+            return
+        turned = self._turned(firsts[climbing[0]])
         is_plain = all(v.step is not None for v in firsts.values())
         if are_all and is_plain and len(climbing) > 1 and (turned is None or not turned[1]):
             search = Search(self.judge, judgement, list(firsts.values()))
@@ -165,6 +170,13 @@ class Examination:
             update = firsts[name].update.new.execution
             if update is not None:
                 where = update if turned is None else turned[0].execution
+                bound = ((e, *b) for e in self.executions[: update.number] for b in e.bound if b[0] == update.made)
+                versions = self.judge.versions
+                named = [e for e, _, old, new in bound if new.index in versions and old and old.index not in versions]
+                if named and update.made != name:
+                    mistake = f"{update.made} is the same array as {name}: what is added to it, is added to {name}"
+                    yield WrongLine.at(named[-1], mistake, name=update.made, proof=rising)
+                    continue
                 mistake = UPHILL if where is update else "it has the other sign: the steps go up the loss"
                 write = other_sign(where)
                 yield WrongLine.at(where, mistake, *write, name=where.made or name, proof=rising)
@@ -244,13 +256,24 @@ class Examination:
             proof = f"it is computed once, and {name} is updated {times} times"
             yield WrongLine.at(execution, mistake, proof=proof, step=1)
 
+    def _replaced(self, judgement: Judgement) -> Iterator[WrongLine]:
+        """Parameters that are replaced by their step: its penalty has the old value in it."""
+        for v in judgement.verdicts:
+            if v.truth is not None and v.step is None and not v.is_number:
+                c = multiple(v.update.new.value, v.truth)
+                yield from () if c is None else self._replacing(v.update.new, c)
+
+    def _replacing(self, new: Node, c: float) -> Iterator[WrongLine]:
+        """What is said of a parameter that is c times its gradient after the update."""
+        execution = next((e for e in self.executions if any(n is new and old and old.index in self.judge.versions for _, old, n in e.bound)), new.execution)
+        if execution is not None:
+            tree, name = execution.statement.tree, execution.made
+            write = [f"{name} -= {ast.unparse(tree.value)}"] if isinstance(tree, ast.Assign) else []
+            proof = f"it is {c:.6g} times its gradient"
+            yield WrongLine.at(execution, "it is replaced by its step", *write, proof=proof)
+
     def not_updated(self, judgement: Judgement) -> Iterator[WrongLine]:
         """Arrays whose gradient is computed as for the parameters, but that stay as they are."""
-        for v in judgement.right:  # its penalty has the old value in it
-            c = multiple(v.update.new.value, v.truth)
-            if v.step is None and c is not None and not v.is_number:
-                yield from _replaced(v.update.new, c)
-                return
         names = {re.sub(r"\d", "", p.name) for p in self.judge.parameters}
         seen = (pair for execution in self.executions[:2000] for pair in execution.values.items())
         known = {node.index: path for path, node in seen if re.sub(r"\d", "", path) in names}
@@ -273,7 +296,7 @@ class Examination:
                 elif carried(node, new) is None and new.execution is not None:
                     c, name = multiple(new.value, truth), new.execution.made
                     if c is not None:
-                        yield from _replaced(new, c)
+                        yield from self._replacing(new, c)
                         continue
                     made = ancestors([new], lambda n: n.operation in ("multiply", "divide"))
                     steps = (n for i, n in made.items() if i > index and n is not new)
@@ -294,7 +317,7 @@ class Examination:
 
     def _rule(self) -> Iterator[WrongLine]:
         """Recognise the rule of the updates, and what it lacks."""
-        verdicts = self.longer.right
+        verdicts: list[Verdict] = self.longer.right
         steps = update_rules.steps_of(verdicts)
         constants = update_rules.constants_of(self.recording.source.tree())
         with np.errstate(all="ignore"):
@@ -303,8 +326,12 @@ class Examination:
             forgotten = list(self._forgotten(verdicts))
             yield from forgotten
             if rule is None and not forgotten:
+                arrays = [v.update.name for v in verdicts if not v.is_number]
+                rules = {name: update_rules.rule_of([steps[name]], constants) for name in dict.fromkeys(arrays)}
+                said = [f"{name} is updated by {one}" for name, one in rules.items() if one is not None]
                 self.result.remarks.append(
-                    "the update is none of the rules known here; the gradients that it uses are right"
+                    "; ".join(["the update is none of the rules known here", *said[:4]])
+                    + "; the gradients that it uses are right"
                 )
         elif rule.options.get("momentum", 0) > 0.9999:
             yield from self.added_up(verdicts)
@@ -315,7 +342,10 @@ class Examination:
             for node in self.judge.made_of(Update("", old, new)):
                 is_sum = any(n.index < old.index and np.any(n.value) for n in node.inputs)
                 if node.operation == "add" and is_sum and node.execution:
-                    mistake = "the one of the step before is still in it: set it to zero in every step"
+                    mistake = (
+                        "the one of the step before is still in it, undiminished: set it to zero in every step, "
+                        "or multiply it by the momentum"
+                    )
                     yield WrongLine.at(node.execution, mistake, step=1, target=old)
                     return
 
@@ -437,6 +467,12 @@ class Examination:
             said = "no NumPy array is made in it"
         if "np.matrix" in source.text or "np.mat(" in source.text:
             said += "; np.matrix is not followed: use np.array and @"
+        for old, new in self.tape.replaced.values():
+            is_of_it = old.operation == LEAF and old.value.shape == new.value.shape != () and new.execution
+            if is_of_it and old.index in ancestors([new]) and carried(old, new) is None:
+                line = f"{new.execution.statement.line}: {new.execution.statement.text}"
+                said += f"; {new.execution.made} is not changed by a step but replaced in line {line}"
+                break
         if idle:
             said += f"; nothing calls {', '.join(idle[:4])}: call the training at the end of the file"
         return said
@@ -445,17 +481,10 @@ class Examination:
 def _climbs(change: Any, verdict: Verdict) -> bool:
     """Whether an update goes up its gradient in all elements, but for weight decay."""
     truth = verdict.truth.reshape(-1)
+    if verdict.is_number:
+        return verdict.step is not None
     found = decayed(change, truth, verdict.update.old.value.reshape(-1))
     return bool((change * truth >= 0).all()) if found is None else found[0] > 0
-
-
-def _replaced(new: Node, c: float) -> Iterator[WrongLine]:
-    """What is said of a parameter that is c times its gradient after the update."""
-    if new.execution is not None:
-        tree, name = new.execution.statement.tree, new.execution.made
-        write = [f"{name} -= {ast.unparse(tree.value)}"] if isinstance(tree, ast.Assign) else []
-        proof = f"it is {c:.6g} times its gradient"
-        yield WrongLine.at(new.execution, "it is replaced by its step", *write, proof=proof)
 
 
 LOSS = "loss = np.square(y_pred - y).sum()"

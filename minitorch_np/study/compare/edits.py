@@ -268,6 +268,7 @@ def _axes(part: ast.Call, name: str) -> Iterator[Replacement]:
         other = "mean" if name == "sum" else "sum"
         new = ast.Attribute(part.func.value, other, ast.Load())
         yield 1.3, f"{name} stands where {other} belongs", _replaced(part, part.func, new)
+        yield 1.35, f"{name} does not belong in it", part.args[0] if first else part.func.value
     now = {k.arg: ast.unparse(k.value) for k in part.keywords}
     axis_now = now.pop("axis", ast.unparse(part.args[first]) if len(part.args) > first else None)
     kept_now = now.pop("keepdims", None) == "True"
@@ -335,6 +336,9 @@ def _of_operator(part: ast.expr) -> Iterator[Replacement]:
                 yield 1.4, f"{ast.unparse(new)} belongs where {text} stands", new
             yield 1.45, f"{ast.unparse(b)} does not belong in it", a
             yield 1.45, f"{ast.unparse(a)} does not belong in it", b
+            if isinstance(operator, ast.Mult) and isinstance(a, ast.BinOp) and isinstance(a.op, ast.Mult):
+                factors = ast.unparse(ast.BinOp(a.right, operator, b))
+                yield 1.45, f"{factors} does not belong in it", a.left
         case ast.Compare(a, [operator], others):
             turned = FLIPPED.get(type(operator), ast.Lt)()
             yield 1.3, "the mask looks turned round", ast.Compare(a, [turned], others)

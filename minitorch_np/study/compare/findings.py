@@ -199,8 +199,7 @@ class Window:
         truth, update, usual = verdict.truth, verdict.update, usual or self.usual
         if values.get(update.new.index, update.old.value).shape != update.old.value.shape:
             return None  # broadcasting makes another array of it, or an error
-        nodes = [n for n in self.judge.made_of(update) if n.index not in self.forward and n is not update.new]
-        found = [(n, c) for n in nodes if (c := multiple(values.get(n.index, n.value), truth)) is not None]
+        found = self.judge.gradients_in(update, truth, self.forward, values)
         step = self.judge.step_of(values.get(update.new.index, update.new.value), update, truth)
         if truth.size == 1 and usual is not None:  # any number is a multiple of another
             step = step if _is_close(step, usual.step) else None

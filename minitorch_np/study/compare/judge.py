@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
 from time import process_time
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -24,6 +25,8 @@ FAR = 3000  # nodes after a version in which its penalty is looked for
 NOISE = 1e-12  # of the terms that make a gradient: what rounding leaves where they sum to 0
 SECONDS = 10.0  # in which losses are tried
 TOLERANCE = {"f8": 2e-6, "f4": 1e-3}
+REDUCTIONS = frozenset("sum mean add.reduce max min maximum.reduce norm dot matmul inner vdot".split())
+EMPTY: Mapping[int, Any] = MappingProxyType({})
 RIGHT, WRONG, STILL, UNUSED, UNKNOWN = "right", "wrong", "still", "unused", "unknown"
 
 
@@ -396,6 +399,22 @@ class Judge:
                 references.setdefault(id(v.reverse), v)
         return Judgement(loss, mode, [v for group in groups for v in _steady(group, references, self.bound)])
 
+    def gradients_in(
+        self, update: Update, truth: Array, forward: Collection[int], changed: Mapping[int, Array] = EMPTY
+    ) -> list[tuple[Node, float]]:
+        """The arrays of an update that are multiples of the true gradient; none if it is summed up after them."""
+        found: list[tuple[Node, float]] = []
+        reached: set[int] = set()
+        for n in self.made_of(update):
+            value = changed.get(n.index, n.value)
+            c = None if n.index in forward or n is update.new else multiple(value, truth)
+            if c is not None:
+                found.append((n, c))
+            is_sum = n.operation in REDUCTIONS and value.size < truth.size
+            if c is not None or (not is_sum and any(m.index in reached for m in n.inputs)):
+                reached.add(n.index)
+        return found if update.new.index in reached else []
+
     def constant_row(self, update: Update, truth: Array) -> int | None:
         """The row of a table, looked up by indices, that has a gradient and never changes, such as padding."""
         old, new = update.old, update.new
@@ -508,8 +527,7 @@ class Judge:
             return Verdict(update, STILL if is_still else WRONG, truth, reverse=reverse)
         if not np.isfinite(truth).all():
             return Verdict(update, UNKNOWN, truth, reverse=reverse)
-        nodes = [n for n in self.made_of(update) if n not in reverse and n is not update.new]
-        found = [(n, c) for n in nodes if (c := multiple(n.value, truth)) is not None]
+        found = self.gradients_in(update, truth, {n.index for n in reverse.nodes.values()})
         step = self.step_of(update.new.value, update, truth)
         what = RIGHT if (found or step) and not is_wide else WRONG
         return Verdict(update, what, truth, found, step, reverse)
