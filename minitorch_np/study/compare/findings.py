@@ -376,7 +376,8 @@ class Search:
     def _takes_the_error(self, execution: Execution) -> bool:
         """Whether what implies the loss goes into a statement, or is made by it."""
         errors = [n for n, _ in self.judgement.loss.instances]
-        made = ancestors(self.own.get(execution.number, ()), lambda n: n.index > self.window.begin)
+        nodes = (*self.own.get(execution.number, ()), *execution.result.values())
+        made = ancestors(nodes, lambda n: n.index > self.window.begin)
         return any(n.index in made for n in errors)
 
     def _is_rescaled(self, changed: dict[int, Array]) -> bool:

@@ -169,6 +169,8 @@ def _shares_a_multiple(number: Verdict, firsts: list[Verdict], bound: Collection
 
 def decayed(change: Array, truth: Array, value: Array) -> tuple[float, float] | None:
     """The multiples of the true gradient and of the value that a change is made of, as by weight decay."""
+    touched = (truth != 0) | (change != 0)  # of a table the rows that are looked up
+    change, truth, value = change[touched], truth[touched], value[touched]
     if change.size < 3 or not np.any(value):
         return None
     columns = np.stack([truth, value.astype(float)], axis=1)
@@ -485,13 +487,10 @@ class Judge:
         return all(data(v.reverse.nodes.values()) <= data(made) for v in judgement.wrong[:1])
 
     @staticmethod
-    def _is_noise(node: Node, truth: Array, reverse: Reverse) -> bool:
+    def _is_noise(truth: Array, reverse: Reverse) -> bool:
         """Whether a gradient is 0 but for rounding, as that of a bias before batch normalisation."""
         size = float(np.abs(truth).max())
-        if size > 1e-6:
-            return False
-        terms = (np.abs(gradient).max() for n, gradient in reverse.pairs() if node in n.inputs)
-        return size <= NOISE * max(terms, default=0.0)
+        return size < 1e-6 and size <= NOISE * max(np.abs(g).max(initial=0) for _, g in reverse.pairs())
 
     def _reverse_of(self, update: Update, loss: Objective, mode: str) -> Reverse | None:
         """The reverse pass of the loss of this step, computed before its update or after, if it reaches it."""
@@ -522,7 +521,7 @@ class Judge:
         if row is not None:
             truth = truth.copy()
             truth[row] = 0
-        if not np.any(truth) or self._is_noise(update.old, truth, reverse):
+        if not np.any(truth) or self._is_noise(truth, reverse):
             is_still = np.abs(change).max(initial=0) <= NOISE * np.abs(old).max(initial=1)
             return Verdict(update, STILL if is_still else WRONG, truth, reverse=reverse)
         if not np.isfinite(truth).all():
