@@ -39,11 +39,13 @@ class Examination:
         self.recording, self.tape, self.executions = recording, recording.tape, recording.executions
         self.judge = Judge(recording.tape, recording.executions)
         self.judgement: Any = self.judge.judge()
-        if (self.judgement is None or self.judgement.wrong) and self.judge.has_ties():
-            other = Judge(recording.tape, recording.executions, tie=1.0)
-            again = other.judge()
-            if again is not None and (self.judgement is None or again.score > self.judgement.score):
-                self.judge, self.judgement = other, again
+        for options in ({"tie": 1.0}, {"detached": self.judge.copies}):
+            is_open = self.judgement is None or self.judgement.wrong
+            if is_open and (self.judge.has_ties() if "tie" in options else self.judge.copies):
+                other = Judge(recording.tape, recording.executions, **options)
+                again = other.judge()
+                if again is not None and (self.judgement is None or again.score > self.judgement.score):
+                    self.judge, self.judgement = other, again
         self.result = Comparison(recording.source.name, recording.source.text)
         self.longer: Any = self.judgement  # the same of more updates
         self.rule: update_rules.Rule | None = None
@@ -97,17 +99,21 @@ class Examination:
             return False
         if judgement.loss.first.value.size > 1 and not judgement.loss.kind:
             return any(not v.is_number for v in judgement.right)
-        if judgement.right or not judgement.loss.kind:
-            is_likely = rank(judgement.loss) > 0 or any(f.write for f in found)
-            return bool(judgement.right) or is_likely
+        if judgement.right:
+            return any(f.write for f in found) or any(self.judge.is_weight(v) for v in judgement.right)
+        if not judgement.loss.kind:  # one edit has to make all of them right
+            return search.mends > 0 and rank(judgement.loss) > 0
         # a loss that the program leaves unsaid: one edit, of what is made of the forward pass alone, has to
         # make the gradients of several weights right
-        return len(found) == 1 and search.mends_all_beside_the_error
+        return len(found) == 1 and search.mends > 1 and not search.takes_the_error
 
     def _odd(self, judgement: Judgement) -> Iterator[WrongLine]:
         """Gradients that are another multiple of the true one than the others'."""
         bound = self.judge.bound
         odd = judgement.odd(bound)
+        if odd[0] and self._are_rates(odd[0], judgement.right):
+            self.result.remarks.append(f"{odd[0][0][0].update.name} has another learning rate than the others")
+            return
         best = None
         for others in {tuple(id(v) for v, _ in one): [v for v, _ in one] for one in odd if odd[0]}.values():
             search = Search(self.judge, judgement, others)
@@ -141,12 +147,24 @@ class Examination:
         mistake = f"{name} is {times_of(times, made.execution)} the right one, beside the other gradients"
         yield WrongLine.at(made.execution, mistake, name=name, proof=proof)
 
+    def _are_rates(self, odd: list[tuple[Verdict, float]], right: list[Verdict]) -> bool:
+        """Whether odd steps differ by numbers that stand in the updates themselves, and are no sizes."""
+        blamed = {v.update.name for v, _ in odd}
+        usual = next((v for v in right if v.update.name not in blamed), None)
+        ends = [v.update.new.execution for v in (*(v for v, _ in odd), usual) if v is not None]
+        if usual is None or None in ends:
+            return False
+        mine, theirs = _factors(ends[0]), _factors(ends[-1])
+        return all(any(abs(abs(a / b) - abs(c)) < 1e-4 * abs(c) for a in mine for b in theirs) for _, c in odd)
+
     def _climbing(self, judgement: Judgement) -> Iterator[WrongLine]:
         """Updates that go up the gradient."""
         firsts = {name: verdicts[0] for name, verdicts in judgement.by_name().items()}
         changes = {n: (v.update.new.value - v.update.old.value).reshape(-1) for n, v in firsts.items()}
         climbing = [n for n, v in firsts.items() if changes[n] @ v.truth.reshape(-1) > 0]
         are_all = len(climbing) == len(firsts)
+        if are_all and not judgement.loss.kind and not rank(judgement.loss):
+            return  # a number that is no loss
         values = judgement.loss.values()[:4]
         is_likelihood = values and (
             values[0] < 0 or (len(values) > 1 and LIKELIHOOD.search(judgement.loss.name.lower()))
@@ -476,6 +494,17 @@ class Examination:
         if idle:
             said += f"; nothing calls {', '.join(idle[:4])}: call the training at the end of the file"
         return said
+
+
+def _factors(execution: Execution) -> set[float]:
+    """The products of the numbers in a statement, but for sizes of arrays: what a learning rate can be."""
+    sizes = {n for node in execution.values.values() for n in (*node.value.shape, node.value.size)}
+    known = execution.scope | {name: n.value.item() for name, n in execution.values.items() if not n.value.ndim}
+    parts = list(ast.walk(execution.statement.tree))
+    numbers = [n.value for n in parts if isinstance(n, ast.Constant)]
+    numbers += [known.get(ast.unparse(n)) for n in parts if isinstance(n, ast.Name | ast.Attribute)]
+    rates = {float(v) for v in numbers if isinstance(v, int | float) and v > 0 and v not in sizes - {1, 2}}
+    return {a * b for a in rates | {1.0} for b in rates | {1.0}}
 
 
 def _climbs(change: Any, verdict: Verdict) -> bool:

@@ -238,7 +238,8 @@ class Search:
         self.judge, self.judgement, self.executions = judge, judgement, judge.executions
         self.is_odd = bool(odd)  # the gradients are right but for a factor
         self.cost = float("inf")  # of the edit that was found
-        self.mends_all_beside_the_error = False  # the first edit, in a statement that does not take the error
+        self.mends = 0  # arrays that the first edit makes right, if that are all
+        self.takes_the_error = False  # its statement
         self.window = Window(judge, judgement.verdicts, odd or [])
         self.states = self._states(max(v.update.new.index for v in self.window.all))
         self.own = judge.own
@@ -271,8 +272,8 @@ class Search:
             if len(found) == 1:
                 mended = [v for v in self.window.wrong if self.window.multiples(v, values) is not None]
                 arrays = [v for v in mended if v.truth is not None and v.truth.size > 1]
-                is_all = len(mended) == len(self.window.wrong) and len(arrays) > 1
-                self.mends_all_beside_the_error = is_all and not self._takes_the_error(execution)
+                self.mends = len(arrays) or 1 if len(mended) == len(self.window.wrong) else 0
+                self.takes_the_error = self._takes_the_error(execution)
             if self.is_odd:
                 break
         return found

@@ -207,6 +207,11 @@ def _steady(verdicts: list[Verdict], references: dict[int, Verdict], bound: Coll
     return [made.get(id(v), v) for v in verdicts]
 
 
+def _are_apart(a: Reverse, b: Reverse) -> bool:
+    """Whether neither of two passes starts within the other."""
+    return max(a.nodes) not in b.nodes and max(b.nodes) not in a.nodes
+
+
 def _is_rounding(update: Update) -> bool:
     """Whether an update of a single number is so small that rounding changes the multiple that it is."""
     old, new = float(update.old.value.item()), float(update.new.value.item())
@@ -267,8 +272,10 @@ def _squeezed(a: Array) -> tuple[int, ...]:
 class Judge:
     """All that is known of a recording: parameters, possible losses, updates."""
 
-    def __init__(self, tape: Tape, executions: list[Execution], tie: float = 0.0) -> None:
-        self.tape, self.executions, self.tie = tape, executions, tie
+    def __init__(
+        self, tape: Tape, executions: list[Execution], tie: float = 0.0, detached: Collection[int] = ()
+    ) -> None:
+        self.tape, self.executions, self.tie, self.detached = tape, executions, tie, detached
         names = {new.index: path for e in executions for path, _, new in e.bound}
         self.bound = names.keys() | {n.index for e in executions for n in e.result.values()}
         self.parameters: list[TrainedArray] = parameters(tape, executions)
@@ -290,6 +297,20 @@ class Judge:
             and bool((n.inputs[0].value == n.inputs[1].value).any())
             for n in self.tape.nodes
         )  # fmt: skip
+
+    @cached_property
+    def copies(self) -> set[int]:
+        """Copies of parameters: the weights of a target network are constants."""
+        return {n.index for n in self.tape.nodes if n.operation == "copy" and n.inputs[0].index in self.versions}
+
+    @staticmethod
+    def is_weight(verdict: Verdict) -> bool:
+        """Whether a parameter is multiplied by something, and not only added as a bias."""
+        return any(
+            n.operation in (*PRODUCTS, "multiply")
+            and any(m is verdict.update.old or verdict.update.old in m.inputs for m in n.inputs)
+            for n in verdict.reverse.nodes.values()
+        )
 
     def is_seen(self, node: Node) -> bool:
         """Whether a node is an array that a reader would differentiate by, not a step within an activation."""
@@ -322,7 +343,7 @@ class Judge:
         known = self._reverses.get(id(seeds))
         if known is None or known[0] is not seeds:
             with ties(self.tie):
-                known = self._reverses[id(seeds)] = (seeds, Reverse(seeds, self.versions))
+                known = self._reverses[id(seeds)] = (seeds, Reverse(seeds, self.versions.union(self.detached)))
         return known[1]
 
     def _together(self, seeds: list[Seeds]) -> Seeds:
@@ -381,7 +402,24 @@ class Judge:
         best = max(found, key=lambda pair: pair[0], default=None)
         if best is not None and best[1].wrong and not any(not v.is_number for v in best[1].right):
             best = max(found, key=lambda pair: (pair[0][0], *pair[0][3:]))  # nothing is of the whole loss
-        return None if best is None else self.by(best[1].loss, best[1].mode, most_updates)
+        if best is None:
+            return None
+        return self._completed(self.by(best[1].loss, best[1].mode, most_updates), [j for _, j in found])
+
+    @staticmethod
+    def _completed(judgement: Judgement, others: list[Judgement]) -> Judgement:
+        """With what is right by a forward pass of its own: weights that are updated in turns."""
+        verdicts = list(judgement.verdicts)
+        for name in {v.update.name for v in judgement.wrong}:
+            mine = {v.update: v.reverse for v in judgement.verdicts if v.update.name == name}
+            for other in others:
+                theirs = [v for v in other.verdicts if v.update.name == name]
+                if theirs and all(
+                    v.what == RIGHT and (m := mine.get(v.update)) and _are_apart(m, v.reverse) for v in theirs
+                ):
+                    verdicts = [v for v in verdicts if v.update.name != name] + theirs
+                    break
+        return judgement._replace(verdicts=verdicts)
 
     def by(self, loss: Objective, mode: str, most_updates: int) -> Judgement:
         """The judgement by one loss; `mode` says whether its last value before an update counts, or all."""
