@@ -154,8 +154,8 @@ class Examination:
         ends = [v.update.new.execution for v in (*(v for v, _ in odd), usual) if v is not None]
         if usual is None or None in ends:
             return False
-        mine, theirs = _factors(ends[0]), _factors(ends[-1])
-        return all(any(abs(abs(a / b) - abs(c)) < 1e-4 * abs(c) for a in mine for b in theirs) for _, c in odd)
+        ratios = [_rate(end) / _rate(ends[-1]) for end in ends]
+        return all(abs(ratio - c) < 1e-4 * c for ratio, (_, c) in zip(ratios[:-1], odd, strict=True))
 
     def _climbing(self, judgement: Judgement) -> Iterator[WrongLine]:
         """Updates that go up the gradient."""
@@ -163,8 +163,6 @@ class Examination:
         changes = {n: (v.update.new.value - v.update.old.value).reshape(-1) for n, v in firsts.items()}
         climbing = [n for n, v in firsts.items() if changes[n] @ v.truth.reshape(-1) > 0]
         are_all = len(climbing) == len(firsts)
-        if are_all and not judgement.loss.kind and not rank(judgement.loss):
-            return  # a number that is no loss
         values = judgement.loss.values()[:4]
         is_likelihood = values and (
             values[0] < 0 or (len(values) > 1 and LIKELIHOOD.search(judgement.loss.name.lower()))
@@ -496,15 +494,14 @@ class Examination:
         return said
 
 
-def _factors(execution: Execution) -> set[float]:
-    """The products of the numbers in a statement, but for sizes of arrays: what a learning rate can be."""
+def _rate(execution: Execution) -> float:
+    """The product of the numbers in a statement, but for sizes of arrays: of an update the learning rate."""
     sizes = {n for node in execution.values.values() for n in (*node.value.shape, node.value.size)}
     known = execution.scope | {name: n.value.item() for name, n in execution.values.items() if not n.value.ndim}
     parts = list(ast.walk(execution.statement.tree))
     numbers = [n.value for n in parts if isinstance(n, ast.Constant)]
     numbers += [known.get(ast.unparse(n)) for n in parts if isinstance(n, ast.Name | ast.Attribute)]
-    rates = {float(v) for v in numbers if isinstance(v, int | float) and v > 0 and v not in sizes - {1, 2}}
-    return {a * b for a in rates | {1.0} for b in rates | {1.0}}
+    return float(np.prod([v for v in numbers if isinstance(v, int | float) and v > 0 and v not in sizes - {2}]))
 
 
 def _climbs(change: Any, verdict: Verdict) -> bool:

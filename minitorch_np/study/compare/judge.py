@@ -301,7 +301,7 @@ class Judge:
     @cached_property
     def copies(self) -> set[int]:
         """Copies of parameters: the weights of a target network are constants."""
-        return {n.index for n in self.tape.nodes if n.operation == "copy" and n.inputs[0].index in self.versions}
+        return {n.index for n in self.tape.nodes if n.operation in ("copy", "array") and n.inputs[0].index in self.versions}
 
     @staticmethod
     def is_weight(verdict: Verdict) -> bool:
@@ -414,9 +414,8 @@ class Judge:
             mine = {v.update: v.reverse for v in judgement.verdicts if v.update.name == name}
             for other in others:
                 theirs = [v for v in other.verdicts if v.update.name == name]
-                if theirs and all(
-                    v.what == RIGHT and (m := mine.get(v.update)) and _are_apart(m, v.reverse) for v in theirs
-                ):
+                apart = (v.update not in mine or _are_apart(mine[v.update], v.reverse) for v in theirs)
+                if theirs and all(v.what == RIGHT for v in theirs) and all(apart):
                     verdicts = [v for v in verdicts if v.update.name != name] + theirs
                     break
         return judgement._replace(verdicts=verdicts)
