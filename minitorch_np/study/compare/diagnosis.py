@@ -167,7 +167,7 @@ class Examination:
         is_likelihood = values and (
             values[0] < 0 or (len(values) > 1 and LIKELIHOOD.search(judgement.loss.name.lower()))
         )
-        if not climbing or (are_all and is_likelihood):
+        if not climbing or (are_all and (is_likelihood or self._is_by_chance(judgement))):
             return  # a likelihood is maximised
         # a momentum that is made of something else may go up too, with the right sign
         climbing = [n for n in climbing if _climbs(changes[n], firsts[n])]
@@ -196,6 +196,12 @@ class Examination:
                 mistake = UPHILL if where is update else "it has the other sign: the steps go up the loss"
                 write = other_sign(where)
                 yield WrongLine.at(where, mistake, *write, name=where.made or name, proof=rising)
+
+    @staticmethod
+    def _is_by_chance(judgement: Judgement) -> bool:
+        """Whether a number that nothing says is a loss rises with the steps of one weight."""
+        is_one = sum(not v.is_number for v, *_ in judgement.by_name().values()) < 2
+        return is_one and not (judgement.descends or judgement.loss.kind or rank(judgement.loss))
 
     def _turned(self, verdict: Verdict) -> tuple[Node, bool] | None:
         """The first array of another sign than the gradient that it is made of, or of the other at all."""
@@ -436,7 +442,7 @@ class Examination:
         is_right = judgement is not None and bool(judgement.right)
         if error is not None and (self.result.steps < 2 or not is_right):
             return "it ends with an error before its gradients can be judged"
-        if is_right and not judgement.wrong:
+        if is_right and not judgement.wrong and not self._is_by_chance(judgement):
             if not self.longer.is_steady:
                 return (
                     f"its gradients are another multiple of those of {judgement.loss.described()} in "
@@ -465,7 +471,7 @@ class Examination:
                 f"{self.judge.left_out} of {len(self.judge.losses)} numbers that could be its loss were not "
                 "tried, as that takes too long: give it less data, or print the loss"
             )
-        if judgement is None or not judgement.wrong:
+        if judgement is None or not judgement.wrong or self._is_by_chance(judgement):
             names = ", ".join(p.name for p in parameters)
             return f"no loss was found that depends on {names}: compute it, as in {LOSS}"
         wrong = ", ".join(dict.fromkeys(v.update.name for v in judgement.wrong))

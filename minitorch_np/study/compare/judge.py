@@ -301,7 +301,7 @@ class Judge:
     @cached_property
     def copies(self) -> set[int]:
         """Copies of parameters: the weights of a target network are constants."""
-        return {n.index for n in self.tape.nodes if n.operation in ("copy", "array") and n.inputs[0].index in self.versions}
+        return {n.index for n in self.tape.nodes if n.operation in ("copy", "asarray") and n.inputs[0].index in self.versions}
 
     @staticmethod
     def is_weight(verdict: Verdict) -> bool:
@@ -400,8 +400,6 @@ class Judge:
                 if j.right or j.wrong:
                     found.append(((*order, not loss.kind), j))
         best = max(found, key=lambda pair: pair[0], default=None)
-        if best is not None and best[1].wrong and not any(not v.is_number for v in best[1].right):
-            best = max(found, key=lambda pair: (pair[0][0], *pair[0][3:]))  # nothing is of the whole loss
         if best is None:
             return None
         return self._completed(self.by(best[1].loss, best[1].mode, most_updates), [j for _, j in found])

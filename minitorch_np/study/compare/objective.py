@@ -73,7 +73,8 @@ def losses(tape: Tape, versions: set[int], names: dict[int, str]) -> list[Object
             continue
         start = first.setdefault(node.execution.number, node.index)
         place = (node.execution.statement.number, node.index - start)
-        if node.index not in depends or node.value.dtype.kind != "f":
+        is_test = isinstance(node.execution.statement.tree, ast.If | ast.While)
+        if node.index not in depends or node.value.dtype.kind != "f" or is_test:
             continue
         differences = list(_implied(node, depends, versions))
         is_residual = node.operation == "subtract" and bool(differences)
@@ -134,6 +135,8 @@ def _implied(node: Node, depends: set[int], versions: set[int]) -> Iterator[tupl
     if found is None or found[0].index in versions or found[0].value.shape != node.value.shape:
         return
     output, error = found[0], found[1] * node.value
+    if output.operation == "multiply" and any(n.index in versions and n.value.shape == output.value.shape for n in output.inputs):
+        return  # a part of an update: weight decay
     if node.operation == "subtract":
         yield HALF_SQUARES, {output: error}
     before = _before_activation(output, depends, versions)
