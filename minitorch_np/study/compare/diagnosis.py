@@ -40,15 +40,21 @@ class Examination:
         self.judge = Judge(recording.tape, recording.executions)
         self.judgement: Any = self.judge.judge()
         for options in ({"tie": 1.0}, {"detached": self.judge.copies}):
-            is_open = self.judgement is None or self.judgement.wrong
-            if is_open and (self.judge.has_ties() if "tie" in options else self.judge.copies):
-                other = Judge(recording.tape, recording.executions, **options)
-                again = other.judge()
-                if again is not None and (self.judgement is None or again.score > self.judgement.score):
-                    self.judge, self.judgement = other, again
+            if self._rank()[1] and (self.judge.has_ties() if "tie" in options else self.judge.copies):
+                before = self.judge, self.judgement, self._rank()
+                self.judge = Judge(recording.tape, recording.executions, **options)
+                self.judgement = self.judge.judge()
+                if self._rank() <= before[2]:
+                    self.judge, self.judgement = before[:2]
         self.result = Comparison(recording.source.name, recording.source.text)
         self.longer: Any = self.judgement  # the same of more updates
         self.rule: update_rules.Rule | None = None
+
+    def _rank(self) -> tuple[tuple[int, int], int]:
+        """How much is right, and whether nothing is wrong: 0, or below it."""
+        if self.judgement is None:
+            return (0, 0), -1
+        return self.judgement.score, -len(self.judgement.wrong) - len(self.judgement.odd(self.judge.bound)[0])
 
     def comparison(self) -> Comparison:
         result, error = self.result, self.recording.error
@@ -188,7 +194,7 @@ class Examination:
                 where = update if turned is None else turned[0].execution
                 bound = ((e, *b) for e in self.executions[: update.number] for b in e.bound if b[0] == update.made)
                 versions = self.judge.versions
-                named = [e for e, _, old, new in bound if new.index in versions and old and old.index not in versions]
+                named = [e for e, _, old, new in bound if new.index in versions and (old is None or old.index not in versions)]
                 if named and update.made != name:
                     mistake = f"{update.made} is the same array as {name}: what is added to it, is added to {name}"
                     yield WrongLine.at(named[-1], mistake, name=update.made, proof=rising)

@@ -418,7 +418,9 @@ class Search:
         if not is_uniform(factors) or (is_part and self.window.right and not self.judgement.loss.kind):
             return None  # something else is added to it later
         is_exact = all(f.named is not None and abs(f.named - 1) < 1e-4 for f in factors)
-        return 1 - righted / len(pending) - 0.001 * is_exact
+        ends = [(v, made.get(v.update.new.index, v.update.new.value) - v.update.old.value) for v in pending]
+        is_down = sum(float(change.reshape(-1) @ v.truth.reshape(-1)) for v, change in ends) < 0
+        return 1 - righted / len(pending) - 0.001 * is_exact - 0.002 * is_down
 
     def _is_a_truth(self, index: int, value: Array) -> bool:
         """Whether a new value is a gradient that the program has nowhere yet."""
