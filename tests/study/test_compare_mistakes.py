@@ -213,4 +213,5 @@ def test_data_that_are_prepared_are_no_parameter():
 
 def test_a_written_loss_is_not_given_up_for_a_part_of_it():
     result = judged(PENALTY.replace("-np.log(p[np.arange(12), y]).mean()", "np.square(p.max(axis=1)).mean()"))
-    assert not result.wrong and "is not that of `loss`" in str(result), result
+    assert not result.wrong, result
+    assert "is not that of `loss`" in str(result), result

@@ -12,7 +12,16 @@ import numpy as np
 from minitorch_np.study.compare import update_rules
 from minitorch_np.study.compare.findings import Search, crash_finding
 from minitorch_np.study.compare.instrument import Execution, carried
-from minitorch_np.study.compare.judge import STILL, UNKNOWN, UNUSED, Judge, Judgement, Verdict, decayed, multiple
+from minitorch_np.study.compare.judge import (
+    STILL,
+    UNKNOWN,
+    UNUSED,
+    Judge,
+    Judgement,
+    Verdict,
+    decayed,
+    multiple,
+)
 from minitorch_np.study.compare.objective import rank
 from minitorch_np.study.compare.recorded import CONSTANT, LEAF, Node, ancestors
 from minitorch_np.study.compare.recording import Recording
@@ -192,11 +201,19 @@ class Examination:
             update = firsts[name].update.new.execution
             if update is not None:
                 where = update if turned is None else turned[0].execution
-                bound = ((e, *b) for e in self.executions[: update.number] for b in e.bound if b[0] == update.made)
+                bound = (
+                    (e, *b) for e in self.executions[: update.number] for b in e.bound if b[0] == update.made
+                )
                 versions = self.judge.versions
-                named = [e for e, _, old, new in bound if new.index in versions and (old is None or old.index not in versions)]
+                named = [
+                    e
+                    for e, _, old, new in bound
+                    if new.index in versions and (old is None or old.index not in versions)
+                ]
                 if named and update.made != name:
-                    mistake = f"{update.made} is the same array as {name}: what is added to it, is added to {name}"
+                    mistake = (
+                        f"{update.made} is the same array as {name}: what is added to it, is added to {name}"
+                    )
                     yield WrongLine.at(named[-1], mistake, name=update.made, proof=rising)
                     continue
                 mistake = UPHILL if where is update else "it has the other sign: the steps go up the loss"
@@ -293,7 +310,14 @@ class Examination:
 
     def _replacing(self, new: Node, c: float) -> Iterator[WrongLine]:
         """What is said of a parameter that is c times its gradient after the update."""
-        execution = next((e for e in self.executions if any(n is new and old and old.index in self.judge.versions for _, old, n in e.bound)), new.execution)
+        execution = next(
+            (
+                e
+                for e in self.executions
+                if any(n is new and old and old.index in self.judge.versions for _, old, n in e.bound)
+            ),
+            new.execution,
+        )
         if execution is not None:
             tree, name = execution.statement.tree, execution.made
             write = [f"{name} -= {ast.unparse(tree.value)}"] if isinstance(tree, ast.Assign) else []
@@ -371,8 +395,8 @@ class Examination:
                 is_sum = any(n.index < old.index and np.any(n.value) for n in node.inputs)
                 if node.operation == "add" and is_sum and node.execution:
                     mistake = (
-                        "the one of the step before is still in it, undiminished: set it to zero in every step, "
-                        "or multiply it by the momentum"
+                        "the one of the step before is still in it, undiminished: set it to zero in every "
+                        "step, or multiply it by the momentum"
                     )
                     yield WrongLine.at(node.execution, mistake, step=1, target=old)
                     return

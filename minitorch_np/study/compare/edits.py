@@ -369,15 +369,24 @@ def _insertions(
     for (d, w), form in product(pairs, ("{d} * {w}", "{d} @ {w}.T", "{w}.T @ {d}", "{d} @ {w}", "{w} @ {d}")):
         factor = form.format(d=d, w=w)
         with suppress(Exception):
-            if eval(form.format(d="d", w="w"), {"d": values.here[d].value, "w": values.here[w].value}).shape == shape:
-                yield GRADIENT_LEFT_OUT, f"the factor {factor} is missing: the gradient of what follows", f"{operand} * ({factor})"
+            if (
+                eval(form.format(d="d", w="w"), {"d": values.here[d].value, "w": values.here[w].value}).shape
+                == shape
+            ):
+                yield (
+                    GRADIENT_LEFT_OUT,
+                    f"the factor {factor} is missing: the gradient of what follows",
+                    f"{operand} * ({factor})",
+                )
 
 
 def _penalties(
     text: str, values: Values, shape: tuple[int, ...], scope: Mapping[str, Any]
 ) -> Iterator[Replacement]:
     """The gradient of an L2 penalty that is left out."""
-    numbers = [name for name, value in scope.items() if isinstance(value, int | float) and type(value) is not bool]
+    numbers = [
+        name for name, value in scope.items() if isinstance(value, int | float) and type(value) is not bool
+    ]
     factors = ["{}", "2 * {}", *(f"{{}} / {n}" for n in numbers if isinstance(scope[n], int))]
     weights = [name for name, n in values.forward.items() if n.value.shape == shape != ()]
     for weight, number, form in product(weights, numbers, factors):

@@ -60,7 +60,9 @@ class Window:
         self.nodes, self.every = self._made_of(self.wrong), self._made_of(self.all)
         self.needed = {n.index for n in self.every}
         passes = list({id(v.reverse): v.reverse for v in self.all}.values())
-        parts = [r for v in self.all for r in judge.parts(v.update)]  # of the loss, as it is without its penalty
+        parts = [
+            r for v in self.all for r in judge.parts(v.update)
+        ]  # of the loss, as it is without its penalty
         self.begin = min(i for r in passes for i in r.nodes if i in judge.depends - judge.versions)
         self.truths: dict[tuple[int, ...], list[tuple[Node, Array]]] = {}
         self.forward = {i for r in passes for i in r.nodes}
@@ -130,8 +132,10 @@ class Window:
         return self._making([*self._unchanged(unproven, changed), *unproven])
 
     def others(self) -> list[Execution]:
-        """The statements that make an array of the backward pass or hand it on; first those that only name one."""
-        return sorted(self._making(self.nodes), key=lambda e: not is_a_name(getattr(e.statement.tree, "value", None)))
+        """The statements that make an array of the backward pass; first those that only name one."""
+        return sorted(
+            self._making(self.nodes), key=lambda e: not is_a_name(getattr(e.statement.tree, "value", None))
+        )
 
     def _making(self, nodes: Iterable[Node]) -> list[Execution]:
         """The executed statements that made some nodes or handed them on, in order."""
@@ -178,7 +182,7 @@ class Window:
     def replay(
         self, changed: Mapping[int, Array], known: Mapping[int, Array], start: int
     ) -> dict[int, Array] | None:
-        """All values that follow, from the node `start` on, from changed ones; None if they cannot be computed."""
+        """All values that follow from changed ones, from the node `start` on; None if they cannot be made."""
         values = {**known, **changed}
         with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
             for node in self.judge.tape.nodes[start : self.every[-1].index + 1]:
@@ -418,8 +422,12 @@ class Search:
         if not is_uniform(factors) or (is_part and self.window.right and not self.judgement.loss.kind):
             return None  # something else is added to it later
         is_exact = all(f.named is not None and abs(f.named - 1) < 1e-4 for f in factors)
-        ends = [(v, made.get(v.update.new.index, v.update.new.value) - v.update.old.value) for v in pending]
-        is_down = sum(float(change.reshape(-1) @ v.truth.reshape(-1)) for v, change in ends) < 0
+        ends = [(made.get(v.update.new.index, v.update.new.value), v) for v in pending]
+        downhill = (
+            (new - v.update.old.value).reshape(-1) @ v.truth.reshape(-1) < 0
+            for new, v in ends if new.shape == v.truth.shape
+        )  # fmt: skip
+        is_down = all(downhill)
         return 1 - righted / len(pending) - 0.001 * is_exact - 0.002 * is_down
 
     def _is_a_truth(self, index: int, value: Array) -> bool:
@@ -508,7 +516,9 @@ class Search:
         made = ((e, (*self.own.get(e.number, ()), *e.result.values())) for e in candidates)
         unproven = [e for e, nodes in made if any(n.index not in proven for n in nodes)] or candidates
         ends = {v.update.new.execution for v in pending}  # an update that is right, if its gradient were
-        candidates = [e for e in unproven if e not in ends] or [e for e in candidates if e not in ends] or unproven
+        candidates = (
+            [e for e in unproven if e not in ends] or [e for e in candidates if e not in ends] or unproven
+        )
         sums = [e for e in candidates if isinstance(e.statement.tree, ast.AugAssign) and self._again(e)]
         candidates = [*(e for e in candidates if e not in sums), *sums]  # right or wrong only at the end
         execution = next((e for e in candidates if is_explained and self._takes_a_gradient(e)), candidates[0])

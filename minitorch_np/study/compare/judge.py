@@ -121,7 +121,7 @@ class Judgement(NamedTuple):
         return len(right), len(right | wrong)
 
     def odd(self, bound: Collection[int]) -> list[list[tuple[Verdict, float]]]:
-        """The first updates whose gradient is another multiple of the true one than the usual, with how many times.
+        """The first updates whose gradient is another multiple of the true one than the others' is.
 
         One multiple for all parameters is a convention: a learning rate, ½, 1/N. It may be the same as
         the gradients are made, in the variables that hold them, or only in the steps. Each multiple may be
@@ -152,7 +152,9 @@ def _odd(firsts: list[Verdict], bound: Collection[int]) -> list[list[tuple[Verdi
             ]
             for usual in {f"{c:.4g}": c for c in candidates}.values()
         ]  # fmt: skip
-        kinds.append(sorted(odd, key=lambda one: (len(one), sum(_has(v.multiples(bound)[1], 1.0) for v, _ in one))))
+        kinds.append(
+            sorted(odd, key=lambda one: (len(one), sum(_has(v.multiples(bound)[1], 1.0) for v, _ in one)))
+        )
     return min(kinds, key=lambda sets: len(sets[0]), default=[[]])
 
 
@@ -301,7 +303,11 @@ class Judge:
     @cached_property
     def copies(self) -> set[int]:
         """Copies of parameters: the weights of a target network are constants."""
-        return {n.index for n in self.tape.nodes if n.operation in ("copy", "asarray") and n.inputs[0].index in self.versions}
+        return {
+            n.index
+            for n in self.tape.nodes
+            if n.operation in ("copy", "asarray") and n.inputs[0].index in self.versions
+        }
 
     @staticmethod
     def is_weight(verdict: Verdict) -> bool:
@@ -439,7 +445,7 @@ class Judge:
     def gradients_in(
         self, update: Update, truth: Array, forward: Collection[int], changed: Mapping[int, Array] = EMPTY
     ) -> list[tuple[Node, float]]:
-        """The arrays of an update that are multiples of the true gradient; none if it is summed up after them."""
+        """The arrays of an update that are multiples of the gradient; none if it is summed up after them."""
         found: list[tuple[Node, float]] = []
         reached: set[int] = set()
         for n in self.made_of(update):
@@ -540,7 +546,7 @@ class Judge:
         return None
 
     def parts(self, update: Update) -> list[Reverse]:
-        """The reverse passes of numbers that another loss is computed from, such as the loss without a penalty."""
+        """The reverse passes of what another loss is computed from, such as the loss without a penalty."""
         inner = [loss for loss in self.losses if loss.is_inner][:4]
         return [r for loss in inner if (r := self._reverse_of(update, loss, "all")) is not None]
 

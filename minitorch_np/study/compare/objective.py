@@ -135,7 +135,9 @@ def _implied(node: Node, depends: set[int], versions: set[int]) -> Iterator[tupl
     if found is None or found[0].index in versions or found[0].value.shape != node.value.shape:
         return
     output, error = found[0], found[1] * node.value
-    if output.operation == "multiply" and any(n.index in versions and n.value.shape == output.value.shape for n in output.inputs):
+    if output.operation == "multiply" and any(
+        n.index in versions and n.value.shape == output.value.shape for n in output.inputs
+    ):
         return  # a part of an update: weight decay
     if node.operation == "subtract":
         yield HALF_SQUARES, {output: error}
