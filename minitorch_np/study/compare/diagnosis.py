@@ -115,7 +115,7 @@ class Examination:
         if judgement.loss.first.value.size > 1 and not judgement.loss.kind:
             return any(not v.is_number for v in judgement.right)
         if judgement.right:
-            return any(f.write for f in found) or any(self.judge.is_weight(v) for v in judgement.right)
+            return search.mends > 0 or any(self.judge.is_weight(v) for v in judgement.right)
         if not judgement.loss.kind:  # one edit has to make all of them right
             return search.mends > 0 and rank(judgement.loss) > 0
         # a loss that the program leaves unsaid: one edit, of what is made of the forward pass alone, has to

@@ -65,7 +65,8 @@ class Window:
         ]  # of the loss, as it is without its penalty
         self.begin = min(i for r in passes for i in r.nodes if i in judge.depends - judge.versions)
         self.truths: dict[tuple[int, ...], list[tuple[Node, Array]]] = {}
-        self.forward = {i for r in passes for i in r.nodes}
+        self.passed = {i for r in passes for i in r.nodes}
+        self.forward = set(self.passed)
         for reverse in dict.fromkeys([*passes, *parts]):
             largest = max(float(np.abs(g).max(initial=0)) for g in reverse.gradients.values())
             for node, gradient in reverse.pairs():
@@ -139,7 +140,10 @@ class Window:
 
     def _making(self, nodes: Iterable[Node]) -> list[Execution]:
         """The executed statements that made some nodes or handed them on, in order."""
-        found = {e.number: e for n in nodes for e in (n.execution, *self.handed_on.get(n.index, ())) if e}
+        found: dict[int, Execution] = {}
+        for n in nodes:
+            own = None if n.index in self.passed else n.execution  # no line of the forward pass
+            found |= {e.number: e for e in (own, *self.handed_on.get(n.index, ())) if e is not None}
         return [found[number] for number in sorted(found)]
 
     def _unchanged(self, unproven: list[Node], changed: Mapping[int, Array]) -> list[Node]:
