@@ -112,6 +112,8 @@ class Examination:
         """Whether the loss is sure enough to blame a line by it."""
         if self._unknown(judgement.wrong) or not self.judge.is_of_the_steps(judgement):
             return False
+        if not (judgement.loss.kind or rank(judgement.loss) or search.mends):
+            return False  # nothing says that it is the loss
         if judgement.loss.first.value.size > 1 and not judgement.loss.kind:
             return any(not v.is_number for v in judgement.right)
         if judgement.right:
