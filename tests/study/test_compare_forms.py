@@ -366,4 +366,4 @@ def test_a_loss_that_is_only_printed_after_the_update():
     assert right.judged == "right"
     assert "print(np.sum((y - p) ** 2) / 2)" in right.loss
     assert [f.line for f in judged(PRINTED_LATE, d="(p - y) * (1 - p)").wrong] == [8]
-    assert [f.line for f in judged(PRINTED_LATE, d="(p - y) * (1 - (p - y))").wrong] == [8]
+    assert judged(PRINTED_LATE, d="(p - y) * (1 - (p - y))").judged == "not judged"  # of what loss, is open

@@ -12,7 +12,16 @@ import numpy as np
 from minitorch_np.study.compare import update_rules
 from minitorch_np.study.compare.findings import Search, crash_finding
 from minitorch_np.study.compare.instrument import Execution, carried
-from minitorch_np.study.compare.judge import STILL, UNKNOWN, UNUSED, Judge, Judgement, Verdict, multiple
+from minitorch_np.study.compare.judge import (
+    STILL,
+    UNKNOWN,
+    UNUSED,
+    Judge,
+    Judgement,
+    Verdict,
+    decayed,
+    multiple,
+)
 from minitorch_np.study.compare.objective import rank
 from minitorch_np.study.compare.recorded import CONSTANT, LEAF, Node, ancestors
 from minitorch_np.study.compare.recording import Recording
@@ -39,14 +48,22 @@ class Examination:
         self.recording, self.tape, self.executions = recording, recording.tape, recording.executions
         self.judge = Judge(recording.tape, recording.executions)
         self.judgement: Any = self.judge.judge()
-        if (self.judgement is None or self.judgement.wrong) and self.judge.has_ties():
-            other = Judge(recording.tape, recording.executions, tie=1.0)
-            again = other.judge()
-            if again is not None and (self.judgement is None or again.score > self.judgement.score):
-                self.judge, self.judgement = other, again
+        for options in ({"tie": 1.0}, {"detached": self.judge.copies}):
+            if self._rank()[1] and (self.judge.has_ties() if "tie" in options else self.judge.copies):
+                before = self.judge, self.judgement, self._rank()
+                self.judge = Judge(recording.tape, recording.executions, **options)
+                self.judgement = self.judge.judge()
+                if self._rank() <= before[2]:
+                    self.judge, self.judgement = before[:2]
         self.result = Comparison(recording.source.name, recording.source.text)
         self.longer: Any = self.judgement  # the same of more updates
         self.rule: update_rules.Rule | None = None
+
+    def _rank(self) -> tuple[tuple[int, int], int]:
+        """How much is right, and whether nothing is wrong: 0, or below it."""
+        if self.judgement is None:
+            return (0, 0), -1
+        return self.judgement.score, -len(self.judgement.wrong) - len(self.judgement.odd(self.judge.bound)[0])
 
     def comparison(self) -> Comparison:
         result, error = self.result, self.recording.error
@@ -72,6 +89,9 @@ class Examination:
         judgement = self.judgement
         if judgement is None:
             return
+        if replaced := list(self._replaced(judgement)):
+            yield replaced[0]
+            return
         if judgement.wrong:
             if not self.judge.left_out:
                 search = Search(self.judge, judgement)
@@ -92,24 +112,27 @@ class Examination:
         """Whether the loss is sure enough to blame a line by it."""
         if self._unknown(judgement.wrong) or not self.judge.is_of_the_steps(judgement):
             return False
+        if not (judgement.loss.kind or rank(judgement.loss) or search.mends):
+            return False  # nothing says that it is the loss
         if judgement.loss.first.value.size > 1 and not judgement.loss.kind:
             return any(not v.is_number for v in judgement.right)
-        if judgement.right or not judgement.loss.kind:
-            is_likely = rank(judgement.loss) > 0 or any(f.write for f in found)
-            return bool(judgement.right) or is_likely
+        if judgement.right:
+            return search.mends > 0 or any(self.judge.is_weight(v) for v in judgement.right)
+        if not judgement.loss.kind:  # one edit has to make all of them right
+            return search.mends > 0 and rank(judgement.loss) > 0
         # a loss that the program leaves unsaid: one edit, of what is made of the forward pass alone, has to
         # make the gradients of several weights right
-        return len(found) == 1 and search.mends_all_beside_the_error
+        return len(found) == 1 and search.mends > 1 and not search.takes_the_error
 
     def _odd(self, judgement: Judgement) -> Iterator[WrongLine]:
         """Gradients that are another multiple of the true one than the others'."""
         bound = self.judge.bound
         odd = judgement.odd(bound)
-        if not odd:
+        if odd[0] and self._are_rates(odd[0], judgement.right):
+            self.result.remarks.append(f"{odd[0][0][0].update.name} has another learning rate than the others")
             return
         best = None
-        for beside_first in (False, True):
-            others = [verdict for verdict, _ in judgement.odd(bound, beside_first=beside_first)]
+        for others in {tuple(id(v) for v, _ in one): [v for v, _ in one] for one in odd if odd[0]}.values():
             search = Search(self.judge, judgement, others)
             found = search.findings()
             if search.cost < (float("inf") if best is None else best[0]):
@@ -117,7 +140,9 @@ class Examination:
         if best is not None:
             yield from best[1]
             return
-        verdict, times = odd[0]
+        if not odd[0]:
+            return
+        verdict, times = odd[0][0]
         made = next((n for n, _ in verdict.found if n.execution is not None), verdict.update.new)
         if made.execution is None:
             return
@@ -139,6 +164,16 @@ class Examination:
         mistake = f"{name} is {times_of(times, made.execution)} the right one, beside the other gradients"
         yield WrongLine.at(made.execution, mistake, name=name, proof=proof)
 
+    def _are_rates(self, odd: list[tuple[Verdict, float]], right: list[Verdict]) -> bool:
+        """Whether odd steps differ by numbers that stand in the updates themselves, and are no sizes."""
+        blamed = {v.update.name for v, _ in odd}
+        usual = next((v for v in right if v.update.name not in blamed), None)
+        ends = [v.update.new.execution for v in (*(v for v, _ in odd), usual) if v is not None]
+        if usual is None or None in ends:
+            return False
+        ratios = [_rate(end) / _rate(ends[-1]) for end in ends]
+        return all(abs(ratio - c) < 1e-4 * c for ratio, (_, c) in zip(ratios[:-1], odd, strict=True))
+
     def _climbing(self, judgement: Judgement) -> Iterator[WrongLine]:
         """Updates that go up the gradient."""
         firsts = {name: verdicts[0] for name, verdicts in judgement.by_name().items()}
@@ -149,11 +184,13 @@ class Examination:
         is_likelihood = values and (
             values[0] < 0 or (len(values) > 1 and LIKELIHOOD.search(judgement.loss.name.lower()))
         )
-        if not climbing or (are_all and is_likelihood):
+        if not climbing or (are_all and (is_likelihood or self._is_by_chance(judgement))):
             return  # a likelihood is maximised
-        if not are_all:  # a momentum that is made of something else may go up too, with the right sign
-            climbing = [n for n in climbing if (changes[n] * firsts[n].truth.reshape(-1) >= 0).all()]
-        turned = self._turned(firsts[climbing[0]]) if are_all else None
+        # a momentum that is made of something else may go up too, with the right sign
+        climbing = [n for n in climbing if _climbs(changes[n], firsts[n])]
+        if not climbing:
+            return
+        turned = self._turned(firsts[climbing[0]])
         is_plain = all(v.step is not None for v in firsts.values())
         if are_all and is_plain and len(climbing) > 1 and (turned is None or not turned[1]):
             search = Search(self.judge, judgement, list(firsts.values()))
@@ -166,9 +203,30 @@ class Examination:
             update = firsts[name].update.new.execution
             if update is not None:
                 where = update if turned is None else turned[0].execution
+                bound = (
+                    (e, *b) for e in self.executions[: update.number] for b in e.bound if b[0] == update.made
+                )
+                versions = self.judge.versions
+                named = [
+                    e
+                    for e, _, old, new in bound
+                    if new.index in versions and (old is None or old.index not in versions)
+                ]
+                if named and update.made != name:
+                    mistake = (
+                        f"{update.made} is the same array as {name}: what is added to it, is added to {name}"
+                    )
+                    yield WrongLine.at(named[-1], mistake, name=update.made, proof=rising)
+                    continue
                 mistake = UPHILL if where is update else "it has the other sign: the steps go up the loss"
                 write = other_sign(where)
                 yield WrongLine.at(where, mistake, *write, name=where.made or name, proof=rising)
+
+    @staticmethod
+    def _is_by_chance(judgement: Judgement) -> bool:
+        """Whether a number that nothing says is a loss rises with the steps of one weight."""
+        is_one = sum(not v.is_number for v, *_ in judgement.by_name().values()) < 2
+        return is_one and not (judgement.descends or judgement.loss.kind or rank(judgement.loss))
 
     def _turned(self, verdict: Verdict) -> tuple[Node, bool] | None:
         """The first array of another sign than the gradient that it is made of, or of the other at all."""
@@ -177,7 +235,8 @@ class Examination:
         known: dict[int, float] = {}  # of a step on the way that of what it is made of
         for node in self.judge.made_of(verdict.update):
             before = [known[n.index] for n in node.inputs if n.index in known]
-            c = multiples.get(node.index, before[0] if before else None)
+            sign = -1 if node.operation == "negative" else 1
+            c = multiples.get(node.index, sign * before[0] if before else None)
             if c is None:
                 continue
             known[node.index] = c
@@ -212,7 +271,7 @@ class Examination:
             for forward, gradient in truths:
                 if gradient.ndim != 2 or forward.execution is None:
                     continue
-                sums = [gradient.sum(axis=axis) for axis in (0, 1) if gradient.shape[axis] > 1]
+                sums = [gradient.sum(axis=axis) for axis in (0, 1) if 1 < gradient.shape[axis] < gradient.size]
                 if any(multiple(n.value, total) is not None for n in nodes for total in sums):
                     tree = forward.execution.statement.tree
                     write = []
@@ -244,13 +303,31 @@ class Examination:
             proof = f"it is computed once, and {name} is updated {times} times"
             yield WrongLine.at(execution, mistake, proof=proof, step=1)
 
+    def _replaced(self, judgement: Judgement) -> Iterator[WrongLine]:
+        """Parameters that are replaced by their step: its penalty has the old value in it."""
+        for v in judgement.verdicts:
+            if v.truth is not None and v.step is None and not v.is_number:
+                c = multiple(v.update.new.value, v.truth)
+                yield from () if c is None else self._replacing(v.update.new, c)
+
+    def _replacing(self, new: Node, c: float) -> Iterator[WrongLine]:
+        """What is said of a parameter that is c times its gradient after the update."""
+        execution = next(
+            (
+                e
+                for e in self.executions
+                if any(n is new and old and old.index in self.judge.versions for _, old, n in e.bound)
+            ),
+            new.execution,
+        )
+        if execution is not None:
+            tree, name = execution.statement.tree, execution.made
+            write = [f"{name} -= {ast.unparse(tree.value)}"] if isinstance(tree, ast.Assign) else []
+            proof = f"it is {c:.6g} times its gradient"
+            yield WrongLine.at(execution, "it is replaced by its step", *write, proof=proof)
+
     def not_updated(self, judgement: Judgement) -> Iterator[WrongLine]:
         """Arrays whose gradient is computed as for the parameters, but that stay as they are."""
-        for v in judgement.right:  # its penalty has the old value in it
-            c = multiple(v.update.new.value, v.truth)
-            if v.step is None and c is not None and not v.is_number:
-                yield from _replaced(v.update.new, c)
-                return
         names = {re.sub(r"\d", "", p.name) for p in self.judge.parameters}
         seen = (pair for execution in self.executions[:2000] for pair in execution.values.items())
         known = {node.index: path for path, node in seen if re.sub(r"\d", "", path) in names}
@@ -273,7 +350,7 @@ class Examination:
                 elif carried(node, new) is None and new.execution is not None:
                     c, name = multiple(new.value, truth), new.execution.made
                     if c is not None:
-                        yield from _replaced(new, c)
+                        yield from self._replacing(new, c)
                         continue
                     made = ancestors([new], lambda n: n.operation in ("multiply", "divide"))
                     steps = (n for i, n in made.items() if i > index and n is not new)
@@ -294,7 +371,7 @@ class Examination:
 
     def _rule(self) -> Iterator[WrongLine]:
         """Recognise the rule of the updates, and what it lacks."""
-        verdicts = self.longer.right
+        verdicts: list[Verdict] = self.longer.right
         steps = update_rules.steps_of(verdicts)
         constants = update_rules.constants_of(self.recording.source.tree())
         with np.errstate(all="ignore"):
@@ -303,8 +380,12 @@ class Examination:
             forgotten = list(self._forgotten(verdicts))
             yield from forgotten
             if rule is None and not forgotten:
+                arrays = [v.update.name for v in verdicts if not v.is_number]
+                rules = {name: update_rules.rule_of([steps[name]], constants) for name in dict.fromkeys(arrays)}
+                said = [f"{name} is updated by {one}" for name, one in rules.items() if one is not None]
                 self.result.remarks.append(
-                    "the update is none of the rules known here; the gradients that it uses are right"
+                    "; ".join(["the update is none of the rules known here", *said[:4]])
+                    + "; the gradients that it uses are right"
                 )
         elif rule.options.get("momentum", 0) > 0.9999:
             yield from self.added_up(verdicts)
@@ -315,7 +396,10 @@ class Examination:
             for node in self.judge.made_of(Update("", old, new)):
                 is_sum = any(n.index < old.index and np.any(n.value) for n in node.inputs)
                 if node.operation == "add" and is_sum and node.execution:
-                    mistake = "the one of the step before is still in it: set it to zero in every step"
+                    mistake = (
+                        "the one of the step before is still in it, undiminished: set it to zero in every "
+                        "step, or multiply it by the momentum"
+                    )
                     yield WrongLine.at(node.execution, mistake, step=1, target=old)
                     return
 
@@ -323,7 +407,8 @@ class Examination:
         """A momentum buffer that no update uses."""
         made = [n for v in verdicts for n in self.judge.made_of(v.update)]
         used = {m.index for n in made for m in (n, *n.inputs)} | self.judge.versions
-        for old, new in self.tape.replaced.values():
+        seen = max((v.update.new.index for v in verdicts), default=0)
+        for old, new in (pair for pair in self.tape.replaced.values() if pair[1].index < seen):
             added = carried(old, new)
             is_sum = new.operation in ("add", "subtract") and new.inputs[0].operation == "multiply"
             if not added or not is_sum or new.execution is None or {old.index, new.index} & used:
@@ -389,7 +474,7 @@ class Examination:
         is_right = judgement is not None and bool(judgement.right)
         if error is not None and (self.result.steps < 2 or not is_right):
             return "it ends with an error before its gradients can be judged"
-        if is_right and not judgement.wrong:
+        if is_right and not judgement.wrong and not self._is_by_chance(judgement):
             if not self.longer.is_steady:
                 return (
                     f"its gradients are another multiple of those of {judgement.loss.described()} in "
@@ -418,7 +503,7 @@ class Examination:
                 f"{self.judge.left_out} of {len(self.judge.losses)} numbers that could be its loss were not "
                 "tried, as that takes too long: give it less data, or print the loss"
             )
-        if judgement is None or not judgement.wrong:
+        if judgement is None or not judgement.wrong or self._is_by_chance(judgement):
             names = ", ".join(p.name for p in parameters)
             return f"no loss was found that depends on {names}: compute it, as in {LOSS}"
         wrong = ", ".join(dict.fromkeys(v.update.name for v in judgement.wrong))
@@ -436,18 +521,34 @@ class Examination:
             said = "no NumPy array is made in it"
         if "np.matrix" in source.text or "np.mat(" in source.text:
             said += "; np.matrix is not followed: use np.array and @"
+        for old, new in self.tape.replaced.values():
+            is_of_it = old.operation == LEAF and old.value.shape == new.value.shape != () and new.execution
+            if is_of_it and old.index in ancestors([new]) and carried(old, new) is None:
+                line = f"{new.execution.statement.line}: {new.execution.statement.text}"
+                said += f"; {new.execution.made} is not changed by a step but replaced in line {line}"
+                break
         if idle:
             said += f"; nothing calls {', '.join(idle[:4])}: call the training at the end of the file"
         return said
 
 
-def _replaced(new: Node, c: float) -> Iterator[WrongLine]:
-    """What is said of a parameter that is c times its gradient after the update."""
-    if new.execution is not None:
-        tree, name = new.execution.statement.tree, new.execution.made
-        write = [f"{name} -= {ast.unparse(tree.value)}"] if isinstance(tree, ast.Assign) else []
-        proof = f"it is {c:.6g} times its gradient"
-        yield WrongLine.at(new.execution, "it is replaced by its step", *write, proof=proof)
+def _rate(execution: Execution) -> float:
+    """The product of the numbers in a statement, but for sizes of arrays: of an update the learning rate."""
+    sizes = {n for node in execution.values.values() for n in (*node.value.shape, node.value.size)}
+    known = execution.scope | {name: n.value.item() for name, n in execution.values.items() if not n.value.ndim}
+    parts = list(ast.walk(execution.statement.tree))
+    numbers = [n.value for n in parts if isinstance(n, ast.Constant)]
+    numbers += [known.get(ast.unparse(n)) for n in parts if isinstance(n, ast.Name | ast.Attribute)]
+    return float(np.prod([v for v in numbers if isinstance(v, int | float) and v > 0 and v not in sizes - {2}]))
+
+
+def _climbs(change: Any, verdict: Verdict) -> bool:
+    """Whether an update goes up its gradient in all elements, but for weight decay."""
+    truth = verdict.truth.reshape(-1)
+    if verdict.is_number:
+        return verdict.step is not None
+    found = decayed(change, truth, verdict.update.old.value.reshape(-1))
+    return bool((change * truth >= 0).all()) if found is None else found[0] > 0
 
 
 LOSS = "loss = np.square(y_pred - y).sum()"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import copy
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from itertools import chain, product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
 
 MOST_EDITS = 1500
+GRADIENT_LEFT_OUT = 2.4  # the cost of a gradient that is missing
 NUMPY = ("np", "numpy")
 DERIVATIVES = (
     "({0} > 0)", "({0} * (1 - {0}))", "(1 - {0} ** 2)", "(1 - np.tanh({0}) ** 2)", "np.exp({0})",
@@ -75,9 +77,13 @@ def edits(execution: Execution, values: Values) -> Iterator[Edit]:
             yield Edit(cost, mistake, _replaced(tree, part, new))
     yield from _of_repeated_calls(tree)
     value = getattr(tree, "value", None)
-    if isinstance(value, ast.expr) and not isinstance(tree, ast.AugAssign):
-        for cost, mistake, new in _insertions(_operand(value), values):
-            yield Edit(cost, mistake, _replaced(tree, value, new), True)
+    if isinstance(value, ast.expr):
+        made = next((n.value.shape for n in execution.result.values()), ())
+        for cost, mistake, new in chain(
+            _insertions(_operand(value), values, made, _functions(execution.namespace)),
+            _penalties(ast.unparse(value), values, made, execution.scope),
+        ):
+            yield Edit(cost, mistake, _replaced(tree, value, new), cost < GRADIENT_LEFT_OUT)
     target = tree.targets[0] if isinstance(tree, ast.Assign) else None
     if isinstance(target, ast.Subscript) and ast.unparse(target.value) in known:
         yield Edit(1.5, "this line does not belong", ast.parse(ast.unparse(target.value)).body[0])
@@ -147,10 +153,14 @@ def scalings(execution: Execution, factor: float | None) -> Iterator[Edit]:
         yield Edit(cost, mistake, _replaced(tree, value, new))
 
 
+def is_a_name(tree: Any) -> bool:
+    return isinstance(tree, ast.Name | ast.Attribute | ast.Subscript)
+
+
 def _operand(value: ast.expr) -> str:
     """The text of an expression as a factor."""
     text = ast.unparse(value)
-    return text if isinstance(value, ast.Name | ast.Attribute | ast.Subscript | ast.Call) else f"({text})"
+    return text if is_a_name(value) or isinstance(value, ast.Call) else f"({text})"
 
 
 def _owner(function: ast.expr) -> str:
@@ -178,7 +188,7 @@ def _replaced(tree: Any, part: ast.AST, new: str | ast.AST) -> Any:
 
 def _of_operand(part: ast.expr, known: Mapping[str, Node], values: Values) -> Iterator[Replacement]:
     """Another variable in place of this one, the same one transposed, squared, or of another time."""
-    if not isinstance(part, ast.Name | ast.Attribute | ast.Subscript):
+    if not is_a_name(part):
         return
     inner = part.value if isinstance(part, ast.Attribute) and part.attr == "T" else part
     text = ast.unparse(inner)
@@ -218,7 +228,7 @@ def _others(text: str, node: Node, values: Mapping[str, Node], *, is_same_shape:
         if other != text and n is not node and (n.value.shape == shape) == is_same_shape
         and n.value.dtype.kind in ("fiu" if is_same_shape else "f") and (is_same_shape or n.value.ndim)
     ]  # fmt: skip
-    return sorted(found, key=lambda other: _unlike(text, other))[: None if is_same_shape else 6]
+    return sorted(found, key=lambda other: _unlike(text, other))[: None if is_same_shape else 12]
 
 
 def _unlike(a: str, b: str) -> int:
@@ -258,6 +268,7 @@ def _axes(part: ast.Call, name: str) -> Iterator[Replacement]:
         other = "mean" if name == "sum" else "sum"
         new = ast.Attribute(part.func.value, other, ast.Load())
         yield 1.3, f"{name} stands where {other} belongs", _replaced(part, part.func, new)
+        yield 1.35, f"{name} does not belong in it", part.args[0] if first else part.func.value
     now = {k.arg: ast.unparse(k.value) for k in part.keywords}
     axis_now = now.pop("axis", ast.unparse(part.args[first]) if len(part.args) > first else None)
     kept_now = now.pop("keepdims", None) == "True"
@@ -291,9 +302,13 @@ def _functions_like(part: ast.Call, execution: Execution) -> list[str]:
         names = [n for n in dir(type(thing)) if not n.startswith("__")]
         candidates = {f"{owner}.{n}": getattr(thing, n, None) for n in names}
     else:
-        candidates = {n: v for n, v in execution.namespace.items() if not n.startswith("__")}
+        candidates = execution.namespace
     text = ast.unparse(part.func)
-    return [n for n, v in candidates.items() if n != text and _takes_one(v)]
+    return [name for name in _functions(candidates) if name != text]
+
+
+def _functions(candidates: Mapping[str, Any]) -> list[str]:
+    return [name for name, value in candidates.items() if not name.startswith("__") and _takes_one(value)]
 
 
 def _takes_one(function: Any) -> bool:
@@ -321,6 +336,9 @@ def _of_operator(part: ast.expr) -> Iterator[Replacement]:
                 yield 1.4, f"{ast.unparse(new)} belongs where {text} stands", new
             yield 1.45, f"{ast.unparse(b)} does not belong in it", a
             yield 1.45, f"{ast.unparse(a)} does not belong in it", b
+            if isinstance(operator, ast.Mult) and isinstance(a, ast.BinOp) and isinstance(a.op, ast.Mult):
+                factors = ast.unparse(ast.BinOp(a.right, operator, b))
+                yield 1.45, f"{factors} does not belong in it", a.left
         case ast.Compare(a, [operator], others):
             turned = FLIPPED.get(type(operator), ast.Lt)()
             yield 1.3, "the mask looks turned round", ast.Compare(a, [turned], others)
@@ -332,16 +350,48 @@ def _of_operator(part: ast.expr) -> Iterator[Replacement]:
             yield 1.4, "it has the other sign", operand
 
 
-def _insertions(operand: str, values: Values) -> Iterator[Replacement]:
-    """A factor that is missing: the derivative of an activation, from an array of the forward pass."""
-    for name, node in values.here.items():
-        if node.value.ndim == 0 or node.value.dtype.kind != "f":
-            continue
-        for form in DERIVATIVES if name in values.forward else ():
+def _insertions(
+    operand: str, values: Values, shape: tuple[int, ...], functions: Iterable[str]
+) -> Iterator[Replacement]:
+    """A factor that is missing: the derivative of an activation, or the gradient of what comes after it."""
+    arrays = {name: n.value for name, n in values.here.items() if n.value.ndim}
+    for name, array in arrays.items():
+        is_activated = name in values.forward and array.shape == shape
+        for form in DERIVATIVES if is_activated and array.dtype.kind == "f" else ():
             factor = form.format(name)
             what = f"the factor {factor} is missing: the derivative of the activation"
             yield 2.0, what, f"{operand} * {factor}"
+        for function in functions if is_activated else ():
+            yield 2.1, f"the factor {function}({name}) is missing", f"{operand} * {function}({name})"
         yield 2.3, f"the factor {name} is missing", f"{operand} * {name}"
+    yield 2.2, f"the factor (1 - {operand}) is missing", f"{operand} * (1 - {operand})"
+    pairs = product(arrays.keys() - values.forward.keys(), values.forward)
+    for (d, w), form in product(pairs, ("{d} * {w}", "{d} @ {w}.T", "{w}.T @ {d}", "{d} @ {w}", "{w} @ {d}")):
+        factor = form.format(d=d, w=w)
+        with suppress(Exception):
+            if (
+                eval(form.format(d="d", w="w"), {"d": values.here[d].value, "w": values.here[w].value}).shape
+                == shape
+            ):
+                yield (
+                    GRADIENT_LEFT_OUT,
+                    f"the factor {factor} is missing: the gradient of what follows",
+                    f"{operand} * ({factor})",
+                )
+
+
+def _penalties(
+    text: str, values: Values, shape: tuple[int, ...], scope: Mapping[str, Any]
+) -> Iterator[Replacement]:
+    """The gradient of an L2 penalty that is left out."""
+    numbers = [
+        name for name, value in scope.items() if isinstance(value, int | float) and type(value) is not bool
+    ]
+    factors = ["{}", "2 * {}", *(f"{{}} / {n}" for n in numbers if isinstance(scope[n], int))]
+    weights = [name for name, n in values.forward.items() if n.value.shape == shape != ()]
+    for weight, number, form in product(weights, numbers, factors):
+        term = f"{form.format(number)} * {weight}"
+        yield 2.2, f"the gradient of the penalty, {term}, is missing", f"{text} + {term}"
 
 
 class Trial:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from itertools import chain
@@ -12,9 +13,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from minitorch_np.study.bits import Difference, first_difference
-from minitorch_np.study.compare.edits import MOST_EDITS, Edit, Trial, Values, edits, scalings
+from minitorch_np.study.compare.edits import MOST_EDITS, Edit, Trial, Values, edits, is_a_name, scalings
 from minitorch_np.study.compare.instrument import Execution, carried
-from minitorch_np.study.compare.judge import NOISE, RIGHT, WRONG, Judge, Judgement, Verdict, multiple
+from minitorch_np.study.compare.judge import NOISE, RIGHT, WRONG, Judge, Judgement, Verdict, is_varied, multiple
 from minitorch_np.study.compare.objective import losses
 from minitorch_np.study.compare.recorded import CONSTANT, LEAF, Node, ancestors
 from minitorch_np.study.compare.report import WrongLine
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 
 
 MOST_TIMES = 60  # executions of one statement that an edit is tried in
-SECONDS = 4.0  # after which no further statement is searched
+SECONDS = 6.0  # after which no further statement is searched
+STATEMENT_SECONDS = 1.5
 
 
 class Multiples(NamedTuple):
@@ -56,18 +58,23 @@ class Window:
         self.right = [v for v in by_name.values() if id(v) not in blamed]
         self.all = [*self.wrong, *self.right]
         self.nodes, self.every = self._made_of(self.wrong), self._made_of(self.all)
+        self.needed = {n.index for n in self.every}
         passes = list({id(v.reverse): v.reverse for v in self.all}.values())
-        self.begin = min(i for r in passes for i in r.nodes if i not in judge.versions)
+        parts = [
+            r for v in self.all for r in judge.parts(v.update)
+        ]  # of the loss, as it is without its penalty
+        self.begin = min(i for r in passes for i in r.nodes if i in judge.depends - judge.versions)
         self.truths: dict[tuple[int, ...], list[tuple[Node, Array]]] = {}
-        self.forward = {i for r in passes for i in r.nodes}
-        for reverse in passes:
+        self.passed = {i for r in passes for i in r.nodes}
+        self.forward = set(self.passed)
+        for reverse in dict.fromkeys([*passes, *parts]):
             largest = max(float(np.abs(g).max(initial=0)) for g in reverse.gradients.values())
             for node, gradient in reverse.pairs():
                 # not those that are all of one number, or of rounding: many things are
-                is_varied = node.value.size > 1 and np.ptp(gradient) > NOISE * largest
-                if is_varied and judge.is_seen(node):
+                is_usable = node.value.size > 1 and np.ptp(gradient) > NOISE * largest
+                if is_usable and judge.is_seen(node):
                     self.truths.setdefault(_shape_key(gradient), []).append((node, gradient))
-        values = {n.value.tobytes() for r in passes for n in r.nodes.values() if n.value.size > 1}
+        values = {n.value.tobytes() for r in passes for n in r.nodes.values() if is_varied(n.value)}
         ends = {v.update.new.index for v in self.wrong}
         copies = (n for n in self.nodes if n.value.size > 1 and n.index not in ends)
         self.forward |= {n.index for n in copies if n.value.tobytes() in values}
@@ -75,7 +82,18 @@ class Window:
         arrays = [m for v, m in found if v.truth.size > 1]
         numbers = [m for v, m in found if v.truth.size == 1]
         if arrays or (len(numbers) > 1 and is_uniform(numbers)):
-            self.usual = (arrays or numbers)[0]
+            every = arrays or numbers
+            self.usual = max(every, key=lambda m: sum(_is_close(m.named, other.named) for other in every))
+
+    @cached_property
+    def handed_on(self) -> dict[int, list[Execution]]:
+        """By node, the statements that only give it a name, or return it."""
+        found: dict[int, list[Execution]] = {}
+        for e in self.judge.executions:
+            node = e.result.get("")
+            if node is not None and node.execution is not e:
+                found.setdefault(node.index, []).append(e)
+        return found
 
     def _made_of(self, verdicts: list[Verdict]) -> list[Node]:
         found = {n.index: n for v in verdicts for n in self.judge.made_of(v.update)}
@@ -112,7 +130,21 @@ class Window:
             and m.index not in proven and m.index not in changed
         }  # fmt: skip
         unproven = [*leaves.values(), *unproven]
-        return _executions([*self._unchanged(unproven, changed), *unproven])
+        return self._making([*self._unchanged(unproven, changed), *unproven])
+
+    def others(self) -> list[Execution]:
+        """The statements that make an array of the backward pass; first those that only name one."""
+        return sorted(
+            self._making(self.nodes), key=lambda e: not is_a_name(getattr(e.statement.tree, "value", None))
+        )
+
+    def _making(self, nodes: Iterable[Node]) -> list[Execution]:
+        """The executed statements that made some nodes or handed them on, in order."""
+        found: dict[int, Execution] = {}
+        for n in nodes:
+            own = None if n.index in self.passed else n.execution  # no line of the forward pass
+            found |= {e.number: e for e in (own, *self.handed_on.get(n.index, ())) if e is not None}
+        return [found[number] for number in sorted(found)]
 
     def _unchanged(self, unproven: list[Node], changed: Mapping[int, Array]) -> list[Node]:
         """Steps before the first wrong one that leave a gradient as it is: something may be missing there."""
@@ -151,34 +183,35 @@ class Window:
                 self.ratios[number] = self.ratios.get(number, 1.0) * ratio
         return _executions(found)
 
-    def replay(self, changed: Mapping[int, Array], start: Mapping[int, Array]) -> dict[int, Array] | None:
-        """All values that follow from changed ones; None if they cannot be computed."""
-        values = {**start, **changed}
-        first = min(changed)
-        try:
-            with np.errstate(all="ignore"):
-                for node in self.every:
-                    is_later = node.index > first and node.index not in changed
-                    if is_later and any(n.index in values for n in node.inputs):
-                        if node.compute is None:
-                            return None
-                        made = node.compute(*(values.get(n.index, n.value) for n in node.inputs))
-                        values[node.index] = np.asarray(made)
-        except Exception:
-            return None
+    def replay(
+        self, changed: Mapping[int, Array], known: Mapping[int, Array], start: int
+    ) -> dict[int, Array] | None:
+        """All values that follow from changed ones, from the node `start` on; None if they cannot be made."""
+        values = {**known, **changed}
+        with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
+            for node in self.judge.tape.nodes[start : self.every[-1].index + 1]:
+                if node.index in changed or not any(n.index in values for n in node.inputs):
+                    continue
+                try:
+                    made = node.compute(*(values.get(n.index, n.value) for n in node.inputs))  # type: ignore[misc]
+                    values[node.index] = np.asarray(made)
+                except Exception:
+                    if node.index in self.needed:
+                        return None
         return values
 
-    def multiples(self, verdict: Verdict, values: Mapping[int, Array]) -> Multiples | None:
+    def multiples(
+        self, verdict: Verdict, values: Mapping[int, Array], usual: Multiples | None = None
+    ) -> Multiples | None:
         """The multiples of the true gradient that an update is made of, with changed values; or None."""
-        truth, update = verdict.truth, verdict.update
+        truth, update, usual = verdict.truth, verdict.update, usual or self.usual
         if values.get(update.new.index, update.old.value).shape != update.old.value.shape:
             return None  # broadcasting makes another array of it, or an error
-        nodes = [n for n in self.judge.made_of(update) if n.index not in self.forward and n is not update.new]
-        found = [(n, c) for n in nodes if (c := multiple(values.get(n.index, n.value), truth)) is not None]
+        found = self.judge.gradients_in(update, truth, self.forward, values)
         step = self.judge.step_of(values.get(update.new.index, update.new.value), update, truth)
-        if truth.size == 1 and self.usual is not None:  # any number is a multiple of another
-            step = step if _is_close(step, self.usual.step) else None
-            found = [(n, c) for n, c in found if _is_close(c, self.usual.named)]
+        if truth.size == 1 and usual is not None:  # any number is a multiple of another
+            step = step if _is_close(step, usual.step) else None
+            found = [(n, c) for n, c in found if _is_close(c, usual.named)]
         if step is None and not found:
             return None
         named = [c for n, c in found if n.index in self.judge.bound]
@@ -213,7 +246,8 @@ class Search:
         self.judge, self.judgement, self.executions = judge, judgement, judge.executions
         self.is_odd = bool(odd)  # the gradients are right but for a factor
         self.cost = float("inf")  # of the edit that was found
-        self.mends_all_beside_the_error = False  # the first edit, in a statement that does not take the error
+        self.mends = 0  # arrays that the first edit makes right, if that are all
+        self.takes_the_error = False  # its statement
         self.window = Window(judge, judgement.verdicts, odd or [])
         self.states = self._states(max(v.update.new.index for v in self.window.all))
         self.own = judge.own
@@ -229,7 +263,11 @@ class Search:
             candidates = [e for e in candidates if e.statement.number not in done and not self._is_excused(e)]
             if not pending or not candidates:
                 break
-            best = self._best(candidates, pending, values)
+            others = [] if self.is_odd else [e for e in self.window.others() if not self._is_excused(e)]
+            once: dict[int, Execution] = {}  # an edit is tried in all executions of a statement
+            for e in (*candidates, *others):
+                once.setdefault(e.statement.number, e)
+            best = self._best([e for n, e in once.items() if n not in done], pending, values)
             if best is None:
                 if not found:
                     found.append(self._unexplained(candidates, pending))
@@ -238,12 +276,12 @@ class Search:
             done.add(execution.statement.number)
             self.cost = edit.cost
             found.append(self._finding(execution, edit, changed))
-            values = self.window.replay(changed, values) or values
+            values = self.window.replay(changed, values, execution.start) or values
             if len(found) == 1:
                 mended = [v for v in self.window.wrong if self.window.multiples(v, values) is not None]
                 arrays = [v for v in mended if v.truth is not None and v.truth.size > 1]
-                is_all = len(mended) == len(self.window.wrong) and len(arrays) > 1
-                self.mends_all_beside_the_error = is_all and not self._takes_the_error(execution)
+                self.mends = len(arrays) or 1 if len(mended) == len(self.window.wrong) else 0
+                self.takes_the_error = self._takes_the_error(execution)
             if self.is_odd:
                 break
         return found
@@ -253,12 +291,18 @@ class Search:
     ) -> tuple[Execution, Edit, dict[int, Array]] | None:
         """The edit that makes most of what is wrong right, by the likeliest mistake."""
         found = []
+        latest = len(candidates)  # that is tried
         deadline = process_time() + SECONDS
-        for position, execution in enumerate(candidates[:12]):
-            for score, edit, changed in self._scored(execution, pending, values, deadline + 2 * SECONDS):
+        for position, execution in enumerate(candidates[:24]):
+            end = process_time() + STATEMENT_SECONDS
+            for score, edit, changed in self._scored(execution, pending, values, end):
                 late = -0.12 if edit.is_missing else 0.05  # what is missing may come late
-                found.append(((score, edit.cost + late * position, position), execution, edit, changed))
-            if process_time() > deadline or (found and position > 2 and min(f[0] for f in found)[0] <= 0):
+                cost = edit.cost + late * position
+                cost -= 0.5 * (edit.is_missing and is_a_name(execution.statement.tree.value))
+                found.append(((score, cost, position), execution, edit, changed))
+            if latest == len(candidates) and found and min(f[0] for f in found)[0] <= 0:
+                latest = position + 3
+            if process_time() > deadline or position >= latest:
                 break
         return min(found, key=lambda f: f[0])[1:] if found else None
 
@@ -281,23 +325,27 @@ class Search:
             changed = trial.run(edit.tree)
             if not changed or (self.is_odd and (edit.is_missing or not self._is_rescaled(changed))):
                 continue
+            changed = self._everywhere(execution, edit, changed, values) or changed
             key = tuple((index, value.shape, value.tobytes()) for index, value in changed.items())
             if key not in scores:
-                scores[key] = self._score(changed, pending, values)
-                if scores[key] is None and (everywhere := self._everywhere(execution, edit, changed, values)):
-                    scores[key] = self._score(everywhere, pending, values)
-                    changed = everywhere
+                scores[key] = self._score(execution, changed, pending, values)
             score = scores[key]
             if score is not None:
                 yield score, edit, changed
 
     def _again(self, execution: Execution) -> list[Execution]:
         """The other executions of a statement in this window: in a loop or a function."""
-        others = [
-            e for e in _executions(self.window.every)
-            if e.statement is execution.statement and e is not execution
-        ]  # fmt: skip
+        others = [e for e in self._executed.get(execution.statement.number, ()) if e is not execution]
         return others if len(others) < MOST_TIMES else []
+
+    @cached_property
+    def _executed(self) -> dict[int, list[Execution]]:
+        """The executions of every statement in this window."""
+        numbers = [n.execution.number for n in self.window.every if n.execution is not None]
+        found: dict[int, list[Execution]] = {}
+        for e in self.executions[min(numbers) : max(numbers) + 1]:
+            found.setdefault(e.statement.number, []).append(e)
+        return found
 
     def _everywhere(
         self, execution: Execution, edit: Edit, changed: dict[int, Array], values: dict[int, Array]
@@ -305,7 +353,7 @@ class Search:
         """What an edit changes in all executions of a statement that is executed more than once."""
         made = dict(changed)
         for other in self._again(execution):
-            now = self.window.replay(made, values)
+            now = self.window.replay(made, values, execution.start)
             trial = Trial(other, self._values(other), self.own.get(other.number, []), now)
             more = None if now is None else trial.run(edit.tree)
             if not more:
@@ -337,7 +385,8 @@ class Search:
     def _takes_the_error(self, execution: Execution) -> bool:
         """Whether what implies the loss goes into a statement, or is made by it."""
         errors = [n for n, _ in self.judgement.loss.instances]
-        made = ancestors(self.own.get(execution.number, ()), lambda n: n.index > self.window.begin)
+        nodes = (*self.own.get(execution.number, ()), *execution.result.values())
+        made = ancestors(nodes, lambda n: n.index > self.window.begin)
         return any(n.index in made for n in errors)
 
     def _is_rescaled(self, changed: dict[int, Array]) -> bool:
@@ -349,28 +398,41 @@ class Search:
         )
 
     def _score(
-        self, changed: dict[int, Array], pending: list[Verdict], values: dict[int, Array]
+        self,
+        execution: Execution,
+        changed: dict[int, Array],
+        pending: list[Verdict],
+        values: dict[int, Array],
     ) -> float | None:
         """How little is left after an edit; None if it makes nothing right, or something wrong."""
-        made = self.window.replay(changed, values)
+        made = self.window.replay(changed, values, execution.start)
         if made is None:
             return None
-        found = ((v, self.window.multiples(v, made)) for v in pending)
-        factors = [
-            m for v, m in found if m is not None and not (m.step is None and v.update.new.index in changed)
-        ]
-        if not factors:
-            return 2.0 if any(self._is_a_truth(i, a) for i, a in changed.items()) else None
-        righted = len(factors)
-        for verdict in self.window.right:
-            multiples = self.window.multiples(verdict, made)
-            if multiples is None or (multiples.step is None and self.window.has_step(verdict)):
+        factors: list[Multiples] = []
+        righted, usual = 0, None
+        for v in sorted(self.window.all, key=lambda v: v.truth.size == 1):
+            m = self.window.multiples(v, made, usual)
+            if v in pending and m is not None and not (m.step is None and v.update.new.index in changed):
+                righted += 1
+            elif v in pending or (v in self.window.wrong and m is None):
+                continue
+            elif m is None or (m.step is None and self.window.has_step(v)):
                 return None
-            factors.append(multiples)
-        if not is_uniform(factors):
-            return None
+            usual = m if v.truth.size > 1 and usual is None else usual
+            factors.append(m)
+        if not righted:
+            return 2.0 if any(self._is_a_truth(i, a) for i, a in changed.items()) else None
+        is_part = any(f.step is None for f in factors) and all(map(self.window.has_step, self.window.right))
+        if not is_uniform(factors) or (is_part and self.window.right and not self.judgement.loss.kind):
+            return None  # something else is added to it later
         is_exact = all(f.named is not None and abs(f.named - 1) < 1e-4 for f in factors)
-        return 1 - righted / len(pending) - 0.001 * is_exact
+        ends = [(made.get(v.update.new.index, v.update.new.value), v) for v in pending]
+        downhill = (
+            (new - v.update.old.value).reshape(-1) @ v.truth.reshape(-1) < 0
+            for new, v in ends if new.shape == v.truth.shape
+        )  # fmt: skip
+        is_down = all(downhill)
+        return 1 - righted / len(pending) - 0.001 * is_exact - 0.002 * is_down
 
     def _is_a_truth(self, index: int, value: Array) -> bool:
         """Whether a new value is a gradient that the program has nowhere yet."""
@@ -383,7 +445,7 @@ class Search:
             return False  # the gradient of another parameter
         if self.window.truth_of(self.judge.tape.nodes[index].value) is not None:
             return False
-        known = (n for n in self.window.nodes if n.index in self.window.proven and n.index != index)
+        known = (n for n in self.window.every if n.index not in self.window.forward and n.index != index)
         gradients = [gradient for m, gradient in self.window.truths[_shape_key(value)] if m is node]
         return not any(multiple(n.value, gradient) for n in known for gradient in gradients)
 
@@ -431,12 +493,12 @@ class Search:
         pairs = [(self.judge.tape.nodes[index].value, right) for index, right in changed.items()]
         return WrongLine.at(
             execution, edit.mistake, *write,
-            proof=_proof(pairs), target=self._target(changed), difference=_difference(pairs),
+            proof=_proof(pairs), target=self._target(execution, changed), difference=_difference(pairs),
         )  # fmt: skip
 
-    def _target(self, changed: Mapping[int, Array]) -> Node | None:
+    def _target(self, execution: Execution, changed: Mapping[int, Array]) -> Node | None:
         """The node of the forward pass whose gradient is made right."""
-        values = self.window.replay(changed, {}) or changed
+        values = self.window.replay(changed, {}, execution.start) or changed
         for index, value in sorted(values.items()):
             for verdict in self.window.all:
                 if verdict.truth is None:
@@ -454,12 +516,15 @@ class Search:
         is_explained = any(
             n.index in self.window.proven and self.window.is_gradient(n) for n in self.window.nodes
         )
-        numbers = {
-            e.number for e in _executions(n for n in self.window.nodes if n.index not in self.window.proven)
-        }
-        candidates = [e for e in candidates if e.number in numbers] or candidates
+        proven = self.window.proven
+        made = ((e, (*self.own.get(e.number, ()), *e.result.values())) for e in candidates)
+        unproven = [e for e, nodes in made if any(n.index not in proven for n in nodes)] or candidates
+        ends = {v.update.new.execution for v in pending}  # an update that is right, if its gradient were
+        candidates = (
+            [e for e in unproven if e not in ends] or [e for e in candidates if e not in ends] or unproven
+        )
         sums = [e for e in candidates if isinstance(e.statement.tree, ast.AugAssign) and self._again(e)]
-        candidates = [e for e in candidates if e not in sums] or candidates  # right or wrong only at the end
+        candidates = [*(e for e in candidates if e not in sums), *sums]  # right or wrong only at the end
         execution = next((e for e in candidates if is_explained and self._takes_a_gradient(e)), candidates[0])
         for verdict in pending:
             name, old, new = verdict.update

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
 from time import process_time
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -24,6 +25,8 @@ FAR = 3000  # nodes after a version in which its penalty is looked for
 NOISE = 1e-12  # of the terms that make a gradient: what rounding leaves where they sum to 0
 SECONDS = 10.0  # in which losses are tried
 TOLERANCE = {"f8": 2e-6, "f4": 1e-3}
+REDUCTIONS = frozenset("sum mean add.reduce max min maximum.reduce norm dot matmul inner vdot".split())
+EMPTY: Mapping[int, Any] = MappingProxyType({})
 RIGHT, WRONG, STILL, UNUSED, UNKNOWN = "right", "wrong", "still", "unused", "unknown"
 
 
@@ -95,9 +98,14 @@ class Judgement(NamedTuple):
         falling = [all(b <= 1.0001 * a for a, b in pairwise(cs)) for cs in steps.values() if len(cs) > 1]
         return any(even) if even else all(falling)
 
-    def is_whole(self, bound: Collection[int]) -> bool:
+    def is_whole(self, bound: Collection[int], replaced: Iterable[tuple[Node, Node]]) -> bool:
         """Whether all gradients are those of the steps, or in variables: not only parts on the way to them."""
-        return all(v.step is not None or any(n.index in bound for n, _ in v.found) for v in self.right)
+        changed = {old.index: new.index for old, new in replaced}
+
+        def is_kept(v: Verdict, index: int) -> bool:  # and nothing added before the update
+            return index in bound and not index < changed.get(index, index) < v.update.new.index
+
+        return all(v.step is not None or any(is_kept(v, n.index) for n, _ in v.found) for v in self.right)
 
     @property
     def descends(self) -> bool:
@@ -112,22 +120,22 @@ class Judgement(NamedTuple):
         right = {v.update.name for v in self.right} - wrong
         return len(right), len(right | wrong)
 
-    def odd(self, bound: Collection[int], *, beside_first: bool = False) -> list[tuple[Verdict, float]]:
-        """The first updates whose gradient is another multiple of the true one than most, with how many times.
+    def odd(self, bound: Collection[int]) -> list[list[tuple[Verdict, float]]]:
+        """The first updates whose gradient is another multiple of the true one than the others' is.
 
         One multiple for all parameters is a convention: a learning rate, ½, 1/N. It may be the same as
-        the gradients are made, in the variables that hold them, or only in the steps. `beside_first` takes
-        the gradient that is made first for the usual one.
+        the gradients are made, in the variables that hold them, or only in the steps. Each multiple may be
+        the usual one: the smallest set of odd ones comes first.
         """
         windows: dict[int, dict[str, Verdict]] = {}
         for verdict in self.right:
             windows.setdefault(id(verdict.reverse), {}).setdefault(verdict.update.name, verdict)
         most = max(map(len, windows.values()), default=0)
         whole = (list(w.values()) for w in windows.values() if len(w) == most)
-        return min((_odd(firsts, bound, beside_first) for firsts in whole), key=len, default=[])
+        return min((_odd(firsts, bound) for firsts in whole), key=lambda sets: len(sets[0]), default=[[]])
 
 
-def _odd(firsts: list[Verdict], bound: Collection[int], beside_first: bool) -> list[tuple[Verdict, float]]:
+def _odd(firsts: list[Verdict], bound: Collection[int]) -> list[list[tuple[Verdict, float]]]:
     firsts = sorted(firsts, key=lambda v: v.found[0][0].index if v.found else v.update.new.index)
     kinds = []
     for is_step, kind in ((True, 0), (False, 1)):
@@ -137,14 +145,17 @@ def _odd(firsts: list[Verdict], bound: Collection[int], beside_first: bool) -> l
             continue
         if is_step:  # those that go down are the usual ones
             candidates = [c for c in candidates if c > 0] or candidates
-        counts = [sum(_has(values, c) for _, values in sets) for c in candidates]
-        usual = candidates[0 if beside_first else counts.index(max(counts))]  # of equals the first made
         odd = [
-            (v, min(values, key=abs) / usual) for v, values in sets
-            if not _has(values, usual) and not _shares_a_multiple(v, firsts, bound)
+            [
+                (v, min(values, key=abs) / usual) for v, values in sets
+                if not _has(values, usual) and not _shares_a_multiple(v, firsts, bound)
+            ]
+            for usual in {f"{c:.4g}": c for c in candidates}.values()
         ]  # fmt: skip
-        kinds.append(odd)
-    return min(kinds, key=len, default=[])
+        kinds.append(
+            sorted(odd, key=lambda one: (len(one), sum(_has(v.multiples(bound)[1], 1.0) for v, _ in one)))
+        )
+    return min(kinds, key=lambda sets: len(sets[0]), default=[[]])
 
 
 def _shares_a_multiple(number: Verdict, firsts: list[Verdict], bound: Collection[int]) -> bool:
@@ -158,16 +169,18 @@ def _shares_a_multiple(number: Verdict, firsts: list[Verdict], bound: Collection
     return any(_has(others, c) for c in number.multiples(bound)[1])
 
 
-def _decayed(change: Array, truth: Array, value: Array) -> float | None:
-    """The multiple of the true gradient in a change that is made of it and of weight decay."""
+def decayed(change: Array, truth: Array, value: Array) -> tuple[float, float] | None:
+    """The multiples of the true gradient and of the value that a change is made of, as by weight decay."""
+    touched = (truth != 0) | (change != 0)  # of a table the rows that are looked up
+    change, truth, value = change[touched], truth[touched], value[touched]
     if change.size < 3 or not np.any(value):
         return None
     columns = np.stack([truth, value.astype(float)], axis=1)
     solution, *_ = np.linalg.lstsq(columns, change.astype(float), rcond=None)
     largest = np.abs(change).max()
     is_fit = np.abs(columns @ solution - change).max() <= TOLERANCE["f8"] * largest
-    is_step = np.abs(solution[0] * truth).max() > 1e-4 * largest and -0.5 < solution[1] < 0
-    return float(solution[0]) if is_fit and is_step else None
+    is_step = np.abs(solution[0] * truth).max() > 1e-4 * largest and -0.5 < solution[1] < 0.5
+    return (float(solution[0]), float(solution[1])) if is_fit and is_step else None
 
 
 def _steady(verdicts: list[Verdict], references: dict[int, Verdict], bound: Collection[int]) -> list[Verdict]:
@@ -194,6 +207,11 @@ def _steady(verdicts: list[Verdict], references: dict[int, Verdict], bound: Coll
         what = RIGHT if found or is_steady else WRONG
         made[id(v)] = v._replace(found=found, step=v.step if is_steady else None, what=what)
     return [made.get(id(v), v) for v in verdicts]
+
+
+def _are_apart(a: Reverse, b: Reverse) -> bool:
+    """Whether neither of two passes starts within the other."""
+    return max(a.nodes) not in b.nodes and max(b.nodes) not in a.nodes
 
 
 def _is_rounding(update: Update) -> bool:
@@ -244,6 +262,11 @@ def multiple(a: Array, truth: Array) -> float | None:
     return None
 
 
+def is_varied(a: Array) -> bool:
+    """Whether the elements of an array are not all the same."""
+    return a.size > 1 and bool((a != a.flat[0]).any())
+
+
 def _squeezed(a: Array) -> tuple[int, ...]:
     return tuple(n for n in a.shape if n != 1)
 
@@ -251,8 +274,10 @@ def _squeezed(a: Array) -> tuple[int, ...]:
 class Judge:
     """All that is known of a recording: parameters, possible losses, updates."""
 
-    def __init__(self, tape: Tape, executions: list[Execution], tie: float = 0.0) -> None:
-        self.tape, self.executions, self.tie = tape, executions, tie
+    def __init__(
+        self, tape: Tape, executions: list[Execution], tie: float = 0.0, detached: Collection[int] = ()
+    ) -> None:
+        self.tape, self.executions, self.tie, self.detached = tape, executions, tie, detached
         names = {new.index: path for e in executions for path, _, new in e.bound}
         self.bound = names.keys() | {n.index for e in executions for n in e.result.values()}
         self.parameters: list[TrainedArray] = parameters(tape, executions)
@@ -275,9 +300,27 @@ class Judge:
             for n in self.tape.nodes
         )  # fmt: skip
 
+    @cached_property
+    def copies(self) -> set[int]:
+        """Copies of parameters: the weights of a target network are constants."""
+        return {
+            n.index
+            for n in self.tape.nodes
+            if n.operation in ("copy", "asarray") and n.inputs[0].index in self.versions
+        }
+
+    @staticmethod
+    def is_weight(verdict: Verdict) -> bool:
+        """Whether a parameter is multiplied by something, and not only added as a bias."""
+        return any(
+            n.operation in (*PRODUCTS, "multiply")
+            and any(m is verdict.update.old or verdict.update.old in m.inputs for m in n.inputs)
+            for n in verdict.reverse.nodes.values()
+        )
+
     def is_seen(self, node: Node) -> bool:
         """Whether a node is an array that a reader would differentiate by, not a step within an activation."""
-        return node.index in self._seen
+        return node.index in self._seen and node.index in self.depends
 
     @cached_property
     def _seen(self) -> set[int]:
@@ -306,7 +349,7 @@ class Judge:
         known = self._reverses.get(id(seeds))
         if known is None or known[0] is not seeds:
             with ties(self.tie):
-                known = self._reverses[id(seeds)] = (seeds, Reverse(seeds, self.versions))
+                known = self._reverses[id(seeds)] = (seeds, Reverse(seeds, self.versions.union(self.detached)))
         return known[1]
 
     def _together(self, seeds: list[Seeds]) -> Seeds:
@@ -338,9 +381,9 @@ class Judge:
                 break
             for mode in ("last", "all") if not loss.kind and self._is_repeated(loss) else ("all",):
                 j = self.by(loss, mode, 1)
-                if j.right and not j.wrong:  # in the first step
+                if j.right:  # in the first step
                     j = self.by(loss, mode, most_updates)
-                odd, is_whole = len(j.odd(self.bound)), j.is_whole(self.bound)
+                odd, is_whole = len(j.odd(self.bound)[0]), j.is_whole(self.bound, self.tape.replaced.values())
                 is_complete = {v.update.name for v in j.verdicts if v.what in (RIGHT, STILL)} == names
                 is_sure = is_complete and is_whole and not odd and j.is_steady and j.descends
                 if j.right and not j.wrong and is_sure and not loss.is_inner:
@@ -351,6 +394,7 @@ class Judge:
                 is_part = (bool(loss.kind) or loss.is_inner) and not is_whole and has_penalty
                 order = (
                     is_likely,
+                    j.score[1] if has_penalty else 0,
                     not is_part,
                     *j.score,
                     is_whole,
@@ -362,9 +406,23 @@ class Judge:
                 if j.right or j.wrong:
                     found.append(((*order, not loss.kind), j))
         best = max(found, key=lambda pair: pair[0], default=None)
-        if best is not None and best[1].wrong and not any(not v.is_number for v in best[1].right):
-            best = max(found, key=lambda pair: (pair[0][0], *pair[0][2:]))  # nothing is of the whole loss
-        return None if best is None else self.by(best[1].loss, best[1].mode, most_updates)
+        if best is None:
+            return None
+        return self._completed(self.by(best[1].loss, best[1].mode, most_updates), [j for _, j in found])
+
+    @staticmethod
+    def _completed(judgement: Judgement, others: list[Judgement]) -> Judgement:
+        """With what is right by a forward pass of its own: weights that are updated in turns."""
+        verdicts = list(judgement.verdicts)
+        for name in {v.update.name for v in judgement.wrong}:
+            mine = {v.update: v.reverse for v in judgement.verdicts if v.update.name == name}
+            for other in others:
+                theirs = [v for v in other.verdicts if v.update.name == name]
+                apart = (v.update not in mine or _are_apart(mine[v.update], v.reverse) for v in theirs)
+                if theirs and all(v.what == RIGHT for v in theirs) and all(apart):
+                    verdicts = [v for v in verdicts if v.update.name != name] + theirs
+                    break
+        return judgement._replace(verdicts=verdicts)
 
     def by(self, loss: Objective, mode: str, most_updates: int) -> Judgement:
         """The judgement by one loss; `mode` says whether its last value before an update counts, or all."""
@@ -383,6 +441,22 @@ class Judge:
             if v.what == RIGHT and not v.is_number:
                 references.setdefault(id(v.reverse), v)
         return Judgement(loss, mode, [v for group in groups for v in _steady(group, references, self.bound)])
+
+    def gradients_in(
+        self, update: Update, truth: Array, forward: Collection[int], changed: Mapping[int, Array] = EMPTY
+    ) -> list[tuple[Node, float]]:
+        """The arrays of an update that are multiples of the gradient; none if it is summed up after them."""
+        found: list[tuple[Node, float]] = []
+        reached: set[int] = set()
+        for n in self.made_of(update):
+            value = changed.get(n.index, n.value)
+            c = None if n.index in forward or n is update.new else multiple(value, truth)
+            if c is not None:
+                found.append((n, c))
+            is_sum = n.operation in REDUCTIONS and value.size < truth.size
+            if c is not None or (not is_sum and any(m.index in reached for m in n.inputs)):
+                reached.add(n.index)
+        return found if update.new.index in reached else []
 
     def constant_row(self, update: Update, truth: Array) -> int | None:
         """The row of a table, looked up by indices, that has a gradient and never changes, such as padding."""
@@ -403,7 +477,8 @@ class Judge:
         change = new.reshape(-1) - old.reshape(-1)
         step = multiple(change.reshape(old.shape), truth)
         if step is None and not self._has_penalty(update.old):
-            step = _decayed(change, truth.reshape(-1), old.reshape(-1))
+            found = decayed(change, truth.reshape(-1), old.reshape(-1))
+            step = found[0] if found is not None and found[1] < 0 else None
         return None if step is None else -step
 
     def _has_penalty(self, old: Node) -> bool:
@@ -449,16 +524,14 @@ class Judge:
             given = (m for n in made for m in n.inputs if m.index not in self.depends)
             return {m.value.tobytes() for m in given if m.value.size > 1}
 
-        return all(data(v.reverse.nodes.values()) <= data(self.made_of(v.update)) for v in judgement.wrong[:1])
+        made = [n for v in judgement.verdicts for n in self.made_of(v.update)]
+        return all(data(v.reverse.nodes.values()) <= data(made) for v in judgement.wrong[:1])
 
     @staticmethod
-    def _is_noise(node: Node, truth: Array, reverse: Reverse) -> bool:
+    def _is_noise(truth: Array, reverse: Reverse) -> bool:
         """Whether a gradient is 0 but for rounding, as that of a bias before batch normalisation."""
         size = float(np.abs(truth).max())
-        if size > 1e-6:
-            return False
-        terms = (np.abs(gradient).max() for n, gradient in reverse.pairs() if node in n.inputs)
-        return size <= NOISE * max(terms, default=0.0)
+        return size < 1e-6 and size <= NOISE * max(np.abs(g).max(initial=0) for _, g in reverse.pairs())
 
     def _reverse_of(self, update: Update, loss: Objective, mode: str) -> Reverse | None:
         """The reverse pass of the loss of this step, computed before its update or after, if it reaches it."""
@@ -472,6 +545,11 @@ class Judge:
                 return reverse
         return None
 
+    def parts(self, update: Update) -> list[Reverse]:
+        """The reverse passes of what another loss is computed from, such as the loss without a penalty."""
+        inner = [loss for loss in self.losses if loss.is_inner][:4]
+        return [r for loss in inner if (r := self._reverse_of(update, loss, "all")) is not None]
+
     def _verdict(self, update: Update, loss: Objective, mode: str) -> Verdict:
         reverse = self._reverse_of(update, loss, mode)
         if reverse is None:
@@ -484,13 +562,12 @@ class Judge:
         if row is not None:
             truth = truth.copy()
             truth[row] = 0
-        if not np.any(truth) or self._is_noise(update.old, truth, reverse):
+        if not np.any(truth) or self._is_noise(truth, reverse):
             is_still = np.abs(change).max(initial=0) <= NOISE * np.abs(old).max(initial=1)
             return Verdict(update, STILL if is_still else WRONG, truth, reverse=reverse)
         if not np.isfinite(truth).all():
             return Verdict(update, UNKNOWN, truth, reverse=reverse)
-        nodes = [n for n in self.made_of(update) if n not in reverse and n is not update.new]
-        found = [(n, c) for n in nodes if (c := multiple(n.value, truth)) is not None]
+        found = self.gradients_in(update, truth, {n.index for n in reverse.nodes.values()})
         step = self.step_of(update.new.value, update, truth)
         what = RIGHT if (found or step) and not is_wide else WRONG
         return Verdict(update, what, truth, found, step, reverse)

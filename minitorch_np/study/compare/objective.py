@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from minitorch_np.study.compare.derivatives import Reverse
 from minitorch_np.study.compare.recorded import CONSTANT, LEAF, PRODUCTS, Node, Tape, ancestors
 
 if TYPE_CHECKING:
@@ -72,7 +73,8 @@ def losses(tape: Tape, versions: set[int], names: dict[int, str]) -> list[Object
             continue
         start = first.setdefault(node.execution.number, node.index)
         place = (node.execution.statement.number, node.index - start)
-        if node.index not in depends or node.value.dtype.kind != "f":
+        is_test = isinstance(node.execution.statement.tree, ast.If | ast.While)
+        if node.index not in depends or node.value.dtype.kind != "f" or is_test:
             continue
         differences = list(_implied(node, depends, versions))
         is_residual = node.operation == "subtract" and bool(differences)
@@ -133,26 +135,34 @@ def _implied(node: Node, depends: set[int], versions: set[int]) -> Iterator[tupl
     if found is None or found[0].index in versions or found[0].value.shape != node.value.shape:
         return
     output, error = found[0], found[1] * node.value
+    if output.operation == "multiply" and any(
+        n.index in versions and n.value.shape == output.value.shape for n in output.inputs
+    ):
+        return  # a part of an update: weight decay
     if node.operation == "subtract":
         yield HALF_SQUARES, {output: error}
     before = _before_activation(output, depends, versions)
     if before is not None and before is not output:
-        gradient = _logit_gradient(output.value, before.value, error)
+        gradient = _logit_gradient(output, before, error)
         if gradient is not None:
             yield CROSS_ENTROPY, {before: gradient}
 
 
-def _logit_gradient(p: Array, z: Array, error: Array) -> Array | None:
+def _logit_gradient(output: Node, before: Node, error: Array) -> Array | None:
     """The gradient p − t of the cross entropy in the shape of z, if p is the sigmoid or the softmax of z.
 
-    Of a softmax it is only that if the targets sum to 1 along the same axis, and so p − t to 0.
+    It is t − p if p is the sigmoid of −z. Of a softmax it is only that if the targets sum to 1 along the
+    same axis, and so p − t to 0.
     """
+    p, z = output.value, before.value
     if p.shape != z.shape:
         is_turned = p.ndim == 2 and p.shape == z.shape[::-1]
         p, error = (a.T if is_turned else a.reshape(z.shape) for a in (p, error))
     with np.errstate(all="ignore"):
-        if np.allclose(p, 1 / (1 + np.exp(-z)), rtol=1e-4, atol=1e-6):
-            return error
+        for sign in (1.0, -1.0):
+            if np.allclose(p, 1 / (1 + np.exp(-sign * z)), rtol=1e-4, atol=1e-6):
+                slope = Reverse({output: np.ones(output.value.shape)}, {before.index})[before]
+                return error * np.sign(slope.reshape(z.shape) if slope.shape != z.shape[::-1] else slope.T)
         largest = np.abs(error).max(initial=0)
         for axis in range(z.ndim):
             e = np.exp(z - z.max(axis=axis, keepdims=True))

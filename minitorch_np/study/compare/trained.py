@@ -74,10 +74,12 @@ def parameters(tape: Tape, executions: list[Execution]) -> list[TrainedArray]:
             now = max((v for v in used if v.index <= old.index), default=old)
             buffers = _buffers(added[old.index, new.index], owners, i, now)
             states |= {owners[n.index] for n in buffers if not _feeds_a_product(n, consumers)}
+    most = max((versions for versions, _ in found), key=len, default=[])
     return [
         TrainedArray(called(versions, executions), versions, used)
-        for i, (versions, used) in enumerate(found) if i not in states
-    ]  # fmt: skip
+        for i, (versions, used) in enumerate(found)
+        if i not in states and not (len(versions) == 2 < len(most) and versions[1].index < most[1].index)
+    ]  # fmt: skip  # what is changed once before the first update of others is data
 
 
 def chains(tape: Tape, following: Mapping[int, list[Node]]) -> list[list[Node]]:
