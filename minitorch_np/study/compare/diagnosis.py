@@ -480,6 +480,14 @@ class Examination:
                     f"its gradients are another multiple of those of {judgement.loss.described()} in "
                     "every step: is that the loss?"
                 )
+            named = {new.index for e in self.executions for _, _, new in e.bound}
+            gradients = [node for v in judgement.right for node, _ in v.found]
+            if judgement.loss.kind and self.rule is None and not any(n.index in named for n in gradients):
+                self.result.remarks.clear()
+                return (
+                    f"it computes no loss, and its update is not one of {judgement.loss.described()} by a rule "
+                    "known here: have it compute its loss"
+                )
             unknown = self._unknown(judgement.verdicts)
             missing = {
                 v.update.name for v in judgement.verdicts if v.what == UNKNOWN or (unknown and v.what == UNUSED)
