@@ -47,7 +47,7 @@ SHAPED = frozenset(
     sum swapaxes take_along_axis tanh tensordot transpose tril triu var view zeros_like""".split()
 )
 
-SHAPED_BY_NUMBERS = ("reshape", "take", "broadcast_to", "pad")  # if those do not depend on the data
+SHAPED_BY_NUMBERS = ("ascontiguousarray", "broadcast_to", "empty", "ones", "pad", "reshape", "take", "zeros")
 
 OURS = (maximum, total, zero_where, summed_rows)
 
