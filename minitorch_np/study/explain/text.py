@@ -588,7 +588,8 @@ def vanishing(order: Order, step: Step) -> str:
     x, y = step.arrays["x"].rows(), step.arrays["y"].rows()
     if order.inner == x.axes[0] == y.axes[0]:
         learned = step.arrays[step.parameters[0]].name if step.parameters else "numbers"
-        return f"the sum over all {order.inner} samples, since they all use the same {learned}"
+        what = "rows" if "·" in order.inner else "samples"
+        return f"the sum over all {order.inner} {what}, since they all use the same {learned}"
     if order.inner == y.axes[-1]:
         return f"the sum over the outputs, since every one of {x.name} goes into all {order.inner} of them"
     return "the sum of the product"
