@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -86,13 +86,6 @@ class MultiheadAttention(Layer):
         if self.out_proj.bias is not None:
             self.out_proj.bias.data = np.zeros(self.embed_dim, dtype)
         self.weight_dropout = Dropout(self.dropout, rng=rng) if self.dropout else None
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name == "dropout" and "weight_dropout" in vars(self):  # changed afterwards
-            value = fraction("MultiheadAttention", "dropout", value)
-            self.weight_dropout = self.weight_dropout or Dropout(value)
-            self.weight_dropout.p = value
-        super().__setattr__(name, value)
 
     def forward(self, x: Array) -> Array:
         x = self.check_input(x, (None, None, self.embed_dim))
@@ -200,18 +193,6 @@ class TransformerEncoderLayer(Layer):
         self.norm2 = LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype)
         self.dropout1 = Dropout(dropout, rng=rng)
         self.dropout2 = Dropout(dropout, rng=rng)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if "dropout2" in vars(self):  # an option that is changed afterwards is one of the layers inside
-            if name == "dropout":
-                self.self_attn.dropout = value
-                for layer in (self.hidden_dropout, self.dropout1, self.dropout2):
-                    layer.p = self.self_attn.dropout
-            elif name == "layer_norm_eps":
-                self.norm1.eps = self.norm2.eps = number("TransformerEncoderLayer", name, value)
-            elif name == "causal":
-                self.self_attn.causal = flag("TransformerEncoderLayer", name, value)
-        super().__setattr__(name, value)
 
     def forward(self, x: Array) -> Array:
         if type(x) is not np.ndarray or x.dtype != self.linear1.weight.dtype:

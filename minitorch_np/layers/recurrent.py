@@ -178,10 +178,8 @@ class Recurrent(Layer):
 
     def _dropped(self, inputs: Array) -> tuple[Array, Array | None]:
         """What goes from one layer to the next, and its mask."""
-        if not self.training or self.dropout == 0:
+        if not self.training or self.dropout == 0 or self.rng is None:
             return inputs, None
-        if self.rng is None:  # dropout was set after the layer was made
-            self.rng = np.random.default_rng()
         scale = 1 / (1 - self.dropout) if self.dropout < 1 else 0.0
         mask = scale * (self.rng.random(inputs.shape) >= self.dropout).astype(inputs.dtype)
         return inputs * mask, mask
