@@ -2,6 +2,7 @@
 
 import copy
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -196,6 +197,16 @@ def test_positions_beyond_the_sequence_learn_nothing():
     dy = sample((2, 3, 3), seed=1)
     layer.backward(dy)
     np.testing.assert_array_equal(layer.weight.grad, [*dy.sum(axis=0), [0, 0, 0], [0, 0, 0]])
+
+
+def test_a_backward_pass_makes_no_array_of_the_size_of_all_positions():
+    layer, x = mt.PositionalEmbedding(100_000, 4, rng=0), sample((2, 3, 4))
+    layer.backward(layer(x))  # the gradient that W keeps is made at first
+    tracemalloc.start()
+    layer.backward(layer(x))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < layer.weight.data.nbytes / 50
 
 
 def test_a_transformer_is_saved_written_out_and_learns_the_order_of_its_input(tmp_path):
