@@ -321,8 +321,11 @@ def _both(size: Size) -> Pair:
 def _groups(name: str, groups: int, in_channels: int, out_channels: int) -> int:
     groups = whole(name, "groups", groups, 1)
     if in_channels % groups or out_channels % groups:
+        both = math.gcd(in_channels, out_channels)
+        fewer = max(n for n in range(1, groups) if both % n == 0)
         raise ValueError(
-            f"{name} expects groups that divide the channels, got {groups} for {in_channels} and {out_channels}"
+            f"{name} expects groups that divide the channels, got {groups} for {in_channels} and "
+            f"{out_channels}: groups={fewer}"
         )
     return groups
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minitorch_np._internal.arrays import float_dtype
-from minitorch_np._internal.validation import flag, fraction, number, whole
+from minitorch_np._internal.validation import divisor, flag, fraction, number, whole
 from minitorch_np.layer import Layer
 from minitorch_np.parameter import Parameter
 
@@ -70,12 +70,14 @@ class BatchNorm1d(Layer):
         self.num_batches_tracked = np.zeros((), dtype) if counts else None
 
     def forward(self, x: Array) -> Array:
-        x = self.check_input(x, (None, self.num_features, *(None for _ in np.shape(x)[2:])))
-        if x.ndim not in self.dims:
+        if np.ndim(x) not in self.dims:
             self.clear_saved()
+            other = {2: "BatchNorm1d", 3: "BatchNorm1d", 4: "BatchNorm2d"}.get(np.ndim(x))
             raise ValueError(
-                f"{self!r} expects x with {' or '.join(map(str, self.dims))} axes, got x of shape {x.shape}"
+                f"{self!r} expects x with {' or '.join(map(str, self.dims))} axes, got x of shape {np.shape(x)}"
+                + (f": {other} takes it" if other else "")
             )
+        x = self.check_input(x, (None, self.num_features, *(None for _ in np.shape(x)[2:])))
         flat = self._flat(x)
         count = x.size // self.num_features
         of_batch = self.training or self.running_mean is None
@@ -83,7 +85,8 @@ class BatchNorm1d(Layer):
             self.clear_saved()
             raise ValueError(
                 f"{self!r} expects more than one value a feature while it trains, got x of shape {x.shape}: "
-                "the variance of one value is 0; give a larger batch, or call eval()"
+                "the variance of one value is 0; give a larger batch, a batch_size that leaves no single "
+                "sample over at the end, or call eval()"
             )
         if of_batch and count:
             mean = flat.mean(axis=(0, 2))
@@ -293,12 +296,8 @@ class GroupNorm(Layer):
         *,
         dtype: DTypeLike = np.float64,
     ) -> None:
-        self.num_groups = whole("GroupNorm", "num_groups", num_groups, 1)
         self.num_channels = whole("GroupNorm", "num_channels", num_channels, 1)
-        if self.num_channels % self.num_groups:
-            raise ValueError(
-                f"GroupNorm expects num_groups that divide num_channels, got {num_groups} for {num_channels}"
-            )
+        self.num_groups = divisor("GroupNorm", "num_groups", num_groups, "num_channels", self.num_channels)
         self.eps = number("GroupNorm", "eps", eps)
         self.affine = flag("GroupNorm", "affine", affine)
         dtype = float_dtype(dtype)

@@ -31,6 +31,7 @@ class Recurrent(Layer):
     goes through them.
     """
 
+    why_x_alone = ": the state before the first step is 0"
     gates = 1  # sums that a hidden unit computes at each step
     rng: np.random.Generator | None = None  # of dropout
 

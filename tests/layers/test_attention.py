@@ -236,7 +236,7 @@ def test_a_transformer_is_saved_written_out_and_learns_the_order_of_its_input(tm
     [
         (
             lambda: mt.MultiheadAttention(64, 5),
-            "MultiheadAttention expects num_heads that divide embed_dim, got 5 for 64: num_heads=4, or "
+            "MultiheadAttention expects num_heads to divide embed_dim, got 5 for 64: num_heads=4, or "
             "embed_dim=65",
         ),
         (lambda: mt.MultiheadAttention(4, 8), "got 8 for 4: num_heads=4, or embed_dim=8"),
@@ -253,7 +253,10 @@ def test_a_transformer_is_saved_written_out_and_learns_the_order_of_its_input(tm
             lambda: mt.MultiheadAttention(4, 2, causal=1),
             "MultiheadAttention expects causal to be True or False",
         ),
-        (lambda: mt.TransformerEncoderLayer(6, 4), "expects nhead that divides d_model, got 4 for 6"),
+        (
+            lambda: mt.TransformerEncoderLayer(6, 4),
+            "expects nhead to divide d_model, got 4 for 6: nhead=3, or d_model=8",
+        ),
         (
             lambda: mt.TransformerEncoderLayer(6, 2, activation="tanh"),
             "TransformerEncoderLayer expects activation to be 'relu' or 'gelu' or a layer, got 'tanh'",

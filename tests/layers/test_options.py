@@ -61,7 +61,7 @@ def test_a_row_that_becomes_padding_learns_nothing():
         (mt.GRU(3, 4), "bidirectional", True, r"make the layer anew, GRU\(3, 4, bidirectional=True\)"),
         (mt.LSTM(3, 4), "dropout", 0.5, "LSTM expects num_layers of 2 or more with dropout"),
         (mt.MultiheadAttention(6, 2), "bias", False, r"anew, MultiheadAttention\(6, 2, bias=False\)"),
-        (mt.MultiheadAttention(6, 2), "num_heads", 4, "expects num_heads that divide embed_dim, got 4 for 6"),
+        (mt.MultiheadAttention(6, 2), "num_heads", 4, "expects num_heads to divide embed_dim, got 4 for 6"),
         (mt.BatchNorm1d(3), "momentum", None, r"make the layer anew, BatchNorm1d\(3, momentum=None\)"),
         (mt.Parallel(mt.Tanh()), "combine", "foo", "Parallel expects combine to be 'sum' or 'concatenate'"),
     ],
