@@ -431,7 +431,7 @@ def test_axes_of_a_layer_that_changes_their_number():
 def test_what_is_kept_is_what_forward_put_there():
     noisy = Noisy()
     assert "saves nothing" in flat(explain(noisy, sample((5, 4))))  # its numbers were there before
-    assert "saves a part of x (80 B), an array (5, 2) (80 B)" in flat(explain(mt.GLU(), sample((5, 4))))
+    assert "saves a part of x (80 B), s (5, 2) (80 B)" in flat(explain(mt.GLU(), sample((5, 4))))
 
 
 def test_a_network_that_computes_otherwise_than_a_sequential_is_one_layer():
@@ -578,7 +578,7 @@ def test_wrong_arguments(arguments, error, said):
 def test_a_letter_with_a_hat_is_another_array():
     model = mt.Sequential(mt.Linear(3, 4, rng=0), mt.Tanh(), mt.LayerNorm(4))
     text = flat(explain(model, sample((5, 3))))
-    assert "with x̂ = (h_tanh − mean) / √(var + eps)" in text
+    assert "x̂ = (h_tanh − mean) / √(var + eps)" in text
     assert "(g − mean(g) − x̂ mean(g x̂))" in text
 
 
@@ -649,6 +649,23 @@ def test_formulas_are_those_of_the_options():
     assert "weight_hh_l0 (16, 4): 64 numbers" in flat(
         explain(mt.LSTM(3, 4, bidirectional=True, rng=0), sample((2, 3, 3)))
     )
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "group"),
+    [
+        (mt.BatchNorm1d(4), (3, 4), "feature"),
+        (mt.BatchNorm2d(4), (3, 4, 2, 2), "channel"),
+        (mt.LayerNorm(4), (3, 4), "sample"),
+        (mt.GroupNorm(2, 4), (3, 4, 2), "group"),
+    ],
+)
+def test_normalisations_say_what_they_save_and_why_two_means_are_taken_off(layer, shape, group):
+    text = flat(explain(layer, sample(shape)))
+    assert re.search(r"saves normal \([\d, ]+\) \(\d+ B\), scale \(", text)
+    assert "x̂ = (x − mean) / √(var + eps) is saved as normal, 1 / √(var + eps) as scale" in text
+    assert f"x[i] moves, through mean and var, all numbers of its {group}: mean(" in text
+    assert f"What is left neither shifts all x of a {group} nor scales them" in text
 
 
 def test_what_the_branches_give_back_adds_up():

@@ -139,6 +139,8 @@ class Chain:
             fits = len(words) == array.ndim and all(self.sizes.setdefault(a, n) == n for a, n in sizes)
             if words and fits:
                 saved[i] = saved[i]._replace(name=variable, axes=its_axes)
+            elif variable and not saved[i].name:
+                saved[i] = saved[i]._replace(name=f"{variable} {array.shape}")
         return Step(
             passage.path, layer, arrays, list(learned), missing, saved, passage.multiply_adds, branches,
             passage.joined,
