@@ -144,11 +144,12 @@ def test_axes_of_images_are_called_what_they_are():
     text = flat(explain(model, sample((5, 1, 4, 4))))
     sizes = "N = 5 samples, C1 = 1 channels, height1 = 4, width1 = 4, C2 = 4 channels, height2 = 2, width2 = 2,"
     assert sizes in text
-    assert "h1 = Σ_cij x[n,c,sh+di,sw+dj] w1[o,c,i,j] + b1[o]" in text
+    assert "h1 = Σ_cij x[n,c,sh+di−p,sw+dj−p] w1[o,c,i,j] + b1[o]" in text
     assert "(N, C1, height1, width1) -> (N, C2, height1, width1)" in text  # what a padded kernel keeps
     assert "learns w1 (C2, 1, 3, 3): 36 numbers" in text
     assert "(N, C2, height1, width1) -> (N, C2, height2, width2)" in text
-    assert "grad_b1[o] = Σ_nhw grad_h1[n,o,h,w]" in text
+    assert "grad_b1[o] = Σ_nhw grad_h1[n,o,h,w]. grad_x is left out: nobody needs it to train." in text
+    assert "dx[n,c" not in text
     assert "(N, F)(F, D_out) -> (N, D_out)" in text
     sequences = mt.Sequential(mt.Conv1d(2, 3, 3, rng=0), mt.Tanh())
     assert "N = 5 samples, C1 = 2 channels, T1 = 6 steps, C2 = 3 channels, T2 = 4 steps" in flat(
