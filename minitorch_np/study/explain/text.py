@@ -407,7 +407,7 @@ class _Steps:
             self._numbers(step, unsaid)
 
     def _as_told(self, step: Step, text: str) -> None:
-        """The paragraph of the docstring, without the sentences that are on dx alone if that is not computed."""
+        """The paragraph of the docstring; if dx is not computed, without the sentences on it alone."""
         if "dx" not in step.arrays and step.gradients():
             others = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, step.gradients()))})(?![A-Za-z0-9])")
             sentences = re.split(r"(?<=\.)\s+", text)
