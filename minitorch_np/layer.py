@@ -68,7 +68,7 @@ class Layer(Module, ABC):
 
     takes_numbers: bool = False  # arrays of no axes too
     index_count: int | None = None  # x are integers from 0 to that number − 1; None: floats
-    why_x_alone: str = ""  # end of the message to whom gives more
+    why_x_alone: str = ""  # end of the message for a call with more than x
     passes_integers: bool = False  # moves numbers about: integers stay integers, for an Embedding after it
 
     _saved: tuple[tuple[int, ...], np.dtype[Any], tuple[Any, ...]] | None = None
