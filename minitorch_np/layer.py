@@ -68,6 +68,7 @@ class Layer(Module, ABC):
 
     takes_numbers: bool = False  # arrays of no axes too
     index_count: int | None = None  # x are integers from 0 to that number − 1; None: floats
+    why_x_alone: str = ""  # end of the message for a call with more than x
     passes_integers: bool = False  # moves numbers about: integers stay integers, for an Embedding after it
 
     _saved: tuple[tuple[int, ...], np.dtype[Any], tuple[Any, ...]] | None = None
@@ -82,7 +83,9 @@ class Layer(Module, ABC):
         """`backward` without its result."""
         self.backward(dy)
 
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Array, *others: Any) -> Array:
+        if others:
+            raise TypeError(f"{self!r} takes x alone, got {1 + len(others)} arguments{self.why_x_alone}")
         return self.forward(x)
 
     def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int | None:

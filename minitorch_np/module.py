@@ -10,6 +10,7 @@ import numpy as np
 
 from minitorch_np._internal.arrays import aligned_zeros, as_floats, float_dtype
 from minitorch_np._internal.names import ChecksArguments, NameElsewhere
+from minitorch_np._internal.reprs import call_arguments, constructor_arguments
 from minitorch_np._internal.validation import StateMismatch, check_layout, fitting_state
 from minitorch_np.parameter import CHANGES, Parameter
 
@@ -60,6 +61,13 @@ class Module(ChecksArguments):
     training: bool = True
     is_inside: bool = False  # whether this is a part of another layer, whose backward needs its dx
     _dtype: np.dtype[Any] | None = None  # of this layer's own parameters and buffers
+
+    _options: frozenset[str] = frozenset()  # arguments of the constructor, of a layer of this package
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        is_ours = cls.__init__.__module__.startswith("minitorch_np.layers.")
+        cls._options = frozenset(constructor_arguments(cls)) - {"rng", "dtype"} if is_ours else frozenset()
 
     def __init__(self) -> None:  # the signature of a class that takes no arguments
         super().__init__()
@@ -225,6 +233,8 @@ class Module(ChecksArguments):
             )
         if isinstance(old, Module) and not isinstance(value, Module | None):
             raise TypeError(f"{name} of {self!r} is a layer, got {type(value).__name__}")
+        if name in self.__dict__ and name in self._options and Parameter not in (type(old), type(value)):
+            value = self._changed_option(name, value)
         if isinstance(value, Module):
             value.is_inside = True
         elif isinstance(value, Parameter):
@@ -244,9 +254,44 @@ class Module(ChecksArguments):
             super().__setattr__("_dtype", value.dtype)
         super().__setattr__(name, value)
 
+    def _changed_option(self, name: str, value: Any) -> Any:
+        """Return an argument of the constructor that is set afterwards as a new layer has it.
+
+        What else is different in that layer is set as well, here and in the layers inside. Raises what the
+        constructor raises, and ValueError where the new layer has other parameters or buffers.
+        """
+        given, options = call_arguments(self)
+        after = type(self)(*given, **options | {name: value})
+        if isinstance(value, Module):
+            return value
+        before = type(self)(*given, **options)
+        old, new = (
+            {dotted: _array(layer, attribute).shape for dotted, layer, attribute in each._named_arrays()}
+            for each in (before, after)
+        )
+        if old != new:
+            raise ValueError(
+                f"{self!r} has its arrays for the {name} that it was made with: make the layer anew, {after!r}"
+            )
+        for layer, attribute, changed in _differences(self, before, after):
+            if isinstance(changed, Module):
+                changed.is_inside = True
+            object.__setattr__(layer, attribute, changed)
+        return vars(after)[name]
+
 
 for _name, _here in ELSEWHERE.items():  # a __getattr__ would make every access to an attribute slower
     setattr(Module, _name, NameElsewhere(_name, _here))
+
+
+def _differences(layer: Module, before: Module, after: Module) -> Iterator[tuple[Module, str, Any]]:
+    """Layer, attribute and value of what is different in `after`, but for arrays and random generators."""
+    for name in {**vars(before), **vars(after)}:
+        old, new, inside = (vars(each).get(name) for each in (before, after, layer))
+        if isinstance(old, Module) and isinstance(new, Module) and isinstance(inside, Module):
+            yield from _differences(inside, old, new)
+        elif not isinstance(old, Parameter | np.ndarray | np.random.Generator) and old != new:
+            yield layer, name, new
 
 
 def _copy_without_layers(layer: Module, memo: dict[int, Any]) -> None:

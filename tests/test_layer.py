@@ -138,3 +138,42 @@ def test_gradients_where_x_is_nan_are_those_of_torch():
         assert np.isnan(layer(x)[0])
         gradient = layer.backward(np.ones(2))[0]
         assert np.isnan(gradient) if layer in is_nan else gradient == (layer in passes), layer
+
+
+@pytest.mark.parametrize(
+    ("layer", "arguments", "error", "message"),
+    [
+        (
+            mt.MultiheadAttention(6, 2),
+            (np.zeros((2, 3, 6)),) * 3,
+            TypeError,
+            "x alone, got 3 .*: it is self-att",
+        ),
+        (
+            mt.LSTM(6, 2),
+            (np.zeros((2, 3, 6)), None),
+            TypeError,
+            r"LSTM\(6, 2\) takes x alone.*: the state before",
+        ),
+        (
+            mt.BatchNorm2d(4),
+            (np.zeros((4, 3)),),
+            ValueError,
+            r"with 4 axes, got .*\(4, 3\): BatchNorm1d takes it",
+        ),
+        (mt.BatchNorm1d(3), (np.zeros((4, 3, 2, 2)),), ValueError, "BatchNorm2d takes it"),
+        (mt.BatchNorm1d(3), (np.zeros((1, 3)),), ValueError, "a batch_size that leaves no single sample over"),
+        (
+            mt.MultiheadAttention(6, 2),
+            (np.zeros((3, 6)),),
+            ValueError,
+            r"one sample\? a batch of it is x\[None\]",
+        ),
+        (mt.Conv2d(1, 2, 3), (np.zeros((5, 8, 8)),), ValueError, r"one channel\? its axis is x\[:, None\]"),
+        (mt.Conv2d(3, 2, 3), (np.zeros((3, 8, 8)),), ValueError, r"one sample\? a batch of it is x\[None\]"),
+        (mt.MaxPool2d(3), (np.zeros((1, 1, 2, 2)),), ValueError, "a smaller kernel_size, or more padding"),
+    ],
+)
+def test_a_message_says_what_to_do(layer, arguments, error, message):
+    with pytest.raises(error, match=message):
+        layer(*arguments)

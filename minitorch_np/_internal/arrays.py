@@ -95,6 +95,8 @@ def likely_fix(name: str, got: tuple[int, ...], expected: tuple[Any, ...]) -> st
 
     In `expected`, `...` and None stand for any sizes, as in `shape_text`.
     """
+    if expected[:1] == (None,) and len(got) == len(expected) - 1:
+        return _fix_of_missing_axis(name, got, expected[1:])
     size = expected[-1] if expected else None
     if expected[:1] == (...,) and isinstance(size, int):
         return _fix_of_features(name, got, size)
@@ -116,12 +118,17 @@ def _fix_of_features(name: str, got: tuple[int, ...], size: int) -> str:
     return f": a column of numbers is {name}.reshape(-1, 1)" if size == 1 else ""
 
 
+def _fix_of_missing_axis(name: str, got: tuple[int, ...], sample: tuple[Any, ...]) -> str:
+    """`likely_fix` where an axis more is expected, that of the samples first."""
+    if all(size in (None, n) for n, size in zip(got, sample, strict=True)):
+        return f": one sample? a batch of it is {name}[None]"
+    return f": one channel? its axis is {name}[:, None]" if sample[:1] == (1,) else ""
+
+
 def _fix_of_channels(name: str, got: tuple[int, ...], channels: int, ndim: int) -> str:
     """`likely_fix` where (N, channels, ...) is expected."""
     if len(got) == ndim and got[-1] == channels:
         return f": channels come second, {name}.transpose{(0, ndim - 1, *range(1, ndim - 1))}"
-    if len(got) == ndim - 1 and got[0] == channels:
-        return f": one sample? a batch of it is {name}[None]"
     return ""
 
 

@@ -18,6 +18,7 @@ ARGUMENTS = {  # of torch's and Keras' layers, and what is done here instead
     "scale_grad_by_freq": "scale the rows of weight.grad before the optimizer's step",
     "sparse": "leave it out, gradients are dense",
     "return_indices": "the pooling layers return y alone",
+    "proj_size": "leave it out, the state is not projected",
     "units": "sizes are given as in Linear(16, 32), inputs first",
     "input_shape": "the first layer is given its sizes, as in Linear(16, 32)",
     "filters": "sizes are given as in Conv2d(3, 16, 5), channels of x first",

@@ -194,7 +194,7 @@ def log_softmax(x: Array, axis: int) -> Array:
 
 
 def softmax(x: Array, axis: int) -> Array:
-    """exp(x) / Σ exp(x) along `axis`: positive numbers that sum to 1."""
+    """exp(x) / Σ exp(x), with the sum over one axis: positive numbers that sum to 1."""
     with np.errstate(over="ignore", invalid="ignore"):
         e = np.exp(x - x.max(axis=axis, keepdims=True, initial=-np.inf))
     y: Array = e / e.sum(axis=axis, keepdims=True)

@@ -33,6 +33,20 @@ def variable_argument(cls: Any) -> str | None:
     return name
 
 
+def call_arguments(layer: Any) -> tuple[list[Any], dict[str, Any]]:
+    """Return what builds such a layer, by position and by name; read as `call_text` reads it."""
+    several = variable_argument(type(layer))
+    options: dict[str, Any] = {}
+    for name, default in constructor_arguments(type(layer)).items():
+        if name == "dtype" and layer._dtype is not None:
+            options[name] = layer._dtype
+        elif name in vars(layer) and name != "rng":
+            value = vars(layer)[name]
+            is_there = isinstance(default, bool) and not isinstance(value, bool)
+            options[name] = value is not None if is_there else value
+    return list(getattr(layer, several)) if several else [], options
+
+
 def call_text(thing: Any) -> str:
     """`LeakyReLU(negative_slope=0.2)`: the class, and the arguments that are not the defaults.
 

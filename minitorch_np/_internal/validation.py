@@ -63,6 +63,18 @@ def whole(owner: str, name: str, value: Any, least: int | None = 0) -> Any:
     return _expected(fine, owner, name, what, value)
 
 
+def divisor(owner: str, name: str, value: Any, of: str, size: int) -> Any:
+    """A whole number that divides the option `of`."""
+    count = whole(owner, name, value, 1)
+    if size % count:
+        fewer = max(n for n in range(1, min(count, size + 1)) if size % n == 0)
+        raise ValueError(
+            f"{owner} expects {name} to divide {of}, got {count} for {size}: {name}={fewer}, or "
+            f"{of}={-(-size // count) * count}"
+        )
+    return count
+
+
 def axis(owner: str, name: str, value: Any) -> Any:
     """The number of an axis, negative from the end."""
     fine = is_number(plain(value)) and isinstance(plain(value), int)

@@ -14,7 +14,7 @@ from minitorch_np.cli.shared import positive_integer, shape, whole_number
 from minitorch_np.serialization import parse as networks
 from minitorch_np.serialization.parse import place
 from minitorch_np.study.explain import explain
-from minitorch_np.study.targets import accepted_target, drawn_input, drawn_targets, usual_shape
+from minitorch_np.study.targets import accepted_target, drawn_input, drawn_targets, fitting_shape
 
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
@@ -86,7 +86,7 @@ def subject(options: argparse.Namespace) -> tuple[Layer, Array, list[Array]]:
         return tutorial.network(start.w1, start.w2), start.x, [start.y]
     model = networks.network(options.network or networks.TUTORIAL, rng=options.seed)
     batch = options.batch or 5
-    size = options.shape or usual_shape(model, batch) or (batch, 4)
+    size = options.shape or fitting_shape(model, batch)
     return model, drawn_input(model, size, np.random.default_rng(options.seed)), []
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from minitorch_np import initializers
 from minitorch_np._internal.arrays import as_floats, float_dtype
 from minitorch_np._internal.numerics import softmax
-from minitorch_np._internal.validation import batch_comes_first, flag, fraction, number, whole
+from minitorch_np._internal.validation import batch_comes_first, divisor, flag, fraction, number, whole
 from minitorch_np.layer import Layer
 from minitorch_np.layers.branches import Residual
 from minitorch_np.layers.dropout import Dropout
@@ -52,6 +51,8 @@ class MultiheadAttention(Layer):
     https://docs.pytorch.org/docs/stable/generated/torch.nn.MultiheadAttention.html
     """
 
+    why_x_alone = ": it is self-attention, queries, keys and values are all of x"
+
     def __init__(
         self,
         embed_dim: int,
@@ -66,14 +67,7 @@ class MultiheadAttention(Layer):
     ) -> None:
         self.embed_dim = whole("MultiheadAttention", "embed_dim", embed_dim, 1)
         self.batch_first = batch_comes_first("MultiheadAttention", batch_first)
-        self.num_heads = whole("MultiheadAttention", "num_heads", num_heads, 1)
-        if embed_dim % num_heads:
-            fewer = max(heads for heads in range(1, num_heads) if embed_dim % heads == 0)
-            more = math.ceil(embed_dim / num_heads) * num_heads
-            raise ValueError(
-                f"MultiheadAttention expects num_heads that divide embed_dim, got {num_heads} for {embed_dim}: "
-                f"num_heads={fewer}, or embed_dim={more}"
-            )
+        self.num_heads = divisor("MultiheadAttention", "num_heads", num_heads, "embed_dim", self.embed_dim)
         self.head_dim = self.embed_dim // self.num_heads
         self.dropout = fraction("MultiheadAttention", "dropout", dropout)
         self.bias = flag("MultiheadAttention", "bias", bias)
@@ -86,13 +80,6 @@ class MultiheadAttention(Layer):
         if self.out_proj.bias is not None:
             self.out_proj.bias.data = np.zeros(self.embed_dim, dtype)
         self.weight_dropout = Dropout(self.dropout, rng=rng) if self.dropout else None
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name == "dropout" and "weight_dropout" in vars(self):  # changed afterwards
-            value = fraction("MultiheadAttention", "dropout", value)
-            self.weight_dropout = self.weight_dropout or Dropout(value)
-            self.weight_dropout.p = value
-        super().__setattr__(name, value)
 
     def forward(self, x: Array) -> Array:
         x = self.check_input(x, (None, None, self.embed_dim))
@@ -181,9 +168,7 @@ class TransformerEncoderLayer(Layer):
         name = "TransformerEncoderLayer"
         self.d_model = whole(name, "d_model", d_model, 1)
         self.batch_first = batch_comes_first(name, batch_first)
-        self.nhead = whole(name, "nhead", nhead, 1)
-        if d_model % nhead:
-            raise ValueError(f"{name} expects nhead that divides d_model, got {nhead} for {d_model}")
+        self.nhead = divisor(name, "nhead", nhead, "d_model", self.d_model)
         self.dim_feedforward = whole(name, "dim_feedforward", dim_feedforward, 1)
         self.dropout = fraction(name, "dropout", dropout)
         self.layer_norm_eps = number(name, "layer_norm_eps", layer_norm_eps)
@@ -200,18 +185,6 @@ class TransformerEncoderLayer(Layer):
         self.norm2 = LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype)
         self.dropout1 = Dropout(dropout, rng=rng)
         self.dropout2 = Dropout(dropout, rng=rng)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if "dropout2" in vars(self):  # an option that is changed afterwards is one of the layers inside
-            if name == "dropout":
-                self.self_attn.dropout = value
-                for layer in (self.hidden_dropout, self.dropout1, self.dropout2):
-                    layer.p = self.self_attn.dropout
-            elif name == "layer_norm_eps":
-                self.norm1.eps = self.norm2.eps = number("TransformerEncoderLayer", name, value)
-            elif name == "causal":
-                self.self_attn.causal = flag("TransformerEncoderLayer", name, value)
-        super().__setattr__(name, value)
 
     def forward(self, x: Array) -> Array:
         if type(x) is not np.ndarray or x.dtype != self.linear1.weight.dtype:

@@ -158,8 +158,14 @@ class Parallel(Layer):
 
     def _check_shapes(self, shapes: list[tuple[int, ...]]) -> None:
         common = self._common(shapes[0])
+        if common is None:
+            self.clear_saved()
+            raise ValueError(
+                f"{self!r} expects its branches to have an axis {self.dim}, got {shapes[0]} from branch "
+                f"{next(iter(self._branches))!r}"
+            )
         for name, shape in zip(self._branches, shapes, strict=True):
-            if common is None or self._common(shape) != common:
+            if self._common(shape) != common:
                 self.clear_saved()
                 same = "one shape" if self.combine == "sum" else f"shapes equal but for axis {self.dim}"
                 raise ValueError(

@@ -160,7 +160,7 @@ class Convolution(Layer):
 
 
 class Conv1d(Convolution):
-    """y = Σ_ci x[n,c,st+di] W[o,c,i] + b[o] at each step t, the same weights at all; stride s, dilation d.
+    """y = Σ_ci x[n,c,st+di−p] W[o,c,i] + b[o] at each step t; stride s, dilation d, padding p.
 
     Shapes: x (N, in_channels, T) -> y (N, out_channels, T_out),
     weight W (out_channels, in_channels / groups, kernel_size), bias b (out_channels,), with
@@ -169,10 +169,10 @@ class Conv1d(Convolution):
     "reflect", "replicate" or "circular" copies of its numbers do, as np.pad makes them by "reflect", "edge" and
     "wrap". The channels are divided into `groups`, each with kernels of its own.
 
-    Backward: the weight W[o,c,i] takes x[n,c,st+di] into y[n,o,t] at every step of every sample, so
-    dW[o,c,i] = Σ_nt x[n,c,st+di] dy[n,o,t], the same windows times dy; b[o] is added at every step, so
+    Backward: the weight W[o,c,i] takes x[n,c,st+di−p] into y[n,o,t] at every step of every sample, so
+    dW[o,c,i] = Σ_nt x[n,c,st+di−p] dy[n,o,t], the same windows times dy; b[o] is added at every step, so
     db[o] = Σ_nt dy[n,o,t]. x goes into every window that sees it, so
-    dx[n,c,st+di] sums dy[n,o,t] W[o,c,i] over all of them and over the channels o. What a copy in the padding
+    dx[n,c,st+di−p] sums dy[n,o,t] W[o,c,i] over all of them and over the channels o: what a copy in the padding
     gets back is added to the number that it is a copy of.
 
     Weight and bias are uniform in ±1/√fan_in, as in torch. Raises ValueError for a sequence that is shorter
@@ -185,7 +185,7 @@ class Conv1d(Convolution):
 
 
 class Conv2d(Convolution):
-    """y = Σ_cij x[n,c,sh+di,sw+dj] W[o,c,i,j] + b[o] at each place (h, w); stride s, dilation d.
+    """y = Σ_cij x[n,c,sh+di−p,sw+dj−p] W[o,c,i,j] + b[o] at each place (h, w); stride s, dilation d, padding p.
 
     Shapes: x (N, in_channels, H, W) -> y (N, out_channels, H_out, W_out),
     weight W (out_channels, in_channels / groups, kh, kw), bias b (out_channels,), with
@@ -195,12 +195,12 @@ class Conv2d(Convolution):
     of its numbers do, as np.pad makes them by "reflect", "edge" and "wrap". The channels are divided into
     `groups`, each with kernels of its own.
 
-    Backward: the weight W[o,c,i,j] takes x[n,c,sh+di,sw+dj] into y[n,o,h,w] everywhere, so
-    dW[o,c,i,j] = Σ_nhw x[n,c,sh+di,sw+dj] dy[n,o,h,w], the same windows times dy; b[o] is added at every place,
-    so db[o] = Σ_nhw dy[n,o,h,w]. x goes into every window that sees it, so
-    dx[n,c,sh+di,sw+dj] sums dy[n,o,h,w] W[o,c,i,j] over all of them and over the channels o: what W takes back
-    into a window is added up where it came from, and what a copy in the padding gets back, at the number that
-    it is a copy of.
+    Backward: the weight W[o,c,i,j] takes x[n,c,sh+di−p,sw+dj−p] into y[n,o,h,w] everywhere, so
+    dW[o,c,i,j] = Σ_nhw x[n,c,sh+di−p,sw+dj−p] dy[n,o,h,w], the same windows times dy; b[o] is added at every
+    place, so db[o] = Σ_nhw dy[n,o,h,w]. x goes into every window that sees it, so
+    dx[n,c,sh+di−p,sw+dj−p] sums dy[n,o,h,w] W[o,c,i,j] over all of them and over the channels o: what W takes
+    back into a window is added up where it came from, and what a copy in the padding gets back, at the number
+    that it is a copy of.
 
     Weight and bias are uniform in ±1/√fan_in, as in torch. Raises ValueError for an image that is smaller than
     the kernel, and for channels that the groups do not divide.
@@ -212,7 +212,7 @@ class Conv2d(Convolution):
 
 
 class ConvTranspose2d(Layer):
-    """y = Σ_c x[n,c,h,w] W[c,o,i,j] + b[o], summed up at (sh+di, sw+dj); stride s, dilation d.
+    """y = Σ_c x[n,c,h,w] W[c,o,i,j] + b[o], summed up at (sh+di−p, sw+dj−p); stride s, dilation d, padding p.
 
     Shapes: x (N, in_channels, H, W) -> y (N, out_channels, H_out, W_out),
     weight W (in_channels, out_channels / groups, kh, kw), bias b (out_channels,), with
@@ -222,9 +222,9 @@ class ConvTranspose2d(Layer):
     edges, and output_padding, smaller than stride, says which of the sizes that a stride makes equal is meant.
 
     Backward: y is what the gradient of a Conv2d is, linear in x with the same W, so dx is a Conv2d of dy:
-    dx[n,c,h,w] = Σ_oij dy[n,o,sh+di,sw+dj] W[c,o,i,j]; W[c,o,i,j] takes x[n,c,h,w] into
-    y[n,o,sh+di,sw+dj] everywhere, so dW[c,o,i,j] = Σ_nhw x[n,c,h,w] dy[n,o,sh+di,sw+dj]; b[o] is added at every
-    place, so
+    dx[n,c,h,w] = Σ_oij dy[n,o,sh+di−p,sw+dj−p] W[c,o,i,j]; W[c,o,i,j] takes x[n,c,h,w] into
+    y[n,o,sh+di−p,sw+dj−p] everywhere, so dW[c,o,i,j] = Σ_nhw x[n,c,h,w] dy[n,o,sh+di−p,sw+dj−p]; b[o] is
+    added at every place, so
     db[o] = Σ_nhw dy[n,o,h,w].
 
     Weight and bias are uniform in ±1/√(out_channels / groups · kh kw), as in torch. Raises ValueError for
@@ -321,8 +321,11 @@ def _both(size: Size) -> Pair:
 def _groups(name: str, groups: int, in_channels: int, out_channels: int) -> int:
     groups = whole(name, "groups", groups, 1)
     if in_channels % groups or out_channels % groups:
+        both = math.gcd(in_channels, out_channels)
+        fewer = max(n for n in range(1, groups) if both % n == 0)
         raise ValueError(
-            f"{name} expects groups that divide the channels, got {groups} for {in_channels} and {out_channels}"
+            f"{name} expects groups that divide the channels, got {groups} for {in_channels} and "
+            f"{out_channels}: groups={fewer}"
         )
     return groups
 

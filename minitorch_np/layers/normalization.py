@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minitorch_np._internal.arrays import float_dtype
-from minitorch_np._internal.validation import flag, fraction, number, whole
+from minitorch_np._internal.validation import divisor, flag, fraction, number, whole
 from minitorch_np.layer import Layer
 from minitorch_np.parameter import Parameter
 
@@ -29,10 +29,12 @@ class BatchNorm1d(Layer):
     they are the means over all batches so far, which the buffer `num_batches_tracked` counts. With
     track_running_stats=False there are no buffers, and mean and var are always those of the batch.
 
-    Backward: with x̂ = (x − mean) / √(var + eps), w and b go into every sample: dw = Σ dy x̂ and db = Σ dy
-    over the batch; dx = w (dy − mean(dy) − x̂ mean(dy x̂)) / √(var + eps), with w = 1 without affine. The means
-    are there because x_i moves, through mean and var, all numbers of its feature; in evaluation mode these
-    are constants, and dx = w · dy / √(var + eps).
+    Backward: x̂ = (x − mean) / √(var + eps) is saved as normal, 1 / √(var + eps) as scale; w and b go into every
+    sample, so dw = Σ dy x̂ and db = Σ dy over the batch; dx = w (dy − mean(dy) − x̂ mean(dy x̂)) / √(var + eps),
+    with w = 1 without affine. The means are there because x_i moves, through mean and var, all numbers of its
+    feature: mean(dy) comes back through mean, and x̂ mean(dy x̂) through var. What is left neither shifts all x
+    of a feature nor scales them, which would not change x̂. In evaluation mode mean and var are constants, and
+    dx = w · dy / √(var + eps).
 
     Raises ValueError while it trains for a batch with a single value a feature, whose variance is 0.
     Source: Ioffe and Szegedy (2015), https://arxiv.org/abs/1502.03167;
@@ -70,12 +72,14 @@ class BatchNorm1d(Layer):
         self.num_batches_tracked = np.zeros((), dtype) if counts else None
 
     def forward(self, x: Array) -> Array:
-        x = self.check_input(x, (None, self.num_features, *(None for _ in np.shape(x)[2:])))
-        if x.ndim not in self.dims:
+        if np.ndim(x) not in self.dims:
             self.clear_saved()
+            other = {2: "BatchNorm1d", 3: "BatchNorm1d", 4: "BatchNorm2d"}.get(np.ndim(x))
             raise ValueError(
-                f"{self!r} expects x with {' or '.join(map(str, self.dims))} axes, got x of shape {x.shape}"
+                f"{self!r} expects x with {' or '.join(map(str, self.dims))} axes, got x of shape {np.shape(x)}"
+                + (f": {other} takes it" if other else "")
             )
+        x = self.check_input(x, (None, self.num_features, *(None for _ in np.shape(x)[2:])))
         flat = self._flat(x)
         count = x.size // self.num_features
         of_batch = self.training or self.running_mean is None
@@ -83,7 +87,8 @@ class BatchNorm1d(Layer):
             self.clear_saved()
             raise ValueError(
                 f"{self!r} expects more than one value a feature while it trains, got x of shape {x.shape}: "
-                "the variance of one value is 0; give a larger batch, or call eval()"
+                "the variance of one value is 0; give a larger batch, a batch_size that leaves no single "
+                "sample over at the end, or call eval()"
             )
         if of_batch and count:
             mean = flat.mean(axis=(0, 2))
@@ -149,8 +154,12 @@ class BatchNorm2d(BatchNorm1d):
     Buffers, evaluation mode and the backward pass are those of BatchNorm1d, with all pixels of all samples
     for the samples there.
 
-    Backward: dw = Σ_nhw dy x̂ and db = Σ_nhw dy;
-    dx = w (dy − mean(dy) − x̂ mean(dy x̂)) / √(var + eps), with w = 1 without affine.
+    Backward: x̂ = (x − mean) / √(var + eps) is saved as normal, 1 / √(var + eps) as scale; w and b go into every
+    pixel of their channel, so dw = Σ_nhw dy x̂ and db = Σ_nhw dy;
+    dx = w (dy − mean(dy) − x̂ mean(dy x̂)) / √(var + eps), with w = 1 without affine. The means are there because
+    x_i moves, through mean and var, all numbers of its channel: mean(dy) comes back through mean, and
+    x̂ mean(dy x̂) through var. What is left neither shifts all x of a channel nor scales them, which would not
+    change x̂. In evaluation mode mean and var are constants, and dx = w · dy / √(var + eps).
     Source: Ioffe and Szegedy (2015), https://arxiv.org/abs/1502.03167;
     https://docs.pytorch.org/docs/stable/generated/torch.nn.BatchNorm2d.html
     """
@@ -164,8 +173,11 @@ class LayerNorm(Layer):
     Shapes: x (..., normalized_shape) -> y (..., normalized_shape), weight w (normalized_shape),
     bias b (normalized_shape). No sample sees another one, so it is the same in training and evaluation.
 
-    Backward: with x̂ = (x − mean) / √(var + eps) and g = dy w, dw = Σ dy x̂ and db = Σ dy over all
-    samples, and dx = (g − mean(g) − x̂ mean(g x̂)) / √(var + eps), the means over a sample.
+    Backward: x̂ = (x − mean) / √(var + eps) is saved as normal, 1 / √(var + eps) as scale. With g = dy w
+    (without affine dy), dw = Σ dy x̂ and db = Σ dy over all samples, and
+    dx = (g − mean(g) − x̂ mean(g x̂)) / √(var + eps), the means over a sample. They are there because x_i moves,
+    through mean and var, all numbers of its sample: mean(g) comes back through mean, and x̂ mean(g x̂) through
+    var. What is left neither shifts all x of a sample nor scales them, which would not change x̂.
     Source: Ba, Kiros and Hinton (2016), https://arxiv.org/abs/1607.06450;
     https://docs.pytorch.org/docs/stable/generated/torch.nn.LayerNorm.html
     """
@@ -222,9 +234,10 @@ class RMSNorm(Layer):
     eps=None is the distance from 1 to the next number of x's dtype. No mean is taken off and there is no
     bias, as in LayerNorm; no sample sees another one.
 
-    Backward: with x̂ = x / √(mean(x²) + eps) and g = dy w, dw = Σ dy x̂ over all samples, and
-    dx = (g − x̂ mean(g x̂)) / √(mean(x²) + eps), the mean over a sample: x_i moves, through the mean of the
-    squares, all numbers of its sample.
+    Backward: x̂ = x / √(mean(x²) + eps) is saved as normal, 1 / √(mean(x²) + eps) as scale. With g = dy w
+    (without affine dy), dw = Σ dy x̂ over all samples, and dx = (g − x̂ mean(g x̂)) / √(mean(x²) + eps), the mean
+    over a sample: x_i moves, through the mean of the squares, all numbers of its sample, and x̂ mean(g x̂) comes
+    back through it. What is left does not scale all x of a sample, which would not change x̂.
     Source: Zhang and Sennrich (2019), https://arxiv.org/abs/1910.07467;
     https://docs.pytorch.org/docs/stable/generated/torch.nn.RMSNorm.html
     """
@@ -277,8 +290,12 @@ class GroupNorm(Layer):
     bias b (num_channels,). A group is num_channels / num_groups channels side by side, with all their pixels.
     No sample sees another one, so it is the same in training and evaluation, for any size of the batch.
 
-    Backward: with x̂ = (x − mean) / √(var + eps) and g = dy w, dw = Σ dy x̂ and db = Σ dy over all samples
-    and pixels, and dx = (g − mean(g) − x̂ mean(g x̂)) / √(var + eps), the means over a group of a sample.
+    Backward: x̂ = (x − mean) / √(var + eps) is saved as normal, 1 / √(var + eps) as scale. With g = dy w
+    (without affine dy), dw = Σ dy x̂ and db = Σ dy over all samples and pixels, and
+    dx = (g − mean(g) − x̂ mean(g x̂)) / √(var + eps), the means over a group of a sample. They are there because
+    x_i moves, through mean and var, all numbers of its group: mean(g) comes back through mean, and
+    x̂ mean(g x̂) through var. What is left neither shifts all x of a group nor scales them, which would not
+    change x̂.
     Raises ValueError for channels that the groups do not divide.
     Source: Wu and He (2018), https://arxiv.org/abs/1803.08494;
     https://docs.pytorch.org/docs/stable/generated/torch.nn.GroupNorm.html
@@ -293,12 +310,8 @@ class GroupNorm(Layer):
         *,
         dtype: DTypeLike = np.float64,
     ) -> None:
-        self.num_groups = whole("GroupNorm", "num_groups", num_groups, 1)
         self.num_channels = whole("GroupNorm", "num_channels", num_channels, 1)
-        if self.num_channels % self.num_groups:
-            raise ValueError(
-                f"GroupNorm expects num_groups that divide num_channels, got {num_groups} for {num_channels}"
-            )
+        self.num_groups = divisor("GroupNorm", "num_groups", num_groups, "num_channels", self.num_channels)
         self.eps = number("GroupNorm", "eps", eps)
         self.affine = flag("GroupNorm", "affine", affine)
         dtype = float_dtype(dtype)

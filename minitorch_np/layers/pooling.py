@@ -78,7 +78,8 @@ class Pool(Layer):
             self.clear_saved()
             least = f"images of {kh} by {kw}" if self.spatial == 2 else f"sequences of {kw}"
             raise ValueError(
-                f"{self!r} expects {least} or more, with padding, got x of shape {self.as_given(x).shape}"
+                f"{self!r} expects {least} or more, with padding, got x of shape {self.as_given(x).shape}: a "
+                "smaller kernel_size, or more padding"
             )
         below = self._rest(height - kh, self._step[0], x.shape[2] + top) if self.ceil_mode else 0
         right = self._rest(width - kw, self._step[1], x.shape[3] + left) if self.ceil_mode else 0

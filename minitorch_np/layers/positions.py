@@ -63,9 +63,7 @@ class PositionalEmbedding(Layer):
 
     def backward_parameters(self, dy: Array) -> None:
         (dy,) = self.saved(dy)
-        gradient = np.zeros(self.weight.shape, dy.dtype)
-        gradient[: dy.shape[1]] = dy.sum(axis=0)
-        self.weight.add_grad(gradient)
+        self.weight.add_rows(np.arange(dy.shape[1]), dy.sum(axis=0))
 
     def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
         return 0

@@ -31,6 +31,7 @@ class Recurrent(Layer):
     goes through them.
     """
 
+    why_x_alone = ": the state before the first step is 0"
     gates = 1  # sums that a hidden unit computes at each step
     rng: np.random.Generator | None = None  # of dropout
 
@@ -178,10 +179,8 @@ class Recurrent(Layer):
 
     def _dropped(self, inputs: Array) -> tuple[Array, Array | None]:
         """What goes from one layer to the next, and its mask."""
-        if not self.training or self.dropout == 0:
+        if not self.training or self.dropout == 0 or self.rng is None:
             return inputs, None
-        if self.rng is None:  # dropout was set after the layer was made
-            self.rng = np.random.default_rng()
         scale = 1 / (1 - self.dropout) if self.dropout < 1 else 0.0
         mask = scale * (self.rng.random(inputs.shape) >= self.dropout).astype(inputs.dtype)
         return inputs * mask, mask

@@ -107,9 +107,9 @@ class CrossEntropyLoss(NLLLoss):
     A class with q_c = 0 takes no part, also if its logit is −inf (torch gives NaN there).
     `label_smoothing` ε replaces q by (1 − ε) q + ε/C (for an index, q is 1 there and 0 elsewhere).
 
-    Backward: gradient = (softmax(x) − onehot(t)) / N. Of −log p_t = log Σ_c exp x_c − x_t the first
-    part has, by the chain rule, the derivative exp x / Σ_c exp x_c, which is softmax(x); that of x_t is
-    1 at class t and 0 elsewhere, which is onehot(t). With q, all of it: softmax(x) Σ_c w_c q_c − w q.
+    Backward: gradient = (softmax(x) − onehot(t)) / number of targets. Of −log p_t = log Σ_c exp x_c − x_t
+    the first part has, by the chain rule, the derivative exp x / Σ_c exp x_c, which is softmax(x); that of
+    x_t is 1 at class t and 0 elsewhere, which is onehot(t). With q, all of it: softmax(x) Σ_c w_c q_c − w q.
 
     Raises, beyond what NLLLoss does, ValueError for probabilities that are negative or do not sum to 1.
     Predictions that look like the output of a Softmax are pointed out by a warning, at the first call.

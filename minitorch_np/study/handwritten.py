@@ -26,7 +26,7 @@ from minitorch_np.parameter import Parameter
 from minitorch_np.study.array_text import ROW, embedded, made_otherwise, save_beside, stored
 from minitorch_np.study.bits import equal_bits
 from minitorch_np.study.predictor import prediction
-from minitorch_np.study.targets import accepted_target, usual_shape
+from minitorch_np.study.targets import accepted_target, fitting_shape
 
 CHECKED = 3  # steps
 
@@ -110,11 +110,7 @@ def write(
     if data == "seed":
         if y is not None:
             raise ValueError("handwritten with data='seed' draws y itself: leave it out")
-        shape = x if is_shape else np.shape(x) if x is not None else usual_shape(model, batch)
-        if shape is None:
-            raise ValueError(
-                f"handwritten expects x or its shape: {model!r} does not say how many features it takes"
-            )
+        shape = x if is_shape else np.shape(x) if x is not None else fitting_shape(model, batch)
         lines, arrays = drawn(model, loss, names, shape, None, seed)
         for parameter in model.parameters():
             parameter.data = arrays[names[id(parameter)]]

@@ -49,7 +49,7 @@ def test_a_network_of_ones_own_with_numbers_and_a_picture(capsys, tmp_path):
     text = said(
         *(capsys, network, "--loss", "CrossEntropyLoss", "--batch", "6", "--numbers"), *("--plot", str(path))
     )
-    assert "N = 6 samples, D_in = 64 inputs, H = 32 hidden, D_out = 10 outputs" in text
+    assert "N = 6 samples, D_in = 64 inputs, H = 32 hidden, D_out = 10 classes" in text
     assert "(N, D_out), (N,) -> ()" in text
     assert "as computed" in text
     assert text.endswith(f"the picture is in {path}")

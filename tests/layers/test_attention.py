@@ -2,6 +2,7 @@
 
 import copy
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -198,6 +199,16 @@ def test_positions_beyond_the_sequence_learn_nothing():
     np.testing.assert_array_equal(layer.weight.grad, [*dy.sum(axis=0), [0, 0, 0], [0, 0, 0]])
 
 
+def test_a_backward_pass_makes_no_array_of_the_size_of_all_positions():
+    layer, x = mt.PositionalEmbedding(100_000, 4, rng=0), sample((2, 3, 4))
+    layer.backward(layer(x))  # the gradient that W keeps is made at first
+    tracemalloc.start()
+    layer.backward(layer(x))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < layer.weight.data.nbytes / 50
+
+
 def test_a_transformer_is_saved_written_out_and_learns_the_order_of_its_input(tmp_path):
     """The class of a sequence is whether its first number is the larger one: without positions a coin toss."""
     rng = np.random.default_rng(0)
@@ -225,7 +236,7 @@ def test_a_transformer_is_saved_written_out_and_learns_the_order_of_its_input(tm
     [
         (
             lambda: mt.MultiheadAttention(64, 5),
-            "MultiheadAttention expects num_heads that divide embed_dim, got 5 for 64: num_heads=4, or "
+            "MultiheadAttention expects num_heads to divide embed_dim, got 5 for 64: num_heads=4, or "
             "embed_dim=65",
         ),
         (lambda: mt.MultiheadAttention(4, 8), "got 8 for 4: num_heads=4, or embed_dim=8"),
@@ -242,7 +253,10 @@ def test_a_transformer_is_saved_written_out_and_learns_the_order_of_its_input(tm
             lambda: mt.MultiheadAttention(4, 2, causal=1),
             "MultiheadAttention expects causal to be True or False",
         ),
-        (lambda: mt.TransformerEncoderLayer(6, 4), "expects nhead that divides d_model, got 4 for 6"),
+        (
+            lambda: mt.TransformerEncoderLayer(6, 4),
+            "expects nhead to divide d_model, got 4 for 6: nhead=3, or d_model=8",
+        ),
         (
             lambda: mt.TransformerEncoderLayer(6, 2, activation="tanh"),
             "TransformerEncoderLayer expects activation to be 'relu' or 'gelu' or a layer, got 'tanh'",

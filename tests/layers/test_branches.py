@@ -115,7 +115,7 @@ def test_arguments_that_do_not_fit(make, message):
             r"shapes equal but for axis 1, got \(5, 4\) from branch 'a' and \(5,\) from branch 'b'",
         ),
         (mt.Parallel(mt.Linear(4, 2), mt.Tanh(), combine="concatenate", dim=0), "equal but for axis 0"),
-        (mt.Parallel(mt.Tanh(), combine="concatenate", dim=2), "equal but for axis 2"),
+        (mt.Parallel(mt.Tanh(), combine="concatenate", dim=2), r"branches to have an axis 2, got \(5, 4\)"),
     ],
 )
 def test_shapes_that_do_not_combine_name_their_branch(layer, message):

@@ -151,7 +151,7 @@ def test_root_mean_square_is_one_and_its_epsilon_that_of_the_dtype():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: mt.Conv2d(3, 4, 3, groups=2), "groups that divide the channels, got 2 for 3 and 4"),
+        (lambda: mt.Conv2d(3, 4, 3, groups=2), "groups that divide the channels, got 2 for 3 and 4: groups=1"),
         (lambda: mt.Conv2d(3, 4, (1, 2, 3)), r"kernel_size as one number or two, \(height, width\)"),
         (lambda: mt.Conv2d(3, 4, 0), "kernel_size to be a whole number, 1 or more, got 0"),
         (lambda: mt.Conv2d(3, 4, 3, stride=2, padding="same"), "stride=1 with padding='same', got stride=2"),
@@ -181,7 +181,7 @@ def test_root_mean_square_is_one_and_its_epsilon_that_of_the_dtype():
         (lambda: mt.Unflatten(1, 5), "unflattened_size to be sizes such as .2, -1., got 5"),
         (lambda: mt.RMSNorm([]), "RMSNorm expects a size or more in normalized_shape, got none"),
         (lambda: mt.RMSNorm(4, eps=-1), "RMSNorm expects eps to be a number, 0 or more, got -1"),
-        (lambda: mt.GroupNorm(3, 4), "num_groups that divide num_channels, got 3 for 4"),
+        (lambda: mt.GroupNorm(3, 4), "num_groups to divide num_channels, got 3 for 4: num_groups=2, or"),
         (lambda: mt.Unflatten(1, (-1, -1)), "sizes, of which one may be -1"),
         (lambda: mt.Residual(np.tanh), "a layer as layer, got"),
     ],

@@ -144,12 +144,13 @@ def test_axes_of_images_are_called_what_they_are():
     text = flat(explain(model, sample((5, 1, 4, 4))))
     sizes = "N = 5 samples, C1 = 1 channels, height1 = 4, width1 = 4, C2 = 4 channels, height2 = 2, width2 = 2,"
     assert sizes in text
-    assert "h1 = Σ_cij x[n,c,sh+di,sw+dj] w1[o,c,i,j] + b1[o]" in text
+    assert "h1 = Σ_cij x[n,c,sh+di−p,sw+dj−p] w1[o,c,i,j] + b1[o]" in text
     assert "(N, C1, height1, width1) -> (N, C2, height1, width1)" in text  # what a padded kernel keeps
     assert "learns w1 (C2, 1, 3, 3): 36 numbers" in text
     assert "(N, C2, height1, width1) -> (N, C2, height2, width2)" in text
-    assert "grad_b1[o] = Σ_nhw grad_h1[n,o,h,w]" in text
-    assert "(N, H)(H, D_out) -> (N, D_out)" in text
+    assert "grad_b1[o] = Σ_nhw grad_h1[n,o,h,w]. grad_x is left out: nobody needs it to train." in text
+    assert "dx[n,c" not in text
+    assert "(N, F)(F, D_out) -> (N, D_out)" in text
     sequences = mt.Sequential(mt.Conv1d(2, 3, 3, rng=0), mt.Tanh())
     assert "N = 5 samples, C1 = 2 channels, T1 = 6 steps, C2 = 3 channels, T2 = 4 steps" in flat(
         explain(sequences, sample((5, 2, 6)))
@@ -160,7 +161,7 @@ def test_deeper_networks_are_numbered_and_nested_ones_are_one_chain():
     body = mt.Sequential({"first": mt.Linear(4, 5, rng=0), "act": mt.Tanh()})
     model = mt.Sequential(body, mt.Linear(5, 6, rng=1), mt.GELU(), mt.Linear(6, 2, rng=2), mt.LogSoftmax())
     text = str(explain(model, mt.NLLLoss(), sample((3, 4)), np.array([0, 1, 1])))
-    sizes = "N = 3 samples, D_in = 4 inputs, H1 = 5 hidden, H2 = 6 hidden, D_out = 2 outputs; float64"
+    sizes = "N = 3 samples, D_in = 4 inputs, H1 = 5 hidden, H2 = 6 hidden, D_out = 2 classes; float64"
     assert sizes in flat(text)
     for formula in ("h1 = x w1 + b1", "h1_tanh = tanh(h1)", "h2 = h1_tanh w2 + b2", "h3 = h2_gelu w3 + b3"):
         assert formula in text
@@ -226,7 +227,7 @@ def test_losses_in_the_names_of_the_network():
     x, yes = sample((3, 2)), np.ones((3, 2))
     text = flat(explain(mt.Sigmoid(), mt.BCELoss(), x, yes))
     assert "loss = mean of −w (y log y_pred + (1 − y) log(1 − y_pred)), for probabilities y_pred and" in text
-    assert "grad_y_pred = (softmax(y_pred) − onehot(y)) / N (N, D_in) Of −log p_y" in flat(
+    assert "grad_y_pred = (softmax(y_pred) − onehot(y)) / number of targets (N, D_in) Of −log p_y" in flat(
         explain(mt.Tanh(), mt.CrossEntropyLoss(), x, np.array([0, 1, 1]))
     )
     text = flat(explain(mt.LogSoftmax(), mt.KLDivLoss(), x, yes / 2))
@@ -431,7 +432,7 @@ def test_axes_of_a_layer_that_changes_their_number():
 def test_what_is_kept_is_what_forward_put_there():
     noisy = Noisy()
     assert "saves nothing" in flat(explain(noisy, sample((5, 4))))  # its numbers were there before
-    assert "saves a part of x (80 B), an array (5, 2) (80 B)" in flat(explain(mt.GLU(), sample((5, 4))))
+    assert "saves a part of x (80 B), s (5, 2) (80 B)" in flat(explain(mt.GLU(), sample((5, 4))))
 
 
 def test_a_network_that_computes_otherwise_than_a_sequential_is_one_layer():
@@ -578,7 +579,7 @@ def test_wrong_arguments(arguments, error, said):
 def test_a_letter_with_a_hat_is_another_array():
     model = mt.Sequential(mt.Linear(3, 4, rng=0), mt.Tanh(), mt.LayerNorm(4))
     text = flat(explain(model, sample((5, 3))))
-    assert "with x̂ = (h_tanh − mean) / √(var + eps)" in text
+    assert "x̂ = (h_tanh − mean) / √(var + eps)" in text
     assert "(g − mean(g) − x̂ mean(g x̂))" in text
 
 
@@ -606,9 +607,36 @@ def test_axes_of_sequences_stay_when_they_change_places():
         mt.Embedding(7, 4, rng=0), mt.GRU(4, 3, rng=0), mt.Linear(3, 7, rng=0), mt.Transpose(1, 2)
     )
     text = flat(explain(model, mt.CrossEntropyLoss(), np.zeros((2, 5), int), np.zeros((2, 5), int)))
-    assert "N = 2 samples, T = 5 steps, H1 = 4 hidden, H2 = 3 hidden, H3 = 7 hidden" in text
-    assert "(N, T, H3) -> (N, H3, T)" in text
-    assert "(N·T, H2)(H2, H3) -> (N·T, H3)" in text
+    assert "N = 2 samples, T = 5 steps, F = 4 features, H = 3 hidden, D_out = 7 classes; float64" in text
+    assert "(N, T, D_out) -> (N, D_out, T)" in text
+    assert "(N·T, H)(H, D_out) -> (N·T, D_out)" in text
+    assert "onehot(y)) / number of targets (N, D_out, T)" in text
+
+
+@pytest.mark.parametrize(
+    ("layers", "sizes", "prediction"),
+    [
+        ([mt.Linear(3, 7), mt.Flatten(0, 1)], "H = 3 hidden, D_out = 7", "(N·T, D_out)"),
+        ([mt.Linear(3, 7), mt.Select(1, -1)], "H = 3 hidden, D_out = 7", "(N, D_out)"),
+        ([mt.Mean(1), mt.Linear(3, 7)], "H = 3 hidden, D_out = 7", "(N, D_out)"),
+        ([mt.Flatten(), mt.Linear(15, 7)], "H = 3 hidden, F2 = 15 features, D_out = 7", "(N, D_out)"),
+    ],
+)
+def test_axes_that_are_joined_or_left_out(layers, sizes, prediction):
+    model = mt.Sequential(mt.Embedding(7, 4, rng=0), mt.LSTM(4, 3, rng=0), *layers)
+    y = np.zeros(model(np.zeros((2, 5), int)).shape[0], int)
+    text = flat(explain(model, mt.CrossEntropyLoss(), np.zeros((2, 5), int), y))
+    features = "F1" if "F2" in sizes else "F"
+    assert f"N = 2 samples, T = 5 steps, {features} = 4 features, {sizes} classes; float64" in text
+    assert f"number of targets {prediction} Of" in text
+
+
+def test_axes_are_called_as_the_next_layer_calls_them():
+    model = mt.Sequential(mt.Unflatten(1, (1, 4, 4)), mt.Conv2d(1, 2, 3), mt.Flatten(), mt.Linear(8, 3))
+    sizes = (
+        "D_in = 16 inputs, C1 = 1 channels, height1 = 4, width1 = 4, C2 = 2 channels, height2 = 2, width2 = 2"
+    )
+    assert f"{sizes}, F = 8 features, D_out = 3 outputs" in flat(explain(model, sample((5, 16))))
 
 
 def test_formulas_are_those_of_the_options():
@@ -622,6 +650,23 @@ def test_formulas_are_those_of_the_options():
     assert "weight_hh_l0 (16, 4): 64 numbers" in flat(
         explain(mt.LSTM(3, 4, bidirectional=True, rng=0), sample((2, 3, 3)))
     )
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "group"),
+    [
+        (mt.BatchNorm1d(4), (3, 4), "feature"),
+        (mt.BatchNorm2d(4), (3, 4, 2, 2), "channel"),
+        (mt.LayerNorm(4), (3, 4), "sample"),
+        (mt.GroupNorm(2, 4), (3, 4, 2), "group"),
+    ],
+)
+def test_normalisations_say_what_they_save_and_why_two_means_are_taken_off(layer, shape, group):
+    text = flat(explain(layer, sample(shape)))
+    assert re.search(r"saves normal \([\d, ]+\) \(\d+ B\), scale \(", text)
+    assert "x̂ = (x − mean) / √(var + eps) is saved as normal, 1 / √(var + eps) as scale" in text
+    assert f"x[i] moves, through mean and var, all numbers of its {group}: mean(" in text
+    assert f"What is left neither shifts all x of a {group} nor scales them" in text
 
 
 def test_what_the_branches_give_back_adds_up():

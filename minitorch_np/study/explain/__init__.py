@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from minitorch_np._internal.notebook import picture_html, text_html
 from minitorch_np.layer import Layer
+from minitorch_np.losses.classification import NLLLoss
 from minitorch_np.study.arguments import loss_and_data
 from minitorch_np.study.explain.chain import Chain
 from minitorch_np.study.explain.text import Page, write_backward, write_forward
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
-MEANINGS = {"N": "samples", "D_in": "inputs", "H": "hidden", "D_out": "outputs", "C": "channels", "T": "steps"}
+MEANINGS = {
+    "N": "samples", "D_in": "inputs", "H": "hidden", "D_out": "outputs", "C": "channels", "T": "steps",
+    "F": "features",
+}  # fmt: skip
 
 
 def explain(
@@ -64,7 +68,8 @@ class Explanation:
             page.prose(line.strip(), len(line) - len(line.lstrip()), 4)
         if self.chain.loss is not None:
             page.prose(f"with {self.chain.loss!r}", 0)
-        page.prose(", ".join(map(self._size, self.chain.sizes)) + f"; {self.chain.prediction.value.dtype}", 0)
+        sizes = [self._size(axis) for axis in self.chain.sizes if "·" not in axis]
+        page.prose(f"{', '.join(sizes)}; {self.chain.prediction.value.dtype}", 0)
         write_forward(page, self.chain, self.numbers)
         write_backward(page, self.chain, self.numbers)
         return str(page)
@@ -86,4 +91,6 @@ class Explanation:
 
     def _size(self, axis: str) -> str:
         meaning = MEANINGS.get(re.sub(r"\d", "", axis), "")
+        if axis == "D_out" and isinstance(self.chain.loss, NLLLoss):
+            meaning = "classes"
         return f"{axis} = {self.chain.sizes[axis]} {meaning}".rstrip()

@@ -16,6 +16,7 @@ ROLES = {  # what the words of a docstring for axes mean: the axis is called so
     **dict.fromkeys(("H", "H_out"), "height"),
     **dict.fromkeys(("W", "W_out"), "width"),
     **dict.fromkeys(("T", "T_out"), "T"),
+    **dict.fromkeys(("features", "embedding_dim"), "F"),
 }
 
 
@@ -53,7 +54,7 @@ def of_input(dimensions: int, says: Axes, fresh: Callable[[str], str]) -> Axes:
     """
     between = [f"d{i}" for i in range(1, dimensions - 1)]
     axes = ("N", *(between if len(between) != 1 else ["d"]), "D_in")[-dimensions:] if dimensions else ()
-    words = _expanded(says, dimensions) or axes
+    words = expanded(says, dimensions) or axes
     return tuple(fresh(w) if w in ROLES else axis for w, axis in zip(words, axes, strict=True))
 
 
@@ -71,7 +72,7 @@ def after(
     """
     axes, x_shape = x
     words = _matched(says[0], axes)
-    y_words = _expanded(says[1], len(y_shape))
+    y_words = expanded(says[1], len(y_shape))
     if words is not None and y_words is not None:
         sizes = dict(zip(axes, x_shape, strict=True))
         for word, size in zip(y_words, y_shape, strict=True):
@@ -90,14 +91,14 @@ def after(
 
 def _matched(says: Axes, axes: Axes) -> dict[str, str] | None:
     """Which axis each word stands for; None if the docstring does not say or says otherwise."""
-    words = _expanded(says, len(axes))
+    words = expanded(says, len(axes))
     if words is None:
         return None
     found = dict(zip(words, axes, strict=True))
     return found if len(found) == len(axes) else None
 
 
-def _expanded(says: Axes, count: int) -> Axes | None:
+def expanded(says: Axes, count: int) -> Axes | None:
     """`(..., in)` as `(...0, ...1, in)` for three axes."""
     if says.count("...") != 1:
         return says if says and len(says) == count and "..." not in says else None

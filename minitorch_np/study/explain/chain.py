@@ -14,7 +14,10 @@ import numpy as np
 from minitorch_np.layer import Layer
 from minitorch_np.layers.activation import Activation
 from minitorch_np.layers.branches import Parallel
-from minitorch_np.layers.reshape import Transpose
+from minitorch_np.layers.reduce import Mean, Select
+from minitorch_np.layers.reshape import Flatten, Transpose
+from minitorch_np.losses.checks import class_axis
+from minitorch_np.losses.classification import NLLLoss
 from minitorch_np.study.explain import axes, formulas
 from minitorch_np.study.explain.axes import Axes, Named
 from minitorch_np.study.explain.run import ONE_AFTER_THE_OTHER, Passage, Run, all_of, name_outputs
@@ -136,6 +139,8 @@ class Chain:
             fits = len(words) == array.ndim and all(self.sizes.setdefault(a, n) == n for a, n in sizes)
             if words and fits:
                 saved[i] = saved[i]._replace(name=variable, axes=its_axes)
+            elif variable and not saved[i].name:
+                saved[i] = saved[i]._replace(name=f"{variable} {array.shape}")
         return Step(
             passage.path, layer, arrays, list(learned), missing, saved, passage.multiply_adds, branches,
             passage.joined,
@@ -216,9 +221,11 @@ def _name_axes(run: Run, first: Array) -> tuple[Axes, Axes]:
                 y_axes = _joined(ends, joint, same, fresh)
             else:
                 said = _says(passage.layer)
+                for word, axis in zip(axes.expanded(said[0], len(x_axes)) or (), x_axes, strict=False):
+                    if _vagueness(axis) == (True, True) and axis not in same and word in axes.ROLES:
+                        same[axis] = fresh(word)  # what the layer before it did not say
                 y_axes, passage.words = axes.after((x_axes, passage.x.shape), passage.y.shape, said, fresh)
-                if isinstance(passage.layer, Transpose):
-                    y_axes = _swapped(x_axes, passage.layer.dim0, passage.layer.dim1)
+                y_axes = _moved(passage.layer, x_axes, fresh) or y_axes
             passage.axes = x_axes, y_axes
             x_axes = y_axes
         return x_axes
@@ -234,18 +241,22 @@ def _name_axes(run: Run, first: Array) -> tuple[Axes, Axes]:
         return _known(axis, same)
 
     every = list(all_of(run.passages))
-    order = dict.fromkeys(known(axis) for some in (start, *(p.axes[1] for p in every)) for axis in some)
+    seen = "·".join(axis for some in (start, *(p.axes[1] for p in every)) for axis in some)
+    order = dict.fromkeys(map(known, seen.split("·")))
     new = [axis for axis in order if axis.startswith("?")]
     names = {}
+    is_classified = isinstance(run.loss, NLLLoss)
+    out = known(end[class_axis(run.prediction) if is_classified else -1]) if end else ""
     for role in dict.fromkeys(axis.split(" ")[1] for axis in new):
         alike = [axis for axis in new if axis.split(" ")[1] == role]
-        if not role and (out := tuple(map(known, end[-1:]))) and out[0] in alike:
-            names[out[0]] = "D_out"
-            alike.remove(out[0])
+        if out in alike and (is_classified or role in ("", "F")):
+            names[out] = "D_out"
+            alike.remove(out)
         names |= {axis: f"{role or 'H'}{i if len(alike) > 1 else ''}" for i, axis in enumerate(alike, 1)}
 
     def named(some: Axes) -> Axes:
-        return tuple(names.get(known(axis), known(axis)) for axis in some)
+        parts = ([known(part) for part in axis.split("·")] for axis in some)
+        return tuple("·".join(names.get(part, part) for part in one) for one in parts)
 
     for passage in every:
         passage.axes = named(passage.axes[0]), named(passage.axes[1])
@@ -261,16 +272,33 @@ def _joined(ends: list[Axes], joint: int, same: dict[str, str], fresh: Callable[
             role = {axis.partition(" ")[2] for axis in alike if axis.startswith("?")}
             result.append(fresh(role.pop() if len(role) == 1 else ""))
             continue
-        choice, *others = sorted({_known(axis, same): 0 for axis in alike}, key=lambda axis: axis[:1] == "?")
+        choice, *others = sorted({_known(axis, same): 0 for axis in alike}, key=_vagueness)
         same |= {axis: choice for axis in others if axis.startswith("?")}
         result.append(choice)
     return tuple(result)
 
 
-def _swapped(names: Axes, i: int, j: int) -> Axes:
-    swapped = list(names)
-    swapped[i], swapped[j] = names[j], names[i]
-    return tuple(swapped)
+def _vagueness(axis: str) -> tuple[bool, bool]:
+    """For sorting: names first, then new axes with a role."""
+    return axis.startswith("?"), axis.endswith(" ")
+
+
+def _moved(layer: Layer, axes: Axes, fresh: Callable[[str], str]) -> Axes | None:
+    """The axes of y, of a layer that swaps those of x, joins them or leaves some out; None of another."""
+    moved = list(axes)
+    if isinstance(layer, Transpose):
+        moved[layer.dim0], moved[layer.dim1] = axes[layer.dim1], axes[layer.dim0]
+    elif isinstance(layer, Flatten):
+        first, last = layer.start_dim % len(axes), layer.end_dim % len(axes)
+        joined = axes[first : last + 1]
+        moved[first : last + 1] = ["·".join(joined) if len(joined) == 1 or first == 0 else fresh("features")]
+    elif isinstance(layer, Select) or (isinstance(layer, Mean) and not layer.keepdim):
+        dims = layer.dim if isinstance(layer.dim, tuple) else (layer.dim,)
+        gone = {dim % len(axes) for dim in dims}
+        moved = [axis for i, axis in enumerate(axes) if i not in gone]
+    else:
+        return None
+    return tuple(moved)
 
 
 def _says(layer: Layer) -> tuple[Axes, Axes]:

@@ -181,7 +181,8 @@ def _saved_arrays(layer: Layer, before: list[Array]) -> list[tuple[str, Array]]:
         if values is not None:
             names = formulas.saved_names(type(inner)) if inner is layer else []
             names = names if len(names) == len(values[2]) else [""] * len(values[2])
-            found += [(name, a) for name, value in zip(names, values[2], strict=True) for a in _arrays(value)]
+            for name, value in zip(names, values[2], strict=True):
+                found += [(name if a is value else "", a) for a in _arrays(value)]
     known = {id(array) for array in before}
     found = found or [("", array) for array in _own_arrays(layer) if id(array) not in known]
     return list({id(array): (name, array) for name, array in reversed(found)}.values())[::-1]

@@ -396,7 +396,7 @@ class _Steps:
                 self._sum(step, equation)
         said = {equation.target for equation in found}
         if text and not found:
-            self.page.prose(step.renamed(text))
+            self._as_told(step, text)
             said = set(step.arrays)
             self._numbers(step, step.gradients())
         unsaid = [name for name in step.gradients() if name not in said]
@@ -405,6 +405,15 @@ class _Steps:
             self.page.prose(f"Its docstring has no formula for {gradients}.")
             write_source(self.page, type(step.layer), ("backward",), meanings_of(step))
             self._numbers(step, unsaid)
+
+    def _as_told(self, step: Step, text: str) -> None:
+        """The paragraph of the docstring; if dx is not computed, without the sentences on it alone."""
+        if "dx" not in step.arrays and step.gradients():
+            others = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, step.gradients()))})(?![A-Za-z0-9])")
+            sentences = re.split(r"(?<=\.)\s+", text)
+            kept = [s for s in sentences if not re.search(r"\bdx\b", s) or others.search(s)]
+            text = " ".join([*kept, f"grad_{step.arrays['x'].name} is left out: nobody needs it to train."])
+        self.page.prose(step.renamed(text))
 
     def _title(self, step: Step) -> None:
         self.page.gap()
@@ -588,7 +597,8 @@ def vanishing(order: Order, step: Step) -> str:
     x, y = step.arrays["x"].rows(), step.arrays["y"].rows()
     if order.inner == x.axes[0] == y.axes[0]:
         learned = step.arrays[step.parameters[0]].name if step.parameters else "numbers"
-        return f"the sum over all {order.inner} samples, since they all use the same {learned}"
+        what = "rows" if "·" in order.inner else "samples"
+        return f"the sum over all {order.inner} {what}, since they all use the same {learned}"
     if order.inner == y.axes[-1]:
         return f"the sum over the outputs, since every one of {x.name} goes into all {order.inner} of them"
     return "the sum of the product"
