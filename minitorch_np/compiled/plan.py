@@ -117,6 +117,7 @@ class Plan:
         self._fixed: dict[str, Any] = {}  # arrays that stay where they are
         self._bind(derived, x, y)
         self._compile(derived)
+        self._values.clear()  # the first batch is among them
 
     def _bind(self, derived: Derivation, x: Any, y: Any) -> None:
         """Find the arrays and numbers that the statements are about."""
@@ -256,13 +257,18 @@ class Plan:
         return not any(map(HAS_GRAD, self.targets))
 
     def hand_over(self) -> None:
-        """Mark the gradients as there; those of parameters that no optimizer has add up, as the layers' do."""
+        """Leave the gradients for a step that follows."""
+        self.mark()
+        self.add_frozen()
+
+    def mark(self) -> None:
+        """Mark the gradients as there."""
         for parameter in self.targets:
             parameter.has_grad = True
             parameter._begun = STEPS_MADE[0]
-        self.add_frozen()
 
     def add_frozen(self) -> None:
+        """Add the gradients of parameters that no optimizer has to theirs, as the layers do."""
         for parameter, gradient in self.frozen.values():
             parameter.add_grad(gradient)
 

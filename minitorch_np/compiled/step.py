@@ -146,13 +146,12 @@ class CompiledStep:
     def _finish(self, plan: Plan) -> None:
         """The second half of a step, on the gradients that have just been made."""
         self._prediction = plan.prediction
+        plan.add_frozen()
         step = plan.next_step()
         if step is None or not plan.do_update(step):
-            plan.hand_over()
+            plan.mark()
             optimizer: Any = self._optimizer
             optimizer.step()
-        elif plan.frozen:
-            plan.add_frozen()
 
     def _computed(self, plan: Plan, x: Any, y: Any, tells: bool = False) -> Any:
         """The gradients, and the loss; FAILED, with nothing changed, if a decision would be another one.
@@ -225,7 +224,7 @@ class CompiledStep:
             if self._is_refused(x, y):
                 return None
             self._plans[key] = None
-            self._warn(f"this step cannot be compiled: {error or type(error).__name__}")
+            self._warn(f"this step cannot be compiled: {str(error) or type(error).__name__}")
         finally:
             random.setstate(drawn[0])
             np.random.set_state(drawn[1])  # noqa: NPY002

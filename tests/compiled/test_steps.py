@@ -1,9 +1,11 @@
 """Compiled steps: the bits of the layers, whatever happens between the steps."""
 
 import copy
+import gc
 import threading
 import tracemalloc
 import warnings
+import weakref
 
 import numpy as np
 import pytest
@@ -699,6 +701,28 @@ def test_a_plan_that_fails_is_not_trusted(monkeypatch):
     step._plan.gradients = fails
     with pytest.warns(UserWarning, match="does not have the bits of the layers: it fails"):
         step(*data())
+
+
+def test_an_error_without_a_text_is_named(monkeypatch):
+    def fails(*everything, **options):
+        raise RecursionError
+
+    monkeypatch.setattr("minitorch_np.compiled.plan.derive", fails)
+    step = mt.compile(*parts())
+    with pytest.warns(UserWarning, match="this step cannot be compiled: RecursionError"):
+        step(*data())
+
+
+def test_a_plan_does_not_hold_its_first_batch():
+    step = mt.compile(*parts())
+    x, y = data()
+    held = weakref.ref(x)
+    for seed in range(5):
+        step(*(data(seed) if seed else (x, y)))
+    del x, y
+    gc.collect()
+    assert step._plan.is_trusted
+    assert held() is None
 
 
 def test_frozen_parameters_keep_adding_up_and_the_step_is_compiled():
