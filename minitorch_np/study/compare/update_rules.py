@@ -99,7 +99,7 @@ def _linear(steps: Sequence[StepSeries]) -> Iterator[Rule]:
     if fit is not None and fit[2] / fit[1] > 0:
         yield _rule("SGD", lr=-fit[1], momentum=fit[0], weight_decay=fit[2] / fit[1])
     fit = _fit(later, "step before", "gradient", "gradient before")
-    if fit is not None and fit[1]:
+    if fit is not None and fit[1] and 0 < fit[0] < 1:
         yield _rule("SGD with Nesterov's momentum", lr=-fit[1] / (1 + fit[0]), momentum=fit[0])
 
 
