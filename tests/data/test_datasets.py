@@ -92,9 +92,10 @@ def test_a_memory_mapped_file_is_read_by_the_batch(tmp_path, order, shuffle):
     written[:, 0] = np.arange(rows)
     written.flush()
     x = np.load(path, mmap_mode="r")
+    loader = DataLoader(TensorDataset(x, np.arange(rows)), 64, shuffle, rng=0)
+    next(iter(loader.epoch(0)))  # what is imported only then
     tracemalloc.start()
     try:
-        loader = DataLoader(TensorDataset(x, np.arange(rows)), 64, shuffle, rng=0)
         seen = []
         for x_batch, y_batch in loader.epoch(0):
             assert np.array_equal(x_batch[:, 0], y_batch)
