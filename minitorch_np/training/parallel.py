@@ -6,6 +6,7 @@ Of MPI only the methods of a communicator are used; `minitorch_np.interop.mpi` s
 from __future__ import annotations
 
 import sys
+import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -296,10 +297,11 @@ class Ranks(OneProcess):
 
     def abort(self, error: BaseException) -> None:
         """Print the traceback and end the processes of all ranks, which may wait for this one."""
-        print(f"rank {self.rank} of {self.size} ends all:", file=sys.stderr)
-        traceback.print_exception(error)
         sys.stdout.flush()
+        said = [f"rank {self.rank} of {self.size} ends all:\n", *traceback.format_exception(error)]
+        sys.stderr.write("".join(said))  # at once: another rank may be ending all
         sys.stderr.flush()
+        time.sleep(0.1)  # until mpiexec has passed it on
         self.comm.Abort(1)
 
 
