@@ -713,6 +713,31 @@ def test_an_error_without_a_text_is_named(monkeypatch):
         step(*data())
 
 
+def test_a_layer_that_writes_into_its_parameter_is_left_to_the_layers():
+    class Writing(mt.Linear):
+        def forward(self, x):
+            self.weight.data[...] *= 0.5
+            return super().forward(x)
+
+    model = mt.Sequential(Writing(4, 3, rng=0))
+    both = Both(model, mt.MSELoss(), mt.SGD(model.parameters(), lr=0.01))
+    with pytest.warns(UserWarning, match="a layer writes into a parameter"):
+        both.make(*data())
+    both.make(*data(1))
+
+
+def test_weights_of_nan_have_the_same_bits_whatever_their_sign():
+    model = network()
+    model[0].weight.data[0, 0] = -np.nan
+    both = Both(model, mt.MSELoss(), mt.SGD(model.parameters(), lr=0.01))
+    before, after = both.step._rollback(), copy.deepcopy(model)
+    model[0].weight.data[0, 0] = np.nan
+    assert before.equals(both.step._rollback())
+    model[0].weight.data[0, 1] = np.nan
+    assert not before.equals(both.step._rollback())
+    assert np.signbit(after[0].weight.data[0, 0])
+
+
 def test_a_plan_does_not_hold_its_first_batch():
     step = mt.compile(*parts())
     x, y = data()
