@@ -375,15 +375,17 @@ class Lowering:
             parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
             return self._is_array(node.value) and all(map(self._takes_a_known_part, parts))
         if not isinstance(node, ast.Call):
-            return not isinstance(node, ast.Attribute) or node.attr in SHAPED
+            return isinstance(node, ast.Name) or (isinstance(node, ast.Attribute) and node.attr in SHAPED)
         if isinstance(node.func, ast.Name):  # one of the package's own, or somebody else's
             return str(getattr(self.functions.get(node.func.id), "__module__", "")).startswith("minitorch_np.")
         name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
         if name == "where":
             return len(node.args) == 3
         given = [part for argument in node.args for part in _parts(argument)]
-        numbers = [part for part in given if isinstance(part, ast.Name) and not self._is_array(part)]
-        return name in SHAPED or (name in SHAPED_BY_NUMBERS and not numbers)
+        others = [part for part in given if isinstance(part, ast.Name) and not self._is_array(part)]
+        if any(isinstance(self._value(part), tuple | list) for part in others):
+            return False  # of the arrays in it nothing is known
+        return name in SHAPED or (name in SHAPED_BY_NUMBERS and not others)
 
     def _takes_a_known_part(self, index: ast.expr) -> bool:
         """Whether how much an index takes does not depend on numbers: it does in x[x > 0] and x[:n]."""

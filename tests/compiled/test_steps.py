@@ -435,6 +435,7 @@ class Scaled(mt.Layer):
         lambda x: 0.1 * len(np.nonzero(x > 0)[0]),
         lambda x: 0.1 * np.unique(np.sign(x - 0.5 * (x > 1))).shape[0],
         lambda x: 0.1 * np.zeros(int((x > 0).sum())).size,
+        lambda x: 0.1 * np.concatenate(np.nonzero(x > 0)).size,
         lambda x: (x[x > 0] * x[x > 0]).mean(),
         lambda x: x[: int((x > 0).sum()) % 5].sum() if x.size else 0.0,
     ],
