@@ -347,11 +347,13 @@ class Reverse:
     """A reverse pass: the gradient of the seeds' sum with respect to every node that leads to them.
 
     `ends` are the nodes that are taken for independent variables. `unknown` are operations without a
-    rule that were met: what lies behind them has no gradient here.
+    rule that were met: what lies behind them has no gradient here. `terms` are the single gradients of what
+    is used in several places: their sum is the gradient.
     """
 
     def __init__(self, seeds: Mapping[Node, Array], ends: Collection[int] = ()) -> None:
         self.gradients: dict[int, Array] = {}
+        self.terms: dict[int, list[Array]] = {}
         self.nodes: dict[int, Node] = {}
         self.unknown: list[Node] = []
         heap: list[int] = []
@@ -378,6 +380,7 @@ class Reverse:
             self.gradients[node.index] = g
             heapq.heappush(heap, -node.index)
         else:
+            self.terms.setdefault(node.index, [known]).append(g)
             self.gradients[node.index] = known + g
 
     def pairs(self) -> Iterator[tuple[Node, Array]]:

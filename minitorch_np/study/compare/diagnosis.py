@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minitorch_np._internal.syntax_trees import copied_tree
 from minitorch_np.study.compare import update_rules
 from minitorch_np.study.compare.findings import Search, crash_finding
 from minitorch_np.study.compare.instrument import Execution, carried
@@ -48,10 +49,17 @@ class Examination:
         self.recording, self.tape, self.executions = recording, recording.tape, recording.executions
         self.judge = Judge(recording.tape, recording.executions)
         self.judgement: Any = self.judge.judge()
-        for options in ({"tie": 1.0}, {"detached": self.judge.copies}):
-            if self._rank()[1] and (self.judge.has_ties() if "tie" in options else self.judge.copies):
+        first = self.judge
+        for options in (
+            lambda: {"tie": 1.0} if first.has_ties() else {},
+            lambda: {"detached": first.copies},
+            lambda: {"detached": first.targets(0)},
+            lambda: {"detached": first.targets(1)},
+        ):
+            how = options() if self._rank()[1] else {}
+            if any(how.values()):
                 before = self.judge, self.judgement, self._rank()
-                self.judge = Judge(recording.tape, recording.executions, **options)
+                self.judge = Judge(recording.tape, recording.executions, **how)
                 self.judgement = self.judge.judge()
                 if self._rank() <= before[2]:
                     self.judge, self.judgement = before[:2]
@@ -96,8 +104,9 @@ class Examination:
             if not self.judge.left_out:
                 search = Search(self.judge, judgement)
                 found = search.findings()
-                if self._is_proven(judgement, search, found):
-                    yield from found
+                turned = [] if search.mends else list(self._turned_term(judgement))
+                if turned or self._is_proven(judgement, search, found):
+                    yield from turned or found
             return
         self.longer = self.judge.by(judgement.loss, judgement.mode, MOST_UPDATES)
         if not self.longer.is_steady:
@@ -112,17 +121,53 @@ class Examination:
         """Whether the loss is sure enough to blame a line by it."""
         if self._unknown(judgement.wrong) or not self.judge.is_of_the_steps(judgement):
             return False
-        if not (judgement.loss.kind or rank(judgement.loss) or search.mends):
-            return False  # nothing says that it is the loss
-        if judgement.loss.first.value.size > 1 and not judgement.loss.kind:
+        loss = judgement.loss
+        if loss.first.value.size > 1 and not loss.kind:
             return any(not v.is_number for v in judgement.right)
-        if judgement.right:
-            return search.mends > 0 or any(self.judge.is_weight(v) for v in judgement.right)
-        if not judgement.loss.kind:  # one edit has to make all of them right
-            return search.mends > 0 and rank(judgement.loss) > 0
-        # a loss that the program leaves unsaid: one edit, of what is made of the forward pass alone, has to
-        # make the gradients of several weights right
-        return len(found) == 1 and search.mends > 1 and not search.takes_the_error
+        has_weight = any(self.judge.is_weight(v) for v in judgement.right)
+        if search.mends and (judgement.right or not loss.kind):  # one edit, or one for each, makes all right
+            return has_weight or rank(loss) > 0 or search.mends > 1
+        if search.mends:
+            # a loss that the program leaves unsaid: of what is made of the forward pass alone, and of several
+            return len(found) == 1 and search.mends > 1 and not search.takes_the_error
+        # the sums of a recurrent network may be cut short on purpose; otherwise the gradient of a weight is
+        # right, or the backward pass begins with a gradient of the loss that the program states
+        begins_right = not loss.kind and rank(loss) > 1 and search.begins_right
+        is_sure = (has_weight and bool(loss.kind or rank(loss))) or begins_right
+        return is_sure and not search.is_recurrent
+
+    def _turned_term(self, judgement: Judgement) -> Iterator[WrongLine]:
+        """The sign in the statement of the loss with which all gradients would be right."""
+        last = judgement.loss.instances[0][0].execution
+        tree = None if last is None else last.statement.tree
+        if last is None or tree is None:
+            return
+        parts = [n for n in ast.walk(tree) if isinstance(n, ast.BinOp) and isinstance(n.op, ast.Add | ast.Sub)]
+        for position, part in enumerate(parts):  # the outermost first
+            instances = []
+            for node, seeds in judgement.loss.instances:
+                reverse = self.judge.reverse(seeds)
+                own = self.judge.own.get(node.execution.number, ())
+                sums = [n for n in own if n.operation in ("add", "subtract") and n.value.size == 1][::-1]
+                if (
+                    len(sums) == len(parts)
+                    and sums[position] in reverse
+                    and sums[position].inputs[1] in reverse
+                ):
+                    term = sums[position].inputs[1]
+                    instances.append((node, {**seeds, term: -2 * reverse[term]}))
+            if len(instances) < len(judgement.loss.instances):
+                return
+            changed = self.judge.by(judgement.loss._replace(instances=instances), judgement.mode, 2)
+            if changed.right and not changed.wrong and not changed.odd(self.judge.bound)[0]:
+                op = ast.Sub() if isinstance(part.op, ast.Add) else ast.Add()
+                made = copied_tree(tree, {id(part): ast.BinOp(part.left, op, part.right)})
+                proof = "with it the gradients of " + ", ".join(
+                    dict.fromkeys(v.update.name for v in changed.right)
+                )
+                mistake = "a term of the loss has the other sign than its gradient"
+                yield WrongLine.at(last, mistake, ast.unparse(made), proof=f"{proof} are right")
+                return
 
     def _odd(self, judgement: Judgement) -> Iterator[WrongLine]:
         """Gradients that are another multiple of the true one than the others'."""

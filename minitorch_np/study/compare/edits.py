@@ -70,23 +70,43 @@ def edits(execution: Execution, values: Values) -> Iterator[Edit]:
     """The edits of a statement, the likeliest mistakes first within each kind."""
     tree = execution.statement.tree
     known = {**values.here, **execution.loads}
+    values = values._replace(here=_distinct(values.here))
+    numbers = _numbers(execution)
+    made = next((n.value.shape for n in execution.result.values()), ())
     for part in _expressions(tree):
         for cost, mistake, new in chain(
-            _of_operand(part, known, values), _of_call(part, execution), _of_operator(part)
+            _of_operand(part, known, values, execution),
+            _of_slice(part),
+            _of_number(part, numbers, known, made, values),
+            _of_call(part, execution, known),
+            _of_operator(part),
+            _of_derivative(part, values),
         ):
             yield Edit(cost, mistake, _replaced(tree, part, new))
     yield from _of_repeated_calls(tree)
     value = getattr(tree, "value", None)
     if isinstance(value, ast.expr):
-        made = next((n.value.shape for n in execution.result.values()), ())
         for cost, mistake, new in chain(
             _insertions(_operand(value), values, made, _functions(execution.namespace)),
-            _penalties(ast.unparse(value), values, made, execution.scope),
+            _additions(ast.unparse(value), values, made, numbers),
         ):
             yield Edit(cost, mistake, _replaced(tree, value, new), cost < GRADIENT_LEFT_OUT)
+    yield from _of_assignment(tree)
     target = tree.targets[0] if isinstance(tree, ast.Assign) else None
     if isinstance(target, ast.Subscript) and ast.unparse(target.value) in known:
         yield Edit(1.5, "this line does not belong", ast.parse(ast.unparse(target.value)).body[0])
+
+
+def _of_assignment(tree: Any) -> Iterator[Edit]:
+    """`=` in place of `+=` or `-=`, and the other way round."""
+    if isinstance(tree, ast.AugAssign) and isinstance(tree.op, ast.Add):
+        yield Edit(1.7, "= belongs where it adds", ast.Assign([tree.target], tree.value, lineno=0))
+    if isinstance(tree, ast.Assign) and len(tree.targets) == 1:
+        is_negative = isinstance(tree.value, ast.UnaryOp) and isinstance(tree.value.op, ast.USub)
+        value = tree.value.operand if is_negative else tree.value  # type: ignore[attr-defined]
+        target: Any = tree.targets[0]
+        made = ast.AugAssign(target, ast.Sub() if is_negative else ast.Add(), value)
+        yield Edit(1.7, f"{'-=' if is_negative else '+='} belongs where = stands", made)
 
 
 def _of_repeated_calls(tree: Any) -> Iterator[Edit]:
@@ -186,7 +206,53 @@ def _replaced(tree: Any, part: ast.AST, new: str | ast.AST) -> Any:
     return copied_tree(tree, {id(part): made})
 
 
-def _of_operand(part: ast.expr, known: Mapping[str, Node], values: Values) -> Iterator[Replacement]:
+def _distinct(here: Mapping[str, Node]) -> dict[str, Node]:
+    """Every node by its variables, or by the shortest of its names."""
+    found: dict[str, Node] = {}
+    seen: set[int] = set()
+    for name in sorted(here, key=lambda name: (not name.isidentifier(), len(name))):
+        if name.isidentifier() or here[name].index not in seen:
+            found[name] = here[name]
+            seen.add(here[name].index)
+    return {name: node for name, node in here.items() if name in found}
+
+
+def _numbers(execution: Execution) -> dict[str, int | float]:
+    """The numbers that a statement can use, by what the program calls them."""
+    named = {**execution.namespace, **execution.scope}
+    for name, value in list(named.items()):
+        inside = getattr(value, "__dict__", None)
+        if type(inside) is dict and type(value).__module__ == "__main__":
+            named |= {f"{name}.{attribute}": v for attribute, v in inside.items()}
+    return {
+        n: v for n, v in named.items()
+        if isinstance(v, int | float) and not isinstance(v, bool) and not n.startswith("__")
+    }  # fmt: skip
+
+
+def _of_number(
+    part: ast.expr,
+    numbers: Mapping[str, int | float],
+    known: Mapping[str, Node],
+    shape: tuple[int, ...],
+    values: Values,
+) -> Iterator[Replacement]:
+    """An array in place of a number, or the number divided or multiplied by a size."""
+    text = ast.unparse(part)
+    is_number = text in numbers or (text in known and not known[text].value.ndim)
+    if not is_number and not (isinstance(part, ast.Subscript) and text not in known):
+        return
+    for name, node in values.here.items():
+        if node.value.shape == shape != ():
+            yield 1.3, f"it is made with {text} where {name} belongs", name
+    for size in ("2", *(n for n, v in numbers.items() if isinstance(v, int) and v > 1 and n != text)):
+        for new in (f"{text} / {size}", f"{text} * {size}"):
+            yield 1.55, f"{new} belongs where {text} stands", new
+
+
+def _of_operand(
+    part: ast.expr, known: Mapping[str, Node], values: Values, execution: Execution
+) -> Iterator[Replacement]:
     """Another variable in place of this one, the same one transposed, squared, or of another time."""
     if not is_a_name(part):
         return
@@ -218,6 +284,19 @@ def _of_operand(part: ast.expr, known: Mapping[str, Node], values: Values) -> It
     for cost, mistake, form in FUNCTIONS:
         new = form.format(text)
         yield cost, mistake.format(text, new), new
+    if text in values.forward:
+        for function in _functions(execution.namespace):
+            yield 2.2, f"it is made with {text} where {function}({text}) belongs", f"{function}({text})"
+
+
+def _of_slice(part: ast.expr) -> Iterator[Replacement]:
+    """All but the last in place of all but the first, and the other way round."""
+    text = ast.unparse(part)
+    for here, other in (("1:", ":-1"), (":-1", "1:")) if isinstance(part, ast.Subscript) else ():
+        for before, after in product("[ ", "],"):
+            if before + here + after in text:
+                new = text.replace(before + here + after, before + other + after)
+                yield 1.35, f"{new} belongs where {text} stands", new
 
 
 def _others(text: str, node: Node, values: Mapping[str, Node], *, is_same_shape: bool = True) -> list[str]:
@@ -235,12 +314,15 @@ def _unlike(a: str, b: str) -> int:
     return sum(x != y for x, y in zip(a, b, strict=False)) + abs(len(a) - len(b))
 
 
-def _of_call(part: ast.expr, execution: Execution) -> Iterator[Replacement]:
+def _of_call(part: ast.expr, execution: Execution, known: Mapping[str, Node]) -> Iterator[Replacement]:
     """Another axis or none, a mean for a sum, another function, the function left out."""
     if not isinstance(part, ast.Call):
         return
     function = ast.unparse(part.func)
     name = function.rpartition(".")[2]
+    for inner in dict.fromkeys(ast.unparse(n) for n in ast.walk(part) if is_a_name(n)):
+        if inner in known and known[inner].value.ndim:
+            yield 1.85, f"{inner} belongs where {ast.unparse(part)} stands", inner
     if name in ("sum", "mean", "max"):
         yield from _axes(part, name)
     if name in ("dot", "matmul", "outer") and part.args:
@@ -342,12 +424,37 @@ def _of_operator(part: ast.expr) -> Iterator[Replacement]:
         case ast.Compare(a, [operator], others):
             turned = FLIPPED.get(type(operator), ast.Lt)()
             yield 1.3, "the mask looks turned round", ast.Compare(a, [turned], others)
-        case ast.Constant(value) if type(value) in (int, float):
-            for other in (0, 1, 2, 3, 0.5):
+        case ast.Constant(int() | float() as value) if not isinstance(value, bool):
+            half = value // 2 if isinstance(value, int) and not value % 2 else value / 2
+            for other in dict.fromkeys((2 * value, half, 0, 1, 2, 3, 0.5)):
                 if other != value:
-                    yield 1.6, f"{other} belongs where {text} stands", ast.Constant(other)
+                    cost = 1.5 if value and other in (2 * value, half) else 1.6
+                    yield cost, f"{other} belongs where {text} stands", ast.Constant(other)
         case ast.UnaryOp(ast.USub(), operand):
             yield 1.4, "it has the other sign", operand
+
+
+def _of_derivative(part: ast.expr, values: Values) -> Iterator[Replacement]:
+    """In a product, the derivative of another activation."""
+    factors = list(_factors(part))
+    if len(factors) < 2:
+        return
+    names = [{ast.unparse(n) for n in ast.walk(f) if is_a_name(n)} & values.forward.keys() for f in factors]
+    for name in dict.fromkeys(n for one in names if len(one) == 1 for n in one):
+        kept = [ast.unparse(f) for f, of in zip(factors, names, strict=True) if of != {name}]
+        gone = " * ".join(_operand(f) for f, of in zip(factors, names, strict=True) if of == {name})
+        for form in DERIVATIVES if kept and values.forward[name].value.ndim else ():
+            new = form.format(name)
+            yield 1.65, f"the derivative is {new}, not {gone}", " * ".join([*(f"({k})" for k in kept), new])
+
+
+def _factors(part: ast.expr) -> Iterator[ast.expr]:
+    """The factors of a product of several."""
+    if isinstance(part, ast.BinOp) and isinstance(part.op, ast.Mult):
+        yield from _factors(part.left)
+        yield from _factors(part.right)
+    else:
+        yield part
 
 
 def _insertions(
@@ -365,30 +472,42 @@ def _insertions(
             yield 2.1, f"the factor {function}({name}) is missing", f"{operand} * {function}({name})"
         yield 2.3, f"the factor {name} is missing", f"{operand} * {name}"
     yield 2.2, f"the factor (1 - {operand}) is missing", f"{operand} * (1 - {operand})"
-    pairs = product(arrays.keys() - values.forward.keys(), values.forward)
-    for (d, w), form in product(pairs, ("{d} * {w}", "{d} @ {w}.T", "{w}.T @ {d}", "{d} @ {w}", "{w} @ {d}")):
-        factor = form.format(d=d, w=w)
-        with suppress(Exception):
-            if (
-                eval(form.format(d="d", w="w"), {"d": values.here[d].value, "w": values.here[w].value}).shape
-                == shape
-            ):
-                yield (
-                    GRADIENT_LEFT_OUT,
-                    f"the factor {factor} is missing: the gradient of what follows",
-                    f"{operand} * ({factor})",
-                )
+    pairs = product(arrays.keys() - values.forward.keys(), values.forward.keys() & arrays.keys())
+    for d, w in pairs:
+        a, b = arrays[d].shape, arrays[w].shape
+        for form, made in (
+            ("{d} * {w}", _broadcast(a, b)), ("{d} @ {w}.T", _product(a, b[::-1])),
+            ("{w}.T @ {d}", _product(b[::-1], a)), ("{d} @ {w}", _product(a, b)), ("{w} @ {d}", _product(b, a)),
+        ):  # fmt: skip
+            if made == shape:
+                factor = form.format(d=d, w=w)
+                what = f"the factor {factor} is missing: the gradient of what follows"
+                yield GRADIENT_LEFT_OUT, what, f"{operand} * ({factor})"
 
 
-def _penalties(
-    text: str, values: Values, shape: tuple[int, ...], scope: Mapping[str, Any]
+def _broadcast(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...] | None:
+    with suppress(ValueError):
+        return np.broadcast_shapes(a, b)
+    return None
+
+
+def _product(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...] | None:
+    """The shape of a matrix product."""
+    fits = 0 < len(a) < 3 and 0 < len(b) < 3 and a[-1] == b[0]
+    return (*a[:-1], *b[1:]) if fits else None
+
+
+def _additions(
+    text: str, values: Values, shape: tuple[int, ...], numbers: Mapping[str, int | float]
 ) -> Iterator[Replacement]:
-    """The gradient of an L2 penalty that is left out."""
-    numbers = [
-        name for name, value in scope.items() if isinstance(value, int | float) and type(value) is not bool
-    ]
-    factors = ["{}", "2 * {}", *(f"{{}} / {n}" for n in numbers if isinstance(scope[n], int))]
-    weights = [name for name, n in values.forward.items() if n.value.shape == shape != ()]
+    """A term that is left out: the gradient of an L2 penalty, or what comes from another place."""
+    alike = [name for name, n in values.here.items() if n.value.shape == shape != ()]
+    for name in alike:
+        if name not in values.forward:
+            yield 2.35, f"the term {name} is missing", f"{text} + {name}"
+    weights = [name for name in alike if name in values.forward]
+    sizes = [n for n, v in numbers.items() if isinstance(v, int) and v > 1]
+    factors = ["{}", "2 * {}", *(f"{{}} / {n}" for n in sizes)]
     for weight, number, form in product(weights, numbers, factors):
         term = f"{form.format(number)} * {weight}"
         yield 2.2, f"the gradient of the penalty, {term}, is missing", f"{text} + {term}"

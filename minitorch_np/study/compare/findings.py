@@ -17,7 +17,7 @@ from minitorch_np.study.compare.edits import MOST_EDITS, Edit, Trial, Values, ed
 from minitorch_np.study.compare.instrument import Execution, carried
 from minitorch_np.study.compare.judge import NOISE, RIGHT, WRONG, Judge, Judgement, Verdict, is_varied, multiple
 from minitorch_np.study.compare.objective import losses
-from minitorch_np.study.compare.recorded import CONSTANT, LEAF, Node, ancestors
+from minitorch_np.study.compare.recorded import CONSTANT, LEAF, PRODUCTS, Node, ancestors
 from minitorch_np.study.compare.report import WrongLine
 from minitorch_np.study.compare.trained import chains
 
@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
 
 
-MOST_TIMES = 60  # executions of one statement that an edit is tried in
-SECONDS = 6.0  # after which no further statement is searched
+MOST_TIMES = 400  # executions of one statement that an edit is tried in
+FEW = 8
+FACTORED = (*PRODUCTS, "multiply", "divide")
+SECONDS = 8.0  # after which no further statement is searched
 STATEMENT_SECONDS = 1.5
 
 
@@ -35,6 +37,46 @@ class Multiples(NamedTuple):
 
     step: float | None
     named: float | None
+
+
+class Mend(NamedTuple):
+    """An edit of an executed statement, what it changes, and all values that there are then."""
+
+    execution: Execution
+    edit: Edit
+    changed: dict[int, Array]
+    values: dict[int, Array]
+
+
+class Truths:
+    """True gradients, to be found by their multiples."""
+
+    def __init__(self) -> None:
+        self._by_shape: dict[tuple[int, ...], list[tuple[Node, Array]]] = {}
+        self._directions: dict[tuple[int, ...], Array] = {}
+
+    def add(self, node: Node, gradient: Array) -> None:
+        self._by_shape.setdefault(_shape_key(gradient), []).append((node, gradient))
+
+    def of(self, value: Array) -> tuple[Node, float] | None:
+        """The array of the forward pass whose gradient `value` is a multiple of, with the multiple."""
+        key = _shape_key(value)
+        pairs = self._by_shape.get(key, [])
+        if len(pairs) > FEW:  # only those of the same direction
+            turned = [value, value.T] if value.ndim == 2 else [value]
+            flat = np.stack([a.reshape(-1) for a in turned], axis=1).astype(float)
+            cosines = self._unit_vectors(key) @ (flat / max(float(np.linalg.norm(flat[:, 0])), 1e-300))
+            pairs = [pairs[i] for i in np.flatnonzero((np.abs(cosines) > 0.999).any(axis=1))]
+        return next(((n, c) for n, g in pairs if (c := multiple(value, g)) is not None), None)
+
+    def _unit_vectors(self, key: tuple[int, ...]) -> Array:
+        if key not in self._directions:
+            rows = np.stack([g.reshape(-1) for _, g in self._by_shape[key]])
+            self._directions[key] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        return self._directions[key]
+
+    def gradients(self, node: Node, shape: tuple[int, ...]) -> list[Array]:
+        return [g for n, g in self._by_shape.get(shape, ()) if n is node]
 
 
 class Window:
@@ -64,7 +106,7 @@ class Window:
             r for v in self.all for r in judge.parts(v.update)
         ]  # of the loss, as it is without its penalty
         self.begin = min(i for r in passes for i in r.nodes if i in judge.depends - judge.versions)
-        self.truths: dict[tuple[int, ...], list[tuple[Node, Array]]] = {}
+        self.truths, self.terms = Truths(), Truths()
         self.passed = {i for r in passes for i in r.nodes}
         self.forward = set(self.passed)
         for reverse in dict.fromkeys([*passes, *parts]):
@@ -73,11 +115,18 @@ class Window:
                 # not those that are all of one number, or of rounding: many things are
                 is_usable = node.value.size > 1 and np.ptp(gradient) > NOISE * largest
                 if is_usable and judge.is_seen(node):
-                    self.truths.setdefault(_shape_key(gradient), []).append((node, gradient))
+                    self.truths.add(node, gradient)
+                    for term in reverse.terms.get(node.index, ()):
+                        if np.ptp(term) > NOISE * largest:
+                            self.terms.add(node, term)
         values = {n.value.tobytes() for r in passes for n in r.nodes.values() if is_varied(n.value)}
         ends = {v.update.new.index for v in self.wrong}
         copies = (n for n in self.nodes if n.value.size > 1 and n.index not in ends)
         self.forward |= {n.index for n in copies if n.value.tobytes() in values}
+        for n in self.every:  # what is kept of the forward pass for later
+            is_kept = n.operation == "setitem" and n.inputs[1].index in self.forward
+            if is_kept and (n.inputs[0].index in self.forward or n.inputs[0].operation == LEAF):
+                self.forward.add(n.index)
         found = [(v, m) for v in self.right if v.truth is not None and (m := self.multiples(v, {})) is not None]
         arrays = [m for v, m in found if v.truth.size > 1]
         numbers = [m for v, m in found if v.truth.size == 1]
@@ -101,11 +150,7 @@ class Window:
 
     def truth_of(self, value: Array) -> tuple[Node, float] | None:
         """The array of the forward pass whose gradient `value` is a multiple of, with the multiple."""
-        for node, truth in self.truths.get(_shape_key(value), ()):
-            c = multiple(value, truth)
-            if c is not None:
-                return node, c
-        return None
+        return self.truths.of(value)
 
     def is_gradient(self, node: Node) -> bool:
         """Whether an array of the backward pass is a true gradient, or a multiple of one."""
@@ -116,9 +161,10 @@ class Window:
         proven = set(self.forward)
         if all(v.truth is not None and v.truth.size == 1 for v in self.all):
             proven |= {n.index for v in self.right for n in self.judge.made_of(v.update)}  # of plain numbers
+        terms = self._terms_in(changed)
         for node in reversed(self.nodes):
             value = changed.get(node.index, node.value)
-            if node.index in proven or self.truth_of(value):
+            if node.index in proven or node.index in terms or self.truth_of(value):
                 proven.add(node.index)
                 if node.operation != "getitem":  # a right part proves nothing of the whole
                     proven |= {n.index for n in node.inputs}
@@ -129,8 +175,26 @@ class Window:
             if m.operation == LEAF and m.index > self.begin and m.index in self.judge.bound
             and m.index not in proven and m.index not in changed
         }  # fmt: skip
-        unproven = [*leaves.values(), *unproven]
+        # a term that is used as if it were the whole gradient
+        parts = [
+            m for n in unproven if n.operation in FACTORED for m in n.inputs
+            if m.index in terms and not self.truth_of(changed.get(m.index, m.value))
+        ][:1]  # fmt: skip
+        unproven = [*parts, *leaves.values(), *unproven]
         return self._making([*self._unchanged(unproven, changed), *unproven])
+
+    def _terms_in(self, changed: Mapping[int, Array]) -> dict[int, Node]:
+        """The arrays that are a term of a gradient, or the sum of some of its terms, and of which gradient."""
+        found: dict[int, Node] = {}
+        for node in self.nodes:
+            value = changed.get(node.index, node.value)
+            of = None if node.index in self.forward else self.terms.of(value)
+            if of is not None:
+                found[node.index] = of[0]
+            elif node.operation == "add":
+                a, b = (found.get(n.index) for n in node.inputs)
+                found |= {node.index: a} if a is not None and a is b else {}
+        return found
 
     def others(self) -> list[Execution]:
         """The statements that make an array of the backward pass; first those that only name one."""
@@ -184,12 +248,13 @@ class Window:
         return _executions(found)
 
     def replay(
-        self, changed: Mapping[int, Array], known: Mapping[int, Array], start: int
+        self, changed: Mapping[int, Array], known: Mapping[int, Array], start: int, end: int | None = None
     ) -> dict[int, Array] | None:
-        """All values that follow from changed ones, from the node `start` on; None if they cannot be made."""
+        """All values that follow from changed ones, from node to node; None if they cannot be made."""
         values = {**known, **changed}
+        end = self.every[-1].index + 1 if end is None else end
         with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
-            for node in self.judge.tape.nodes[start : self.every[-1].index + 1]:
+            for node in self.judge.tape.nodes[start:end]:
                 if node.index in changed or not any(n.index in values for n in node.inputs):
                     continue
                 try:
@@ -252,6 +317,27 @@ class Search:
         self.states = self._states(max(v.update.new.index for v in self.window.all))
         self.own = judge.own
         self._seen: dict[int, Values] = {}
+        self._deadline = process_time() + SECONDS
+
+    @cached_property
+    def is_recurrent(self) -> bool:
+        """Whether a wrong parameter is used again by what an earlier use of it has made."""
+        for v in self.window.wrong:
+            nodes, old = set(v.reverse.nodes.values()), v.update.old
+            uses = sorted(n for n in nodes if old in n.inputs and n.operation != "getitem")[:6]
+            made = (ancestors(n.inputs, nodes.__contains__).keys() for n in uses[1:])
+            if any(a.index in before for a, before in zip(uses, made, strict=False)):
+                return True
+        return False
+
+    @cached_property
+    def begins_right(self) -> bool:
+        """Whether some array of the backward pass is a true gradient of what the forward pass has made."""
+        return any(
+            self.window.is_gradient(n)
+            and (self.window.truth_of(n.value) or (n,))[0].index not in self.judge.versions
+            for n in self.window.nodes
+        )
 
     def findings(self, most: int = 3) -> list[WrongLine]:
         found: list[WrongLine] = []
@@ -261,9 +347,10 @@ class Search:
             pending = [v for v in self.window.wrong if self.is_odd or self.window.multiples(v, values) is None]
             candidates = self.window.scaled() if self.is_odd else self.window.candidates(values)
             candidates = [e for e in candidates if e.statement.number not in done and not self._is_excused(e)]
+            others = [] if self.is_odd else [e for e in self.window.others() if not self._is_excused(e)]
+            candidates = candidates or ([] if found else others)  # all is right, but not what the update needs
             if not pending or not candidates:
                 break
-            others = [] if self.is_odd else [e for e in self.window.others() if not self._is_excused(e)]
             once: dict[int, Execution] = {}  # an edit is tried in all executions of a statement
             for e in (*candidates, *others):
                 once.setdefault(e.statement.number, e)
@@ -272,66 +359,77 @@ class Search:
                 if not found:
                     found.append(self._unexplained(candidates, pending))
                 break
-            execution, edit, changed = best
+            execution, values = best.execution, best.values
             done.add(execution.statement.number)
-            self.cost = edit.cost
-            found.append(self._finding(execution, edit, changed))
-            values = self.window.replay(changed, values, execution.start) or values
-            if len(found) == 1:
-                mended = [v for v in self.window.wrong if self.window.multiples(v, values) is not None]
-                arrays = [v for v in mended if v.truth is not None and v.truth.size > 1]
-                self.mends = len(arrays) or 1 if len(mended) == len(self.window.wrong) else 0
-                self.takes_the_error = self._takes_the_error(execution)
+            self.cost = best.edit.cost
+            found.append(self._finding(best))
+            mended = [v for v in self.window.wrong if self.window.multiples(v, values) is not None]
+            arrays = [v for v in mended if v.truth is not None and v.truth.size > 1]
+            self.mends = len(arrays) or 1 if len(mended) == len(self.window.wrong) else 0
+            self.takes_the_error |= self._takes_the_error(execution)
             if self.is_odd:
                 break
         return found
 
     def _best(
         self, candidates: list[Execution], pending: list[Verdict], values: dict[int, Array]
-    ) -> tuple[Execution, Edit, dict[int, Array]] | None:
+    ) -> Mend | None:
         """The edit that makes most of what is wrong right, by the likeliest mistake."""
-        found = []
+        found: list[tuple[tuple[float, float, int], Mend]] = []
         latest = len(candidates)  # that is tried
-        deadline = process_time() + SECONDS
         for position, execution in enumerate(candidates[:24]):
             end = process_time() + STATEMENT_SECONDS
-            for score, edit, changed in self._scored(execution, pending, values, end):
-                late = -0.12 if edit.is_missing else 0.05  # what is missing may come late
-                cost = edit.cost + late * position
-                cost -= 0.5 * (edit.is_missing and is_a_name(execution.statement.tree.value))
-                found.append(((score, cost, position), execution, edit, changed))
+            for score, mend in self._scored(execution, pending, values, end):
+                late = -0.12 if mend.edit.is_missing else 0.05  # what is missing may come late
+                cost = mend.edit.cost + late * position
+                cost -= 0.5 * (mend.edit.is_missing and is_a_name(execution.statement.tree.value))
+                found.append(((score, cost, position), mend))
             if latest == len(candidates) and found and min(f[0] for f in found)[0] <= 0:
                 latest = position + 3
-            if process_time() > deadline or position >= latest:
+            if process_time() > self._deadline or position >= latest:
                 break
-        return min(found, key=lambda f: f[0])[1:] if found else None
+        return min(found, key=lambda f: f[0])[1] if found else None
 
     def _scored(
         self, execution: Execution, pending: list[Verdict], values: dict[int, Array], deadline: float
-    ) -> Iterator[tuple[float, Edit, dict[int, Array]]]:
-        """The edits of a statement that mend something, with how little they leave, and what they change."""
+    ) -> Iterator[tuple[float, Mend]]:
+        """The edits of a statement that mend something, with how little they leave."""
+        scores: dict[object, float | None] = {}
+        for edit, changed in self._tried(execution, values, deadline):
+            if process_time() > deadline:
+                break
+            everywhere = self._everywhere(execution, edit, changed, values)
+            if everywhere is None:
+                continue
+            changed, made = everywhere
+            key = tuple((index, value.shape, value.tobytes()) for index, value in changed.items())
+            if key not in scores:
+                scores[key] = self._score(made, changed, pending)
+            score = scores[key]
+            if score is not None:
+                yield score, Mend(execution, edit, changed, made)
+
+    def _tried(
+        self, execution: Execution, values: dict[int, Array], deadline: float
+    ) -> list[tuple[Edit, dict[int, Array]]]:
+        """The edits with what they change in this execution; first those that make a true gradient of it."""
         seen = self._values(execution)
         trial = Trial(execution, seen, self.own.get(execution.number, []), values)
+        found: list[tuple[bool, int, Edit, dict[int, Array]]] = []
         tried: set[str] = set()
-        scores: dict[object, float | None] = {}
         factor = self.window.ratios.get(execution.number)
-        for count, edit in enumerate(chain(scalings(execution, factor), edits(execution, seen))):
+        for edit in chain(scalings(execution, factor), edits(execution, seen)):
+            if len(tried) > MOST_EDITS or process_time() > deadline - STATEMENT_SECONDS / 2:
+                break
             text = edit.text()
             if text in tried:
                 continue
-            if count > MOST_EDITS or process_time() > deadline:
-                break
             tried.add(text)
             changed = trial.run(edit.tree)
-            if not changed or (self.is_odd and (edit.is_missing or not self._is_rescaled(changed))):
-                continue
-            changed = self._everywhere(execution, edit, changed, values) or changed
-            key = tuple((index, value.shape, value.tobytes()) for index, value in changed.items())
-            if key not in scores:
-                scores[key] = self._score(execution, changed, pending, values)
-            score = scores[key]
-            if score is not None:
-                yield score, edit, changed
+            if changed and not (self.is_odd and (edit.is_missing or not self._is_rescaled(changed))):
+                is_truth = any(self.window.truth_of(a) for a in changed.values() if a.size > 1)
+                found.append((not is_truth, len(tried), edit, changed))
+        return [(edit, changed) for *_, edit, changed in sorted(found, key=lambda f: f[:2])]
 
     def _again(self, execution: Execution) -> list[Execution]:
         """The other executions of a statement in this window: in a loop or a function."""
@@ -349,17 +447,23 @@ class Search:
 
     def _everywhere(
         self, execution: Execution, edit: Edit, changed: dict[int, Array], values: dict[int, Array]
-    ) -> dict[int, Array] | None:
-        """What an edit changes in all executions of a statement that is executed more than once."""
-        made = dict(changed)
-        for other in self._again(execution):
-            now = self.window.replay(made, values, execution.start)
-            trial = Trial(other, self._values(other), self.own.get(other.number, []), now)
-            more = None if now is None else trial.run(edit.tree)
+    ) -> tuple[dict[int, Array], dict[int, Array]] | None:
+        """What an edit changes in all executions of its statement, and all values that there are then."""
+        again = sorted([execution, *self._again(execution)], key=lambda e: e.number)
+        every: dict[int, Array] = {}
+        made = dict(values)
+        for e, following in zip(again, [*again[1:], None], strict=True):
+            more: dict[int, Array] | None = changed
+            if e is not again[0] or e is not execution:
+                more = Trial(e, self._values(e), self.own.get(e.number, []), made).run(edit.tree)
             if not more:
                 return None
-            made |= more
-        return made if len(made) > len(changed) else None
+            every |= more
+            now = self.window.replay(more, made, e.start, None if following is None else following.start)
+            if now is None:
+                return None
+            made = now
+        return every, made
 
     def _states(self, end: int) -> set[int]:
         """Versions of arrays that are carried on beyond the step, as an optimizer's, but are no parameters."""
@@ -397,17 +501,8 @@ class Search:
             a.shape == b.shape and multiple(b, a.astype(float)) is not None for b, a in pairs
         )
 
-    def _score(
-        self,
-        execution: Execution,
-        changed: dict[int, Array],
-        pending: list[Verdict],
-        values: dict[int, Array],
-    ) -> float | None:
+    def _score(self, made: dict[int, Array], changed: dict[int, Array], pending: list[Verdict]) -> float | None:
         """How little is left after an edit; None if it makes nothing right, or something wrong."""
-        made = self.window.replay(changed, values, execution.start)
-        if made is None:
-            return None
         factors: list[Multiples] = []
         righted, usual = 0, None
         for v in sorted(self.window.all, key=lambda v: v.truth.size == 1):
@@ -446,7 +541,7 @@ class Search:
         if self.window.truth_of(self.judge.tape.nodes[index].value) is not None:
             return False
         known = (n for n in self.window.every if n.index not in self.window.forward and n.index != index)
-        gradients = [gradient for m, gradient in self.window.truths[_shape_key(value)] if m is node]
+        gradients = self.window.truths.gradients(node, _shape_key(value))
         return not any(multiple(n.value, gradient) for n in known for gradient in gradients)
 
     @cached_property
@@ -487,18 +582,17 @@ class Search:
         where = " as it was before" if line is None else f" of line {line}"
         return f"it is made with {name} after a change: {name}{where} belongs in it"
 
-    def _finding(self, execution: Execution, edit: Edit, changed: dict[int, Array]) -> WrongLine:
-        text = edit.text()
+    def _finding(self, mend: Mend) -> WrongLine:
+        text = mend.edit.text()
         write = () if "__earlier_" in text else (text,)
-        pairs = [(self.judge.tape.nodes[index].value, right) for index, right in changed.items()]
+        pairs = [(self.judge.tape.nodes[index].value, right) for index, right in mend.changed.items()]
         return WrongLine.at(
-            execution, edit.mistake, *write,
-            proof=_proof(pairs), target=self._target(execution, changed), difference=_difference(pairs),
+            mend.execution, mend.edit.mistake, *write,
+            proof=_proof(pairs), target=self._target(mend.values), difference=_difference(pairs),
         )  # fmt: skip
 
-    def _target(self, execution: Execution, changed: Mapping[int, Array]) -> Node | None:
+    def _target(self, values: Mapping[int, Array]) -> Node | None:
         """The node of the forward pass whose gradient is made right."""
-        values = self.window.replay(changed, {}, execution.start) or changed
         for index, value in sorted(values.items()):
             for verdict in self.window.all:
                 if verdict.truth is None:

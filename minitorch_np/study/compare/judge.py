@@ -15,7 +15,15 @@ import numpy as np
 from minitorch_np.study.compare.derivatives import Reverse, ties
 from minitorch_np.study.compare.instrument import Execution
 from minitorch_np.study.compare.objective import Objective, Seeds, dependent, losses
-from minitorch_np.study.compare.recorded import CONSTANT, LEAF, PRODUCTS, Node, Tape, ancestors
+from minitorch_np.study.compare.recorded import (
+    CONSTANT,
+    FORWARD_PRODUCTS,
+    LEAF,
+    PRODUCTS,
+    Node,
+    Tape,
+    ancestors,
+)
 from minitorch_np.study.compare.trained import TrainedArray, Update, parameters
 
 if TYPE_CHECKING:
@@ -209,6 +217,11 @@ def _steady(verdicts: list[Verdict], references: dict[int, Verdict], bound: Coll
     return [made.get(id(v), v) for v in verdicts]
 
 
+def _is_of(node: Node, old: Node) -> bool:
+    """Whether a node is `old`, or its transpose."""
+    return node is old or (node.operation == "transpose" and node.inputs[0] is old)
+
+
 def _are_apart(a: Reverse, b: Reverse) -> bool:
     """Whether neither of two passes starts within the other."""
     return max(a.nodes) not in b.nodes and max(b.nodes) not in a.nodes
@@ -287,6 +300,7 @@ class Judge:
         self.losses = losses(tape, self.versions, names)
         self.depends = dependent(tape, self.versions)
         self._reverses: dict[int, tuple[Seeds, Reverse]] = {}
+        self._multiples: dict[tuple[int, int], tuple[Array, float | None]] = {}
         self._penalties: dict[int, bool] = {}
         self.left_out = 0  # losses that there was no time to try
         self._merged: dict[tuple[int, int], Seeds] = {}
@@ -308,6 +322,21 @@ class Judge:
             for n in self.tape.nodes
             if n.operation in ("copy", "asarray") and n.inputs[0].index in self.versions
         }
+
+    def targets(self, side: int) -> set[int]:
+        """What a difference takes from a forward pass of its own, as the target of Q-learning: a constant."""
+        found = set()
+        for n in self.tape.nodes:
+            if n.operation != "subtract" or not all(m.index in self.depends - self.versions for m in n.inputs):
+                continue
+            a, b = (
+                ancestors([m], lambda k: k.index in self.depends and k.index not in self.versions)
+                for m in n.inputs
+            )
+            is_apart = not (a.keys() & b.keys() & self.depends) - self.versions
+            if is_apart and all(any(k.operation in FORWARD_PRODUCTS for k in s.values()) for s in (a, b)):
+                found.add(n.inputs[side].index)
+        return found
 
     @staticmethod
     def is_weight(verdict: Verdict) -> bool:
@@ -394,9 +423,11 @@ class Judge:
                 is_part = (bool(loss.kind) or loss.is_inner) and not is_whole and has_penalty
                 order = (
                     is_likely,
+                    self.is_of_the_steps(j),
                     j.score[1] if has_penalty else 0,
                     not is_part,
                     *j.score,
+                    any(v.step is not None for v in j.right),
                     is_whole,
                     j.is_steady,
                     not loss.is_inner,
@@ -410,10 +441,10 @@ class Judge:
             return None
         return self._completed(self.by(best[1].loss, best[1].mode, most_updates), [j for _, j in found])
 
-    @staticmethod
-    def _completed(judgement: Judgement, others: list[Judgement]) -> Judgement:
+    def _completed(self, judgement: Judgement, others: list[Judgement]) -> Judgement:
         """With what is right by a forward pass of its own: weights that are updated in turns."""
         verdicts = list(judgement.verdicts)
+        others = [j for j in others if j.is_whole(self.bound, self.tape.replaced.values())]
         for name in {v.update.name for v in judgement.wrong}:
             mine = {v.update: v.reverse for v in judgement.verdicts if v.update.name == name}
             for other in others:
@@ -450,13 +481,23 @@ class Judge:
         reached: set[int] = set()
         for n in self.made_of(update):
             value = changed.get(n.index, n.value)
-            c = None if n.index in forward or n is update.new else multiple(value, truth)
+            c = None
+            if n.index not in forward and n is not update.new and value.size == truth.size:
+                c = multiple(value, truth) if n.index in changed else self._multiple(n, truth)
             if c is not None:
                 found.append((n, c))
             is_sum = n.operation in REDUCTIONS and value.size < truth.size
             if c is not None or (not is_sum and any(m.index in reached for m in n.inputs)):
                 reached.add(n.index)
         return found if update.new.index in reached else []
+
+    def _multiple(self, node: Node, truth: Array) -> float | None:
+        """The same as `multiple`, kept for the next time."""
+        key = node.index, id(truth)
+        known = self._multiples.get(key)
+        if known is None or known[0] is not truth:
+            known = self._multiples[key] = truth, multiple(node.value, truth)
+        return known[1]
 
     def constant_row(self, update: Update, truth: Array) -> int | None:
         """The row of a table, looked up by indices, that has a gradient and never changes, such as padding."""
@@ -487,7 +528,7 @@ class Judge:
             following = (n for n in self.tape.nodes[old.index : old.index + FAR] if old in n.inputs)
             self._penalties[old.index] = any(
                 n.operation in ("square", "power", "absolute", "sign", "norm", "vdot")
-                or (n.operation == "multiply" and all(m is old for m in n.inputs))
+                or (n.operation in ("multiply", "dot", "matmul") and all(_is_of(m, old) for m in n.inputs))
                 for n in following
             )
         return self._penalties[old.index]
@@ -519,13 +560,12 @@ class Judge:
         if judgement.loss.kind or max(steps, default=0) >= 0.5:
             return True
 
-        def data(nodes: Iterable[Node]) -> set[bytes]:
-            made = (n for n in nodes if n.index in self.depends)
-            given = (m for n in made for m in n.inputs if m.index not in self.depends)
-            return {m.value.tobytes() for m in given if m.value.size > 1}
+        def products(nodes: Iterable[Node]) -> set[bytes]:
+            made = (n for n in nodes if n.index in self.depends and n.operation in FORWARD_PRODUCTS)
+            return {n.value.tobytes() for n in made}
 
         made = [n for v in judgement.verdicts for n in self.made_of(v.update)]
-        return all(data(v.reverse.nodes.values()) <= data(made) for v in judgement.wrong[:1])
+        return all(products(v.reverse.nodes.values()) <= products(made) for v in judgement.wrong[:1])
 
     @staticmethod
     def _is_noise(truth: Array, reverse: Reverse) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
 
 HALF_SQUARES, CROSS_ENTROPY = "half the squared error", "the cross entropy"
-LOSS_NAMES = ("loss", "cost", "error", "objective", "mse", "nll", "j", "l")
+LOSS_NAMES = ("loss", "cost", "error", "objective", "mse", "nll", "total", "j", "l", "err", "e")
 VECTOR_NAMES = ("loss", "losses", "cost", "costs")  # of an array whose sum is meant
 Seeds = dict[Node, "np.ndarray"]
 
@@ -103,7 +104,17 @@ def losses(tape: Tape, versions: set[int], names: dict[int, str]) -> list[Object
     written = [loss._replace(is_inner=loss.first.index in inner) for loss in written]
     written.sort(key=lambda loss: (-rank(loss), -loss.first.index))
     likely = [loss for loss in written if rank(loss)]
-    return likely + [loss for loss in found if loss.kind] + written[len(likely) :]
+    return likely + [loss for loss in found if loss.kind] + written[len(likely) :] + list(_sums(likely))
+
+
+def _sums(likely: list[Objective]) -> Iterator[Objective]:
+    """The sums of two losses that the program computes apart: of a reconstruction, and of a penalty."""
+    for a, b in combinations([loss for loss in likely if loss.name][:4], 2):
+        is_apart = a.line != b.line and not a.is_inner and not b.is_inner
+        if is_apart and len(a.instances) == len(b.instances):
+            both = zip(a.instances, b.instances, strict=True)
+            instances = [(max(n, m), {**s, **t}) for (n, s), (m, t) in both]
+            yield a._replace(name=f"{a.name} + {b.name}", instances=instances)
 
 
 def _used_by_updates(tape: Tape, versions: set[int]) -> set[int]:
@@ -124,7 +135,9 @@ def _loss(kind: str, instances: list[tuple[Node, Seeds]], names: dict[int, str])
 def rank(loss: Objective) -> int:
     """How likely a number is the loss by its name, or what stands in its line: 2, 1 or 0."""
     name = loss.name.lower().replace("self.", "")
-    if any(len(n) > 1 and n in name for n in LOSS_NAMES) or name in LOSS_NAMES:
+    execution = loss.first.execution
+    function = execution.statement.function.lower() if execution and loss.text.startswith("return ") else ""
+    if any(len(n) > 1 and (n in name or n in function) for n in LOSS_NAMES) or name in LOSS_NAMES:
         return 2
     return 1 if any(w in loss.text.lower() for w in ("loss", "cost", "print", "error")) else 0
 
