@@ -119,7 +119,11 @@ class Examination:
 
     def _is_proven(self, judgement: Judgement, search: Search, found: list[WrongLine]) -> bool:
         """Whether the loss is sure enough to blame a line by it."""
-        if self._unknown(judgement.wrong) or not self.judge.is_of_the_steps(judgement):
+        if (
+            self._unknown(judgement.wrong)
+            or not self.judge.is_of_the_steps(judgement)
+            or search.is_preconditioned
+        ):
             return False
         loss = judgement.loss
         if loss.first.value.size > 1 and not loss.kind:
@@ -488,7 +492,10 @@ class Examination:
             remarks.append(f"the loss of line {loss.line} is computed after the update, of the next step")
         if where := self._infinite():
             remarks.append(f"not finite first in line {where}")
-        still = sorted({v.update.name for v in judgement.verdicts if v.what == STILL})
+        still = sorted({
+            v.update.name for v in judgement.verdicts
+            if v.what == STILL and np.array_equal(v.update.new.value, v.update.old.value)
+        })  # fmt: skip
         if still:
             remarks.append(f"the gradient of {', '.join(still)} is zero in some steps, and so is the change")
         for v in judgement.verdicts:

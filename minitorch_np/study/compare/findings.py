@@ -331,6 +331,13 @@ class Search:
         return False
 
     @cached_property
+    def is_preconditioned(self) -> bool:
+        """Whether a matrix that is kept from step to step is multiplied with the gradients, as of Newton's method."""
+        return any(
+            n.operation in PRODUCTS and any(m.index in self.states for m in n.inputs) for n in self.window.nodes
+        )
+
+    @cached_property
     def begins_right(self) -> bool:
         """Whether some array of the backward pass is a true gradient of what the forward pass has made."""
         return any(

@@ -597,17 +597,19 @@ class Judge:
         truth = reverse[update.old]
         old, new = update.old.value.reshape(-1), update.new.value.reshape(-1)
         is_wide = new.size != old.size  # broadcasting has changed its shape
-        change = new if is_wide else new - old
         row = self.constant_row(update, truth)
         if row is not None:
             truth = truth.copy()
             truth[row] = 0
         if not np.any(truth) or self._is_noise(truth, reverse):
-            is_still = np.abs(change).max(initial=0) <= NOISE * np.abs(old).max(initial=1)
-            return Verdict(update, STILL if is_still else WRONG, truth, reverse=reverse)
+            return Verdict(update, STILL, truth, reverse=reverse)  # a momentum or Adam may move it all the same
         if not np.isfinite(truth).all():
             return Verdict(update, UNKNOWN, truth, reverse=reverse)
-        found = self.gradients_in(update, truth, {n.index for n in reverse.nodes.values()})
+        forward = {n.index for n in reverse.nodes.values()}
+        rows = truth.any(axis=tuple(range(1, truth.ndim)))
+        found = self.gradients_in(update, truth, forward)
+        if not found and truth.ndim > 1 and not rows.all():  # of a table, the rows that are used
+            found = self.gradients_in(update, truth[rows], forward)
         step = self.step_of(update.new.value, update, truth)
         what = RIGHT if (found or step) and not is_wide else WRONG
         return Verdict(update, what, truth, found, step, reverse)

@@ -65,7 +65,8 @@ def parameters(tape: Tape, executions: list[Execution]) -> list[TrainedArray]:
         later = {v.index for v in versions[2:]}  # what a function returns has the name of what it was given
         firsts = (n for n in following[versions[0].index] if n.index not in later)
         is_data = len({n.value.tobytes() for n in firsts}) > 1
-        if used and not is_data and not owners.keys() & ancestors(versions[:1]).keys():
+        is_square = all(any(map(_is_square, added[pair])) for pair in _indices(versions))
+        if used and not is_data and not is_square and not owners.keys() & ancestors(versions[:1]).keys():
             owners |= {v.index: len(found) for v in versions}
             found.append((versions, used))
     states: set[int] = set()
@@ -80,6 +81,17 @@ def parameters(tape: Tape, executions: list[Execution]) -> list[TrainedArray]:
         for i, (versions, used) in enumerate(found)
         if i not in states and not (len(versions) == 2 < len(most) and versions[1].index < most[1].index)
     ]  # fmt: skip  # what is changed once before the first update of others is data
+
+
+def _indices(versions: list[Node]) -> list[tuple[int, int]]:
+    return [(old.index, new.index) for old, new in pairwise(versions)]
+
+
+def _is_square(node: Node) -> bool:
+    """Whether a number or array cannot be negative: what is added to it in every step makes no gradient descent."""
+    if node.operation == "multiply" and node.inputs[0] is not node.inputs[1]:
+        return any(map(_is_square, node.inputs)) and any(n.value.size == 1 for n in node.inputs)
+    return node.operation in ("square", "power", "multiply")
 
 
 def chains(tape: Tape, following: Mapping[int, list[Node]]) -> list[list[Node]]:
