@@ -367,3 +367,24 @@ def test_a_loss_that_is_only_printed_after_the_update():
     assert "print(np.sum((y - p) ** 2) / 2)" in right.loss
     assert [f.line for f in judged(PRINTED_LATE, d="(p - y) * (1 - p)").wrong] == [8]
     assert judged(PRINTED_LATE, d="(p - y) * (1 - (p - y))").judged == "not judged"  # of what loss, is open
+
+
+MATRICES = """
+x, y = np.matrix(rng.normal(size=(20, 4))), np.asmatrix(rng.normal(size=(20, 2)))
+w, b, v = np.matrix(rng.normal(size=(4, 5))), np.matrix(np.zeros((1, 5))), np.matrix(rng.normal(size=(5, 2)))
+for step in range(4):
+    h = 1 / (1 + np.exp(-(x * w + b)))
+    d = h * v - y
+    loss = np.sum(np.power(d, 2)) / 2
+    dh = np.multiply(d * v.T, np.multiply(h, 1 - h))
+    gradient = {gradient}
+    b = b - 0.01 * dh.sum(axis=0)
+    w -= 0.01 * x.T * dh
+    v[:] = v - 0.01 * gradient
+"""
+
+
+def test_matrices_have_their_own_rules():
+    assert judged(MATRICES, gradient="h.T * d").judged == "right"
+    wrong = judged(MATRICES, gradient="h.T * y")
+    assert [(f.line, f.write) for f in wrong.wrong] == [(11, ("gradient = h.T * d",))], wrong

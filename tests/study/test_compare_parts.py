@@ -177,6 +177,15 @@ def test_a_reverse_pass_adds_up_and_stops_at_ends(tape):
     assert tape.node(x) not in stopped
 
 
+def _matrices(x, w):
+    m, n = recorded.call(np.asmatrix, x), recorded.call(np.asmatrix, w)
+    row = m[1] * n.T * 0.5 + [[1, 2, 3]] * (m * n.T)
+    row[0, 1] = n.sum(axis=1)[2, 0] * 2
+    m *= m.T * n
+    parts = [row, m.ravel(), n.flatten(), m.mean(0), n.A * m.A, n.A1, n.diagonal(), m.copy() * n.T, n.tolist()]
+    return np.concatenate([np.ravel(part) for part in (*parts, *m)])
+
+
 PLAIN = {
     "products": lambda x, w: x @ w.T + x.dot(w.T),
     "in place": lambda x, w: +_in_place(x, w),
@@ -185,6 +194,7 @@ PLAIN = {
     "lists": lambda x, w: np.array([x[0, 0], 1.0, w[1, 1]]) + sum([x[0, i] for i in range(3)]),
     "iteration": lambda x, w: np.array([np.dot(a, b) for a, b in zip(x, w, strict=True)]),
     "float32": lambda x, w: x.astype(np.float32) * np.float32(0.1) + w.astype(np.float32).sum(),
+    "matrices": _matrices,
 }
 
 
@@ -198,6 +208,7 @@ def _in_place(x, w):
     return y
 
 
+@pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
 @pytest.mark.parametrize("name", PLAIN)
 def test_recording_changes_no_bit(tape, name):
     function = PLAIN[name]

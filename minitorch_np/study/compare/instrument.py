@@ -187,7 +187,7 @@ class Recorder:
 
     def argument(self, value: Any) -> Any:
         """An argument of a function: an array from outside is recorded from here on."""
-        return recorded.leaf(value) if type(value) is np.ndarray else value
+        return recorded.leaf(value) if type(value) in recorded.ARRAYS else value
 
     def imported(self) -> None:
         """Record the arrays that an import has brought."""
