@@ -388,3 +388,34 @@ def test_matrices_have_their_own_rules():
     assert judged(MATRICES, gradient="h.T * d").judged == "right"
     wrong = judged(MATRICES, gradient="h.T * y")
     assert [(f.line, f.write) for f in wrong.wrong] == [(11, ("gradient = h.T * d",))], wrong
+
+
+BY_NAME = """
+class Net:
+    def __init__(self):
+        self.w1, self.w2 = rng.normal(size=(3, 4)), rng.normal(size=(4, 2))
+    def step(self, x, y):
+        h = np.tanh(x @ self.w1)
+        d = h @ self.w2 - y
+        loss = np.sum(d ** 2) / 2
+        grads = {{"w1": x.T @ (d @ self.w2.T{factor}), "w2": h.T @ d}}
+        for name, grad in grads.items():
+            {update}
+net = Net()
+x, y = rng.normal(size=(20, 3)), rng.normal(size=(20, 2))
+for step in range(4):
+    net.step(x, y)
+"""
+
+
+@pytest.mark.parametrize(
+    "update",
+    [
+        "setattr(self, name, getattr(self, name) - 0.01 * grad)",
+        "vars(self)[name] -= 0.01 * grad",
+        "self.__dict__.update({name: self.__dict__[name] - 0.01 * grad})",
+    ],
+)
+def test_parameters_are_updated_by_their_names(update):
+    assert judged(BY_NAME, update=update, factor=" * (1 - h ** 2)").judged == "right"
+    assert [f.line for f in judged(BY_NAME, update=update, factor=" * (1 - h)").wrong] == [11]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 HOOKS = ("at", "after", "call", "load", "value", "argument", "imported")  # methods of a Recorder
 NOT_WRAPPED = frozenset(["super", "locals", "globals", "vars", "eval", "exec", "dir", "print"])
+PURE = frozenset(["str", "len", "int", "getattr", "vars", "globals"])
 MANY_NODES = 20_000
 THOROUGH = 4  # steps of which it is recorded what every statement could see
 DEEPEST, MOST = 2, 200  # levels and elements of containers in which arrays are looked for
@@ -277,7 +278,12 @@ def _set(whole: Node, part: Node) -> list[Node] | None:
 
 
 def _targets(tree: Any) -> list[Any]:
-    """The single targets of an assignment."""
+    """The single targets of an assignment, also by `setattr` or `update` of a dict."""
+    match tree:
+        case ast.Expr(ast.Call(ast.Attribute(owner, "update"))):
+            return [owner]
+        case ast.Expr(ast.Call(ast.Name("setattr"), [owner, name, _])):
+            return [ast.Call(ast.Name("getattr", ast.Load()), [owner, name], [])]
     if not isinstance(tree, ast.Assign | ast.AugAssign | ast.AnnAssign) or tree.value is None:
         return []
     targets = tree.targets if isinstance(tree, ast.Assign) else [tree.target]
@@ -294,7 +300,7 @@ def _is_pure(target: ast.AST) -> bool:
     """Whether a target can be evaluated twice."""
     return not any(
         isinstance(node, ast.NamedExpr | ast.Await | ast.Yield | ast.YieldFrom)
-        or (isinstance(node, ast.Call) and ast.unparse(node.func) not in ("str", "len", "int"))
+        or (isinstance(node, ast.Call) and ast.unparse(node.func) not in PURE)
         for node in ast.walk(target)
     )
 
