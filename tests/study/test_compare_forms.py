@@ -419,3 +419,28 @@ for step in range(4):
 def test_parameters_are_updated_by_their_names(update):
     assert judged(BY_NAME, update=update, factor=" * (1 - h ** 2)").judged == "right"
     assert [f.line for f in judged(BY_NAME, update=update, factor=" * (1 - h)").wrong] == [11]
+
+
+COPIED = """
+def step(w, x, y):
+    w = {copy}
+    d = w @ x - y
+    return w - 0.1 * {gradient}
+w = rng.normal(size=3)
+for x, y in zip(rng.normal(size=(9, 3)), rng.normal(size=9)):
+    loss = (w @ x - y) ** 2 / 2
+    w = {step}
+"""
+
+
+@pytest.mark.parametrize(
+    ("copy", "step"),
+    [
+        ("np.array(w)", "step(w, x, y)"),
+        ("np.array(w.tolist())", "step(w, x, y)"),
+        ("w", "np.concatenate([step(w, x, y)[:1], step(w, x, y)[1:]])"),
+    ],
+)
+def test_copies_do_not_cut_off_a_parameter(copy, step):
+    assert judged(COPIED, copy=copy, step=step, gradient="d * x").judged == "right"
+    assert judged(COPIED, copy=copy, step=step, gradient="d * w").judged == "wrong"

@@ -239,7 +239,9 @@ def used_version(added: list[Node], versions: Mapping[int, Node], oldest: int) -
 
 
 KEEPING = frozenset("copy positive reshape astype asarray array squeeze ravel".split())
-CARRYING = KEEPING | {"add", "subtract", "multiply", "divide", "setitem"}
+CHANGING = ("add", "subtract", "multiply", "setitem", "copy", "astype")
+JOINING = frozenset("array concatenate stack hstack vstack append".split())
+CARRYING = KEEPING | JOINING | {"add", "subtract", "multiply", "divide", "setitem"}
 
 
 def carried(old: Node, new: Node) -> list[Node] | None:
@@ -250,6 +252,9 @@ def carried(old: Node, new: Node) -> list[Node] | None:
         if node.index <= old.index or not node.inputs or node.operation not in CARRYING:
             return None
         first, *rest = node.inputs
+        if node.operation in JOINING and rest:
+            joined = [_joined(old, part) for part in node.inputs]
+            return None if None in joined else [*added, *(n for part in joined if part for n in part)]
         if node.operation == "setitem":
             inside = _set(first, rest[0])
             if inside is None:
@@ -266,11 +271,21 @@ def carried(old: Node, new: Node) -> list[Node] | None:
     return added
 
 
+def _joined(old: Node, part: Node) -> list[Node] | None:
+    """What was added to a part of `old` that is put together with others; None if it is something else."""
+    added: list[Node] = []
+    while part is not old and part.operation in ("getitem", *CHANGING):
+        added += [] if part.operation == "getitem" else part.inputs[1:]
+        part = part.inputs[0]
+    more = carried(old, part)
+    return None if more is None else [*added, *more]
+
+
 def _set(whole: Node, part: Node) -> list[Node] | None:
     """What was added to a part of an array that is written back; None if it is something else."""
     added: list[Node] = []
     while part is not whole and part.operation != "getitem":
-        if part.operation not in ("add", "subtract", "multiply", "setitem", "copy", "astype"):
+        if part.operation not in CHANGING:
             return None
         added += part.inputs[1:]
         part = part.inputs[0]
