@@ -444,3 +444,26 @@ for x, y in zip(rng.normal(size=(9, 3)), rng.normal(size=9)):
 def test_copies_do_not_cut_off_a_parameter(copy, step):
     assert judged(COPIED, copy=copy, step=step, gradient="d * x").judged == "right"
     assert judged(COPIED, copy=copy, step=step, gradient="d * w").judged == "wrong"
+
+
+FLAT = """
+def objective(p, *args, **options):
+    n, h, x, y = args
+    n, h = int(n), int(h)
+    x = x * options["scale"]
+    w, v = p[:n * h].reshape(n, h), p[n * h:].reshape((h, -1))
+    a = np.tanh(x @ w)
+    d = a @ v - y
+    cost = (d ** 2).sum() / 2
+    return cost, np.concatenate([(x.T @ (d @ v.T{factor})).ravel(), (a.T @ d).ravel()])
+data = 3, 4, rng.normal(size=(20, 3)), rng.normal(size=(20, 2))
+p = rng.normal(size=20)
+for step in range(4):
+    cost, grad = objective(p, *data, scale=0.5)
+    p = p - 0.1 * grad
+"""
+
+
+def test_an_objective_of_a_flat_vector_and_any_arguments():
+    assert judged(FLAT, factor=" * (1 - a ** 2)").judged == "right"
+    assert [f.line for f in judged(FLAT, factor=" * (1 - a)").wrong] == [11]

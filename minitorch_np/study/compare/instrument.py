@@ -201,16 +201,17 @@ class Recorder:
             self.tape.execution.loads[text] = value.node
         return value
 
-    def value(self, value: Any, *, integers: bool = False) -> Any:
-        """An assigned or returned value, recorded."""
+    def value(self, value: Any, *, integers: tuple[bool, ...] = ()) -> Any:
+        """An assigned or returned value, recorded; an integer only for targets of which `integers` says so."""
         tape = self.tape
         if recorded.current() is not tape:
             return value
         if type(value) is tuple:
-            value = tuple(self.value(v, integers=integers) for v in value)
+            each = integers if len(integers) == len(value) else [any(integers)] * len(value)
+            value = tuple(self.value(v, integers=(i,)) for v, i in zip(value, each, strict=True))
         elif type(value) is list and len(value) <= MOST:
             value[:] = [v if type(v) is tuple else self.value(v) for v in value]
-        elif type(value) is not int or integers:
+        elif type(value) is not int or any(integers):
             value = recorded.leaf(value)
         if tape.execution is not None:
             tape.execution.result = dict(_recorded_in({"": value}))
@@ -375,7 +376,7 @@ class Instrumenter(ast.NodeTransformer):
         self.functions.pop()
         wraps = []
         for name in (a.arg for a in (*st.args.posonlyargs, *st.args.args, *st.args.kwonlyargs)):
-            hook = f"__value__({name}, integers=True)" if name in self.updated else f"__argument__({name})"
+            hook = f"__value__({name}, integers=(True,))" if name in self.updated else f"__argument__({name})"
             wraps += [parsed(f"{name} = {hook}", st)] if name not in ("self", "cls") else []
         has_text = ast.get_docstring(st, clean=False) is not None
         st.body[has_text:has_text] = wraps
@@ -390,8 +391,8 @@ class Instrumenter(ast.NodeTransformer):
             elif isinstance(value, list):
                 setattr(st, part, [self.visit(v) if isinstance(v, ast.AST) else v for v in value])
         if isinstance(st, ast.Assign | ast.AnnAssign | ast.Return) and st.value is not None:
-            integers = any(ast.unparse(t) in self.updated for t in _targets(st))
-            arguments = [ast.keyword("integers", ast.Constant(True))] if integers else []
+            integers = tuple(ast.unparse(t) in self.updated for t in _targets(st))
+            arguments = [ast.keyword("integers", ast.Constant(integers))] if any(integers) else []
             st.value = _call("__value__", [st.value], arguments, st)
 
     def visit_Call(self, node: ast.Call) -> Any:

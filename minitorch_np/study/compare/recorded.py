@@ -321,10 +321,11 @@ def _recorded(
 
     def take(value: Any) -> Any:
         is_number = name == "array" and isinstance(value, int | float | np.generic) and type(value) is not bool
-        if is_recorded(value) or isinstance(value, np.ndarray) or is_number:
+        is_size = name == "reshape" and bool(found)
+        if not is_size and (is_recorded(value) or isinstance(value, np.ndarray) or is_number):
             found.append(value)
             return HOLE
-        return value
+        return plain(value)
 
     named = {k: v for k, v in kwargs.items() if k != "out"}
     shape = [[HOLE] * len(args), plain_deep(named)] if is_ufunc else _mapped([list(args), named], take)
