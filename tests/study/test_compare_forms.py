@@ -466,4 +466,4 @@ for step in range(4):
 
 def test_an_objective_of_a_flat_vector_and_any_arguments():
     assert judged(FLAT, factor=" * (1 - a ** 2)").judged == "right"
-    assert [f.line for f in judged(FLAT, factor=" * (1 - a)").wrong] == [11]
+    assert [f.line for f in judged(FLAT, factor=" * (1 - a)").wrong] == [12]
