@@ -391,8 +391,8 @@ class Instrumenter(ast.NodeTransformer):
             elif isinstance(value, list):
                 setattr(st, part, [self.visit(v) if isinstance(v, ast.AST) else v for v in value])
         if isinstance(st, ast.Assign | ast.AnnAssign | ast.Return) and st.value is not None:
-            integers = tuple(ast.unparse(t) in self.updated for t in _targets(st))
-            arguments = [ast.keyword("integers", ast.Constant(integers))] if any(integers) else []
+            integers: list[Any] = [ast.Constant(ast.unparse(t) in self.updated) for t in _targets(st)]
+            arguments = [ast.keyword("integers", ast.Tuple(integers, ast.Load()))] if integers else []
             st.value = _call("__value__", [st.value], arguments, st)
 
     def visit_Call(self, node: ast.Call) -> Any:
