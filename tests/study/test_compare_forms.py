@@ -367,3 +367,103 @@ def test_a_loss_that_is_only_printed_after_the_update():
     assert "print(np.sum((y - p) ** 2) / 2)" in right.loss
     assert [f.line for f in judged(PRINTED_LATE, d="(p - y) * (1 - p)").wrong] == [8]
     assert judged(PRINTED_LATE, d="(p - y) * (1 - (p - y))").judged == "not judged"  # of what loss, is open
+
+
+MATRICES = """
+x, y = np.matrix(rng.normal(size=(20, 4))), np.asmatrix(rng.normal(size=(20, 2)))
+w, b, v = np.matrix(rng.normal(size=(4, 5))), np.matrix(np.zeros((1, 5))), np.matrix(rng.normal(size=(5, 2)))
+for step in range(4):
+    h = 1 / (1 + np.exp(-(x * w + b)))
+    d = h * v - y
+    loss = np.sum(np.power(d, 2)) / 2
+    dh = np.multiply(d * v.T, np.multiply(h, 1 - h))
+    gradient = {gradient}
+    b = b - 0.01 * dh.sum(axis=0)
+    w -= 0.01 * x.T * dh
+    v[:] = v - 0.01 * gradient
+"""
+
+
+def test_matrices_have_their_own_rules():
+    assert judged(MATRICES, gradient="h.T * d").judged == "right"
+    wrong = judged(MATRICES, gradient="h.T * y")
+    assert [(f.line, f.write) for f in wrong.wrong] == [(11, ("gradient = h.T * d",))], wrong
+
+
+BY_NAME = """
+class Net:
+    def __init__(self):
+        self.w1, self.w2 = rng.normal(size=(3, 4)), rng.normal(size=(4, 2))
+    def step(self, x, y):
+        h = np.tanh(x @ self.w1)
+        d = h @ self.w2 - y
+        loss = np.sum(d ** 2) / 2
+        grads = {{"w1": x.T @ (d @ self.w2.T{factor}), "w2": h.T @ d}}
+        for name, grad in grads.items():
+            {update}
+net = Net()
+x, y = rng.normal(size=(20, 3)), rng.normal(size=(20, 2))
+for step in range(4):
+    net.step(x, y)
+"""
+
+
+@pytest.mark.parametrize(
+    "update",
+    [
+        "setattr(self, name, getattr(self, name) - 0.01 * grad)",
+        "vars(self)[name] -= 0.01 * grad",
+        "self.__dict__.update({name: self.__dict__[name] - 0.01 * grad})",
+    ],
+)
+def test_parameters_are_updated_by_their_names(update):
+    assert judged(BY_NAME, update=update, factor=" * (1 - h ** 2)").judged == "right"
+    assert [f.line for f in judged(BY_NAME, update=update, factor=" * (1 - h)").wrong] == [11]
+
+
+COPIED = """
+def step(w, x, y):
+    w = {copy}
+    d = w @ x - y
+    return w - 0.1 * {gradient}
+w = rng.normal(size=3)
+for x, y in zip(rng.normal(size=(9, 3)), rng.normal(size=9)):
+    loss = (w @ x - y) ** 2 / 2
+    w = {step}
+"""
+
+
+@pytest.mark.parametrize(
+    ("copy", "step"),
+    [
+        ("np.array(w)", "step(w, x, y)"),
+        ("np.array(w.tolist())", "step(w, x, y)"),
+        ("w", "np.concatenate([step(w, x, y)[:1], step(w, x, y)[1:]])"),
+    ],
+)
+def test_copies_do_not_cut_off_a_parameter(copy, step):
+    assert judged(COPIED, copy=copy, step=step, gradient="d * x").judged == "right"
+    assert judged(COPIED, copy=copy, step=step, gradient="d * w").judged == "wrong"
+
+
+FLAT = """
+def objective(p, *args, **options):
+    n, h, x, y = args
+    n, h = int(n), int(h)
+    x = x * options["scale"]
+    w, v = p[:n * h].reshape(n, h), p[n * h:].reshape((h, -1))
+    a = np.tanh(x @ w)
+    d = a @ v - y
+    cost = (d ** 2).sum() / 2
+    return cost, np.concatenate([(x.T @ (d @ v.T{factor})).ravel(), (a.T @ d).ravel()])
+data = 3, 4, rng.normal(size=(20, 3)), rng.normal(size=(20, 2))
+p = rng.normal(size=20)
+for step in range(4):
+    cost, grad = objective(p, *data, scale=0.5)
+    p = p - 0.1 * grad
+"""
+
+
+def test_an_objective_of_a_flat_vector_and_any_arguments():
+    assert judged(FLAT, factor=" * (1 - a ** 2)").judged == "right"
+    assert [f.line for f in judged(FLAT, factor=" * (1 - a)").wrong] == [12]

@@ -177,6 +177,15 @@ def test_a_reverse_pass_adds_up_and_stops_at_ends(tape):
     assert tape.node(x) not in stopped
 
 
+def _matrices(x, w):
+    m, n = recorded.call(np.asmatrix, x), recorded.call(np.asmatrix, w)
+    row = m[1] * n.T * 0.5 + [[1, 2, 3]] * (m * n.T)
+    row[0, 1] = n.sum(axis=1)[2, 0] * 2
+    m *= m.T * n
+    parts = [row, m.ravel(), n.flatten(), m.mean(0), n.A * m.A, n.A1, n.diagonal(), m.copy() * n.T, n.tolist()]
+    return np.concatenate([np.ravel(part) for part in (*parts, *m)])
+
+
 PLAIN = {
     "products": lambda x, w: x @ w.T + x.dot(w.T),
     "in place": lambda x, w: +_in_place(x, w),
@@ -185,6 +194,7 @@ PLAIN = {
     "lists": lambda x, w: np.array([x[0, 0], 1.0, w[1, 1]]) + sum([x[0, i] for i in range(3)]),
     "iteration": lambda x, w: np.array([np.dot(a, b) for a, b in zip(x, w, strict=True)]),
     "float32": lambda x, w: x.astype(np.float32) * np.float32(0.1) + w.astype(np.float32).sum(),
+    "matrices": _matrices,
 }
 
 
@@ -198,6 +208,7 @@ def _in_place(x, w):
     return y
 
 
+@pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
 @pytest.mark.parametrize("name", PLAIN)
 def test_recording_changes_no_bit(tape, name):
     function = PLAIN[name]
@@ -231,14 +242,16 @@ def test_numbers_behave_as_numbers(tape):
     assert recorded.call(math.exp, total).node.operation == "exp"
 
 
-def series(update, steps=5, size=6):
-    """Steps of a rule on gradients drawn at random."""
+def series(update, steps=5, size=6, penalty=None):
+    """Steps of a rule on gradients drawn at random, to which it may add a penalty."""
     rng = np.random.default_rng(2)
     w, state = rng.standard_normal(size), {}
-    found = StepSeries([], [], [])
+    found = StepSeries([], [], [], [])
     for t in range(1, steps + 1):
         g = rng.standard_normal(size)
-        change = update(w, g, state, t)
+        used = g if penalty is None else g + penalty(w)
+        change = update(w, used, state, t)
+        found.made.append([3 * g, w * g, g + w, used / 7])
         found.gradients.append(g)
         found.changes.append(change)
         found.values.append(w.copy())
@@ -292,6 +305,17 @@ UPDATES = {
 @pytest.mark.parametrize("name", UPDATES)
 def test_a_rule_is_recognised(name):
     assert str(rule_of(series(UPDATES[name]), [1e-8, 0.9, 0.99, 0.999])) == name
+
+
+def test_a_rule_of_a_gradient_with_a_penalty_is_recognised():
+    def recognised(penalty):
+        return str(rule_of(series(_adam(True), penalty=penalty), [1e-8, 0.9, 0.999]))
+
+    rule = "Adam(lr=0.01, beta1=0.9, beta2=0.999, eps=1e-08"
+    assert recognised(lambda w: 0.5 * np.sign(w)) == f"{rule}, l1_penalty=0.5)"
+    assert recognised(lambda w: 0.1 * np.sign(w) + 0.2 * w) == f"{rule}, weight_decay=0.2, l1_penalty=0.1)"
+    assert recognised(lambda w: -0.5 * np.sign(w)) == "None"  # no penalty: it rewards large weights
+    assert recognised(np.exp) == "None"
 
 
 def test_noise_is_no_rule():

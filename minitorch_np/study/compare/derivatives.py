@@ -97,7 +97,7 @@ def reduction(derivative: Callable[..., Any]) -> Rule:
         keepdims = argument(node, 3 if is_norm else 5, "keepdims")  # after out= nobody gives it by position
         if axis is None:
             y, g = (np.reshape(a, (1,) * x.ndim) for a in (y, g))
-        elif not keepdims:
+        elif not keepdims and y.ndim < x.ndim:  # of a matrix it is as many
             y, g = np.expand_dims(y, axis), np.expand_dims(g, axis)
         return [g * derivative(x, y, x.size / y.size, axis, ddof)]
 

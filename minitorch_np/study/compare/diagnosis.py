@@ -579,8 +579,6 @@ class Examination:
         said = "it updates no array by a gradient, as in w -= learning_rate * grad_w"
         if not self.tape.nodes:
             said = "no NumPy array is made in it"
-        if "np.matrix" in source.text or "np.mat(" in source.text:
-            said += "; np.matrix is not followed: use np.array and @"
         for old, new in self.tape.replaced.values():
             is_of_it = old.operation == LEAF and old.value.shape == new.value.shape != () and new.execution
             if is_of_it and old.index in ancestors([new]) and carried(old, new) is None:

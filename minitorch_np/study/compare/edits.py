@@ -581,4 +581,5 @@ class _Known(ast.NodeTransformer):
 
 def _restored(node: Node, mended: Mapping[int, Array]) -> Any:
     value = mended.get(node.index, node.value)
-    return value.copy() if value.ndim else value[()]
+    copied = value.copy() if value.ndim else value[()]
+    return copied.view(np.matrix) if node.is_matrix else copied

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 HOOKS = ("at", "after", "call", "load", "value", "argument", "imported")  # methods of a Recorder
 NOT_WRAPPED = frozenset(["super", "locals", "globals", "vars", "eval", "exec", "dir", "print"])
+PURE = frozenset(["str", "len", "int", "getattr", "vars", "globals"])
 MANY_NODES = 20_000
 THOROUGH = 4  # steps of which it is recorded what every statement could see
 DEEPEST, MOST = 2, 200  # levels and elements of containers in which arrays are looked for
@@ -187,7 +188,7 @@ class Recorder:
 
     def argument(self, value: Any) -> Any:
         """An argument of a function: an array from outside is recorded from here on."""
-        return recorded.leaf(value) if type(value) is np.ndarray else value
+        return recorded.leaf(value) if type(value) in recorded.ARRAYS else value
 
     def imported(self) -> None:
         """Record the arrays that an import has brought."""
@@ -200,16 +201,17 @@ class Recorder:
             self.tape.execution.loads[text] = value.node
         return value
 
-    def value(self, value: Any, *, integers: bool = False) -> Any:
-        """An assigned or returned value, recorded."""
+    def value(self, value: Any, *, integers: tuple[bool, ...] = ()) -> Any:
+        """An assigned or returned value, recorded; an integer only for targets of which `integers` says so."""
         tape = self.tape
         if recorded.current() is not tape:
             return value
         if type(value) is tuple:
-            value = tuple(self.value(v, integers=integers) for v in value)
+            each = integers if len(integers) == len(value) else [any(integers)] * len(value)
+            value = tuple(self.value(v, integers=(i,)) for v, i in zip(value, each, strict=True))
         elif type(value) is list and len(value) <= MOST:
             value[:] = [v if type(v) is tuple else self.value(v) for v in value]
-        elif type(value) is not int or integers:
+        elif type(value) is not int or any(integers):
             value = recorded.leaf(value)
         if tape.execution is not None:
             tape.execution.result = dict(_recorded_in({"": value}))
@@ -238,7 +240,9 @@ def used_version(added: list[Node], versions: Mapping[int, Node], oldest: int) -
 
 
 KEEPING = frozenset("copy positive reshape astype asarray array squeeze ravel".split())
-CARRYING = KEEPING | {"add", "subtract", "multiply", "divide", "setitem"}
+CHANGING = ("add", "subtract", "multiply", "setitem", "copy", "astype")
+JOINING = frozenset("array concatenate stack hstack vstack append".split())
+CARRYING = KEEPING | JOINING | {"add", "subtract", "multiply", "divide", "setitem"}
 
 
 def carried(old: Node, new: Node) -> list[Node] | None:
@@ -249,6 +253,9 @@ def carried(old: Node, new: Node) -> list[Node] | None:
         if node.index <= old.index or not node.inputs or node.operation not in CARRYING:
             return None
         first, *rest = node.inputs
+        if node.operation in JOINING and rest:
+            joined = [_joined(old, part) for part in node.inputs]
+            return None if None in joined else [*added, *(n for part in joined if part for n in part)]
         if node.operation == "setitem":
             inside = _set(first, rest[0])
             if inside is None:
@@ -265,11 +272,21 @@ def carried(old: Node, new: Node) -> list[Node] | None:
     return added
 
 
+def _joined(old: Node, part: Node) -> list[Node] | None:
+    """What was added to a part of `old` that is put together with others; None if it is something else."""
+    added: list[Node] = []
+    while part is not old and part.operation in ("getitem", *CHANGING):
+        added += [] if part.operation == "getitem" else part.inputs[1:]
+        part = part.inputs[0]
+    more = carried(old, part)
+    return None if more is None else [*added, *more]
+
+
 def _set(whole: Node, part: Node) -> list[Node] | None:
     """What was added to a part of an array that is written back; None if it is something else."""
     added: list[Node] = []
     while part is not whole and part.operation != "getitem":
-        if part.operation not in ("add", "subtract", "multiply", "setitem", "copy", "astype"):
+        if part.operation not in CHANGING:
             return None
         added += part.inputs[1:]
         part = part.inputs[0]
@@ -277,7 +294,12 @@ def _set(whole: Node, part: Node) -> list[Node] | None:
 
 
 def _targets(tree: Any) -> list[Any]:
-    """The single targets of an assignment."""
+    """The single targets of an assignment, also by `setattr` or `update` of a dict."""
+    match tree:
+        case ast.Expr(ast.Call(ast.Attribute(owner, "update"))):
+            return [owner]
+        case ast.Expr(ast.Call(ast.Name("setattr"), [owner, name, _])):
+            return [ast.Call(ast.Name("getattr", ast.Load()), [owner, name], [])]
     if not isinstance(tree, ast.Assign | ast.AugAssign | ast.AnnAssign) or tree.value is None:
         return []
     targets = tree.targets if isinstance(tree, ast.Assign) else [tree.target]
@@ -294,7 +316,7 @@ def _is_pure(target: ast.AST) -> bool:
     """Whether a target can be evaluated twice."""
     return not any(
         isinstance(node, ast.NamedExpr | ast.Await | ast.Yield | ast.YieldFrom)
-        or (isinstance(node, ast.Call) and ast.unparse(node.func) not in ("str", "len", "int"))
+        or (isinstance(node, ast.Call) and ast.unparse(node.func) not in PURE)
         for node in ast.walk(target)
     )
 
@@ -354,7 +376,7 @@ class Instrumenter(ast.NodeTransformer):
         self.functions.pop()
         wraps = []
         for name in (a.arg for a in (*st.args.posonlyargs, *st.args.args, *st.args.kwonlyargs)):
-            hook = f"__value__({name}, integers=True)" if name in self.updated else f"__argument__({name})"
+            hook = f"__value__({name}, integers=(True,))" if name in self.updated else f"__argument__({name})"
             wraps += [parsed(f"{name} = {hook}", st)] if name not in ("self", "cls") else []
         has_text = ast.get_docstring(st, clean=False) is not None
         st.body[has_text:has_text] = wraps
@@ -369,8 +391,8 @@ class Instrumenter(ast.NodeTransformer):
             elif isinstance(value, list):
                 setattr(st, part, [self.visit(v) if isinstance(v, ast.AST) else v for v in value])
         if isinstance(st, ast.Assign | ast.AnnAssign | ast.Return) and st.value is not None:
-            integers = any(ast.unparse(t) in self.updated for t in _targets(st))
-            arguments = [ast.keyword("integers", ast.Constant(True))] if integers else []
+            integers: list[Any] = [ast.Constant(ast.unparse(t) in self.updated) for t in _targets(st)]
+            arguments = [ast.keyword("integers", ast.Tuple(integers, ast.Load()))] if integers else []
             st.value = _call("__value__", [st.value], arguments, st)
 
     def visit_Call(self, node: ast.Call) -> Any:

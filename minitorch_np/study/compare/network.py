@@ -133,7 +133,9 @@ def _optimizer(rule: Rule) -> Any:
     if rule.name == "Adam":
         options["betas"] = options.pop("beta1"), options.pop("beta2")
     kind: Any = {"SGD": optimizers.SGD, "Adam": optimizers.Adam}.get(rule.name)
-    is_usable = kind is not None and options["lr"] > 0  # it is below 0 where a likelihood is maximised
+    is_usable = (
+        kind is not None and "l1_penalty" not in options and options["lr"] > 0
+    )  # it is below 0 where a likelihood is maximised
     return (lambda model: kind(model.parameters(), **options)) if is_usable else None
 
 

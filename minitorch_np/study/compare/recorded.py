@@ -20,6 +20,7 @@ FORWARD_PRODUCTS = ("dot", "matmul", "inner", "einsum", "tensordot")  # an outer
 PRODUCTS = (*FORWARD_PRODUCTS, "outer")
 MOST_NODES, MOST_BYTES = 200_000, 1_500_000_000
 NUMERIC = "fiub"  # dtype kinds of what is recorded
+ARRAYS = (np.ndarray, np.matrix)  # types of what is recorded
 
 
 class TapeIsFull(BaseException):
@@ -40,6 +41,7 @@ class Node:
     options: dict[str, Any]
     compute: Callable[..., Any] | None
     execution: Any  # an Execution, or None
+    is_matrix: bool = False  # of the program's value: np.matrix has other rules
 
     def __lt__(self, other: Node) -> bool:
         return self.index < other.index
@@ -85,7 +87,8 @@ class Tape:
         self._bytes_left -= copied.nbytes
         if len(self.nodes) >= MOST_NODES or self._bytes_left < 0:
             raise TapeIsFull
-        node = Node(len(self.nodes), operation, tuple(inputs), copied, options or {}, compute, self.execution)
+        made = len(self.nodes), operation, tuple(inputs), copied, options or {}, compute, self.execution
+        node = Node(*made, isinstance(value, np.matrix))
         self.nodes.append(node)
         return node
 
@@ -181,7 +184,7 @@ def current() -> Tape | None:
 def plain(value: Any) -> Any:
     """The value without its recording."""
     if isinstance(value, RecordedArray):
-        return value.view(np.ndarray)
+        return value.view(np.matrix if isinstance(value, RecordedMatrix) else np.ndarray)
     if isinstance(value, RecordedNumber):
         return value.plain_type(value)
     return value
@@ -213,7 +216,7 @@ def wrapped(result: Any, node: Node) -> Any:
     if isinstance(result, np.ndarray):
         if result.dtype.kind not in NUMERIC:
             return result
-        array = result.view(RecordedArray)
+        array = result.view(RecordedMatrix if isinstance(result, np.matrix) else RecordedArray)
         array.node, array.parent, array.view_of = node, None, None
         return array
     kind = _NUMBERS.get(type(result))
@@ -238,7 +241,7 @@ def leaf(value: Any) -> Any:
     tape = current()
     if tape is None:
         return value
-    if type(value) is np.ndarray:
+    if type(value) in ARRAYS:
         return wrapped(value, tape.node(value)) if value.dtype.kind in NUMERIC else value
     return wrapped(value, tape.add(LEAF, (), value)) if type(value) in _NUMBERS else value
 
@@ -318,17 +321,19 @@ def _recorded(
 
     def take(value: Any) -> Any:
         is_number = name == "array" and isinstance(value, int | float | np.generic) and type(value) is not bool
-        if is_recorded(value) or isinstance(value, np.ndarray) or is_number:
+        is_size = name == "reshape" and bool(found)
+        if not is_size and (is_recorded(value) or isinstance(value, np.ndarray) or is_number):
             found.append(value)
             return HOLE
-        return value
+        return plain(value)
 
     named = {k: v for k, v in kwargs.items() if k != "out"}
     shape = [[HOLE] * len(args), plain_deep(named)] if is_ufunc else _mapped([list(args), named], take)
     nodes = [tape.node(v) for v in found]
 
     def compute(*values: Any) -> Any:
-        left = iter(values)
+        pairs = zip(nodes, values, strict=True)
+        left = iter([np.asarray(v).view(np.matrix) if n.is_matrix else v for n, v in pairs])
         positional, named = _mapped(shape, lambda value: next(left) if value is HOLE else value)
         return function(*positional, **named)
 
@@ -400,7 +405,7 @@ class RecordedArray(_Recorded, np.ndarray):
         return call_function(np.ndarray.astype, (self, dtype, *args), options, "astype")
 
     def copy(self, order: Any = "C") -> Any:
-        return np.copy(self, order=order)
+        return np.copy(self, order=order, subok=True)
 
     def transpose(self, *axes: Any) -> Any:
         return np.transpose(self, axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes or None)
@@ -438,6 +443,40 @@ for _name in """
     setattr(RecordedArray, _name, _method(_name))
 for _name in ("__repr__", "__str__", "__format__", "__reduce__"):
     setattr(RecordedArray, _name, _of_plain(_name))
+
+
+class RecordedMatrix(RecordedArray, np.matrix):
+    """A matrix that records: `*` is the matrix product, and all that is taken from it stays two-dimensional."""
+
+    _getitem = False  # np.matrix asks for it
+
+    def __mul__(self, other: Any) -> Any:
+        is_array = isinstance(other, np.ndarray | list | tuple)
+        return np.dot(self, call(np.asmatrix, other)) if is_array else np.multiply(self, other)
+
+    def __rmul__(self, other: Any) -> Any:
+        is_array = isinstance(other, np.ndarray | list | tuple)
+        return np.dot(call(np.asmatrix, other), self) if is_array else np.multiply(other, self)
+
+    def getA(self) -> Any:  # noqa: N802
+        return call(np.asarray, self)
+
+    def getA1(self) -> Any:  # noqa: N802
+        return np.ravel(self)
+
+    A, A1 = property(getA), property(getA1)
+
+    def tolist(self) -> Any:
+        return self.A.tolist()
+
+
+def _own_method(name: str) -> Callable[..., Any]:
+    function = getattr(np.matrix, name)
+    return lambda self, *args, **options: call_function(function, (self, *args), options, name)
+
+
+for _name in ("ravel", "flatten", "diagonal", "trace"):  # of which np.ravel(matrix) and others differ
+    setattr(RecordedMatrix, _name, _own_method(_name))
 
 
 class RecordedNumber(_Recorded):
@@ -511,7 +550,8 @@ _OUTSIDE: dict[Any, str] = {
     math.log1p: "log1p", math.expm1: "expm1", math.fabs: "absolute", pow: "power",
 }  # fmt: skip
 _ARRAY_MAKERS = (
-    np.array, np.asarray, np.asanyarray, np.ascontiguousarray, np.asfortranarray, np.asarray_chkfinite
+    np.array, np.asarray, np.asanyarray, np.ascontiguousarray, np.asfortranarray, np.asarray_chkfinite,
+    np.matrix, np.asmatrix,
 )  # fmt: skip
 _OF_LISTS = frozenset("sum mean average max min amax amin std var prod dot matmul cumsum".split())
 
@@ -522,6 +562,7 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: PLR0911
     if tape is None:
         return function(*args, **kwargs)
     name = getattr(function, "__name__", "")
+    function = np.zeros if function is np.empty else function  # any numbers may stand in memory
     operation = _OUTSIDE.get(function) if isinstance(function, Hashable) else None
     if operation and args and all(isinstance(a, int | float | np.ndarray | np.generic) for a in args):
         return _recorded_call(operation, function, *args, **kwargs)
@@ -545,7 +586,7 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: PLR0911
     if _takes_plain_numbers(function):
         args, kwargs = plain_deep(args), plain_deep(kwargs)
     result = function(*args, **kwargs)
-    if type(result) not in (np.ndarray, np.float64, np.float32) or result.dtype.kind not in NUMERIC:
+    if type(result) not in (*ARRAYS, np.float64, np.float32) or result.dtype.kind not in NUMERIC:
         return result
     inputs = [tape.node(a) for a in given if is_recorded(a)]
     is_leaf = not inputs or _is_constant(function)

@@ -54,6 +54,8 @@ def parameters(tape: Tape, executions: list[Execution]) -> list[TrainedArray]:
         if more is not None and _fits(old, new) and old.value.dtype.kind in "fi":
             added[old.index, new.index] = more
             following.setdefault(old.index, []).append(new)
+    for index, nodes in following.items():  # rather its next step than a copy in a function
+        following[index] = [n for n in nodes if added[index, n.index]] or nodes
     consumers: dict[int, list[Node]] = {}
     for node in tape.nodes:
         for n in node.inputs:

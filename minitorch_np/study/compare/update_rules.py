@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from minitorch_np.study.compare.judge import Verdict
+from minitorch_np.study.compare.recorded import ancestors
+from minitorch_np.study.compare.trained import Update
 
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
@@ -29,28 +31,77 @@ class Rule(NamedTuple):
 
 
 class StepSeries(NamedTuple):
-    """Of one parameter, from its first update on: gradients, changes and values before, flat."""
+    """Of one parameter, from its first update on: gradients, changes and values before, flat.
+
+    `made` are the other arrays that each update is made of.
+    """
 
     gradients: list[Array]
     changes: list[Array]
     values: list[Array]
+    made: list[list[Array]]
 
 
 def steps_of(verdicts: Sequence[Verdict]) -> dict[str, StepSeries]:
     """The steps of every parameter, with the true gradients."""
     found: dict[str, StepSeries] = {}
     for v in verdicts:
-        steps = found.setdefault(v.update.name, StepSeries([], [], []))
+        steps = found.setdefault(v.update.name, StepSeries([], [], [], []))
         steps.gradients.append(v.truth.reshape(-1))
         before = v.update.old.value.reshape(-1).astype(float)
         steps.changes.append(v.update.new.value.reshape(-1) - before)
         steps.values.append(before)
+        steps.made.append(_made_of(v.update))
     return found
+
+
+def _made_of(update: Update) -> list[Array]:
+    """The arrays of its size that an update is made of, in order."""
+    old, new = update.old, update.new
+    nodes = sorted(ancestors([new], lambda n: n.index > old.index).values())
+    arrays = (n.value.reshape(-1) for n in nodes if old.index < n.index < new.index)
+    return [a for a in arrays if a.size == old.value.size and a.dtype.kind == "f"]
 
 
 def rule_of(steps: Sequence[StepSeries], constants: Sequence[float]) -> Rule | None:
     """The rule that makes all steps; None if it is none of those known here."""
-    return next(chain(_linear(steps), _adaptive(steps, constants)), None)
+    rule = next(chain(_linear(steps), _adaptive(steps, constants)), None)
+    if rule is not None or (found := _penalised(steps)) is None:
+        return rule
+    rule = next(chain(_linear(found[0]), _adaptive(found[0], constants)), None)
+    return None if rule is None else _rule(rule.name, **rule.options, **found[1])
+
+
+def _penalised(steps: Sequence[StepSeries]) -> tuple[list[StepSeries], dict[str, float]] | None:
+    """The steps with what the program adds to the gradient in it, and the factors of this penalty."""
+    found, penalties = [], []
+    for s in steps:
+        gradients = []
+        for gradient, value, made in zip(s.gradients, s.values, s.made, strict=True):
+            fits = (
+                (a, factors) for a in reversed(made) if (factors := _penalty(a, gradient, value)) is not None
+            )
+            total, factors = next(fits, (gradient, None))
+            gradients.append(total if factors is None else total / factors[0])
+            penalties += [] if factors is None else [factors[1:] / factors[0]]
+        found.append(s._replace(gradients=gradients))
+    if not penalties or not np.allclose(penalties, penalties[0], rtol=1e-3, atol=1e-6):
+        return None
+    names = ("weight_decay", "l1_penalty")
+    return found, {name: float(c) for name, c in zip(names, penalties[0], strict=True) if c > 1e-6}
+
+
+def _penalty(a: Array, gradient: Array, value: Array) -> Array | None:
+    """How often the gradient, the value and its sign are in an array that is their sum; None if it is not."""
+    columns = np.stack([gradient, value, np.sign(value)], axis=1)
+    if a.size < 4 or not np.isfinite(a).all():
+        return None
+    factors: Array = np.linalg.lstsq(columns[:SAMPLE], a[:SAMPLE], rcond=None)[0]
+    largest = np.abs(a).max()
+    is_sum = np.abs(columns @ factors - a).max() <= CLOSE * largest
+    parts = np.abs(columns * factors).max(axis=0)
+    has_both = parts[0] > 1e-3 * largest < parts[1:].max()
+    return factors if is_sum and has_both and (factors[1:] / factors[0]).min() > -1e-6 else None
 
 
 def constants_of(tree: ast.AST) -> list[float]:
@@ -99,12 +150,11 @@ def _linear(steps: Sequence[StepSeries]) -> Iterator[Rule]:
     if fit is not None and fit[2] / fit[1] > 0:
         yield _rule("SGD", lr=-fit[1], momentum=fit[0], weight_decay=fit[2] / fit[1])
     fit = _fit(later, "step before", "gradient", "gradient before")
-    if fit is not None and fit[1] and 0 < fit[0] < 1:
+    if fit is not None and fit[1] and 0 < fit[0] < 0.9999:
         yield _rule("SGD with Nesterov's momentum", lr=-fit[1] / (1 + fit[0]), momentum=fit[0])
 
 
 def _adaptive(steps: Sequence[StepSeries], constants: Sequence[float]) -> Iterator[Rule]:
-    steps = [StepSeries(*([a[:SAMPLE] for a in arrays] for arrays in s)) for s in steps]
     rates = sorted({*constants, 0.9, 0.999}, reverse=True)[:12]
     small = [c for c in constants if c <= 1e-3] or [1e-8]
     for eps, inside in product((*small, 1e-8), (False, True)):
@@ -127,13 +177,14 @@ def _rate(
     """The learning rate with which this adaptive rule makes all steps; None if there is none."""
     lr: float | None = None
     for s in steps:
-        m, v = np.zeros_like(s.gradients[0]), np.zeros_like(s.gradients[0])
-        for t, g in enumerate(s.gradients, start=1):
+        gradients = [g[:SAMPLE] for g in s.gradients]
+        m, v = np.zeros_like(gradients[0]), np.zeros_like(gradients[0])
+        for t, g in enumerate(gradients, start=1):
             m = first * m + (1 - first) * g
             v = second * v + (1 - second if second < 1 else 1.0) * g * g
             m_hat, v_hat = (m / (1 - first**t), v / (1 - second**t)) if corrected else (m, v)
             made = m_hat / (np.sqrt(v_hat + eps) if inside else np.sqrt(v_hat) + eps)
-            wanted = -s.changes[t - 1]
+            wanted = -s.changes[t - 1][:SAMPLE]
             norm = float(made @ made)
             c = float(made @ wanted) / norm if norm else 0.0
             lr = c if lr is None else lr
