@@ -119,11 +119,7 @@ class Examination:
 
     def _is_proven(self, judgement: Judgement, search: Search, found: list[WrongLine]) -> bool:
         """Whether the loss is sure enough to blame a line by it."""
-        if (
-            self._unknown(judgement.wrong)
-            or not self.judge.is_of_the_steps(judgement)
-            or search.is_preconditioned
-        ):
+        if self._unknown(judgement.wrong) or not self.judge.is_of_the_steps(judgement) or search.is_of_states:
             return False
         loss = judgement.loss
         if loss.first.value.size > 1 and not loss.kind:

@@ -331,11 +331,17 @@ class Search:
         return False
 
     @cached_property
-    def is_preconditioned(self) -> bool:
-        """Whether a matrix that is kept from step to step is multiplied with the gradients, as of Newton's method."""
-        return any(
-            n.operation in PRODUCTS and any(m.index in self.states for m in n.inputs) for n in self.window.nodes
-        )
+    def is_of_states(self) -> bool:
+        """Whether a step is made of more than gradients, so that its direction proves nothing.
+
+        A matrix that is kept from step to step is multiplied with them, as by Newton's method, or a table is
+        updated row by row with sizes of steps that are kept.
+        """
+        owners = {self.judge.owners[i] for i in self.window.passed if i in self.judge.owners}
+        foreign = {i for i, owner in self.judge.owners.items() if owner not in owners} | self.states
+        taken = [(n, m) for n in self.window.nodes for m in n.inputs if m.index in foreign]
+        is_table = any(not v.truth.any(axis=tuple(range(1, v.truth.ndim))).all() for v in self.window.wrong)
+        return any(n.operation in PRODUCTS for n, _ in taken) or (is_table and bool(taken))
 
     @cached_property
     def begins_right(self) -> bool:

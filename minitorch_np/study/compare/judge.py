@@ -296,7 +296,7 @@ class Judge:
         self.parameters: list[TrainedArray] = parameters(tape, executions)
         self.versions = {v.index for p in self.parameters for v in p.versions}
         self._following = [[p.after(v) for v in p.used] for p in self.parameters]
-        self._owners = {v.index: p.versions[0].index for p in self.parameters for v in p.versions}
+        self.owners = {v.index: p.versions[0].index for p in self.parameters for v in p.versions}
         self.losses = losses(tape, self.versions, names)
         self.depends = dependent(tape, self.versions)
         self._reverses: dict[int, tuple[Seeds, Reverse]] = {}
@@ -372,7 +372,7 @@ class Judge:
 
     def parameter_of(self, update: Update) -> int:
         """The index of the first version of the parameter."""
-        return self._owners[update.old.index]
+        return self.owners[update.old.index]
 
     def reverse(self, seeds: Seeds) -> Reverse:
         known = self._reverses.get(id(seeds))
@@ -575,7 +575,7 @@ class Judge:
 
     def _reverse_of(self, update: Update, loss: Objective, mode: str) -> Reverse | None:
         """The reverse pass of the loss of this step, computed before its update or after, if it reaches it."""
-        own = next(p for p in self.parameters if p.versions[0].index == self._owners[update.old.index])
+        own = next(p for p in self.parameters if p.versions[0].index == self.owners[update.old.index])
         end = next((v.index for v in own.used if v.index > update.new.index), float("inf"))
         for first, last in ((update.old.index, update.new.index), (update.new.index, end)):
             between = [s for n, s in loss.instances if first < n.index < last]

@@ -90,7 +90,7 @@ def _indices(versions: list[Node]) -> list[tuple[int, int]]:
 
 
 def _is_square(node: Node) -> bool:
-    """Whether a number or array cannot be negative: what is added to it in every step makes no gradient descent."""
+    """Whether something cannot be negative: it is summed up for the size of steps, and is no gradient."""
     if node.operation == "multiply" and node.inputs[0] is not node.inputs[1]:
         return any(map(_is_square, node.inputs)) and any(n.value.size == 1 for n in node.inputs)
     return node.operation in ("square", "power", "multiply")
