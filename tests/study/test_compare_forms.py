@@ -467,3 +467,100 @@ for step in range(4):
 def test_an_objective_of_a_flat_vector_and_any_arguments():
     assert judged(FLAT, factor=" * (1 - a ** 2)").judged == "right"
     assert [f.line for f in judged(FLAT, factor=" * (1 - a)").wrong] == [12]
+
+
+Q_LEARNING = """
+w1, w2 = rng.normal(size=(4, 8)), rng.normal(size=(8, 2))
+for step in range(4):
+    s, s2, r = rng.normal(size=(6, 4)), rng.normal(size=(6, 4)), rng.normal(size=(6, 2))
+    target = r + 0.9 * np.maximum(0, s2 @ w1) @ w2
+    h = np.maximum(0, s @ w1)
+    loss = ((h @ w2 - target) ** 2).sum() / 2
+    d = h @ w2 - target
+    dh = d @ w2.T * (h > 0)
+    w2 -= 0.01 * h.T @ d
+    w1 -= 0.01 * s.T @ dh
+"""
+TWO_LOSSES = """
+x, w, v = rng.normal(size=(12, 4)), rng.normal(size=(4, 2)), rng.normal(size=(2, 4))
+for step in range(4):
+    mu = x @ w
+    rec_loss = ((mu @ v - x) ** 2).sum() / 2
+    kl_loss = (mu ** 2).sum() / 2
+    d = mu @ v - x
+    dmu = d @ v.T + mu
+    v -= 0.001 * mu.T @ d
+    w -= 0.001 * x.T @ dmu
+"""
+NORMALIZED_WITH_ADAM = """
+x, y = rng.normal(size=(12, 3)), rng.normal(size=(12, 1))
+p = {"w": rng.normal(size=(3, 4)), "b": np.zeros(4), "v": rng.normal(size=(4, 1))}
+m, s = ({k: np.zeros_like(a) for k, a in p.items()} for _ in range(2))
+for t in range(1, 9):
+    z = x @ p["w"] + p["b"]
+    std = np.sqrt(z.var(axis=0) + 1e-5)
+    n = (z - z.mean(axis=0)) / std
+    loss = ((n @ p["v"] - y) ** 2).sum() / 2
+    d = n @ p["v"] - y
+    dn = d @ p["v"].T
+    dz = (dn - dn.mean(axis=0) - n * (dn * n).mean(axis=0)) / std
+    g = {"w": x.T @ dz, "b": dz.sum(axis=0), "v": n.T @ d}
+    for k in p:
+        m[k] = 0.9 * m[k] + 0.1 * g[k]
+        s[k] = 0.99 * s[k] + 0.01 * g[k] ** 2
+        p[k] = p[k] - 0.01 * (m[k] / (1 - 0.9**t)) / (np.sqrt(s[k] / (1 - 0.99**t)) + 1e-8)
+"""
+ROWS_WITH_ADAGRAD = """
+w, c = rng.normal(size=(6, 3)), rng.normal(size=(6, 3))
+hw, hc = np.ones((6, 3)), np.ones((6, 3))
+for i, j in [(0, 1), (2, 3), (4, 5), (0, 3), (2, 1), (4, 1)]:
+    e = w[i] @ c[j] - 0.5 * i
+    cost = e ** 2 / 2
+    dw, dc = e * c[j], e * w[i]
+    w[i] -= 0.05 * dw / np.sqrt(hw[i])
+    c[j] -= 0.05 * dc / np.sqrt(hc[j])
+    hw[i] += dw ** 2
+    hc[j] += dc ** 2
+"""
+LEAST_SQUARES = """
+theta, p = np.zeros(3), 100 * np.eye(3)
+for step in range(20):
+    phi = rng.normal(size=3)
+    error = phi.sum() - phi @ theta
+    loss = error ** 2
+    k = p @ phi / (0.99 + phi @ p @ phi)
+    theta = theta + k * error
+    p = (p - np.outer(k, phi @ p)) / 0.99
+"""
+TRUNCATED = """
+u, w, v = rng.normal(size=(5, 1)), 0.5 * rng.normal(size=(5, 5)), rng.normal(size=(1, 5))
+for s in rng.normal(size=(6, 7)):
+    h, out, loss = [np.zeros((5, 1))], [], 0.0
+    for t in range(6):
+        h.append(np.tanh(u * s[t] + w @ h[-1]))
+        out.append(v @ h[-1])
+        loss += np.sum((out[t] - s[t + 1]) ** 2) / 2
+    du, dw, dv = np.zeros_like(u), np.zeros_like(w), np.zeros_like(v)
+    for t in range(6):
+        e = out[t] - s[t + 1]
+        dv += e @ h[t + 1].T
+        d = v.T @ e * (1 - h[t + 1] ** 2)
+        for k in range(t, max(-1, t - 2), -1):
+            du += d * s[k]
+            dw += d @ h[k].T
+            d = w.T @ d * (1 - h[k] ** 2)
+    for a, g in ((u, du), (w, dw), (v, dv)):
+        a -= 0.01 * g
+"""
+
+
+@pytest.mark.parametrize("text", [Q_LEARNING, TWO_LOSSES, NORMALIZED_WITH_ADAM, ROWS_WITH_ADAGRAD])
+def test_constants_and_zeros_of_right_programs_are_no_mistakes(text):
+    result = examined(ProgramSource(HEAD + text, "<program>", "program"), 20)
+    assert result.judged == "right", result
+
+
+@pytest.mark.parametrize("text", [LEAST_SQUARES, pytest.param(TRUNCATED, marks=pytest.mark.slow)])
+def test_steps_that_are_no_gradients_on_purpose_are_not_judged(text):
+    result = examined(ProgramSource(HEAD + text, "<program>", "program"), 20)
+    assert result.judged == "not judged", result

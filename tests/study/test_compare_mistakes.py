@@ -1,5 +1,7 @@
 """Mistakes as people publish them: the line that is wrong is named, and no line that is right."""
 
+import pytest
+
 from minitorch_np.study.compare import examined
 from minitorch_np.study.compare.recording import ProgramSource
 
@@ -215,3 +217,120 @@ def test_a_written_loss_is_not_given_up_for_a_part_of_it():
     result = judged(PENALTY.replace("-np.log(p[np.arange(12), y]).mean()", "np.square(p.max(axis=1)).mean()"))
     assert not result.wrong, result
     assert "is not that of `loss`" in str(result), result
+
+
+REGRESSION = """
+import numpy as np
+rng = np.random.default_rng(0)
+x, y, w, v = rng.normal(size=(20, 3)), rng.normal(size=20), rng.normal(size=3), np.zeros(3)
+decay, n = 0.1, 20
+{before}
+for step in range(8):
+{step}
+"""
+PREDICTION = "pred = x @ w"
+PLAIN = """
+    pred = x @ w
+    data_loss = ((pred - y) ** 2).sum() / n
+    penalty = decay * np.sum(w * w)
+    loss = data_loss + penalty
+    w -= 0.1 * (2 * x.T @ (pred - y) / n + 2 * decay * w)
+"""
+UNSAID = """
+    pred = x @ w
+    dw = x.T @ (pred - y) / n + decay * w
+    w -= 0.1 * dw
+"""
+GATES = """
+import numpy as np
+rng = np.random.default_rng(0)
+xs, target = rng.normal(size=(4, 5, 3)), rng.normal(size=(5, 4))
+wf, wg, wy = rng.normal(size=(3, 4)), rng.normal(size=(4, 4)), rng.normal(size=(3, 4))
+class Cell:
+    def forward(self, x, c, h):
+        self.x, self.c, self.h = x, c, h
+        self.f = 1 / (1 + np.exp(-(x @ wf)))
+        self.g = np.tanh(x @ wy + h @ wg)
+        self.new = self.f * c + (1 - self.f) * self.g
+        return self.new, np.tanh(self.new)
+for step in range(3):
+    c, h = np.zeros((5, 4)), np.zeros((5, 4))
+    cells = [Cell() for t in range(4)]
+    for cell, x in zip(cells, xs):
+        c, h = cell.forward(x, c, h)
+    loss = np.sum((h - target) ** 2) / 2
+    dh, dc_next = h - target, np.zeros((5, 4))
+    dwf, dwg, dwy = np.zeros_like(wf), np.zeros_like(wg), np.zeros_like(wy)
+    for cell in cells[::-1]:
+        dc = dh * (1 - np.tanh(cell.new) ** 2) + dc_next
+        df = dc * (cell.c - cell.g) * cell.f * (1 - cell.f)
+        dg = dc * (1 - cell.f) * (1 - cell.g ** 2)
+        dwf += cell.x.T @ df
+        dwy += cell.x.T @ dg
+        dwg += cell.h.T @ dg
+        dc_next = dc * cell.f
+        dh = dg @ wg.T
+    wf -= 0.01 * dwf
+    wg -= 0.01 * dwg
+    wy -= 0.01 * dwy
+"""
+APPENDED = """
+import numpy as np
+rng = np.random.default_rng(0)
+x, y = rng.normal(size=(10, 3)), rng.normal(size=(10, 2))
+weights = [rng.normal(size=(4, 4)), rng.normal(size=(2, 5))]
+for step in range(3):
+    sums, loss = [np.zeros_like(w) for w in weights], 0.0
+    for xk, yk in zip(x, y):
+        a, kept = xk, []
+        for w in weights:
+            a = np.append(a, 1.0)
+            kept.append(a)
+            a = np.tanh(w @ a)
+        loss += np.sum((a - yk) ** 2) / 2
+        delta = (a - yk) * (1 - a ** 2)
+        sums[1] += np.outer(delta, kept[1])
+        delta = (weights[1].T @ delta * (1 - kept[1] ** 2))[:-1]
+        sums[0] += np.outer(delta, kept[0])
+    for w, g in zip(weights, sums):
+        w -= 0.01 * g
+"""
+MORE = [
+    (GATES, " + dc_next\n", "\n", "dc = dh", "the term dc_next is missing"),
+    (GATES, "* (1 - cell.g ** 2)", "* cell.g * (1 - cell.g)", "dg = dc", "(1 - cell.g ** 2)"),
+    (GATES, "dc * (cell.c - cell.g)", "dc * (cell.g - cell.c)", "df = dc", "belongs where"),
+    (GATES, "dc_next = dc * cell.f", "dc_next = dc", "dc_next = dc", "dc * cell.f"),
+    (APPENDED, ")[:-1]", ")[1:]", "delta = (weights", "[:-1]"),
+    (APPENDED, "(a - yk) * (1 - a ** 2)", "a - yk", "delta = a - yk", "(1 - a ** 2) is missing"),
+    (PENALTY, "d[np.arange(12), y] -= 1", "d[np.arange(12), y] = -1", "d[np.arange(12), y]", "-= belongs"),
+    (PENALTY, "+ reg * w1", "+ reg * np.sum(w1 ** 2)", "dw1 =", "reg * w1"),
+    (PENALTY, " + reg * w2", "", "dw2 =", "the gradient of the penalty, reg * w2, is missing"),
+]
+
+
+@pytest.mark.slow
+def test_more_lines_that_are_wrong_are_named():
+    for text in (GATES, APPENDED):
+        assert judged(text).judged == "right", judged(text)
+    for text, old, new, line, said in MORE:
+        assert text.count(old) == 1, old
+        result = judged(text.replace(old, new))
+        assert result.wrong, f"{new}\n{result}"
+        assert result.wrong[0].text.startswith(line), f"{new}\n{result}"
+        assert said in str(result), f"{new}\n{result}"
+
+
+def test_a_sign_in_the_loss_and_one_of_the_decay_are_named():
+    result = judged(REGRESSION.format(before="", step=PLAIN.replace("data_loss + p", "data_loss - p")))
+    assert [f.text for f in result.wrong] == ["loss = data_loss - penalty"]
+    assert "should be: loss = data_loss + penalty" in str(result)
+    assert judged(REGRESSION.format(before="", step=UNSAID)).judged == "right"
+    result = judged(REGRESSION.format(before="", step=UNSAID.replace("+ decay", "- decay")))
+    assert [f.text for f in result.wrong] == ["dw = x.T @ (pred - y) / n - decay * w"]
+    assert "w grows by a part of itself" in str(result)
+
+
+def test_a_prediction_before_the_loop_is_named():
+    result = judged(REGRESSION.format(before=PREDICTION, step="    w -= 0.1 * x.T @ (pred - y) / n"))
+    assert [f.text for f in result.wrong] == ["pred = x @ w"]
+    assert "compute it in every step" in str(result)

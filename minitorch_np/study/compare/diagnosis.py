@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -84,6 +85,8 @@ class Examination:
             result.failure = error
             finding = crash_finding(self.judge, self.executions)
             result.findings += [] if finding is None else [finding]
+        if result.findings:
+            result.remarks = [r for r in result.remarks if "none of the rules" not in r]
         result.reason = "" if result.findings else self._reason()
         result.judged = WRONG if result.findings else NOT_JUDGED if result.reason else RIGHT
         if self.judgement is not None and result.judged != NOT_JUDGED:
@@ -104,7 +107,7 @@ class Examination:
             if not self.judge.left_out:
                 search = Search(self.judge, judgement)
                 found = search.findings()
-                turned = [] if search.mends else list(self._turned_term(judgement))
+                turned = list(self._turned_term(judgement))
                 if turned or self._is_proven(judgement, search, found):
                     yield from turned or found
             return
@@ -112,6 +115,8 @@ class Examination:
         if not self.longer.is_steady:
             return  # of another loss than this one
         yield from list(self._odd(judgement)) or self._climbing(judgement)
+        yield from self._growing(judgement)
+        yield from self._repeated(judgement)
         yield from self._not_used(judgement)
         yield from self.stale(judgement)
         yield from self.not_updated(judgement)
@@ -137,13 +142,15 @@ class Examination:
         return is_sure and not search.is_recurrent
 
     def _turned_term(self, judgement: Judgement) -> Iterator[WrongLine]:
-        """The sign in the statement of the loss with which all gradients would be right."""
+        """The minus in the statement of the loss that all gradients take for a plus."""
         last = judgement.loss.instances[0][0].execution
         tree = None if last is None else last.statement.tree
         if last is None or tree is None:
             return
         parts = [n for n in ast.walk(tree) if isinstance(n, ast.BinOp) and isinstance(n.op, ast.Add | ast.Sub)]
         for position, part in enumerate(parts):  # the outermost first
+            if isinstance(part.op, ast.Add):
+                continue
             instances = []
             for node, seeds in judgement.loss.instances:
                 reverse = self.judge.reverse(seeds)
@@ -160,8 +167,7 @@ class Examination:
                 return
             changed = self.judge.by(judgement.loss._replace(instances=instances), judgement.mode, 2)
             if changed.right and not changed.wrong and not changed.odd(self.judge.bound)[0]:
-                op = ast.Sub() if isinstance(part.op, ast.Add) else ast.Add()
-                made = copied_tree(tree, {id(part): ast.BinOp(part.left, op, part.right)})
+                made = copied_tree(tree, {id(part): ast.BinOp(part.left, ast.Add(), part.right)})
                 proof = "with it the gradients of " + ", ".join(
                     dict.fromkeys(v.update.name for v in changed.right)
                 )
@@ -301,6 +307,42 @@ class Examination:
             pairs = ((of, multiple(node.value, truth)) for of, truth in truths)
             found += [Gradient(node, c, of) for of, c in pairs if c is not None][:1]
         return found
+
+    def _growing(self, judgement: Judgement) -> Iterator[WrongLine]:
+        """Weights to which a part of themselves is added in every step: weight decay with the other sign."""
+        for name, verdicts in self.longer.by_name().items():
+            parts = []
+            for v in verdicts:
+                change = (v.update.new.value - v.update.old.value).reshape(-1)
+                found = decayed(change, v.truth.reshape(-1), v.update.old.value.reshape(-1))
+                parts.append(
+                    found if v.step is None and found is not None and found[0] < 0 < found[1] else None
+                )
+            if len(parts) < 2 or None in parts:
+                continue
+            update = verdicts[0].update
+            made = (n for n in self.judge.made_of(update) if n.operation in ("add", "subtract"))
+            taken = (n for n in made if any(multiple(m.value, update.old.value) for m in n.inputs))
+            node = next((n for n in taken if n.execution is not None), update.new)
+            if node.execution is not None:
+                mistake = f"{name} grows by a part of itself: its weight decay has the other sign"
+                proof = f"beside its gradient, {parts[0][1]:.3g} times itself is added in a step"  # type: ignore[index]
+                yield WrongLine.at(node.execution, mistake, name=name, proof=proof)
+                return
+
+    def _repeated(self, judgement: Judgement) -> Iterator[WrongLine]:
+        """A prediction that is made once, before the steps."""
+        for p in self.judge.parameters:
+            verdict = next((v for v in judgement.right if v.update.name == p.name and not v.is_number), None)
+            if verdict is None or len(p.used) > 1 or len(p.versions) < 5:
+                continue
+            changes = [b.value - a.value for a, b in pairwise(p.versions)]
+            forward = [n for n in verdict.reverse.nodes.values() if p.versions[0] in n.inputs and n.execution]
+            if forward and all(np.allclose(c, changes[0], rtol=1e-6, atol=0) for c in changes):
+                mistake = "it is made once, before the steps: compute it in every step, inside the loop"
+                proof = f"{p.name} is changed by the same numbers in {len(changes)} steps"
+                yield WrongLine.at(max(forward).execution, mistake, proof=proof)
+                return
 
     def _not_used(self, judgement: Judgement) -> Iterator[WrongLine]:
         """Parameters with a gradient on which the loss does not depend."""

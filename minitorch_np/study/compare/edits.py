@@ -210,7 +210,7 @@ def _distinct(here: Mapping[str, Node]) -> dict[str, Node]:
     """Every node by its variables, or by the shortest of its names."""
     found: dict[str, Node] = {}
     seen: set[int] = set()
-    for name in sorted(here, key=lambda name: (not name.isidentifier(), len(name))):
+    for name in sorted(here, key=lambda name: (not name.isidentifier(), "[0" < name[-3:-1] <= "[9", len(name))):
         if name.isidentifier() or here[name].index not in seen:
             found[name] = here[name]
             seen.add(here[name].index)
@@ -472,6 +472,14 @@ def _insertions(
             yield 2.1, f"the factor {function}({name}) is missing", f"{operand} * {function}({name})"
         yield 2.3, f"the factor {name} is missing", f"{operand} * {name}"
     yield 2.2, f"the factor (1 - {operand}) is missing", f"{operand} * (1 - {operand})"
+    for factor in _gradient_products(values, shape):
+        what = f"the factor {factor} is missing: the gradient of what follows"
+        yield GRADIENT_LEFT_OUT, what, f"{operand} * ({factor})"
+
+
+def _gradient_products(values: Values, shape: tuple[int, ...]) -> Iterator[str]:
+    """The products of something of the backward pass and something of the forward pass that have this shape."""
+    arrays = {name: n.value for name, n in values.here.items() if n.value.ndim}
     pairs = product(arrays.keys() - values.forward.keys(), values.forward.keys() & arrays.keys())
     for d, w in pairs:
         a, b = arrays[d].shape, arrays[w].shape
@@ -480,9 +488,7 @@ def _insertions(
             ("{w}.T @ {d}", _product(b[::-1], a)), ("{d} @ {w}", _product(a, b)), ("{w} @ {d}", _product(b, a)),
         ):  # fmt: skip
             if made == shape:
-                factor = form.format(d=d, w=w)
-                what = f"the factor {factor} is missing: the gradient of what follows"
-                yield GRADIENT_LEFT_OUT, what, f"{operand} * ({factor})"
+                yield form.format(d=d, w=w)
 
 
 def _broadcast(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...] | None:
@@ -505,6 +511,8 @@ def _additions(
     for name in alike:
         if name not in values.forward:
             yield 2.35, f"the term {name} is missing", f"{text} + {name}"
+    for term in _gradient_products(values, shape) if shape else ():
+        yield 2.45, f"the term {term} is missing", f"{text} + {term}"
     weights = [name for name in alike if name in values.forward]
     sizes = [n for n, v in numbers.items() if isinstance(v, int) and v > 1]
     factors = ["{}", "2 * {}", *(f"{{}} / {n}" for n in sizes)]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import cached_property
 from itertools import chain
 from time import process_time
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from minitorch_np.study.bits import Difference, first_difference
+from minitorch_np.study.compare import recorded
 from minitorch_np.study.compare.edits import MOST_EDITS, Edit, Trial, Values, edits, is_a_name, scalings
 from minitorch_np.study.compare.instrument import Execution, carried
 from minitorch_np.study.compare.judge import NOISE, RIGHT, WRONG, Judge, Judgement, Verdict, is_varied, multiple
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 
 MOST_TIMES = 400  # executions of one statement that an edit is tried in
 FEW = 8
+VARIABLE_INDEX = re.compile(r"\[[^\]]*[a-z]\w*[^\]'\"]*\]$")
 FACTORED = (*PRODUCTS, "multiply", "divide")
 SECONDS = 8.0  # after which no further statement is searched
 STATEMENT_SECONDS = 1.5
@@ -330,7 +334,7 @@ class Search:
                 return True
         return False
 
-    @cached_property
+    @property
     def is_of_states(self) -> bool:
         """Whether a step is made of more than gradients, so that its direction proves nothing.
 
@@ -341,7 +345,7 @@ class Search:
         foreign = {i for i, owner in self.judge.owners.items() if owner not in owners} | self.states
         taken = [(n, m) for n in self.window.nodes for m in n.inputs if m.index in foreign]
         is_table = any(not v.truth.any(axis=tuple(range(1, v.truth.ndim))).all() for v in self.window.wrong)
-        return any(n.operation in PRODUCTS for n, _ in taken) or (is_table and bool(taken))
+        return any(n.operation in PRODUCTS for n, _ in taken) or (is_table and bool(taken) and not self.mends)
 
     @cached_property
     def begins_right(self) -> bool:
@@ -581,6 +585,10 @@ class Search:
                 is_known = now is None or now is node or any(node is n for n, _ in versions)
                 if now is not None and not is_known and len(versions) < 3:
                     versions.append((node, self._earlier(name, node, now, other)))
+        for text in {text for other in others for text in other.loads if VARIABLE_INDEX.search(text)}:
+            with recorded.paused(), suppress(Exception):  # z[t] of a list, by the text of another line
+                here[text] = eval(text, execution.namespace, execution.scope).node
+
         forward = {n: node for n, node in here.items() if node.index in self.window.forward}
         self._seen[execution.number] = Values(here, forward, earlier)
         return self._seen[execution.number]

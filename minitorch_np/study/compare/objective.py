@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
@@ -138,6 +139,8 @@ def rank(loss: Objective) -> int:
     execution = loss.first.execution
     function = execution.statement.function.lower() if execution and loss.text.startswith("return ") else ""
     if any(len(n) > 1 and (n in name or n in function) for n in LOSS_NAMES) or name in LOSS_NAMES:
+        return 2
+    if re.search(r"(loss|cost)\w*\(", loss.text.lower()):
         return 2
     return 1 if any(w in loss.text.lower() for w in ("loss", "cost", "print", "error")) else 0
 
