@@ -467,3 +467,40 @@ for step in range(4):
 def test_an_objective_of_a_flat_vector_and_any_arguments():
     assert judged(FLAT, factor=" * (1 - a ** 2)").judged == "right"
     assert [f.line for f in judged(FLAT, factor=" * (1 - a)").wrong] == [12]
+
+
+ONLINE = """
+x, labels = rng.normal(size=(40, 2)), rng.integers(0, 2, 40) * 2 - 1
+w, b = np.zeros(2), 0
+for xi, y in zip(x, labels):
+    {condition}
+    w {sign}= 0.5 * ({decay} * w - {factor} * y * xi)
+    b {sign}= 0.5 * (-{factor} * y)
+"""
+MARGINS = {
+    "the perceptron loss": {"condition": "if y * (xi @ w + b) > 0: continue", "factor": "1", "decay": "0"},
+    "the hinge loss": {"condition": "s = y * (np.dot(xi, w) + b) < 1", "factor": "s", "decay": "0.2"},
+    "the logistic loss": {"condition": "s = 1 / (1 + np.exp(y * (w @ xi + b)))", "factor": "s", "decay": "0"},
+}
+
+
+@pytest.mark.parametrize("loss", MARGINS)
+def test_losses_of_a_margin_that_are_not_written_down(loss):
+    right = judged(ONLINE, sign="-", **MARGINS[loss])
+    assert right.judged == "right", right
+    assert right.loss.startswith(loss)
+    assert judged(ONLINE, sign="+", **MARGINS[loss]).judged == "not judged"
+    without = MARGINS[loss] | {"condition": MARGINS[loss]["condition"].replace("y *", "-y *")}
+    assert judged(ONLINE, sign="-", **without).judged == "not judged"
+
+
+def test_the_sign_of_the_output_as_prediction():
+    text = """
+x, y = rng.normal(size=(40, 3)), rng.integers(0, 2, 40)
+w = rng.normal(size=3)
+for step in range(4):
+    prediction = np.where(x @ w > 0, 1, 0)
+    w {sign}= 0.1 * x.T @ (y - prediction)
+"""
+    assert judged(text, sign="+").loss.startswith("the perceptron loss")
+    assert judged(text, sign="-").judged == "not judged"

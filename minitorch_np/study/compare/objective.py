@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -15,6 +16,15 @@ if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
 
 HALF_SQUARES, CROSS_ENTROPY = "half the squared error", "the cross entropy"
+# Of a margin y z with labels y of -1 and 1, with the derivatives by it. No line is blamed by one of them.
+MARGIN_LOSSES: Mapping[str, Callable[[Array], Array]] = MappingProxyType(
+    {
+        "the perceptron loss": lambda m: -1.0 * (m <= 0),
+        "the hinge loss": lambda m: -1.0 * (m < 1),
+        "the logistic loss": lambda m: -1 / (1 + np.exp(m)),
+    }
+)
+PERCEPTRON = "the perceptron loss"
 LOSS_NAMES = ("loss", "cost", "error", "objective", "mse", "nll", "j", "l")
 VECTOR_NAMES = ("loss", "losses", "cost", "costs")  # of an array whose sum is meant
 Seeds = dict[Node, "np.ndarray"]
@@ -74,7 +84,11 @@ def losses(tape: Tape, versions: set[int], names: dict[int, str]) -> list[Object
         start = first.setdefault(node.execution.number, node.index)
         place = (node.execution.statement.number, node.index - start)
         is_test = isinstance(node.execution.statement.tree, ast.If | ast.While)
-        if node.index not in depends or node.value.dtype.kind != "f" or is_test:
+        if node.index not in depends:
+            continue
+        for kind, seeds in _of_margin(node, depends, versions):
+            places.setdefault((*place, kind), []).append((node, seeds))
+        if node.value.dtype.kind != "f" or is_test:
             continue
         differences = list(_implied(node, depends, versions))
         is_residual = node.operation == "subtract" and bool(differences)
@@ -91,7 +105,7 @@ def losses(tape: Tape, versions: set[int], names: dict[int, str]) -> list[Object
         for kind, seeds in differences:
             places.setdefault((*place, kind), []).append((node, seeds))
     found = [_loss(key[2], instances, names) for key, instances in places.items()]
-    written = [loss for loss in found if not loss.kind]
+    written = [n for n in found if not n.kind and (rank(n) or _label(n.first, depends) is None)]
     written = [loss for loss in written if loss.first.index in with_data] or written
     used = _used_by_updates(tape, versions)
     written = [
@@ -103,7 +117,9 @@ def losses(tape: Tape, versions: set[int], names: dict[int, str]) -> list[Object
     written = [loss._replace(is_inner=loss.first.index in inner) for loss in written]
     written.sort(key=lambda loss: (-rank(loss), -loss.first.index))
     likely = [loss for loss in written if rank(loss)]
-    return likely + [loss for loss in found if loss.kind] + written[len(likely) :]
+    of_margins = [loss for loss in found if loss.kind in MARGIN_LOSSES]
+    implied = [loss for loss in found if loss.kind and loss not in of_margins]
+    return likely + implied + written[len(likely) :] + of_margins
 
 
 def _used_by_updates(tape: Tape, versions: set[int]) -> set[int]:
@@ -146,6 +162,47 @@ def _implied(node: Node, depends: set[int], versions: set[int]) -> Iterator[tupl
         gradient = _logit_gradient(output, before, error)
         if gradient is not None:
             yield CROSS_ENTROPY, {before: gradient}
+
+
+def _of_margin(node: Node, depends: set[int], versions: set[int]) -> Iterator[tuple[str, Seeds]]:
+    """The losses of a margin that a node may be, or minus it, or of a prediction that is only a sign."""
+    found = _prediction(node, depends)
+    if found is not None and np.isin(found[0].value, (-1, 0, 1)).all():
+        z = _before_activation(found[0], depends, versions)
+        if z is not None and _is_sign(found[0].value, z.value):
+            yield PERCEPTRON, {z: found[1] * node.value}
+    label = _label(node, depends)
+    if label is None:
+        return
+    is_turned = any(isinstance(n, ast.USub) for n in _parts(node))
+    if is_turned and label.operation == CONSTANT:  # it may be of -y
+        return
+    sign = -1.0 if any(n.operation == "negative" for n in node.inputs) else 1.0
+    with np.errstate(over="ignore"):
+        for kind, derivative in MARGIN_LOSSES.items():
+            yield kind, {node: sign * derivative(sign * node.value)}
+
+
+def _label(node: Node, depends: set[int]) -> Node | None:
+    """The labels of -1 and 1 that a node is a product with; None if it is none."""
+    given = [n for n in node.inputs if n.index not in depends] if node.operation == "multiply" else []
+    if len(given) != 1 or not np.isin(given[0].value, (-1, 1)).all():
+        return None
+    products = (n for n in _parts(node) if isinstance(n, ast.BinOp) and isinstance(n.op, ast.Mult))
+    factors = (factor for n in products for factor in (n.left, n.right))
+    is_literal = any(isinstance(getattr(f, "operand", f), ast.Constant) for f in factors)
+    return None if is_literal and given[0].operation == CONSTANT else given[0]
+
+
+def _parts(node: Node) -> Iterator[ast.AST]:
+    """The expressions of the statement that made a node; of an `if` those of its test."""
+    tree = node.execution.statement.tree
+    return ast.walk(getattr(tree, "test", tree))
+
+
+def _is_sign(output: Array, z: Array) -> bool:
+    """Whether a prediction of 1, and of 0 or -1, says which z are positive."""
+    return any(np.array_equal(output > 0, side) for side in (z > 0, z >= 0))
 
 
 def _logit_gradient(output: Node, before: Node, error: Array) -> Array | None:
@@ -192,8 +249,7 @@ def _is_literal(target: Node, node: Node) -> bool:
     """Whether a number stands in the statement itself."""
     if target.operation != CONSTANT or target.value.size > 1 or node.execution is None:
         return False
-    parts = ast.walk(node.execution.statement.tree)
-    return any(isinstance(n, ast.Constant) and n.value == target.value for n in parts)
+    return any(isinstance(n, ast.Constant) and n.value == target.value for n in _parts(node))
 
 
 def _before_activation(output: Node, depends: set[int], versions: set[int]) -> Node | None:

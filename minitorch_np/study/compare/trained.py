@@ -126,7 +126,9 @@ def _consumed(versions: list[Node], consumers: dict[int, list[Node]]) -> list[No
 
 def _is_forward(node: Node) -> bool:
     """Whether an operation takes a weight, or a bias."""
-    is_bias = node.operation == "add" and any(n.operation in FORWARD_PRODUCTS for n in node.inputs)
+    is_bias = node.operation in ("add", "subtract") and any(
+        n.operation in FORWARD_PRODUCTS for n in node.inputs
+    )
     return node.operation in FORWARD_PRODUCTS or is_bias
 
 
