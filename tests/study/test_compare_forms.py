@@ -504,3 +504,20 @@ for step in range(4):
 """
     assert judged(text, sign="+").loss.startswith("the perceptron loss")
     assert judged(text, sign="-").judged == "not judged"
+
+
+def test_one_step_written_out():
+    text = """
+x, y = rng.normal(size=3), 0.5
+w, b, v = rng.normal(size=(4, 3)), np.zeros(4), rng.normal(size=4)
+h = np.tanh(w @ x + b)
+out = v @ h
+loss = (out - y) ** 2
+d = 2 * (out - y)
+dz = d * v * (1 - h{power})
+w_new = w - 0.1 * np.outer(dz, x)
+b_new = b - 0.1 * dz
+v_new = v - 0.1 * d * h
+"""
+    assert judged(text, power=" ** 2").judged == "right"
+    assert [f.write for f in judged(text, power="").wrong] == [("dz = d * v * (1 - h ** 2)",)]
