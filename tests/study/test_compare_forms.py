@@ -521,3 +521,25 @@ v_new = v - 0.1 * d * h
 """
     assert judged(text, power=" ** 2").judged == "right"
     assert [f.write for f in judged(text, power="").wrong] == [("dz = d * v * (1 - h ** 2)",)]
+
+
+REWARDS = """
+w, v = rng.normal(size=(3, 5)), rng.normal(size=(5, 4))
+for step in range(4):
+    dw, dv = np.zeros_like(w), np.zeros_like(v)
+    for x, action, reward in zip(rng.normal(size=(6, 3)), rng.integers(0, 4, 6), rng.normal(size=6)):
+        h = np.tanh(x @ w)
+        e = np.exp(h @ v)
+        d = -e / e.sum()
+        d[action] += 1.0
+        d *= reward
+        dv += np.outer(h, d)
+        dw += np.outer(x, d @ v.T{factor})
+    w, v = w + 0.1 * dw, v + 0.1 * dv
+"""
+
+
+def test_a_log_likelihood_times_rewards():
+    right = judged(REWARDS, factor=" * (1 - h ** 2)")
+    assert (right.judged, right.loss[:26]) == ("right", "the weighted cross entropy"), right
+    assert judged(REWARDS, factor="").judged == "not judged"

@@ -22,7 +22,7 @@ from minitorch_np.study.compare.judge import (
     decayed,
     multiple,
 )
-from minitorch_np.study.compare.objective import MARGIN_LOSSES, rank
+from minitorch_np.study.compare.objective import UNSURE_LOSSES, rank
 from minitorch_np.study.compare.recorded import CONSTANT, LEAF, Node, ancestors
 from minitorch_np.study.compare.recording import Recording
 from minitorch_np.study.compare.report import NOT_JUDGED, RIGHT, WRONG, Comparison, WrongLine
@@ -102,7 +102,7 @@ class Examination:
         self.longer = self.judge.by(judgement.loss, judgement.mode, MOST_UPDATES)
         if not self.longer.is_steady:
             return  # of another loss than this one
-        if judgement.loss.kind in MARGIN_LOSSES:
+        if judgement.loss.kind in UNSURE_LOSSES:
             yield from self._rule()
             return
         yield from list(self._odd(judgement)) or self._climbing(judgement)
@@ -485,8 +485,8 @@ class Examination:
                 )
             named = {new.index for e in self.executions for _, _, new in e.bound}
             gradients = [node for v in judgement.right for node, _ in v.found]
-            is_margin = judgement.loss.kind in MARGIN_LOSSES
-            is_named = not is_margin and any(n.index in named for n in gradients)
+            is_unsure = judgement.loss.kind in UNSURE_LOSSES
+            is_named = not is_unsure and any(n.index in named for n in gradients)
             if judgement.loss.kind and self.rule is None and not is_named:
                 self.result.remarks.clear()
                 return (

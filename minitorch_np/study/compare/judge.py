@@ -14,7 +14,7 @@ import numpy as np
 
 from minitorch_np.study.compare.derivatives import Reverse, ties
 from minitorch_np.study.compare.instrument import Execution
-from minitorch_np.study.compare.objective import MARGIN_LOSSES, Objective, Seeds, dependent, losses
+from minitorch_np.study.compare.objective import UNSURE_LOSSES, Objective, Seeds, dependent, losses
 from minitorch_np.study.compare.recorded import CONSTANT, LEAF, PRODUCTS, Node, Tape, ancestors
 from minitorch_np.study.compare.trained import TrainedArray, Update, parameters
 
@@ -384,15 +384,15 @@ class Judge:
             for mode in ("last", "all") if not loss.kind and self._is_repeated(loss) else ("all",):
                 j = self.by(loss, mode, 1)
                 if j.right:  # in the first step
-                    j = self.by(loss, mode, 20 if loss.kind in MARGIN_LOSSES else most_updates)
+                    j = self.by(loss, mode, 20 if loss.kind in UNSURE_LOSSES else most_updates)
                 odd, is_whole = len(j.odd(self.bound)[0]), j.is_whole(self.bound, self.tape.replaced.values())
                 is_complete = {v.update.name for v in j.verdicts if v.what in (RIGHT, STILL)} == names
-                is_margin = loss.kind in MARGIN_LOSSES  # of which the rule of the updates has to be known
-                is_whole |= is_margin and _are_equal([v.step for v in j.right if v.step is not None] or [0.0])
+                is_unsure = loss.kind in UNSURE_LOSSES  # of which the rule of the updates has to be known
+                is_whole |= is_unsure and _are_equal([v.step for v in j.right if v.step is not None] or [0.0])
                 is_sure = is_complete and is_whole and not odd and j.is_steady and j.descends
                 if j.right and not j.wrong and is_sure and not loss.is_inner:
                     return j
-                if is_margin:
+                if is_unsure:
                     continue
                 # a number may be right by chance
                 is_likely = any(not v.is_number for v in j.right) or not (loss.kind and has_arrays)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
 
 HALF_SQUARES, CROSS_ENTROPY = "half the squared error", "the cross entropy"
-# Of a margin y z with labels y of -1 and 1, with the derivatives by it. No line is blamed by one of them.
+# Of a margin y z with labels y of -1 and 1, with the derivatives by it.
 MARGIN_LOSSES: Mapping[str, Callable[[Array], Array]] = MappingProxyType(
     {
         "the perceptron loss": lambda m: -1.0 * (m <= 0),
@@ -24,7 +24,8 @@ MARGIN_LOSSES: Mapping[str, Callable[[Array], Array]] = MappingProxyType(
         "the logistic loss": lambda m: -1 / (1 + np.exp(m)),
     }
 )
-PERCEPTRON = "the perceptron loss"
+PERCEPTRON, WEIGHTED = "the perceptron loss", "the weighted cross entropy"
+UNSURE_LOSSES = frozenset([*MARGIN_LOSSES, WEIGHTED])  # no line is blamed by one of them
 LOSS_NAMES = ("loss", "cost", "error", "objective", "mse", "nll", "j", "l")
 VECTOR_NAMES = ("loss", "losses", "cost", "costs")  # of an array whose sum is meant
 Seeds = dict[Node, "np.ndarray"]
@@ -73,6 +74,7 @@ def losses(tape: Tape, versions: set[int], names: dict[int, str]) -> list[Object
     places: dict[tuple[int, int, str], list[tuple[Node, Seeds]]] = {}  # by statement, operation and kind
     first: dict[int, int] = {}
     with_data: set[int] = set()  # what is made of other arrays than parameters too: no mere penalty
+    entropies: dict[int, Seeds] = {}  # by the difference that is the gradient
     after: set[int] = set()  # what is made of a difference of a prediction and a target
     for node in tape.nodes:
         if node.index in versions:
@@ -88,9 +90,12 @@ def losses(tape: Tape, versions: set[int], names: dict[int, str]) -> list[Object
             continue
         for kind, seeds in _of_margin(node, depends, versions):
             places.setdefault((*place, kind), []).append((node, seeds))
+        if (weighted := _weighted(node, entropies)) is not None:
+            places.setdefault((*place, WEIGHTED), []).append((node, weighted))
         if node.value.dtype.kind != "f" or is_test:
             continue
         differences = list(_implied(node, depends, versions))
+        entropies[node.index] = dict(differences).get(CROSS_ENTROPY, {})
         is_residual = node.operation == "subtract" and bool(differences)
         is_named = names.get(node.index, "").lower().removeprefix("self.") in VECTOR_NAMES
         is_element = node.operation in ("getitem", "setitem")
@@ -117,9 +122,9 @@ def losses(tape: Tape, versions: set[int], names: dict[int, str]) -> list[Object
     written = [loss._replace(is_inner=loss.first.index in inner) for loss in written]
     written.sort(key=lambda loss: (-rank(loss), -loss.first.index))
     likely = [loss for loss in written if rank(loss)]
-    of_margins = [loss for loss in found if loss.kind in MARGIN_LOSSES]
-    implied = [loss for loss in found if loss.kind and loss not in of_margins]
-    return likely + implied + written[len(likely) :] + of_margins
+    unsure = [loss for loss in found if loss.kind in UNSURE_LOSSES]
+    implied = [loss for loss in found if loss.kind and loss not in unsure]
+    return likely + implied + written[len(likely) :] + unsure
 
 
 def _used_by_updates(tape: Tape, versions: set[int]) -> set[int]:
@@ -162,6 +167,17 @@ def _implied(node: Node, depends: set[int], versions: set[int]) -> Iterator[tupl
         gradient = _logit_gradient(output, before, error)
         if gradient is not None:
             yield CROSS_ENTROPY, {before: gradient}
+
+
+def _weighted(node: Node, entropies: Mapping[int, Seeds]) -> Seeds | None:
+    """The cross entropy times a weight of each sample, or a reward."""
+    if node.operation != "multiply":
+        return None
+    for a, b in (node.inputs, node.inputs[::-1]):
+        for z, g in entropies.get(a.index, {}).items():
+            if a.value.shape == g.shape == node.value.shape:
+                return {z: g * b.value}
+    return None
 
 
 def _of_margin(node: Node, depends: set[int], versions: set[int]) -> Iterator[tuple[str, Seeds]]:
@@ -211,14 +227,15 @@ def _logit_gradient(output: Node, before: Node, error: Array) -> Array | None:
     It is t − p if p is the sigmoid of −z. Of a softmax it is only that if the targets sum to 1 along the
     same axis, and so p − t to 0.
     """
-    p, z = output.value, before.value
+    turn = -1.0 if (output.value < 0).all() else 1.0  # of d = -p, to which 1 is added
+    p, z = turn * output.value, before.value
     if p.shape != z.shape:
         is_turned = p.ndim == 2 and p.shape == z.shape[::-1]
         p, error = (a.T if is_turned else a.reshape(z.shape) for a in (p, error))
     with np.errstate(all="ignore"):
         for sign in (1.0, -1.0):
             if np.allclose(p, 1 / (1 + np.exp(-sign * z)), rtol=1e-4, atol=1e-6):
-                slope = Reverse({output: np.ones(output.value.shape)}, {before.index})[before]
+                slope = Reverse({output: np.full(output.value.shape, turn)}, {before.index})[before]
                 return error * np.sign(slope.reshape(z.shape) if slope.shape != z.shape[::-1] else slope.T)
         largest = np.abs(error).max(initial=0)
         for axis in range(z.ndim):
@@ -238,10 +255,11 @@ def _prediction(node: Node, depends: set[int]) -> tuple[Node, float] | None:
             return None if _is_literal(target, node) else (output, sign)  # 1 - a ** 2
     elif node.operation == "setitem":  # p[range(n), labels] -= 1
         whole, part = node.inputs
-        if part.operation == "subtract" and whole.index in depends:
+        sign = {"subtract": 1.0, "add": -1.0}.get(part.operation, 0.0)
+        if sign and whole.index in depends:
             one = part.inputs[1]
             if one.operation in (CONSTANT, LEAF) and bool((one.value == 1).all()):
-                return whole, 1.0
+                return whole, sign
     return None
 
 
