@@ -90,7 +90,7 @@ def losses(tape: Tape, versions: set[int], names: dict[int, str]) -> list[Object
             continue
         for kind, seeds in _of_margin(node, depends, versions):
             places.setdefault((*place, kind), []).append((node, seeds))
-        if (weighted := _weighted(node, entropies)) is not None:
+        if (weighted := _weighted(node, entropies, depends)) is not None:
             places.setdefault((*place, WEIGHTED), []).append((node, weighted))
         if node.value.dtype.kind != "f" or is_test:
             continue
@@ -169,13 +169,13 @@ def _implied(node: Node, depends: set[int], versions: set[int]) -> Iterator[tupl
             yield CROSS_ENTROPY, {before: gradient}
 
 
-def _weighted(node: Node, entropies: Mapping[int, Seeds]) -> Seeds | None:
+def _weighted(node: Node, entropies: Mapping[int, Seeds], depends: set[int]) -> Seeds | None:
     """The cross entropy times a weight of each sample, or a reward."""
     if node.operation != "multiply":
         return None
     for a, b in (node.inputs, node.inputs[::-1]):
         for z, g in entropies.get(a.index, {}).items():
-            if a.value.shape == g.shape == node.value.shape:
+            if b.index not in depends and a.value.shape == g.shape == node.value.shape:
                 return {z: g * b.value}
     return None
 
