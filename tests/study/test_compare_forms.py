@@ -543,3 +543,20 @@ def test_a_log_likelihood_times_rewards():
     right = judged(REWARDS, factor=" * (1 - h ** 2)")
     assert (right.judged, right.loss[:26]) == ("right", "the weighted cross entropy"), right
     assert judged(REWARDS, factor="").judged == "not judged"
+
+
+def test_parameters_in_a_named_tuple():
+    text = """
+from collections import namedtuple
+x, y = rng.normal(size=(20, 3)), rng.normal(size=(20, 2))
+P = namedtuple("P", "w v")
+p = P(rng.normal(size=(3, 4)), rng.normal(size=(4, 2)))
+for step in range(4):
+    h = np.tanh(x @ p.w)
+    d = h @ p.v - y
+    loss = np.sum(d ** 2) / 2
+    grads = P(x.T @ (d @ p.v.T{factor}), h.T @ d)
+    p = P(*(a - 0.01 * g for a, g in zip(p, grads)))
+"""
+    assert set(judged(text, factor=" * (1 - h ** 2)").gradients) == {"p.w", "p.v"}
+    assert [f.line for f in judged(text, factor="").wrong] == [11]
