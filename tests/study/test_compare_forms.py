@@ -564,3 +564,96 @@ def test_constants_and_zeros_of_right_programs_are_no_mistakes(text):
 def test_steps_that_are_no_gradients_on_purpose_are_not_judged(text):
     result = examined(ProgramSource(HEAD + text, "<program>", "program"), 20)
     assert result.judged == "not judged", result
+
+
+ONLINE = """
+x, labels = rng.normal(size=(40, 2)), rng.integers(0, 2, 40) * 2 - 1
+w, b = np.zeros(2), 0
+for xi, y in zip(x, labels):
+    {condition}
+    w {sign}= 0.5 * ({decay} * w - {factor} * y * xi)
+    b {sign}= 0.5 * (-{factor} * y)
+"""
+MARGINS = {
+    "the perceptron loss": {"condition": "if y * (xi @ w + b) > 0: continue", "factor": "1", "decay": "0"},
+    "the hinge loss": {"condition": "s = y * (np.dot(xi, w) + b) < 1", "factor": "s", "decay": "0.2"},
+    "the logistic loss": {"condition": "s = 1 / (1 + np.exp(y * (w @ xi + b)))", "factor": "s", "decay": "0"},
+}
+
+
+@pytest.mark.parametrize("loss", MARGINS)
+def test_losses_of_a_margin_that_are_not_written_down(loss):
+    right = judged(ONLINE, sign="-", **MARGINS[loss])
+    assert right.judged == "right", right
+    assert right.loss.startswith(loss)
+    assert judged(ONLINE, sign="+", **MARGINS[loss]).judged == "not judged"
+    without = MARGINS[loss] | {"condition": MARGINS[loss]["condition"].replace("y *", "-y *")}
+    assert judged(ONLINE, sign="-", **without).judged == "not judged"
+
+
+def test_the_sign_of_the_output_as_prediction():
+    text = """
+x, y = rng.normal(size=(40, 3)), rng.integers(0, 2, 40)
+w = rng.normal(size=3)
+for step in range(4):
+    prediction = np.where(x @ w > 0, 1, 0)
+    w {sign}= 0.1 * x.T @ (y - prediction)
+"""
+    assert judged(text, sign="+").loss.startswith("the perceptron loss")
+    assert judged(text, sign="-").judged == "not judged"
+
+
+def test_one_step_written_out():
+    text = """
+x, y = rng.normal(size=3), 0.5
+w, b, v = rng.normal(size=(4, 3)), np.zeros(4), rng.normal(size=4)
+h = np.tanh(w @ x + b)
+out = v @ h
+loss = (out - y) ** 2
+d = 2 * (out - y)
+dz = d * v * (1 - h{power})
+w_new = w - 0.1 * np.outer(dz, x)
+b_new = b - 0.1 * dz
+v_new = v - 0.1 * d * h
+"""
+    assert judged(text, power=" ** 2").judged == "right"
+    assert [f.write for f in judged(text, power="").wrong] == [("dz = d * v * (1 - h ** 2)",)]
+
+
+REWARDS = """
+w, v = rng.normal(size=(3, 5)), rng.normal(size=(5, 4))
+for step in range(4):
+    dw, dv = np.zeros_like(w), np.zeros_like(v)
+    for x, action, reward in zip(rng.normal(size=(6, 3)), rng.integers(0, 4, 6), rng.normal(size=6)):
+        h = np.tanh(x @ w)
+        e = np.exp(h @ v)
+        d = -e / e.sum()
+        d[action] += 1.0
+        d *= reward
+        dv += np.outer(h, d)
+        dw += np.outer(x, d @ v.T{factor})
+    w, v = w + 0.1 * dw, v + 0.1 * dv
+"""
+
+
+def test_a_log_likelihood_times_rewards():
+    right = judged(REWARDS, factor=" * (1 - h ** 2)")
+    assert (right.judged, right.loss[:26]) == ("right", "the weighted cross entropy"), right
+    assert judged(REWARDS, factor="").judged == "not judged"
+
+
+def test_parameters_in_a_named_tuple():
+    text = """
+from collections import namedtuple
+x, y = rng.normal(size=(20, 3)), rng.normal(size=(20, 2))
+P = namedtuple("P", "w v")
+p = P(rng.normal(size=(3, 4)), rng.normal(size=(4, 2)))
+for step in range(4):
+    h = np.tanh(x @ p.w)
+    d = h @ p.v - y
+    loss = np.sum(d ** 2) / 2
+    grads = P(x.T @ (d @ p.v.T{factor}), h.T @ d)
+    p = P(*(a - 0.01 * g for a, g in zip(p, grads)))
+"""
+    assert set(judged(text, factor=" * (1 - h ** 2)").gradients) == {"p.w", "p.v"}
+    assert [f.text[:9] for f in judged(text, factor="").wrong] == ["grads = P"]

@@ -24,7 +24,7 @@ from minitorch_np.study.compare.judge import (
     decayed,
     multiple,
 )
-from minitorch_np.study.compare.objective import rank
+from minitorch_np.study.compare.objective import UNSURE_LOSSES, rank
 from minitorch_np.study.compare.recorded import CONSTANT, LEAF, Node, ancestors
 from minitorch_np.study.compare.recording import Recording
 from minitorch_np.study.compare.report import NOT_JUDGED, RIGHT, WRONG, Comparison, WrongLine
@@ -98,7 +98,7 @@ class Examination:
             mistake = f"{call} writes its result into {name}: a second array there is `out`"
             yield WrongLine.at(execution, mistake, name=name)
         judgement = self.judgement
-        if judgement is None:
+        if judgement is None or self._is_by_chance(judgement):
             return
         if replaced := list(self._replaced(judgement)):
             yield replaced[0]
@@ -114,6 +114,9 @@ class Examination:
         self.longer = self.judge.by(judgement.loss, judgement.mode, MOST_UPDATES)
         if not self.longer.is_steady:
             return  # of another loss than this one
+        if judgement.loss.kind in UNSURE_LOSSES:
+            yield from self._rule()
+            return
         yield from list(self._odd(judgement)) or self._climbing(judgement)
         yield from self._growing(judgement)
         yield from self._repeated(judgement)
@@ -572,7 +575,9 @@ class Examination:
                 )
             named = {new.index for e in self.executions for _, _, new in e.bound}
             gradients = [node for v in judgement.right for node, _ in v.found]
-            if judgement.loss.kind and self.rule is None and not any(n.index in named for n in gradients):
+            is_unsure = judgement.loss.kind in UNSURE_LOSSES
+            is_named = not is_unsure and any(n.index in named for n in gradients)
+            if judgement.loss.kind and self.rule is None and not is_named:
                 self.result.remarks.clear()
                 return (
                     f"it computes no loss, and its update is not one of {judgement.loss.described()} by a rule "

@@ -85,6 +85,8 @@ def _recorded_in(scope: Mapping[str, Any]) -> Iterator[tuple[str, Node]]:
 
 def _elements(value: Any) -> list[tuple[str, Any]]:
     kind = type(value)
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return [(f".{k}", v) for k, v in value._asdict().items()]
     if kind in (list, tuple):
         return [(f"[{i}]", v) for i, v in enumerate(value)] if len(value) <= MOST else []
     if kind is dict:

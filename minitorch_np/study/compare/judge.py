@@ -14,7 +14,7 @@ import numpy as np
 
 from minitorch_np.study.compare.derivatives import Reverse, ties
 from minitorch_np.study.compare.instrument import Execution
-from minitorch_np.study.compare.objective import Objective, Seeds, dependent, losses
+from minitorch_np.study.compare.objective import UNSURE_LOSSES, Objective, Seeds, dependent, losses
 from minitorch_np.study.compare.recorded import (
     CONSTANT,
     FORWARD_PRODUCTS,
@@ -203,12 +203,14 @@ def _steady(verdicts: list[Verdict], references: dict[int, Verdict], bound: Coll
         return verdicts
     beside = [references.get(id(v.reverse)) for v in judged]
     scales = [1.0 if r is None or not r.found else r.found[0][1] for r in beside]
-    rates = [1.0 if r is None else next(iter(r.multiples(bound)[0]), 1.0) for r in beside]
+    rates = [1.0 if r is None else r.step for r in beside]
     tables = [{_origin(n): c / scale for n, c in v.found} for v, scale in zip(judged, scales, strict=True)]
     common = set.intersection(*(set(t) for t in tables))
     kept = {key for key in common if all(_has([tables[0][key]], t[key]) for t in tables)}
-    steps = [v.step / rate for v, rate in zip(judged, rates, strict=True) if v.step is not None]
-    is_steady = len(steps) == len(judged) and _are_equal(steps)
+    known = [(v.step, rate) for v, rate in zip(judged, rates, strict=True) if rate is not None]
+    known = known or [(v.step, 1.0) for v in judged]
+    steps = [step / rate for step, rate in known if step is not None]
+    is_steady = len(steps) == len(known) and _are_equal(steps)
     made = {}
     for v in judged:
         found = [(n, c) for n, c in v.found if _origin(n) in kept]
@@ -240,7 +242,7 @@ def _origin(node: Node) -> tuple[int, int, str]:
     if execution is None:
         return -1, 0, node.operation
     depth, inside = 0, node
-    while inner := [n for n in inside.inputs if n.execution is execution]:
+    while inner := [n for n in inside.inputs if n.execution is execution and n.inputs]:
         depth, inside = depth + 1, max(inner)
     return execution.statement.number, depth, node.operation
 
@@ -411,12 +413,16 @@ class Judge:
             for mode in ("last", "all") if not loss.kind and self._is_repeated(loss) else ("all",):
                 j = self.by(loss, mode, 1)
                 if j.right:  # in the first step
-                    j = self.by(loss, mode, most_updates)
+                    j = self.by(loss, mode, 20 if loss.kind in UNSURE_LOSSES else most_updates)
                 odd, is_whole = len(j.odd(self.bound)[0]), j.is_whole(self.bound, self.tape.replaced.values())
                 is_complete = {v.update.name for v in j.verdicts if v.what in (RIGHT, STILL)} == names
+                is_unsure = loss.kind in UNSURE_LOSSES  # of which the rule of the updates has to be known
+                is_whole |= is_unsure and _are_equal([v.step for v in j.right if v.step is not None] or [0.0])
                 is_sure = is_complete and is_whole and not odd and j.is_steady and j.descends
                 if j.right and not j.wrong and is_sure and not loss.is_inner:
                     return j
+                if is_unsure:
+                    continue
                 # a number may be right by chance
                 is_likely = any(not v.is_number for v in j.right) or not (loss.kind and has_arrays)
                 # beside a written penalty, the gradient without it is only a part
@@ -522,6 +528,14 @@ class Judge:
             step = found[0] if found is not None and found[1] < 0 else None
         return None if step is None else -step
 
+    def _has_history(self, update: Update) -> bool:
+        """Whether an update is made of something that earlier steps have made, such as a momentum."""
+        taken = (m for n in self.made_of(update) for m in n.inputs)
+        return any(
+            m.index < update.old.index and m.inputs and m.operation != "getitem" and m.index not in self.versions
+            for m in taken
+        )
+
     def _has_penalty(self, old: Node) -> bool:
         """Whether the program takes squares or absolute values of a parameter, for a penalty in its loss."""
         if old.index not in self._penalties:
@@ -602,7 +616,12 @@ class Judge:
             truth = truth.copy()
             truth[row] = 0
         if not np.any(truth) or self._is_noise(truth, reverse):
-            return Verdict(update, STILL, truth, reverse=reverse)  # a momentum or Adam may move it all the same
+            change = new - old if not is_wide else new
+            decay = multiple(change, old.astype(float)) if change.size > 1 else None
+            is_still = np.abs(change).max(initial=0) <= NOISE * np.abs(old).max(initial=1)
+            is_still |= decay is not None and -0.5 < decay < 0
+            is_moved = np.any(truth) or self._has_history(update)  # noise that Adam scales up, or a momentum
+            return Verdict(update, STILL if is_still or is_moved else WRONG, truth, reverse=reverse)
         if not np.isfinite(truth).all():
             return Verdict(update, UNKNOWN, truth, reverse=reverse)
         forward = {n.index for n in reverse.nodes.values()}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import combinations
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -17,6 +18,16 @@ if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
 
 HALF_SQUARES, CROSS_ENTROPY = "half the squared error", "the cross entropy"
+# Of a margin y z with labels y of -1 and 1, with the derivatives by it.
+MARGIN_LOSSES: Mapping[str, Callable[[Array], Array]] = MappingProxyType(
+    {
+        "the perceptron loss": lambda m: -1.0 * (m <= 0),
+        "the hinge loss": lambda m: -1.0 * (m < 1),
+        "the logistic loss": lambda m: -1 / (1 + np.exp(m)),
+    }
+)
+PERCEPTRON, WEIGHTED = "the perceptron loss", "the weighted cross entropy"
+UNSURE_LOSSES = frozenset([*MARGIN_LOSSES, WEIGHTED])  # no line is blamed by one of them
 LOSS_NAMES = ("loss", "cost", "error", "objective", "mse", "nll", "total", "j", "l", "err", "e")
 VECTOR_NAMES = ("loss", "losses", "cost", "costs")  # of an array whose sum is meant
 Seeds = dict[Node, "np.ndarray"]
@@ -65,6 +76,7 @@ def losses(tape: Tape, versions: set[int], names: dict[int, str]) -> list[Object
     places: dict[tuple[int, int, str], list[tuple[Node, Seeds]]] = {}  # by statement, operation and kind
     first: dict[int, int] = {}
     with_data: set[int] = set()  # what is made of other arrays than parameters too: no mere penalty
+    entropies: dict[int, Seeds] = {}  # by the difference that is the gradient
     after: set[int] = set()  # what is made of a difference of a prediction and a target
     for node in tape.nodes:
         if node.index in versions:
@@ -76,9 +88,16 @@ def losses(tape: Tape, versions: set[int], names: dict[int, str]) -> list[Object
         start = first.setdefault(node.execution.number, node.index)
         place = (node.execution.statement.number, node.index - start)
         is_test = isinstance(node.execution.statement.tree, ast.If | ast.While)
-        if node.index not in depends or node.value.dtype.kind != "f" or is_test:
+        if node.index not in depends:
+            continue
+        for kind, seeds in _of_margin(node, depends, versions):
+            places.setdefault((*place, kind), []).append((node, seeds))
+        if (weighted := _weighted(node, entropies, depends)) is not None:
+            places.setdefault((*place, WEIGHTED), []).append((node, weighted))
+        if node.value.dtype.kind != "f" or is_test:
             continue
         differences = list(_implied(node, depends, versions))
+        entropies[node.index] = dict(differences).get(CROSS_ENTROPY, {})
         is_residual = node.operation == "subtract" and bool(differences)
         is_named = names.get(node.index, "").lower().removeprefix("self.") in VECTOR_NAMES
         is_element = node.operation in ("getitem", "setitem")
@@ -93,7 +112,7 @@ def losses(tape: Tape, versions: set[int], names: dict[int, str]) -> list[Object
         for kind, seeds in differences:
             places.setdefault((*place, kind), []).append((node, seeds))
     found = [_loss(key[2], instances, names) for key, instances in places.items()]
-    written = [loss for loss in found if not loss.kind]
+    written = [n for n in found if not n.kind and (rank(n) or _label(n.first, depends) is None)]
     written = [loss for loss in written if loss.first.index in with_data] or written
     used = _used_by_updates(tape, versions)
     written = [
@@ -105,7 +124,9 @@ def losses(tape: Tape, versions: set[int], names: dict[int, str]) -> list[Object
     written = [loss._replace(is_inner=loss.first.index in inner) for loss in written]
     written.sort(key=lambda loss: (-rank(loss), -loss.first.index))
     likely = [loss for loss in written if rank(loss)]
-    return likely + [loss for loss in found if loss.kind] + written[len(likely) :] + list(_sums(likely))
+    unsure = [loss for loss in found if loss.kind in UNSURE_LOSSES]
+    implied = [loss for loss in found if loss.kind and loss not in unsure]
+    return [*likely, *implied, *written[len(likely) :], *unsure, *_sums(likely)]
 
 
 def _sums(likely: list[Objective]) -> Iterator[Objective]:
@@ -164,20 +185,73 @@ def _implied(node: Node, depends: set[int], versions: set[int]) -> Iterator[tupl
             yield CROSS_ENTROPY, {before: gradient}
 
 
+def _weighted(node: Node, entropies: Mapping[int, Seeds], depends: set[int]) -> Seeds | None:
+    """The cross entropy times a weight of each sample, or a reward."""
+    if node.operation != "multiply":
+        return None
+    for a, b in (node.inputs, node.inputs[::-1]):
+        for z, g in entropies.get(a.index, {}).items():
+            if b.index not in depends and a.value.shape == g.shape == node.value.shape:
+                return {z: g * b.value}
+    return None
+
+
+def _of_margin(node: Node, depends: set[int], versions: set[int]) -> Iterator[tuple[str, Seeds]]:
+    """The losses of a margin that a node may be, or minus it, or of a prediction that is only a sign."""
+    found = _prediction(node, depends)
+    if found is not None and np.isin(found[0].value, (-1, 0, 1)).all():
+        z = _before_activation(found[0], depends, versions)
+        if z is not None and _is_sign(found[0].value, z.value):
+            yield PERCEPTRON, {z: found[1] * node.value}
+    label = _label(node, depends)
+    if label is None:
+        return
+    is_turned = any(isinstance(n, ast.USub) for n in _parts(node))
+    if is_turned and label.operation == CONSTANT:  # it may be of -y
+        return
+    sign = -1.0 if any(n.operation == "negative" for n in node.inputs) else 1.0
+    with np.errstate(over="ignore"):
+        for kind, derivative in MARGIN_LOSSES.items():
+            yield kind, {node: sign * derivative(sign * node.value)}
+
+
+def _label(node: Node, depends: set[int]) -> Node | None:
+    """The labels of -1 and 1 that a node is a product with; None if it is none."""
+    given = [n for n in node.inputs if n.index not in depends] if node.operation == "multiply" else []
+    if len(given) != 1 or not np.isin(given[0].value, (-1, 1)).all():
+        return None
+    products = (n for n in _parts(node) if isinstance(n, ast.BinOp) and isinstance(n.op, ast.Mult))
+    factors = (factor for n in products for factor in (n.left, n.right))
+    is_literal = any(isinstance(getattr(f, "operand", f), ast.Constant) for f in factors)
+    return None if is_literal and given[0].operation == CONSTANT else given[0]
+
+
+def _parts(node: Node) -> Iterator[ast.AST]:
+    """The expressions of the statement that made a node; of an `if` those of its test."""
+    tree = node.execution.statement.tree
+    return ast.walk(getattr(tree, "test", tree))
+
+
+def _is_sign(output: Array, z: Array) -> bool:
+    """Whether a prediction of 1, and of 0 or -1, says which z are positive."""
+    return any(np.array_equal(output > 0, side) for side in (z > 0, z >= 0))
+
+
 def _logit_gradient(output: Node, before: Node, error: Array) -> Array | None:
     """The gradient p − t of the cross entropy in the shape of z, if p is the sigmoid or the softmax of z.
 
     It is t − p if p is the sigmoid of −z. Of a softmax it is only that if the targets sum to 1 along the
     same axis, and so p − t to 0.
     """
-    p, z = output.value, before.value
+    turn = -1.0 if (output.value < 0).all() else 1.0  # of d = -p, to which 1 is added
+    p, z = turn * output.value, before.value
     if p.shape != z.shape:
         is_turned = p.ndim == 2 and p.shape == z.shape[::-1]
         p, error = (a.T if is_turned else a.reshape(z.shape) for a in (p, error))
     with np.errstate(all="ignore"):
         for sign in (1.0, -1.0):
             if np.allclose(p, 1 / (1 + np.exp(-sign * z)), rtol=1e-4, atol=1e-6):
-                slope = Reverse({output: np.ones(output.value.shape)}, {before.index})[before]
+                slope = Reverse({output: np.full(output.value.shape, turn)}, {before.index})[before]
                 return error * np.sign(slope.reshape(z.shape) if slope.shape != z.shape[::-1] else slope.T)
         largest = np.abs(error).max(initial=0)
         for axis in range(z.ndim):
@@ -197,10 +271,11 @@ def _prediction(node: Node, depends: set[int]) -> tuple[Node, float] | None:
             return None if _is_literal(target, node) else (output, sign)  # 1 - a ** 2
     elif node.operation == "setitem":  # p[range(n), labels] -= 1
         whole, part = node.inputs
-        if part.operation == "subtract" and whole.index in depends:
+        sign = {"subtract": 1.0, "add": -1.0}.get(part.operation, 0.0)
+        if sign and whole.index in depends:
             one = part.inputs[1]
             if one.operation in (CONSTANT, LEAF) and bool((one.value == 1).all()):
-                return whole, 1.0
+                return whole, sign
     return None
 
 
@@ -208,8 +283,7 @@ def _is_literal(target: Node, node: Node) -> bool:
     """Whether a number stands in the statement itself."""
     if target.operation != CONSTANT or target.value.size > 1 or node.execution is None:
         return False
-    parts = ast.walk(node.execution.statement.tree)
-    return any(isinstance(n, ast.Constant) and n.value == target.value for n in parts)
+    return any(isinstance(n, ast.Constant) and n.value == target.value for n in _parts(node))
 
 
 def _before_activation(output: Node, depends: set[int], versions: set[int]) -> Node | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -47,6 +47,26 @@ class TrainedArray(NamedTuple):
 
 def parameters(tape: Tape, executions: list[Execution]) -> list[TrainedArray]:
     """Everything that is updated by something that depends on itself, in the order of its first value."""
+    found = _updated(tape, executions)
+    if not found:
+        for old, new in _renamed(executions):
+            tape.replace(old, new)
+        found = _updated(tape, executions)
+    return found
+
+
+def _renamed(executions: list[Execution]) -> Iterator[tuple[Node, Node]]:
+    """Steps written out once, of which the result has a name of its own: w_new = w - lr * g."""
+    for e in executions:
+        for path, before, new in e.bound:
+            if before is None and new.operation in ("add", "subtract") and new.execution is e:
+                old, step = new.inputs
+                is_scaled = step.operation == "multiply" and any(n.value.size == 1 for n in step.inputs)
+                if is_scaled and any(n is old and name in path for name, n in e.values.items()):
+                    yield old, new
+
+
+def _updated(tape: Tape, executions: list[Execution]) -> list[TrainedArray]:
     added: dict[tuple[int, int], list[Node]] = {}
     following: dict[int, list[Node]] = {}
     for old, new in tape.replaced.values():
@@ -138,7 +158,9 @@ def _consumed(versions: list[Node], consumers: dict[int, list[Node]]) -> list[No
 
 def _is_forward(node: Node) -> bool:
     """Whether an operation takes a weight, or a bias."""
-    is_bias = node.operation == "add" and any(n.operation in FORWARD_PRODUCTS for n in node.inputs)
+    is_bias = node.operation in ("add", "subtract") and any(
+        n.operation in FORWARD_PRODUCTS for n in node.inputs
+    )
     return node.operation in FORWARD_PRODUCTS or is_bias
 
 
