@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from itertools import chain, count
 
 from minitorch_np.derivation.array_names import UniqueNames, is_new, output_names, parameter_names, word_of
-from minitorch_np.derivation.locations import Location
 from minitorch_np.derivation.statements import Block, Statement, keys_in, keys_of
-from minitorch_np.derivation.values import TAKEN, Variable, identifier, numbered
+from minitorch_np.derivation.values import TAKEN, Location, Variable, identifier, numbered
 from minitorch_np.layer import Layer
 
 

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 
 from minitorch_np._internal.numerics import plain_form, product, scattered, sum_rows, summed_rows
-from minitorch_np.derivation.locations import Location
 from minitorch_np.derivation.naming import Roles
 from minitorch_np.derivation.parts import Part
 from minitorch_np.derivation.statements import Block
-from minitorch_np.derivation.values import Expression, Origin, Variable, called, example
+from minitorch_np.derivation.values import Expression, Location, Origin, Variable, called, example
 from minitorch_np.layer import Layer
 from minitorch_np.losses.loss import Loss
 from minitorch_np.parameter import Parameter

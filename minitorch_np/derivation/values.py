@@ -18,7 +18,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minitorch_np.derivation.locations import Location
+
+class Location(NamedTuple):
+    """The place of an array in the network: its layer by its dotted name ("" for the loss), and its role there.
+
+    `repr` is how the layer is built. `what` is "input", "output", "loss", a parameter's name ("weight"), or
+    "gradient of" one of these.
+    """
+
+    layer: str
+    repr: str
+    what: str
 
 
 @dataclass(slots=True, eq=False)

@@ -11,11 +11,11 @@ from minitorch_np.derivation.folding import Folding, fold
 from minitorch_np.derivation.naming import Names
 from minitorch_np.derivation.operations import Operations
 from minitorch_np.derivation.parts import connect
-from minitorch_np.derivation.program import rendered
 from minitorch_np.derivation.source import SourceError, source_of
 from minitorch_np.derivation.statements import Statement, keys_in, replaced
 from minitorch_np.derivation.values import Expression, Variable, example, literal, numpy_name, varies
 from minitorch_np.derivation.writer import Writer
+from minitorch_np.study.program import rendered
 
 PROGRAM = """
 if test:

@@ -15,10 +15,9 @@ import numpy as np
 
 from minitorch_np.derivation.derive import Derivation
 from minitorch_np.derivation.folding import fold
-from minitorch_np.derivation.locations import Location
 from minitorch_np.derivation.naming import Names
 from minitorch_np.derivation.statements import Block, Statement, keys_in, keys_of
-from minitorch_np.derivation.values import Variable
+from minitorch_np.derivation.values import Location, Variable
 
 WIDTH = 108
 
