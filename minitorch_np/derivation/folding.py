@@ -70,14 +70,14 @@ class Folding:
 
     def _set_value(self, statement: Statement, value: ast.expr) -> None:
         self._count(statement, -1)
-        if isinstance(statement.head, ast.Assign):
-            statement.head.value = value
+        head: Any = statement.head
+        head.value = value
         self._count(statement, 1)
 
     def _replace(self, statement: Statement, key: str, value: ast.expr) -> None:
         """Put an expression in the place of a variable, but not in the blocks of a statement."""
         self._count(statement, -1)
-        statement.head = Replaced(key, value).visit(statement.head)
+        statement.head = Replaced({key: value}).visit(statement.head)
         self._count(statement, 1)
 
     def use_what_is_the_same(self) -> None:

@@ -15,7 +15,7 @@ from minitorch_np._internal.syntax_trees import copied_tree
 from minitorch_np.derivation.folding import fold, operations
 from minitorch_np.derivation.naming import Names
 from minitorch_np.derivation.parts import Part
-from minitorch_np.derivation.statements import Block, Statement, keys_in
+from minitorch_np.derivation.statements import Block, Replaced, Statement, keys_in
 from minitorch_np.derivation.values import Expression, called, expressions, identifier, literal, numbered
 
 UNKNOWN: Any = object()
@@ -75,10 +75,8 @@ class Helpers(Part):
 
     def writable(self, value: Any) -> bool:
         """Whether arguments can be handed to a function of the program as they are."""
-        if isinstance(value, tuple | list):
-            return all(self.writable(part) for part in value)
-        if isinstance(value, dict):
-            return all(self.writable(part) for part in value.values())
+        if isinstance(value, tuple | list | dict):
+            return all(map(self.writable, value.values() if isinstance(value, dict) else value))
         return isinstance(value, Expression) or literal(value) is not None
 
     def _specialised(self, function: FunctionType, node: ast.FunctionDef, bound: dict[str, Any]) -> Any:
@@ -152,13 +150,13 @@ class Helpers(Part):
         source = self.calls.source_of(function)[0].node
         if not isinstance(source, ast.FunctionDef):
             return None
-        made = _Adapted({}).visit(copied_tree(source))
+        made = _NotAnnotated().visit(copied_tree(source))
         self.copies[function] = identifier(function.__name__)  # as it may call itself
         renamed = self._globals_of(function, made)
         if renamed is None:
             del self.copies[function]
             return None
-        made = _Adapted(renamed).visit(made)
+        made = Replaced(renamed).visit(made)
         body = [Statement.of(statement) for statement in made.body[1 if ast.get_docstring(source) else 0 :]]
         self.copies[function] = self._kept(function.__name__, made.args, _said(source) + body)
         return self.copies[function]
@@ -200,11 +198,8 @@ def _said(node: ast.FunctionDef) -> Block:
     return [Statement(ast.Expr(ast.Constant(doc.splitlines()[0])))] if doc else []
 
 
-class _Adapted(ast.NodeTransformer):
-    """A function without annotations, and with other expressions for some names."""
-
-    def __init__(self, renamed: dict[str, ast.expr]) -> None:
-        self.renamed = renamed
+class _NotAnnotated(ast.NodeTransformer):
+    """A function without annotations."""
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.stmt | None:
         return None if node.value is None else ast.Assign([node.target], node.value, lineno=node.lineno)
@@ -216,6 +211,3 @@ class _Adapted(ast.NodeTransformer):
         node.returns = None
         self.generic_visit(node)
         return node
-
-    def visit_Name(self, node: ast.Name) -> ast.expr:
-        return self.renamed.get(node.id, node)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 import builtins
+import copy
 import inspect
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -83,9 +85,9 @@ class Interpreter(Part):
         if found is None:
             self.writer.fail(f"NameError: {node.id} is not defined")
         value = found[node.id]
-        holder, key = frame.closure.get(node.id) if found is frame.cells else found, node.id
-        if found is frame.cells:
-            key = "cell_contents"
+        holder, key = (
+            (found, node.id) if found is not frame.cells else (frame.closure.get(node.id), "cell_contents")
+        )
         if found is frame.locals or holder is None or holder is vars(builtins):
             is_array = isinstance(value, np.ndarray | np.random.Generator)
             return self.writer.constant(value, node.id) if is_array else value
@@ -196,25 +198,18 @@ class Interpreter(Part):
 
     def _closure(self, node: ast.FunctionDef | ast.Lambda) -> Closure:
         """A function with the defaults that it has where it is defined."""
-        given, kinds = node.args, inspect.Parameter
-        positional = [*given.posonlyargs, *given.args]
-        defaults = [None] * (len(positional) - len(given.defaults)) + given.defaults
-        listed: list[tuple[Any, ast.arg | None, ast.expr | None]] = [
-            *((kinds.POSITIONAL_OR_KEYWORD, *pair) for pair in zip(positional, defaults, strict=True)),
-            (kinds.VAR_POSITIONAL, given.vararg, None),
-            *((kinds.KEYWORD_ONLY, *pair) for pair in zip(given.kwonlyargs, given.kw_defaults, strict=True)),
-            (kinds.VAR_KEYWORD, given.kwarg, None),
-        ]
-        parameters = [
-            kinds(
-                arg.arg,
-                kind,
-                default=self.writer.all_named(self.evaluate(default), "default") if default else kinds.empty,
-            )
-            for kind, arg, default in listed
-            if arg is not None
-        ]
-        return Closure(node, self.writer.frame, inspect.Signature(parameters))
+        given = copy.copy(node.args)
+        named = zip(given.kwonlyargs, given.kw_defaults, strict=True)
+        defaults = tuple(self._default(part) for part in given.defaults)
+        named_defaults = {arg.arg: self._default(part) for arg, part in named if part}
+        given.defaults, given.kw_defaults = [], [None] * len(given.kwonlyargs)
+        empty = ast.fix_missing_locations(ast.Expression(ast.Lambda(given, ast.Constant(None))))
+        function = eval(compile(empty, "<closure>", "eval"))  # of the same parameters
+        function.__defaults__, function.__kwdefaults__ = defaults, named_defaults
+        return Closure(node, self.writer.frame, inspect.signature(function))
+
+    def _default(self, node: ast.expr) -> Any:
+        return self.writer.all_named(self.evaluate(node), "default")
 
     _lambda = _closure
 
@@ -231,10 +226,8 @@ class Interpreter(Part):
         return set(self._comprehended(node.generators, lambda: self.evaluate(node.elt)))
 
     def _dictcomp(self, node: ast.DictComp) -> dict[Any, Any]:
-        def pair() -> tuple[Any, Any]:
-            return self.evaluate(node.key), self.evaluate(node.value)
-
-        return dict(self._comprehended(node.generators, pair))
+        pair = ast.Tuple([node.key, node.value], ast.Load())
+        return dict(self._comprehended(node.generators, lambda: self.evaluate(pair)))
 
     def _comprehended(self, generators: list[ast.comprehension], element: Callable[[], Any]) -> list[Any]:
         """The elements of a comprehension, its loops unrolled; its variables are its own."""
@@ -444,12 +437,8 @@ class Interpreter(Part):
         if isinstance(iterated, Blocks):
             self.rule.over_blocks(statement, iterated)
             return None
-        return self._turns(statement, self._each(statement, self.ops.items(iterated, "the loop")))
-
-    def _each(self, statement: ast.For, items: list[Any]) -> Iterator[None]:
-        for item in items:
-            self.assign(statement.target, item)
-            yield
+        items = self.ops.items(iterated, "the loop")
+        return self._turns(statement, map(self.assign, repeat(statement.target), items))
 
     def _turns(self, statement: ast.For | ast.While, turns: Iterable[None]) -> End:
         for _ in turns:

@@ -266,9 +266,10 @@ def _train(
     lines += [f"    {option.name} = {option.value!r}" for option in options if option not in rate]
     lines += [f"    {start}" for start in starts]
     lines.append("    losses = []")
-    first = derived.first_step
-    counted = "step" if derived.step is not None and derived.step.key in used else "_"
-    span = "steps" if counted == "_" else "1, steps + 1" if first == 1 else f"{first}, {first} + steps"
+    counted, span = "_", "steps"
+    if derived.step is not None and derived.step.key in used:
+        counted, first = "step", derived.step.value
+        span = "1, steps + 1" if first == 1 else f"{first}, {first} + steps"
     lines.append(f"    for {counted} in range({span}):")
     for i, (title, phase) in enumerate(zip(_titles(derived), root, strict=True)):
         lines += [""] * bool(i) + [f"        # {title}"]
