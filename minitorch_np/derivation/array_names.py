@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from minitorch_np.derivation.values import numbered
 from minitorch_np.parameter import Parameter
 
 if TYPE_CHECKING:
@@ -21,13 +22,10 @@ class UniqueNames:
 
     def __init__(self, taken: set[str]) -> None:
         self.taken = taken
-        self._numbers: dict[str, Any] = {}
 
     def unique(self, wanted: str) -> str:
         """Return the wanted name, or with the first number that is free."""
-        name = wanted
-        while name in self.taken:
-            name = f"{wanted}_{next(self._numbers.setdefault(wanted, count(2)))}"
+        name = next(name for name in numbered(wanted, "_") if name not in self.taken)
         self.taken.add(name)
         return name
 
@@ -39,17 +37,14 @@ def parameter_names(model: Module, names: UniqueNames) -> dict[int, str]:
     weight_ih_l0 of the first layer is weight_ih_l0_1.
     """
     found = [own for layer in model.modules() if (own := own_parameters(layer))]
-    return {
-        id(parameter): names.unique(
-            _numbered(LETTERS.get(attribute, attribute.strip("_") or "p"), number if len(found) > 1 else "")
-        )
-        for number, own in enumerate(found, start=1)
-        for attribute, parameter in own
-    }
-
-
-def _numbered(name: str, number: int | str) -> str:
-    return f"{name}_{number}" if number and name[-1].isdigit() else f"{name}{number}"
+    given: dict[int, str] = {}
+    for number, own in enumerate(found, start=1):
+        for attribute, parameter in own:
+            name = LETTERS.get(attribute, attribute.strip("_") or "p")
+            if len(found) > 1:
+                name += f"_{number}" if name[-1].isdigit() else f"{number}"
+            given[id(parameter)] = names.unique(name)
+    return given
 
 
 def output_names(outputs: Sequence[tuple[int | str, str]], result: int, names: UniqueNames) -> list[str]:

@@ -57,22 +57,27 @@ class Names:
         self.variables = variables
         self.reserved = reserved | TAKEN
         self.holders: dict[str, list[Variable]] = {}
-        self.last: dict[str, int] = {}  # the statement that reads a variable last
+        self.at: dict[int, int] = {}  # the number of a statement, by its id
+        self.last: dict[str, int] = {}  # that of the statement that reads a variable last
 
-    def give(self, statements: Block) -> None:
-        self._find_last(statements, count(), {})
-        for variable in (self.variables[key] for key in keys_of(statements)):
+    def give(self, block: Block) -> None:
+        self._find_last(block, count(), {})
+        for variable in (self.variables[key] for key in keys_of(block)):
             if variable.name:
                 self.holders.setdefault(variable.name, []).append(variable)
-        self._name(statements, count())
-        for each in (inner for statement in statements for inner in statement.inside()):
-            for node in ast.walk(each.head):
+        statements = [inner for statement in block for inner in statement.inside()]
+        for statement in statements:
+            for key in sorted(keys_in(statement.head, ast.Store), key=lambda key: int(key[1:])):
+                if not self.variables[key].name:
+                    self._choose(self.variables[key], statement)
+        for statement in statements:
+            for node in ast.walk(statement.head):
                 if isinstance(node, ast.Name) and node.id in self.variables:
                     node.id = self.variables[node.id].name
 
     def _find_last(self, block: Block, at: Iterator[int], made: dict[str, int]) -> None:
         for statement in block:
-            here = next(at)
+            here = self.at[id(statement)] = next(at)
             for key in keys_in(statement.head, ast.expr_context):
                 self.last[key] = here
             for key in keys_in(statement, ast.Store):
@@ -85,24 +90,13 @@ class Names:
                     if made.get(key, -1) < here:
                         self.last[key] = end
 
-    def _name(self, block: Block, at: Iterator[int]) -> None:
-        for statement in block:
-            here = next(at)
-            own = keys_in(statement.head, ast.Store)
-            for key in sorted(own, key=lambda key: int(key[1:])):
-                if not self.variables[key].name:
-                    self._choose(self.variables[key], statement, here)
-            for part in statement.blocks:
-                self._name(part, at)
-            next(at)
-
-    def _choose(self, variable: Variable, statement: Statement, here: int) -> None:
+    def _choose(self, variable: Variable, statement: Statement) -> None:
         base = variable.base
         wanted = [(base.name if base else "") or identifier(variable.hint)]
         if base is not None and base.name:
             wanted.append(f"{base.name}_{_maker(statement)}")
         for name in chain(wanted[:-1], numbered(wanted[-1])):
-            if self._is_free(name, here):
+            if self._is_free(name, self.at[id(statement)]):
                 variable.name = name
                 self.holders.setdefault(name, []).append(variable)
                 return

@@ -191,9 +191,7 @@ class Operations(Part):
         target = ast.Subscript(owner.node, self.writer.index(index), ast.Store())
         statement: ast.stmt
         if op is None:
-            value = result = (
-                self.writer.named(value, "value", mine=True) if isinstance(value, Expression) else value
-            )
+            value = result = self.writer.all_named(value, "value", mine=True)
             statement = ast.Assign([target], self.writer.node(value))
         else:
             result = self.binary(op, self.item(owner, index), value)
@@ -208,8 +206,8 @@ class Operations(Part):
             return self.binary(op, old, value)
         old = self.writer.named(old, "part", mine=True)
         self.native(operator.setitem, old, ..., self.binary(op, old, value))
-        if variable := self.writer.variable_of(old):
-            self.writer.emit(ast.AugAssign(variable.store(), op, self.writer.node(value)), effect=True)
+        target = self.writer.variable(old).store()
+        self.writer.emit(ast.AugAssign(target, op, self.writer.node(value)), effect=True)
         old.varies |= varies(value)
         return old
 

@@ -173,9 +173,9 @@ def identifier(text: str) -> str:
     return text if text.isidentifier() and not keyword.iskeyword(text) else f"value_{text}".rstrip("_")
 
 
-def numbered(name: str) -> Iterator[str]:
-    """The name, and then name2, name3, …"""
-    return chain([name], (f"{name}{number}" for number in count(2)))
+def numbered(name: str, before: str = "") -> Iterator[str]:
+    """The name, and then name2, name3, …, with something before the number."""
+    return chain([name], (f"{name}{before}{number}" for number in count(2)))
 
 
 def literal(value: Any) -> ast.expr | None:
