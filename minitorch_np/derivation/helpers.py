@@ -68,10 +68,8 @@ class Helpers(Part):
 
     def named(self, function: FunctionType) -> str:
         """The name under which a function is called that is not written down."""
-        for chosen in numbered(function.__name__):
-            if self.called.setdefault(chosen, function) is function:
-                break
-        return chosen
+        names = numbered(function.__name__)
+        return next(name for name in names if self.called.setdefault(name, function) is function)
 
     def writable(self, value: Any) -> bool:
         """Whether arguments can be handed to a function of the program as they are."""
@@ -163,15 +161,16 @@ class Helpers(Part):
 
     def _globals_of(self, function: FunctionType, made: ast.FunctionDef) -> dict[str, ast.expr] | None:
         """What stands for the names that a function has from outside; None if that cannot be written."""
-        local = {n.id for n in ast.walk(made) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-        local |= {a.arg for a in ast.walk(made) if isinstance(a, ast.arg)}
-        local |= {n.name for n in ast.walk(made) if isinstance(n, ast.FunctionDef)} - {made.name}
-        if any(isinstance(node, ast.Global | ast.Nonlocal | ast.Import) for node in ast.walk(made)):
+        nodes = [*ast.walk(made)]
+        if any(isinstance(node, ast.Global | ast.Nonlocal | ast.Import) for node in nodes):
             return None
+        names = [node for node in nodes if isinstance(node, ast.Name)]
+        local = {name.id for name in names if isinstance(name.ctx, ast.Store)}
+        local |= {node.arg for node in nodes if isinstance(node, ast.arg)}
+        local |= {node.name for node in nodes if isinstance(node, ast.FunctionDef) and node is not made}
         found: dict[str, ast.expr] = {}
-        for key in dict.fromkeys(n.id for n in ast.walk(made) if isinstance(n, ast.Name)):
-            is_builtin = key not in function.__globals__ and hasattr(builtins, key)
-            if key in local or is_builtin:
+        for key in dict.fromkeys(name.id for name in names if name.id not in local):
+            if key not in function.__globals__ and hasattr(builtins, key):
                 continue
             value = function.__globals__.get(key, UNKNOWN)
             if value is np:

@@ -10,6 +10,7 @@ from minitorch_np.derivation.array_names import UniqueNames, is_new, output_name
 from minitorch_np.derivation.statements import Block, Statement, keys_in, keys_of
 from minitorch_np.derivation.values import TAKEN, Location, Variable, identifier, numbered
 from minitorch_np.layer import Layer
+from minitorch_np.module import Module
 
 
 class Roles:
@@ -23,7 +24,7 @@ class Roles:
         self.taken = self.names.taken
         self.parameters = {key: identifier(n) for key, n in parameter_names(model, self.names).items()}
 
-    def place(self, layer: Layer, what: str) -> Location:
+    def place(self, layer: Module, what: str) -> Location:
         name, text = self.places[id(layer)]
         return Location(name, text, what)
 

@@ -184,7 +184,6 @@ class Operations(Part):
         if not isinstance(owner, Expression):
             if op is not None:
                 value = self.augmented(self.item(owner, index), op, value)
-            self.objects.check_change(owner)
             self.objects.put_item(owner, self.settled(index, "the index"), self.writer.all_named(value, "part"))
             return
         owner = self.writer.named(owner, "part", mine=True)
