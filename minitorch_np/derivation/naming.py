@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import chain, count
 
 from minitorch_np.derivation.array_names import UniqueNames, is_new, output_names, parameter_names, word_of
-from minitorch_np.derivation.statements import Block, Statement, keys_in, keys_of
+from minitorch_np.derivation.statements import Block, Statement, inside, keys_in, keys_of
 from minitorch_np.derivation.values import TAKEN, Location, Variable, identifier, numbered
 from minitorch_np.layer import Layer
 from minitorch_np.module import Module
@@ -25,8 +25,7 @@ class Roles:
         self.parameters = {key: identifier(n) for key, n in parameter_names(model, self.names).items()}
 
     def place(self, layer: Module, what: str) -> Location:
-        name, text = self.places[id(layer)]
-        return Location(name, text, what)
+        return Location(*self.places[id(layer)], what)
 
     def unique(self, wanted: str) -> str:
         """Return a name that no other variable has."""
@@ -66,12 +65,11 @@ class Names:
         for variable in (self.variables[key] for key in keys_of(block)):
             if variable.name:
                 self.holders.setdefault(variable.name, []).append(variable)
-        statements = [inner for statement in block for inner in statement.inside()]
-        for statement in statements:
+        for statement in inside(block):
             for key in sorted(keys_in(statement.head, ast.Store), key=lambda key: int(key[1:])):
                 if not self.variables[key].name:
                     self._choose(self.variables[key], statement)
-        for statement in statements:
+        for statement in inside(block):
             for node in ast.walk(statement.head):
                 if isinstance(node, ast.Name) and node.id in self.variables:
                     node.id = self.variables[node.id].name

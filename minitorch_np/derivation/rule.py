@@ -11,7 +11,7 @@ import numpy as np
 from minitorch_np.derivation.folding import fold
 from minitorch_np.derivation.interpreter import Blocks
 from minitorch_np.derivation.parts import Part
-from minitorch_np.derivation.statements import Block, Replaced, keys_of
+from minitorch_np.derivation.statements import Block, Replaced, inside, keys_of
 from minitorch_np.derivation.values import Expression, Origin, Variable
 from minitorch_np.optimizers.optimizer import Optimizer, ParamGroup
 
@@ -48,8 +48,8 @@ class UpdateRule(Part):
             raise ValueError(f"{optimizer!r} has a step() of its own: only update(…) can be written out")
         ready = optimizer.ready()
         counts = [s + 1 for group in ready if group.counts for s in group.buffers.steps]
-        first = min(counts, default=1)
-        step = self.writer.given("step", first, name="step", origin=Origin("step", None, None))
+        begun = min(counts, default=1)
+        step = self.writer.given("step", begun, name="step", origin=Origin("step", None, None))
         self.step = self.writer.variable(step)
         with self.writer.sub_block() as block:
             for number, group in enumerate(ready):
@@ -59,7 +59,7 @@ class UpdateRule(Part):
                 }
                 for made, run in self._runs(group):
                     rows = self._rows(group, run) if self.writer.plain else [self._flat(group, number, run)]
-                    more = made + 1 - first  # than parameters that have made fewer steps
+                    more = made + 1 - begun  # than parameters that have made fewer steps
                     now: Any = self.ops.binary(ast.Add(), step, more) if more else step
                     self.calls.call(optimizer.update, [Blocks(rows), now if group.counts else 1], options)
         return block
@@ -159,11 +159,11 @@ class UpdateRule(Part):
         rows = [[part.node for part in row] for row in zip(*(column for _, column in columns), strict=True)]
         if len(weights) == 1 or (len(body) == 1 and not body[0].blocks):
             for row in rows:
-                values = Replaced(dict(zip([stand_in.key for stand_in in stand_ins], row, strict=True)))
-                for statement in (part.copied() for part in body):
-                    for inner in statement.inside():
-                        inner.head = values.visit(inner.head)
-                    self.writer.block.append(statement)
+                values = {stand_in.key: node for stand_in, node in zip(stand_ins, row, strict=True)}
+                made = [statement.copied() for statement in body]
+                for statement in inside(made):
+                    statement.head = Replaced(values).visit(statement.head)
+                self.writer.block += made
             return
         target = ast.Tuple([stand_in.store() for stand_in in stand_ins], ast.Store())
         lines: list[ast.expr] = [ast.Tuple(row, ast.Load()) for row in rows]

@@ -50,13 +50,6 @@ class Statement:
         body, orelse = ([part.copied() for part in block] for block in (self.body, self.orelse))
         return replace(self, head=copied_tree(self.head), body=body, orelse=orelse, same=copied_tree(self.same))
 
-    def inside(self) -> Iterator[Statement]:
-        """It and all statements in it."""
-        yield self
-        for block in self.blocks:
-            for statement in block:
-                yield from statement.inside()
-
     @property
     def blocks(self) -> list[list[Statement]]:
         """The blocks in it that hold anything."""
@@ -64,6 +57,14 @@ class Statement:
 
 
 Block = list[Statement]
+
+
+def inside(block: Block) -> Iterator[Statement]:
+    """The statements of a block, and all those in them."""
+    for statement in block:
+        yield statement
+        for inner in statement.blocks:
+            yield from inside(inner)
 
 
 def _with_blocks(node: Compound, body: list[ast.stmt], orelse: list[ast.stmt]) -> ast.stmt:
@@ -74,7 +75,7 @@ def _with_blocks(node: Compound, body: list[ast.stmt], orelse: list[ast.stmt]) -
 
 def keys_in(node: ast.AST | Statement, context: type[ast.expr_context] = ast.Load) -> set[str]:
     """The variables that a piece of program reads; ast.Store: that it sets, ast.expr_context: both."""
-    heads = [statement.head for statement in node.inside()] if isinstance(node, Statement) else [node]
+    heads = [statement.head for statement in inside([node])] if isinstance(node, Statement) else [node]
     return {
         n.id
         for head in heads

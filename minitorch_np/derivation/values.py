@@ -186,19 +186,12 @@ def literal(value: Any) -> ast.expr | None:
         inner = literal(value.item())
         return inner and ast.Call(parsed(f"np.{value.dtype.name}"), [inner], [])
     if type(value) in (int, float):
-        return _number(value)
+        return parsed(re.sub("inf|nan", r"np.\g<0>", repr(value)))
     if value is None or value is ... or type(value) in (bool, str, bytes, complex):
         return ast.Constant(value)
-    if value in (float, int, bool) if isinstance(value, type) else False:
+    if isinstance(value, type) and value in (float, int, bool):
         return ast.Name(value.__name__, ast.Load())
     return numpy_name(value)
-
-
-def _number(value: float) -> ast.expr:
-    if not np.isfinite(value):
-        return parsed("np.nan" if np.isnan(value) else "np.inf" if value > 0 else "-np.inf")
-    constant = ast.Constant(abs(value))
-    return ast.UnaryOp(ast.USub(), constant) if np.signbit(value) else constant
 
 
 def parsed(text: str) -> ast.expr:

@@ -16,7 +16,7 @@ import numpy as np
 from minitorch_np.derivation.derive import Derivation
 from minitorch_np.derivation.folding import fold
 from minitorch_np.derivation.naming import Names
-from minitorch_np.derivation.statements import Block, Statement, keys_in, keys_of
+from minitorch_np.derivation.statements import Block, Statement, inside, keys_in, keys_of
 from minitorch_np.derivation.values import Location, Variable
 
 WIDTH = 108
@@ -29,7 +29,7 @@ def note_shapes(statements: Block, variables: dict[str, Variable], written: Shap
 
     `written` says how the shape of a variable is written, where not as it is.
     """
-    for statement in (inner for each in statements for inner in each.inside()):
+    for statement in inside(statements):
         head = statement.head
         if isinstance(head, ast.Assign) and isinstance(head.targets[0], ast.Name):
             key = head.targets[0].id

@@ -12,7 +12,7 @@ from minitorch_np.derivation.naming import Names
 from minitorch_np.derivation.operations import Operations
 from minitorch_np.derivation.parts import connect
 from minitorch_np.derivation.source import SourceError, source_of
-from minitorch_np.derivation.statements import Replaced, Statement, keys_in
+from minitorch_np.derivation.statements import Replaced, Statement, inside, keys_in
 from minitorch_np.derivation.values import Expression, Variable, example, literal, numpy_name, varies
 from minitorch_np.derivation.writer import Writer
 from minitorch_np.study.program import rendered
@@ -35,7 +35,7 @@ def statement(text):
 def test_a_statement_of_a_tree_is_that_tree_again():
     made = statement(PROGRAM.strip())
     assert ast.unparse(made.tree()) == ast.unparse(ast.parse(PROGRAM))
-    assert [type(inner.head).__name__ for inner in made.inside()] == [
+    assert [type(inner.head).__name__ for inner in inside([made])] == [
         "If",
         "For",
         "AugAssign",
