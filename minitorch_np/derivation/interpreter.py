@@ -7,7 +7,7 @@ import builtins
 import copy
 import inspect
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import repeat
 from typing import Any, NamedTuple
@@ -218,18 +218,18 @@ class Interpreter(Part):
         return self._name(node.target)
 
     def _listcomp(self, node: ast.ListComp | ast.GeneratorExp) -> list[Any]:
-        return self._comprehended(node.generators, lambda: self.evaluate(node.elt))
+        return self._comprehended(node.generators, node.elt)
 
     _generatorexp = _listcomp
 
     def _setcomp(self, node: ast.SetComp) -> set[Any]:
-        return set(self._comprehended(node.generators, lambda: self.evaluate(node.elt)))
+        return set(self._comprehended(node.generators, node.elt))
 
     def _dictcomp(self, node: ast.DictComp) -> dict[Any, Any]:
         pair = ast.Tuple([node.key, node.value], ast.Load())
-        return dict(self._comprehended(node.generators, lambda: self.evaluate(pair)))
+        return dict(self._comprehended(node.generators, pair))
 
-    def _comprehended(self, generators: list[ast.comprehension], element: Callable[[], Any]) -> list[Any]:
+    def _comprehended(self, generators: list[ast.comprehension], element: ast.expr) -> list[Any]:
         """The elements of a comprehension, its loops unrolled; its variables are its own."""
         outer = self.writer.frame.locals
         self.writer.frame.locals = dict(outer)
@@ -238,9 +238,9 @@ class Interpreter(Part):
         finally:
             self.writer.frame.locals = outer
 
-    def _turns_of(self, generators: list[ast.comprehension], element: Callable[[], Any]) -> Iterator[Any]:
+    def _turns_of(self, generators: list[ast.comprehension], element: ast.expr) -> Iterator[Any]:
         if not generators:
-            yield element()
+            yield self.evaluate(element)
             return
         first, *rest = generators
         for item in self.ops.items(self.evaluate(first.iter), "the loop"):
@@ -507,7 +507,8 @@ class Interpreter(Part):
     def _merged(self, key: str, pair: list[Any], blocks: list[Block], taken: int, old: Any) -> Any:
         """One value for what two sides made: a variable that each of them sets."""
         first, second = pair
-        if first is second or self._equal(first, second):
+        plain = all(isinstance(side, int | float | str) for side in pair)
+        if first is second or (plain and first == second):
             return first
         if isinstance(first, tuple) and isinstance(second, tuple) and len(first) == len(second):
             parts = zip(first, second, strict=True)
@@ -530,11 +531,6 @@ class Interpreter(Part):
         held = [part for frame in self.writer.frames for part in expressions(frame.locals)]
         names = sum(self.writer.variable_of(part) is variable for part in held)
         return variable.given or variable.place is not None or variable.kept or names > 1
-
-    @staticmethod
-    def _equal(first: Any, second: Any) -> bool:
-        plain = int | float | str | bool | None
-        return isinstance(first, plain) and isinstance(second, plain) and first == second
 
     def _guards(self, statements: list[ast.stmt]) -> bool:
         """Whether a block only complains: it raises an error or warns."""

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from minitorch_np._internal.numerics import plain_form, product, scattered, sum_rows, summed_rows
-from minitorch_np.derivation.array_names import own_parameters
-from minitorch_np.derivation.naming import Roles
+from minitorch_np.derivation.naming import Roles, own_parameters
 from minitorch_np.derivation.parts import Part
 from minitorch_np.derivation.statements import Block
 from minitorch_np.derivation.values import Expression, Location, Origin, Variable, called, example

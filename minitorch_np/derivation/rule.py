@@ -26,7 +26,6 @@ class State(NamedTuple):
 
     variable: Variable
     weight: Variable
-    array: Any
 
 
 class UpdateRule(Part):
@@ -115,10 +114,10 @@ class UpdateRule(Part):
         return option
 
     def _state(self, key: str, array: Any, weight: Expression) -> Expression:
-        state = self.writer.given(key, np.array(array, order="C"))
-        self.writer.starts[self.writer.variable(state).key] = np.array(array)
-        self.states.append(State(self.writer.variable(state), self.writer.variable(weight), array))
-        return state
+        state = self.writer.variable(self.writer.given(key, np.array(array, order="C")))
+        self.writer.starts[state.key] = np.array(array)
+        self.states.append(State(state, self.writer.variable(weight)))
+        return state.expression()
 
     def over_blocks(self, statement: ast.For, blocks: Blocks) -> None:
         """A loop over parameters: the body is written for a first one, and then said of all."""

@@ -235,7 +235,7 @@ def _name_all(derived: Derivation, root: Block, shapes: Shapes | None = None) ->
     for variable in derived.constants:
         if variable.key in used:
             variable.name = derived.roles.unique(variable.hint)
-    for state, weight, _ in derived.states:
+    for state, weight in derived.states:
         if not state.name:  # of a rule that goes over blocks in its own way
             state.name = derived.roles.unique(f"{state.hint}_{weight.name}")
     note_shapes(root, variables, shapes)
@@ -290,9 +290,10 @@ def _states(derived: Derivation, used: set[str]) -> tuple[list[str], list[Variab
     """The lines that start an optimizer's arrays, and those arrays that have to be given."""
     starts: dict[str, list[tuple[str, str]]] = {}
     kept = []
-    for variable, weight, array in derived.states:
+    for variable, weight in derived.states:
         if variable.key not in used:
             continue
+        array = derived.starts[variable.key]
         first = array.flat[0] if array.size else 0.0
         if not (array == first).all():
             kept.append(variable)
