@@ -134,9 +134,9 @@ class Folding:
             node = node.args[0]
         elif isinstance(node, ast.Attribute):
             node = node.value
-        elif not isinstance(node, ast.Constant):
+        else:
             return False
-        return isinstance(node, ast.Constant) or (isinstance(node, ast.Name) and self.sets[node.id] <= 1)
+        return isinstance(node, ast.Name) and self.sets[node.id] <= 1
 
     def _replace_everywhere(self, variable: Variable, value: ast.expr) -> None:
         for statement in inside(self.root):

@@ -85,9 +85,9 @@ class Interpreter(Part):
         if found is None:
             self.writer.fail(f"NameError: {node.id} is not defined")
         value = found[node.id]
-        holder, key = (
-            (found, node.id) if found is not frame.cells else (frame.closure.get(node.id), "cell_contents")
-        )
+        holder, key = frame.closure.get(node.id) if found is frame.cells else found, node.id
+        if found is frame.cells:
+            key = "cell_contents"
         if found is frame.locals or holder is None or holder is vars(builtins):
             is_array = isinstance(value, np.ndarray | np.random.Generator)
             return self.writer.constant(value, node.id) if is_array else value

@@ -174,9 +174,7 @@ class Names:
                 return
 
     def _is_free(self, name: str, here: int) -> bool:
-        if name in self.reserved:
-            return False
-        return all(
+        return name not in self.reserved and all(
             self.last.get(holder.key, -1) <= here and not (holder.given or holder.place)
             for holder in self.holders.get(name, ())
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import copy
 import operator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -276,9 +275,8 @@ class Operations(Part):
         call.keywords = [ast.keyword(key, self.writer.node(part)) for key, part in kwargs.items()]
         return self.made(call, value, args, kwargs, *parts)
 
-    def copy(self, array: Expression) -> Expression:
-        node = called(ast.Attribute(array.node, "copy", ast.Load()))
-        return self.made(node, copy.copy(array.value), array)
+    def copy(self, array: Expression) -> Any:
+        return self.of_array(Method(array, "copy"), [], {})
 
     def _change(self, changed: Expression | None, made: Expression) -> None:
         """A call that is a statement, as it changes an array."""
