@@ -133,7 +133,7 @@ class Plan:
                 self.options.append((owner, key))
                 self._values[variable.key] = _option(self._group(owner).options, key)
             elif kind == "step":
-                self._values[variable.key] = derived.first_step
+                self._values[variable.key] = variable.value
             else:
                 name, part = key
                 buffers = self._group(owner).buffers

@@ -33,8 +33,8 @@ class Derivation(NamedTuple):
     `variables` are those in the statements, by key. What a program needs from outside is `given`, each with
     its origin: x, y and the parameters, which are in `data` by name as they are before the step; `constants`,
     the arrays and generators that layers hold; `options` and `states` of the optimizer and the number of its
-    `step`, which is `first_step` now. `functions` stand at its head; `called` are those that it calls as they
-    are. `value` is the loss, `prediction` the output of the model.
+    `step`, as it is now. `functions` stand at its head; `called` are those that it calls as they are. `value`
+    is the loss, `prediction` the output of the model.
 
     `gradients` are those of the parameters, by the names of these, in the order in which they are made.
     `reads` are what decided, on the objects themselves; decisions that depend on the data are in the
@@ -56,7 +56,6 @@ class Derivation(NamedTuple):
     states: list[State]
     starts: dict[str, Any]  # what constants and states are before the step, by key
     step: Variable | None
-    first_step: int
     gradients: dict[str, Variable]
     prediction: Variable
     value: Expression | None
@@ -136,7 +135,6 @@ def derive(
         states=rule.states,
         starts=writer.starts,
         step=rule.step,
-        first_step=rule.first_step,
         gradients={names[key]: writer.variable(gradient) for key, gradient in passes.gradients.items()},
         prediction=writer.variable(passes.prediction),
         value=passes.value,

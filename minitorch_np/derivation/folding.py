@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from minitorch_np.derivation.statements import Block, Replaced, Statement, every_block, keys_in
+from minitorch_np.derivation.statements import Block, Replaced, Statement, every_block, inside, keys_in
 from minitorch_np.derivation.values import Variable
 
 LARGE = 12  # operations in a statement, after which nothing more is put into it
@@ -37,9 +37,8 @@ class Folding:
         self.sets: Counter[str] = Counter()
         self.augmented: Counter[str] = Counter()  # of the uses, those that change the array in place
         self._known: dict[int, tuple[set[str], set[str]]] = {}  # reads and sets of a statement's head
-        for block in every_block(root):
-            for statement in block:
-                self._count(statement, 1)
+        for statement in inside(root):
+            self._count(statement, 1)
 
     def _count(self, statement: Statement, sign: int) -> None:
         """Take the variables of a statement into account, or out of it; those of its blocks are their own."""
@@ -70,21 +69,21 @@ class Folding:
 
     def _set_value(self, statement: Statement, value: ast.expr) -> None:
         self._count(statement, -1)
-        if isinstance(statement.head, ast.Assign):
-            statement.head.value = value
+        head: Any = statement.head
+        head.value = value
         self._count(statement, 1)
 
     def _replace(self, statement: Statement, key: str, value: ast.expr) -> None:
         """Put an expression in the place of a variable, but not in the blocks of a statement."""
         self._count(statement, -1)
-        statement.head = Replaced(key, value).visit(statement.head)
+        statement.head = Replaced({key: value}).visit(statement.head)
         self._count(statement, 1)
 
     def use_what_is_the_same(self) -> None:
         """Write a for 1 * a, unless that is to have an array of its own, of which one changes later."""
-        inner = [part for statement in self.root for part in statement.inside()]
-        changed = {key for part in inner if part.effect for key in keys_in(part.head, ast.expr_context)}
-        for part in inner:
+        effects = [part.head for part in inside(self.root) if part.effect]
+        changed = {key for head in effects for key in keys_in(head, ast.expr_context)}
+        for part in inside(self.root):
             if part.same is not None and not self._share(keys_in(part.head, ast.expr_context), changed):
                 self._set_value(part, part.same)
 
@@ -135,15 +134,14 @@ class Folding:
             node = node.args[0]
         elif isinstance(node, ast.Attribute):
             node = node.value
-        elif not isinstance(node, ast.Constant):
+        else:
             return False
-        return isinstance(node, ast.Constant) or (isinstance(node, ast.Name) and self.sets[node.id] <= 1)
+        return isinstance(node, ast.Name) and self.sets[node.id] <= 1
 
     def _replace_everywhere(self, variable: Variable, value: ast.expr) -> None:
-        for block in every_block(self.root):
-            for statement in block:
-                if any(variable.key in keys for keys in self._own_keys(statement)):
-                    self._replace(statement, variable.key, value)
+        for statement in inside(self.root):
+            if any(variable.key in keys for keys in self._own_keys(statement)):
+                self._replace(statement, variable.key, value)
 
     def _into_its_use(self, block: Block, i: int, value: ast.expr, variable: Variable) -> bool:
         """Put an expression where its variable is used, if nothing on the way changes what it reads."""
@@ -169,7 +167,7 @@ class Folding:
     def _disturbs(self, statement: Statement, reads: set[str]) -> bool:
         """Whether a statement changes what is read: the variable, or memory that it shares."""
         read, made = self._keys(statement)
-        has_effect = any(inner.effect for inner in statement.inside())
+        has_effect = any(inner.effect for inner in inside([statement]))
         return bool(made & reads) or (has_effect and self._share(read | made, reads))
 
     def _share(self, some: set[str], others: set[str]) -> bool:

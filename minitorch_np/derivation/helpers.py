@@ -15,7 +15,7 @@ from minitorch_np._internal.syntax_trees import copied_tree
 from minitorch_np.derivation.folding import fold, operations
 from minitorch_np.derivation.naming import Names
 from minitorch_np.derivation.parts import Part
-from minitorch_np.derivation.statements import Block, Statement, keys_in
+from minitorch_np.derivation.statements import Block, Replaced, Statement, keys_in
 from minitorch_np.derivation.values import Expression, called, expressions, identifier, literal, numbered
 
 UNKNOWN: Any = object()
@@ -68,17 +68,13 @@ class Helpers(Part):
 
     def named(self, function: FunctionType) -> str:
         """The name under which a function is called that is not written down."""
-        for chosen in numbered(function.__name__):
-            if self.called.setdefault(chosen, function) is function:
-                break
-        return chosen
+        names = numbered(function.__name__)
+        return next(name for name in names if self.called.setdefault(name, function) is function)
 
     def writable(self, value: Any) -> bool:
         """Whether arguments can be handed to a function of the program as they are."""
-        if isinstance(value, tuple | list):
-            return all(self.writable(part) for part in value)
-        if isinstance(value, dict):
-            return all(self.writable(part) for part in value.values())
+        if isinstance(value, tuple | list | dict):
+            return all(map(self.writable, value.values() if isinstance(value, dict) else value))
         return isinstance(value, Expression) or literal(value) is not None
 
     def _specialised(self, function: FunctionType, node: ast.FunctionDef, bound: dict[str, Any]) -> Any:
@@ -152,28 +148,29 @@ class Helpers(Part):
         source = self.calls.source_of(function)[0].node
         if not isinstance(source, ast.FunctionDef):
             return None
-        made = _Adapted({}).visit(copied_tree(source))
+        made = _NotAnnotated().visit(copied_tree(source))
         self.copies[function] = identifier(function.__name__)  # as it may call itself
         renamed = self._globals_of(function, made)
         if renamed is None:
             del self.copies[function]
             return None
-        made = _Adapted(renamed).visit(made)
+        made = Replaced(renamed).visit(made)
         body = [Statement.of(statement) for statement in made.body[1 if ast.get_docstring(source) else 0 :]]
         self.copies[function] = self._kept(function.__name__, made.args, _said(source) + body)
         return self.copies[function]
 
     def _globals_of(self, function: FunctionType, made: ast.FunctionDef) -> dict[str, ast.expr] | None:
         """What stands for the names that a function has from outside; None if that cannot be written."""
-        local = {n.id for n in ast.walk(made) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-        local |= {a.arg for a in ast.walk(made) if isinstance(a, ast.arg)}
-        local |= {n.name for n in ast.walk(made) if isinstance(n, ast.FunctionDef)} - {made.name}
-        if any(isinstance(node, ast.Global | ast.Nonlocal | ast.Import) for node in ast.walk(made)):
+        nodes = [*ast.walk(made)]
+        if any(isinstance(node, ast.Global | ast.Nonlocal | ast.Import) for node in nodes):
             return None
+        names = [node for node in nodes if isinstance(node, ast.Name)]
+        local = {name.id for name in names if isinstance(name.ctx, ast.Store)}
+        local |= {node.arg for node in nodes if isinstance(node, ast.arg)}
+        local |= {node.name for node in nodes if isinstance(node, ast.FunctionDef) and node is not made}
         found: dict[str, ast.expr] = {}
-        for key in dict.fromkeys(n.id for n in ast.walk(made) if isinstance(n, ast.Name)):
-            is_builtin = key not in function.__globals__ and hasattr(builtins, key)
-            if key in local or is_builtin:
+        for key in dict.fromkeys(name.id for name in names if name.id not in local):
+            if key not in function.__globals__ and hasattr(builtins, key):
                 continue
             value = function.__globals__.get(key, UNKNOWN)
             if value is np:
@@ -200,11 +197,8 @@ def _said(node: ast.FunctionDef) -> Block:
     return [Statement(ast.Expr(ast.Constant(doc.splitlines()[0])))] if doc else []
 
 
-class _Adapted(ast.NodeTransformer):
-    """A function without annotations, and with other expressions for some names."""
-
-    def __init__(self, renamed: dict[str, ast.expr]) -> None:
-        self.renamed = renamed
+class _NotAnnotated(ast.NodeTransformer):
+    """A function without annotations."""
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.stmt | None:
         return None if node.value is None else ast.Assign([node.target], node.value, lineno=node.lineno)
@@ -216,6 +210,3 @@ class _Adapted(ast.NodeTransformer):
         node.returns = None
         self.generic_visit(node)
         return node
-
-    def visit_Name(self, node: ast.Name) -> ast.expr:
-        return self.renamed.get(node.id, node)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 import builtins
+import copy
 import inspect
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -196,25 +198,18 @@ class Interpreter(Part):
 
     def _closure(self, node: ast.FunctionDef | ast.Lambda) -> Closure:
         """A function with the defaults that it has where it is defined."""
-        given, kinds = node.args, inspect.Parameter
-        positional = [*given.posonlyargs, *given.args]
-        defaults = [None] * (len(positional) - len(given.defaults)) + given.defaults
-        listed: list[tuple[Any, ast.arg | None, ast.expr | None]] = [
-            *((kinds.POSITIONAL_OR_KEYWORD, *pair) for pair in zip(positional, defaults, strict=True)),
-            (kinds.VAR_POSITIONAL, given.vararg, None),
-            *((kinds.KEYWORD_ONLY, *pair) for pair in zip(given.kwonlyargs, given.kw_defaults, strict=True)),
-            (kinds.VAR_KEYWORD, given.kwarg, None),
-        ]
-        parameters = [
-            kinds(
-                arg.arg,
-                kind,
-                default=self.writer.all_named(self.evaluate(default), "default") if default else kinds.empty,
-            )
-            for kind, arg, default in listed
-            if arg is not None
-        ]
-        return Closure(node, self.writer.frame, inspect.Signature(parameters))
+        given = copy.copy(node.args)
+        named = zip(given.kwonlyargs, given.kw_defaults, strict=True)
+        defaults = tuple(self._default(part) for part in given.defaults)
+        named_defaults = {arg.arg: self._default(part) for arg, part in named if part}
+        given.defaults, given.kw_defaults = [], [None] * len(given.kwonlyargs)
+        empty = ast.fix_missing_locations(ast.Expression(ast.Lambda(given, ast.Constant(None))))
+        function = eval(compile(empty, "<closure>", "eval"))  # of the same parameters
+        function.__defaults__, function.__kwdefaults__ = defaults, named_defaults
+        return Closure(node, self.writer.frame, inspect.signature(function))
+
+    def _default(self, node: ast.expr) -> Any:
+        return self.writer.all_named(self.evaluate(node), "default")
 
     _lambda = _closure
 
@@ -223,20 +218,18 @@ class Interpreter(Part):
         return self._name(node.target)
 
     def _listcomp(self, node: ast.ListComp | ast.GeneratorExp) -> list[Any]:
-        return self._comprehended(node.generators, lambda: self.evaluate(node.elt))
+        return self._comprehended(node.generators, node.elt)
 
     _generatorexp = _listcomp
 
     def _setcomp(self, node: ast.SetComp) -> set[Any]:
-        return set(self._comprehended(node.generators, lambda: self.evaluate(node.elt)))
+        return set(self._comprehended(node.generators, node.elt))
 
     def _dictcomp(self, node: ast.DictComp) -> dict[Any, Any]:
-        def pair() -> tuple[Any, Any]:
-            return self.evaluate(node.key), self.evaluate(node.value)
-
+        pair = ast.Tuple([node.key, node.value], ast.Load())
         return dict(self._comprehended(node.generators, pair))
 
-    def _comprehended(self, generators: list[ast.comprehension], element: Callable[[], Any]) -> list[Any]:
+    def _comprehended(self, generators: list[ast.comprehension], element: ast.expr) -> list[Any]:
         """The elements of a comprehension, its loops unrolled; its variables are its own."""
         outer = self.writer.frame.locals
         self.writer.frame.locals = dict(outer)
@@ -245,9 +238,9 @@ class Interpreter(Part):
         finally:
             self.writer.frame.locals = outer
 
-    def _turns_of(self, generators: list[ast.comprehension], element: Callable[[], Any]) -> Iterator[Any]:
+    def _turns_of(self, generators: list[ast.comprehension], element: ast.expr) -> Iterator[Any]:
         if not generators:
-            yield element()
+            yield self.evaluate(element)
             return
         first, *rest = generators
         for item in self.ops.items(self.evaluate(first.iter), "the loop"):
@@ -444,12 +437,8 @@ class Interpreter(Part):
         if isinstance(iterated, Blocks):
             self.rule.over_blocks(statement, iterated)
             return None
-        return self._turns(statement, self._each(statement, self.ops.items(iterated, "the loop")))
-
-    def _each(self, statement: ast.For, items: list[Any]) -> Iterator[None]:
-        for item in items:
-            self.assign(statement.target, item)
-            yield
+        items = self.ops.items(iterated, "the loop")
+        return self._turns(statement, map(self.assign, repeat(statement.target), items))
 
     def _turns(self, statement: ast.For | ast.While, turns: Iterable[None]) -> End:
         for _ in turns:
@@ -518,7 +507,8 @@ class Interpreter(Part):
     def _merged(self, key: str, pair: list[Any], blocks: list[Block], taken: int, old: Any) -> Any:
         """One value for what two sides made: a variable that each of them sets."""
         first, second = pair
-        if first is second or self._equal(first, second):
+        plain = all(isinstance(side, int | float | str) for side in pair)
+        if first is second or (plain and first == second):
             return first
         if isinstance(first, tuple) and isinstance(second, tuple) and len(first) == len(second):
             parts = zip(first, second, strict=True)
@@ -541,11 +531,6 @@ class Interpreter(Part):
         held = [part for frame in self.writer.frames for part in expressions(frame.locals)]
         names = sum(self.writer.variable_of(part) is variable for part in held)
         return variable.given or variable.place is not None or variable.kept or names > 1
-
-    @staticmethod
-    def _equal(first: Any, second: Any) -> bool:
-        plain = int | float | str | bool | None
-        return isinstance(first, plain) and isinstance(second, plain) and first == second
 
     def _guards(self, statements: list[ast.stmt]) -> bool:
         """Whether a block only complains: it raises an error or warns."""

@@ -1,16 +1,89 @@
-"""Names of the variables of a program: roles in the network, and for the others the names of their source."""
+"""Names of the variables of a program: h_relu and grad_h by their roles, others as their source has them."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from itertools import chain, count
 
-from minitorch_np.derivation.array_names import UniqueNames, is_new, output_names, parameter_names, word_of
-from minitorch_np.derivation.locations import Location
-from minitorch_np.derivation.statements import Block, Statement, keys_in, keys_of
-from minitorch_np.derivation.values import TAKEN, Variable, identifier, numbered
+from minitorch_np.derivation.statements import Block, Statement, inside, keys_in, keys_of
+from minitorch_np.derivation.values import TAKEN, Location, Variable, identifier, numbered
 from minitorch_np.layer import Layer
+from minitorch_np.module import Module
+from minitorch_np.parameter import Parameter
+
+LETTERS = {"weight": "w", "bias": "b"}
+
+
+class UniqueNames:
+    """Names that are given once: a second `h` is `h_2`."""
+
+    def __init__(self, taken: set[str]) -> None:
+        self.taken = taken
+
+    def unique(self, wanted: str) -> str:
+        """Return the wanted name, or with the first number that is free."""
+        name = next(name for name in numbered(wanted, "_") if name not in self.taken)
+        self.taken.add(name)
+        return name
+
+
+def parameter_names(model: Module, names: UniqueNames) -> dict[int, str]:
+    """Return w1, b1, w2, … by the parameter's id, numbered by the layers that have parameters of their own.
+
+    A network with one such layer has no numbers. Other attributes than weight and bias are names themselves:
+    weight_ih_l0 of the first layer is weight_ih_l0_1.
+    """
+    found = [own for layer in model.modules() if (own := own_parameters(layer))]
+    given: dict[int, str] = {}
+    for number, own in enumerate(found, start=1):
+        for attribute, parameter in own:
+            name = LETTERS.get(attribute, attribute.strip("_") or "p")
+            if len(found) > 1:
+                name += f"_{number}" if name[-1].isdigit() else f"{number}"
+            given[id(parameter)] = names.unique(name)
+    return given
+
+
+def output_names(outputs: Sequence[tuple[int | str, str]], result: int, names: UniqueNames) -> list[str]:
+    """Return a name for the output of each layer; the one with the number `result` is y_pred.
+
+    An output is its input (the number of another output, or a name) and its layer's word. One without a
+    word is a new h, numbered if there are several; another adds its word to the name of its input: h_relu.
+    """
+    several = sum(not word for i, (_, word) in enumerate(outputs) if i != result) > 1
+    numbers = count(1)
+    given: list[str] = []
+    for i, (source, word) in enumerate(outputs):
+        if i == result:
+            wanted = "y_pred"
+        elif word:
+            wanted = f"{given[source] if isinstance(source, int) else source}_{word}"
+        else:
+            wanted = f"h{next(numbers)}" if several else "h"
+        given.append(names.unique(wanted))
+    return given
+
+
+def own_parameters(layer: Module) -> list[tuple[str, Parameter]]:
+    """Return the parameters of a layer itself, by attribute."""
+    return [(name, value) for name, value in vars(layer).items() if isinstance(value, Parameter)]
+
+
+def is_new(layer: Module, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> bool:
+    """Return whether the output of a layer is a new array, h, and not a function of its input, h_relu.
+
+    So it is where a layer has learned matrices or other layers inside it, or changes the shape.
+    """
+    has_matrix = any(len(p.shape) > 1 for _, p in own_parameters(layer))
+    return x_shape != y_shape or has_matrix or any(True for _ in layer.children())
+
+
+def word_of(layer: object) -> str:
+    """Return leaky_relu for LeakyReLU, relu for ReLU, sin for an activation made of np.sin."""
+    name = re.sub(r"\W", "", getattr(layer, "called", type(layer).__name__))
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])", "_", name).lower().strip("_")
 
 
 class Roles:
@@ -24,9 +97,8 @@ class Roles:
         self.taken = self.names.taken
         self.parameters = {key: identifier(n) for key, n in parameter_names(model, self.names).items()}
 
-    def place(self, layer: Layer, what: str) -> Location:
-        name, text = self.places[id(layer)]
-        return Location(name, text, what)
+    def place(self, layer: Module, what: str) -> Location:
+        return Location(*self.places[id(layer)], what)
 
     def unique(self, wanted: str) -> str:
         """Return a name that no other variable has."""
@@ -58,22 +130,26 @@ class Names:
         self.variables = variables
         self.reserved = reserved | TAKEN
         self.holders: dict[str, list[Variable]] = {}
-        self.last: dict[str, int] = {}  # the statement that reads a variable last
+        self.at: dict[int, int] = {}  # the number of a statement, by its id
+        self.last: dict[str, int] = {}  # that of the statement that reads a variable last
 
-    def give(self, statements: Block) -> None:
-        self._find_last(statements, count(), {})
-        for variable in (self.variables[key] for key in keys_of(statements)):
+    def give(self, block: Block) -> None:
+        self._find_last(block, count(), {})
+        for variable in (self.variables[key] for key in keys_of(block)):
             if variable.name:
                 self.holders.setdefault(variable.name, []).append(variable)
-        self._name(statements, count())
-        for each in (inner for statement in statements for inner in statement.inside()):
-            for node in ast.walk(each.head):
+        for statement in inside(block):
+            for key in sorted(keys_in(statement.head, ast.Store), key=lambda key: int(key[1:])):
+                if not self.variables[key].name:
+                    self._choose(self.variables[key], statement)
+        for statement in inside(block):
+            for node in ast.walk(statement.head):
                 if isinstance(node, ast.Name) and node.id in self.variables:
                     node.id = self.variables[node.id].name
 
     def _find_last(self, block: Block, at: Iterator[int], made: dict[str, int]) -> None:
         for statement in block:
-            here = next(at)
+            here = self.at[id(statement)] = next(at)
             for key in keys_in(statement.head, ast.expr_context):
                 self.last[key] = here
             for key in keys_in(statement, ast.Store):
@@ -86,32 +162,19 @@ class Names:
                     if made.get(key, -1) < here:
                         self.last[key] = end
 
-    def _name(self, block: Block, at: Iterator[int]) -> None:
-        for statement in block:
-            here = next(at)
-            own = keys_in(statement.head, ast.Store)
-            for key in sorted(own, key=lambda key: int(key[1:])):
-                if not self.variables[key].name:
-                    self._choose(self.variables[key], statement, here)
-            for part in statement.blocks:
-                self._name(part, at)
-            next(at)
-
-    def _choose(self, variable: Variable, statement: Statement, here: int) -> None:
+    def _choose(self, variable: Variable, statement: Statement) -> None:
         base = variable.base
         wanted = [(base.name if base else "") or identifier(variable.hint)]
         if base is not None and base.name:
             wanted.append(f"{base.name}_{_maker(statement)}")
         for name in chain(wanted[:-1], numbered(wanted[-1])):
-            if self._is_free(name, here):
+            if self._is_free(name, self.at[id(statement)]):
                 variable.name = name
                 self.holders.setdefault(name, []).append(variable)
                 return
 
     def _is_free(self, name: str, here: int) -> bool:
-        if name in self.reserved:
-            return False
-        return all(
+        return name not in self.reserved and all(
             self.last.get(holder.key, -1) <= here and not (holder.given or holder.place)
             for holder in self.holders.get(name, ())
         )

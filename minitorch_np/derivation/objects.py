@@ -123,6 +123,7 @@ class Objects(Part):
 
     def put_item(self, owner: Any, index: Any, value: Any) -> None:
         """An element of a list or a dict."""
+        self.check_change(owner)
         if id(owner) in self.lasting:
             self._check_same(owner, index, value, repr(index))
         owner[index] = value

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import copy
 import operator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -184,16 +183,13 @@ class Operations(Part):
         if not isinstance(owner, Expression):
             if op is not None:
                 value = self.augmented(self.item(owner, index), op, value)
-            self.objects.check_change(owner)
             self.objects.put_item(owner, self.settled(index, "the index"), self.writer.all_named(value, "part"))
             return
         owner = self.writer.named(owner, "part", mine=True)
         target = ast.Subscript(owner.node, self.writer.index(index), ast.Store())
         statement: ast.stmt
         if op is None:
-            value = result = (
-                self.writer.named(value, "value", mine=True) if isinstance(value, Expression) else value
-            )
+            value = result = self.writer.all_named(value, "value", mine=True)
             statement = ast.Assign([target], self.writer.node(value))
         else:
             result = self.binary(op, self.item(owner, index), value)
@@ -208,8 +204,8 @@ class Operations(Part):
             return self.binary(op, old, value)
         old = self.writer.named(old, "part", mine=True)
         self.native(operator.setitem, old, ..., self.binary(op, old, value))
-        if variable := self.writer.variable_of(old):
-            self.writer.emit(ast.AugAssign(variable.store(), op, self.writer.node(value)), effect=True)
+        target = self.writer.variable(old).store()
+        self.writer.emit(ast.AugAssign(target, op, self.writer.node(value)), effect=True)
         old.varies |= varies(value)
         return old
 
@@ -279,9 +275,8 @@ class Operations(Part):
         call.keywords = [ast.keyword(key, self.writer.node(part)) for key, part in kwargs.items()]
         return self.made(call, value, args, kwargs, *parts)
 
-    def copy(self, array: Expression) -> Expression:
-        node = called(ast.Attribute(array.node, "copy", ast.Load()))
-        return self.made(node, copy.copy(array.value), array)
+    def copy(self, array: Expression) -> Any:
+        return self.of_array(Method(array, "copy"), [], {})
 
     def _change(self, changed: Expression | None, made: Expression) -> None:
         """A call that is a statement, as it changes an array."""

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 
 from minitorch_np._internal.numerics import plain_form, product, scattered, sum_rows, summed_rows
-from minitorch_np.derivation.locations import Location
-from minitorch_np.derivation.naming import Roles
+from minitorch_np.derivation.naming import Roles, own_parameters
 from minitorch_np.derivation.parts import Part
 from minitorch_np.derivation.statements import Block
-from minitorch_np.derivation.values import Expression, Origin, Variable, called, example
+from minitorch_np.derivation.values import Expression, Location, Origin, Variable, called, example
 from minitorch_np.layer import Layer
 from minitorch_np.losses.loss import Loss
 from minitorch_np.parameter import Parameter
@@ -186,18 +185,15 @@ class Passes(Part):
         """Take the network and the data; return all arrays as they are at the beginning, by name."""
         if self.loss is not None:
             self.objects.remember(self.loss)
-        for layer_name, layer in self.model.named_modules():
+        for layer in self.model.modules():
             self.objects.remember(layer)
-            for attribute, parameter in vars(layer).items():
-                if isinstance(parameter, Parameter):
-                    parameter.zero_grad()
-                    self.weights[id(parameter)] = self.writer.given(
-                        self.roles.parameters[id(parameter)],
-                        parameter.data,
-                        name=self.roles.parameters[id(parameter)],
-                        place=Location(layer_name, repr(layer), attribute),
-                        origin=Origin("parameter", parameter, "data"),
-                    )
+            for attribute, parameter in own_parameters(layer):
+                parameter.zero_grad()
+                name = self.roles.parameters[id(parameter)]
+                place, origin = self.roles.place(layer, attribute), Origin("parameter", parameter, "data")
+                self.weights[id(parameter)] = self.writer.given(
+                    name, parameter.data, name=name, place=place, origin=origin
+                )
         self.x = self._data("x", x)
         if self.loss is not None:
             self.y = self._data("y", y)

@@ -11,7 +11,7 @@ import numpy as np
 from minitorch_np.derivation.folding import fold
 from minitorch_np.derivation.interpreter import Blocks
 from minitorch_np.derivation.parts import Part
-from minitorch_np.derivation.statements import Block, keys_of, replaced
+from minitorch_np.derivation.statements import Block, Replaced, inside, keys_of
 from minitorch_np.derivation.values import Expression, Origin, Variable
 from minitorch_np.optimizers.optimizer import Optimizer, ParamGroup
 
@@ -26,13 +26,12 @@ class State(NamedTuple):
 
     variable: Variable
     weight: Variable
-    array: Any
 
 
 class UpdateRule(Part):
     """The statements of an optimizer's step, from its method `update`.
 
-    Options become constants of the program; `first_step` is what it has to count from, and `states` are the
+    Options become constants of the program; `step` is the number that it counts from, and `states` are the
     rule's arrays, each with the parameter that it belongs to. If it is not for a reader, it is one update of
     all parameters of a group, in the flat arrays of the optimizer.
     """
@@ -40,7 +39,6 @@ class UpdateRule(Part):
     def __init__(self) -> None:
         self.options: list[Variable] = []
         self.states: list[State] = []
-        self.first_step = 1
         self.step: Variable | None = None
 
     def update(self, optimizer: Optimizer) -> Block:
@@ -49,9 +47,8 @@ class UpdateRule(Part):
             raise ValueError(f"{optimizer!r} has a step() of its own: only update(…) can be written out")
         ready = optimizer.ready()
         counts = [s + 1 for group in ready if group.counts for s in group.buffers.steps]
-        self.first_step = min(counts, default=1)
-        origin = Origin("step", None, None)
-        step = self.writer.given("step", self.first_step, name="step", origin=origin)
+        begun = min(counts, default=1)
+        step = self.writer.given("step", begun, name="step", origin=Origin("step", None, None))
         self.step = self.writer.variable(step)
         with self.writer.sub_block() as block:
             for number, group in enumerate(ready):
@@ -61,7 +58,7 @@ class UpdateRule(Part):
                 }
                 for made, run in self._runs(group):
                     rows = self._rows(group, run) if self.writer.plain else [self._flat(group, number, run)]
-                    more = made + 1 - self.first_step  # than parameters that have made fewer steps
+                    more = made + 1 - begun  # than parameters that have made fewer steps
                     now: Any = self.ops.binary(ast.Add(), step, more) if more else step
                     self.calls.call(optimizer.update, [Blocks(rows), now if group.counts else 1], options)
         return block
@@ -117,10 +114,10 @@ class UpdateRule(Part):
         return option
 
     def _state(self, key: str, array: Any, weight: Expression) -> Expression:
-        state = self.writer.given(key, np.array(array, order="C"))
-        self.writer.starts[self.writer.variable(state).key] = np.array(array)
-        self.states.append(State(self.writer.variable(state), self.writer.variable(weight), array))
-        return state
+        state = self.writer.variable(self.writer.given(key, np.array(array, order="C")))
+        self.writer.starts[state.key] = np.array(array)
+        self.states.append(State(state, self.writer.variable(weight)))
+        return state.expression()
 
     def over_blocks(self, statement: ast.For, blocks: Blocks) -> None:
         """A loop over parameters: the body is written for a first one, and then said of all."""
@@ -161,9 +158,10 @@ class UpdateRule(Part):
         rows = [[part.node for part in row] for row in zip(*(column for _, column in columns), strict=True)]
         if len(weights) == 1 or (len(body) == 1 and not body[0].blocks):
             for row in rows:
+                values = {stand_in.key: node for stand_in, node in zip(stand_ins, row, strict=True)}
                 made = [statement.copied() for statement in body]
-                for stand_in, node in zip(stand_ins, row, strict=True):
-                    made = [replaced(statement, stand_in.key, node) for statement in made]
+                for statement in inside(made):
+                    statement.head = Replaced(values).visit(statement.head)
                 self.writer.block += made
             return
         target = ast.Tuple([stand_in.store() for stand_in in stand_ins], ast.Store())

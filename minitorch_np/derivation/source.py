@@ -40,8 +40,16 @@ class Source:
     @cached_property
     def comments(self) -> dict[int, str]:
         """What is said at the ends of its lines, by line."""
-        first, last = self.node.lineno, self.node.end_lineno
-        return _comments("".join(self.lines[first - 1 : last]), first)
+        first = self.node.lineno
+        lines = self.lines[first - 1 : self.node.end_lineno]
+        found: dict[int, str] = {}
+        with suppress(tokenize.TokenError, IndentationError):  # a lambda ends before the brackets around it do
+            for token in tokenize.generate_tokens(iter(lines).__next__) if "#" in "".join(lines) else ():
+                number, column = token.start
+                follows = token.type == tokenize.COMMENT and lines[number - 1][:column].strip()
+                if follows and not TOOLS.search(token.string):
+                    found[number + first - 1] = token.string.lstrip("# ")
+        return found
 
 
 KNOWN: dict[CodeType, Source] = {}
@@ -97,21 +105,6 @@ def _last_line(code: CodeType) -> int:
 @lru_cache(maxsize=64)
 def _parsed(text: str) -> ast.Module:
     return ast.parse(text)
-
-
-def _comments(text: str, first: int) -> dict[int, str]:
-    """Comments that follow code on these lines, by line."""
-    lines = text.splitlines(keepends=True)
-    found: dict[int, str] = {}
-    try:
-        for token in tokenize.generate_tokens(iter(lines).__next__) if "#" in text else ():
-            number, column = token.start
-            follows = token.type == tokenize.COMMENT and lines[number - 1][:column].strip()
-            if follows and not TOOLS.search(token.string):
-                found[number + first - 1] = token.string.lstrip("# ")
-    except (tokenize.TokenError, IndentationError):
-        pass  # a lambda ends before the brackets around it do
-    return found
 
 
 def _beginning(tree: ast.Module, code: CodeType) -> Iterator[Definition]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from minitorch_np._internal.syntax_trees import copied_tree
 
@@ -49,13 +50,6 @@ class Statement:
         body, orelse = ([part.copied() for part in block] for block in (self.body, self.orelse))
         return replace(self, head=copied_tree(self.head), body=body, orelse=orelse, same=copied_tree(self.same))
 
-    def inside(self) -> Iterator[Statement]:
-        """It and all statements in it."""
-        yield self
-        for block in self.blocks:
-            for statement in block:
-                yield from statement.inside()
-
     @property
     def blocks(self) -> list[list[Statement]]:
         """The blocks in it that hold anything."""
@@ -65,17 +59,23 @@ class Statement:
 Block = list[Statement]
 
 
+def inside(block: Block) -> Iterator[Statement]:
+    """The statements of a block, and all those in them."""
+    for statement in block:
+        yield statement
+        for inner in statement.blocks:
+            yield from inside(inner)
+
+
 def _with_blocks(node: Compound, body: list[ast.stmt], orelse: list[ast.stmt]) -> ast.stmt:
-    made = copy.copy(node)
-    made.body = body
-    if isinstance(made, ast.If | ast.For | ast.While):
-        made.orelse = orelse
+    made: Any = copy.copy(node)
+    made.body, made.orelse = body, orelse
     return made
 
 
 def keys_in(node: ast.AST | Statement, context: type[ast.expr_context] = ast.Load) -> set[str]:
     """The variables that a piece of program reads; ast.Store: that it sets, ast.expr_context: both."""
-    heads = [statement.head for statement in node.inside()] if isinstance(node, Statement) else [node]
+    heads = [statement.head for statement in inside([node])] if isinstance(node, Statement) else [node]
     return {
         n.id
         for head in heads
@@ -96,24 +96,14 @@ def every_block(block: Block) -> Iterator[Block]:
             yield from every_block(inner)
 
 
-def replaced(statement: Statement, key: str, value: ast.expr) -> Statement:
-    """The statement with an expression in the place of a variable, everywhere in it."""
-    for inner in statement.inside():
-        inner.head = Replaced(key, value).visit(inner.head)
-    return statement
-
-
 class Replaced(ast.NodeTransformer):
-    """With an expression for a variable."""
+    """With an expression in the place of each of some names."""
 
-    def __init__(self, key: str, value: ast.expr) -> None:
-        self.key = key
-        self.value = value
+    def __init__(self, values: Mapping[str, ast.expr]) -> None:
+        self.values = values
 
-    def visit_Name(self, node: ast.Name) -> ast.expr:
-        if node.id != self.key:
-            return node
-        value = copied_tree(self.value)
-        if isinstance(node.ctx, ast.Store) and isinstance(value, ast.Name):
-            value.ctx = ast.Store()
+    def visit_Name(self, node: ast.Name) -> Any:
+        value = copied_tree(self.values.get(node.id, node))
+        if isinstance(value, ast.Name):
+            value.ctx = node.ctx
         return value

@@ -18,7 +18,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minitorch_np.derivation.locations import Location
+
+class Location(NamedTuple):
+    """The place of an array in the network: its layer by its dotted name ("" for the loss), and its role there.
+
+    `repr` is how the layer is built. `what` is "input", "output", "loss", a parameter's name ("weight"), or
+    "gradient of" one of these.
+    """
+
+    layer: str
+    repr: str
+    what: str
 
 
 @dataclass(slots=True, eq=False)
@@ -163,9 +173,9 @@ def identifier(text: str) -> str:
     return text if text.isidentifier() and not keyword.iskeyword(text) else f"value_{text}".rstrip("_")
 
 
-def numbered(name: str) -> Iterator[str]:
-    """The name, and then name2, name3, …"""
-    return chain([name], (f"{name}{number}" for number in count(2)))
+def numbered(name: str, before: str = "") -> Iterator[str]:
+    """The name, and then name2, name3, …, with something before the number."""
+    return chain([name], (f"{name}{before}{number}" for number in count(2)))
 
 
 def literal(value: Any) -> ast.expr | None:
@@ -176,19 +186,12 @@ def literal(value: Any) -> ast.expr | None:
         inner = literal(value.item())
         return inner and ast.Call(parsed(f"np.{value.dtype.name}"), [inner], [])
     if type(value) in (int, float):
-        return _number(value)
+        return parsed(re.sub("inf|nan", r"np.\g<0>", repr(value)))
     if value is None or value is ... or type(value) in (bool, str, bytes, complex):
         return ast.Constant(value)
-    if value in (float, int, bool) if isinstance(value, type) else False:
+    if isinstance(value, type) and value in (float, int, bool):
         return ast.Name(value.__name__, ast.Load())
     return numpy_name(value)
-
-
-def _number(value: float) -> ast.expr:
-    if not np.isfinite(value):
-        return parsed("np.nan" if np.isnan(value) else "np.inf" if value > 0 else "-np.inf")
-    constant = ast.Constant(abs(value))
-    return ast.UnaryOp(ast.USub(), constant) if np.signbit(value) else constant
 
 
 def parsed(text: str) -> ast.expr:

@@ -18,7 +18,6 @@ from minitorch_np._internal.notebook import ProgramText
 from minitorch_np._internal.validation import flag, whole
 from minitorch_np.derivation.derive import derive
 from minitorch_np.derivation.naming import Roles
-from minitorch_np.derivation.program import Program, written
 from minitorch_np.layer import Layer
 from minitorch_np.losses.loss import Loss
 from minitorch_np.optimizers.optimizer import Optimizer
@@ -26,6 +25,7 @@ from minitorch_np.parameter import Parameter
 from minitorch_np.study.array_text import ROW, embedded, made_otherwise, save_beside, stored
 from minitorch_np.study.bits import equal_bits
 from minitorch_np.study.predictor import prediction
+from minitorch_np.study.program import Program, written
 from minitorch_np.study.targets import accepted_target, fitting_shape
 
 CHECKED = 3  # steps

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minitorch_np._internal.arrays import as_floats
-from minitorch_np.derivation.any_batch import Sizes, for_any_batch
 from minitorch_np.derivation.derive import derive
-from minitorch_np.derivation.program import Predictor, predictor
 from minitorch_np.layer import Layer
+from minitorch_np.study.any_batch import Sizes, for_any_batch
 from minitorch_np.study.array_text import embedded, made_otherwise, save_beside, stored
+from minitorch_np.study.program import Predictor, predictor
 from minitorch_np.study.targets import usual_shape
 
 if TYPE_CHECKING:

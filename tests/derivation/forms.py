@@ -116,10 +116,10 @@ def inner_functions(x):
         return lambda *args, **options: function(*args, **options) * 2
 
     @twice
-    def moved(a, /, b=1, *others, c=3, **more):
-        return a + b + c + sum(others) + sum(more.values())
+    def moved(a, /, b: int = 1, *others, c=3, d, **more) -> "unknown":  # noqa: F821
+        return a + b + c * d + sum(others) + sum(more.values())
 
-    return moved(x) + moved(x, 2, 5, c=1, d=4)
+    return moved(x, d=2) + moved(x, 2, 5, c=1, d=4, e=3)
 
 
 @form

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import minitorch_np as mt
-from minitorch_np.derivation.any_batch import BatchDependentError, Sizes, for_any_batch
 from minitorch_np.derivation.derive import derive
+from minitorch_np.study.any_batch import BatchDependentError, Sizes, for_any_batch
 
 X, Y = np.random.default_rng(0).standard_normal((2, 5, 3))
 LAYERS = []

@@ -11,11 +11,11 @@ from minitorch_np.derivation.folding import Folding, fold
 from minitorch_np.derivation.naming import Names
 from minitorch_np.derivation.operations import Operations
 from minitorch_np.derivation.parts import connect
-from minitorch_np.derivation.program import rendered
 from minitorch_np.derivation.source import SourceError, source_of
-from minitorch_np.derivation.statements import Statement, keys_in, replaced
+from minitorch_np.derivation.statements import Replaced, Statement, inside, keys_in
 from minitorch_np.derivation.values import Expression, Variable, example, literal, numpy_name, varies
 from minitorch_np.derivation.writer import Writer
+from minitorch_np.study.program import rendered
 
 PROGRAM = """
 if test:
@@ -35,7 +35,7 @@ def statement(text):
 def test_a_statement_of_a_tree_is_that_tree_again():
     made = statement(PROGRAM.strip())
     assert ast.unparse(made.tree()) == ast.unparse(ast.parse(PROGRAM))
-    assert [type(inner.head).__name__ for inner in made.inside()] == [
+    assert [type(inner.head).__name__ for inner in inside([made])] == [
         "If",
         "For",
         "AugAssign",
@@ -73,8 +73,8 @@ def test_a_ledger_counts_what_is_read_and_set_and_changed():
     assert ledger.augmented["$2"] == 1
     ledger.remove(block, 1)
     assert (ledger.uses["$0"], ledger.uses["$2"]) == (1, 0)
-    assert keys_in(replaced(block[0].copied(), "$1", a.node)) == {"$0"}
-    assert keys_in(replaced(block[0].copied(), "$2", a.node), ast.Store) == {"$0"}
+    made = Replaced({"$1": a.node, "$2": a.node}).visit(block[0].copied().head)
+    assert (keys_in(made), keys_in(made, ast.Store)) == ({"$0"}, {"$0"})
 
 
 def test_folding_leaves_what_has_an_effect_and_what_shares_memory():

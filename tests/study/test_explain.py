@@ -10,7 +10,7 @@ from table.samples import sample
 
 import minitorch_np as mt
 from minitorch_np import tutorial
-from minitorch_np.derivation.array_names import UniqueNames, parameter_names
+from minitorch_np.derivation.naming import UniqueNames, parameter_names
 from minitorch_np.study.explain import explain
 from minitorch_np.study.explain.chain import leaves
 

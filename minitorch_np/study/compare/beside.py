@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minitorch_np.derivation.locations import Location
+from minitorch_np.derivation.values import Location
 from minitorch_np.study.bits import equal_bits, first_difference
 from minitorch_np.study.compare.diagnosis import UPHILL, Examination, Gradient, other_sign, times_of
 from minitorch_np.study.compare.edits import Trial, Values, edits, forward_edits

@@ -6,7 +6,7 @@ import html
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from minitorch_np.derivation.locations import Location, described
+from minitorch_np.derivation.values import Location
 from minitorch_np.study import machine
 from minitorch_np.study.bits import Difference
 
@@ -63,7 +63,7 @@ class WrongLine(NamedTuple):
         if self.place is None:
             return ""
         alias = f" ({self.array})" if self.array and self.name != self.array else ""
-        return f"{self.name or self.array}{alias if self.name else ''} is {described(self.place)}"
+        return f"{self.name or self.array}{alias if self.name else ''} is {_described(self.place)}"
 
     def __str__(self) -> str:
         lines = [f"line {self.line}: {self.text}"]
@@ -72,6 +72,15 @@ class WrongLine(NamedTuple):
             lines.append(f"    should be: {self.write[0]}")
             lines += [" " * 15 + line for line in self.write[1:]]
         return "\n".join(lines)
+
+
+def _described(place: Location) -> str:
+    """`the gradient of the input of layer 1, ReLU()`."""
+    if place.layer:
+        return (
+            f"the {place.what.replace('gradient of', 'gradient of the')} of layer {place.layer}, {place.repr}"
+        )
+    return f"the loss, {place.repr}" if place.what == "loss" else f"the gradient that {place.repr} starts with"
 
 
 class Equal(NamedTuple):
@@ -211,7 +220,7 @@ class Comparison:
                 {
                     "line": f.line, "text": f.text, "name": f.name, "mistake": f.mistake,
                     "should_be": list(f.write), "proof": f.proof, "step": f.step, "array": f.array,
-                    "is": described(f.place) if f.place else "",
+                    "is": _described(f.place) if f.place else "",
                 }
                 for f in self.wrong
             ],

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minitorch_np._internal.watching import watched
-from minitorch_np.derivation.array_names import UniqueNames, is_new, output_names, parameter_names, word_of
+from minitorch_np.derivation.naming import UniqueNames, is_new, output_names, parameter_names, word_of
 from minitorch_np.layer import Layer
 from minitorch_np.layers.attention import TransformerEncoderLayer
 from minitorch_np.layers.branches import Parallel, Residual

@@ -15,10 +15,9 @@ import numpy as np
 
 from minitorch_np.derivation.derive import Derivation
 from minitorch_np.derivation.folding import fold
-from minitorch_np.derivation.locations import Location
 from minitorch_np.derivation.naming import Names
-from minitorch_np.derivation.statements import Block, Statement, keys_in, keys_of
-from minitorch_np.derivation.values import Variable
+from minitorch_np.derivation.statements import Block, Statement, inside, keys_in, keys_of
+from minitorch_np.derivation.values import Location, Variable
 
 WIDTH = 108
 
@@ -30,7 +29,7 @@ def note_shapes(statements: Block, variables: dict[str, Variable], written: Shap
 
     `written` says how the shape of a variable is written, where not as it is.
     """
-    for statement in (inner for each in statements for inner in each.inside()):
+    for statement in inside(statements):
         head = statement.head
         if isinstance(head, ast.Assign) and isinstance(head.targets[0], ast.Name):
             key = head.targets[0].id
@@ -236,7 +235,7 @@ def _name_all(derived: Derivation, root: Block, shapes: Shapes | None = None) ->
     for variable in derived.constants:
         if variable.key in used:
             variable.name = derived.roles.unique(variable.hint)
-    for state, weight, _ in derived.states:
+    for state, weight in derived.states:
         if not state.name:  # of a rule that goes over blocks in its own way
             state.name = derived.roles.unique(f"{state.hint}_{weight.name}")
     note_shapes(root, variables, shapes)
@@ -267,9 +266,10 @@ def _train(
     lines += [f"    {option.name} = {option.value!r}" for option in options if option not in rate]
     lines += [f"    {start}" for start in starts]
     lines.append("    losses = []")
-    first = derived.first_step
-    counted = "step" if derived.step is not None and derived.step.key in used else "_"
-    span = "steps" if counted == "_" else "1, steps + 1" if first == 1 else f"{first}, {first} + steps"
+    counted, span = "_", "steps"
+    if derived.step is not None and derived.step.key in used:
+        counted, first = "step", derived.step.value
+        span = "1, steps + 1" if first == 1 else f"{first}, {first} + steps"
     lines.append(f"    for {counted} in range({span}):")
     for i, (title, phase) in enumerate(zip(_titles(derived), root, strict=True)):
         lines += [""] * bool(i) + [f"        # {title}"]
@@ -290,9 +290,10 @@ def _states(derived: Derivation, used: set[str]) -> tuple[list[str], list[Variab
     """The lines that start an optimizer's arrays, and those arrays that have to be given."""
     starts: dict[str, list[tuple[str, str]]] = {}
     kept = []
-    for variable, weight, array in derived.states:
+    for variable, weight in derived.states:
         if variable.key not in used:
             continue
+        array = derived.starts[variable.key]
         first = array.flat[0] if array.size else 0.0
         if not (array == first).all():
             kept.append(variable)
