@@ -8,14 +8,25 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy._core import umath
 
-from minitorch_np._internal.numerics import LARGE, maximum, summed_rows, total, zero_where
+from minitorch_np._internal.numerics import (
+    BITS,
+    LARGE,
+    choose,
+    maximum,
+    summed_rows,
+    total,
+    where,
+    zero_where,
+)
 
 UFUNCS: dict[type[ast.AST], np.ufunc] = {
     ast.Add: np.add,
     ast.Sub: np.subtract,
     ast.Mult: np.multiply,
     ast.Div: np.true_divide,
+    ast.MatMult: np.matmul,
     ast.FloorDiv: np.floor_divide,
     ast.Mod: np.remainder,
     ast.BitAnd: np.bitwise_and,
@@ -51,6 +62,18 @@ SHAPED_BY_NUMBERS = ("ascontiguousarray", "broadcast_to", "empty", "ones", "pad"
 
 OURS = (maximum, total, zero_where, summed_rows)
 
+CLIP: np.ufunc = vars(umath)["clip"]  # which np.clip calls in the end
+
+TAKES_OUT = (np.concatenate, np.stack, np.einsum, np.outer)  # and all ufuncs
+
+CHOOSING = (np.where, where, choose)
+
+FILLS = {"empty": None, "empty_like": None, "zeros": 0, "zeros_like": 0, "ones": 1, "ones_like": 1}
+
+COPYING = ("copy", "astype", "reshape", "flatten", "ravel", "ascontiguousarray")  # if it is no view
+
+DRAWS = ("random", "standard_normal", "standard_exponential")  # of a generator, which write into `out`
+
 
 class UnknownStatementError(ValueError):
     """A statement that has no operations here."""
@@ -61,7 +84,9 @@ class Operation:
     """`target = function(*arguments)`, with `out=` if it takes one; or code as it is written.
 
     `reads` are the names that it reads, `writes` those of arrays that it changes. A `guard` is code that has
-    to be true. `context` are the options of the np.errstate that it stands in.
+    to be true. `context` are the options of the np.errstate that it stands in. `into` says how code can write
+    what it makes into an array that is there: "out" by that argument, "copy" of its first operand, "choice" of
+    two values by a mask, "fill" with a number; "" if it cannot.
     """
 
     target: str = ""
@@ -75,6 +100,7 @@ class Operation:
     is_of_shape: bool = False  # a guard that stays where it is
     is_view: bool = False
     context: str = ""
+    into: str = ""
 
 
 def names_in(*nodes: ast.AST) -> frozenset[str]:
@@ -293,7 +319,16 @@ class Lowering:
         known = self._evaluated(function)
         if known is len and self._is_array(atoms[0]):
             return self._fixed(target, ast.Call(function, atoms, []))
+        if (
+            known is np.clip
+            and len(atoms) == 3
+            and self._is_array(atoms[0])
+            and self._value(atoms[0]).dtype.kind == "f"
+        ):
+            known = CLIP
         if isinstance(known, np.ufunc) and known.nout == 1 and not keywords and any(map(self._is_array, atoms)):
+            if known in (np.maximum, np.minimum):
+                atoms = self._both_arrays(atoms)
             return self._ufunc(target, known, atoms)
         if known in OURS and not keywords and self._is_array(atoms[0]):
             return self._of_ours(known, atoms, target)
@@ -302,8 +337,8 @@ class Lowering:
 
     def _of_ours(self, known: Any, atoms: list[ast.expr], target: str) -> str:
         """Functions of the layers that NumPy's own are behind, or that can be told where to write."""
-        if known is maximum and isinstance(atoms[1], ast.Constant):
-            return self._ufunc(target, np.maximum, [atoms[0], self._full(atoms[0], atoms[1].value)])
+        if known is maximum:
+            return self._ufunc(target, np.maximum, self._both_arrays(atoms))
         reads = names_in(*atoms)
         if known is total:
             return self._add(Operation(target, REDUCTIONS["sum"], atoms, {"axis": None}, reads=reads))
@@ -338,16 +373,27 @@ class Lowering:
             [ast.keyword(k, self._atom(value)) for k, value in keywords.items()],
         )
         if isinstance(value, np.random.Generator):
+            if function.attr in DRAWS and len(atoms) == 1:
+                return self._drawn(target, made)
             return self._code(ast.Assign([ast.Name(target, ast.Store())], made), names_in(owner) | {target})
         return self._note(target, made)
 
-    def _full(self, like: ast.expr, number: Any) -> ast.expr:
-        """An array of the number: NumPy finds its vector instructions only for two arrays."""
-        a = self._value(like)
+    def _drawn(self, target: str, call: ast.Call) -> str:
+        """Numbers from a generator, in an array that is there, which says how many."""
+        operation = Operation(target, code=call, reads=names_in(call), writes=names_in(call.func), into="out")
+        self._add(operation)
+        operation.code = ast.Call(call.func, [], call.keywords)
+        return target
+
+    def _both_arrays(self, atoms: list[ast.expr]) -> list[ast.expr]:
+        """An array of a number among them: NumPy finds its vector instructions only for two arrays."""
+        a, number = map(self._value, atoms)
+        if not self._is_array(atoms[0]) or a.dtype.kind != "f" or type(number) not in (int, float):
+            return atoms
         shape = a.shape if a.size < LARGE else a.shape[-1:]
         name = f"$full{number}_{'x'.join(map(str, shape))}_{a.dtype}".replace(".", "_").replace("-", "m")
         self.constants[name] = self.values[name] = np.full(shape, number, a.dtype)
-        return ast.Name(name, ast.Load())
+        return [atoms[0], ast.Name(name, ast.Load())]
 
     # what is done once
 
@@ -364,10 +410,33 @@ class Lowering:
         reads = names_in(node)
         if reads <= self.constants.keys() and target not in self.changed and self._is_numpy(node):
             return self._fixed(target, node)
-        made = self._add(Operation(target, code=node, reads=reads))
-        if not self._has_known_shape(node):
+        operation = Operation(target, code=node, reads=reads)
+        made = self._add(operation)
+        if self._has_known_shape(node):
+            operation.into = self._way_into(operation)
+        else:
             self._guard_shape(made)
         return made
+
+    def _way_into(self, operation: Operation) -> str:
+        """How code writes what it makes into an array that is there."""
+        node, value = operation.code, self.values.get(operation.target)
+        if not isinstance(node, ast.Call) or not isinstance(value, np.ndarray) or not value.ndim:
+            return ""
+        if any(shares(value, self.values.get(name)) for name in operation.reads):
+            return ""  # a view
+        if isinstance(node.func, ast.Attribute) and not _is_path(node.func):
+            return "copy" if node.func.attr in COPYING else ""
+        function = self._evaluated(node.func)
+        if function in TAKES_OUT or (isinstance(function, np.ufunc) and not node.keywords):
+            return "out"
+        if function in CHOOSING:
+            mask, *parts = map(self._value, node.args[:3])
+            is_simple = all(np.ndim(a) == 0 or a.dtype == value.dtype for a in parts)
+            is_simple &= np.asarray(mask).dtype == np.bool_ and value.dtype.kind == "f"
+            return "choice" if is_simple and value.itemsize in BITS else ""
+        name = function.__name__
+        return "fill" if name in FILLS else "copy" if name in COPYING else ""
 
     def _has_known_shape(self, node: ast.expr) -> bool:
         """Whether the shape of what an operation makes follows from those of the arrays that it reads."""
@@ -534,3 +603,12 @@ def _stored(statements: list[Any]) -> frozenset[str]:
         for node in ast.walk(statement)
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
     )
+
+
+def shares(a: Any, b: Any) -> bool:
+    """Whether two arrays, or those in tuples and lists, have memory in common."""
+    if isinstance(b, tuple | list):
+        return any(shares(a, part) for part in b)
+    if isinstance(a, tuple | list):
+        return any(shares(part, b) for part in a)
+    return isinstance(a, np.ndarray) and isinstance(b, np.ndarray) and np.may_share_memory(a, b)

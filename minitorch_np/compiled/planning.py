@@ -11,13 +11,15 @@ import numpy as np
 
 from minitorch_np._internal.numerics import BITS, SMALL, TRUE, add_rows, summed_rows, zero_where
 from minitorch_np._internal.syntax_trees import copied_tree
-from minitorch_np.compiled.lowering import Operation
+from minitorch_np.compiled.lowering import FILLS, Operation, shares
 
 FAILED = object()  # what a compiled function returns if a decision would be another one now
 
 IN_PLACE = ("add", "subtract", "multiply", "divide")
 
 FEW_BYTES = 16 * 1024  # of a result: up to here what is broadcast is copied first
+
+MARKS = str.maketrans("+-.", "pm_")  # of numbers, as they stand in names
 
 KEYWORD_OUT = (np.maximum, np.minimum)  # NumPy wants their `out` named
 
@@ -100,10 +102,10 @@ class Planned:
         roots: dict[str, str] = {}
         for operation in self.operations:
             value = self.values.get(operation.target)
-            if operation.function is not None or not operation.target:
+            if operation.function is not None or operation.into or not operation.target:
                 continue
             for name in operation.reads:
-                if _shares(value, self.values.get(name)):
+                if shares(value, self.values.get(name)):
                     roots[operation.target] = name
                     operation.is_view = True
         return roots
@@ -127,7 +129,7 @@ class Planned:
     def _buffer(self, operation: Operation, i: int) -> Any:
         """The array that an operation writes into: an operand's that nobody reads after it, or a free one."""
         value = self.values[operation.target]
-        if isinstance(operation.function, np.ufunc) or operation.function is zero_where:
+        if is_elementwise(operation.function) or operation.function is zero_where:
             for argument in operation.arguments:
                 name = argument.id if isinstance(argument, ast.Name) else ""
                 own = self.buffers.get(name)
@@ -149,7 +151,7 @@ class Planned:
         if isinstance(code, ast.stmt):
             return ast.unparse(ast.fix_missing_locations(self._named(code))).splitlines()
         if isinstance(code, ast.expr):
-            return self._code_lines(operation, code)
+            return self._code_lines(operation, code, i)
         if operation.writes:
             (name,) = operation.writes
             return [self._call(operation, self.name_of(name))]
@@ -173,8 +175,7 @@ class Planned:
         """
         value, lines = self.values[operation.target], []
         function = operation.function
-        is_elementwise = isinstance(function, np.ufunc) and function.signature is None
-        if is_elementwise and len(given) == 2 and value.nbytes <= FEW_BYTES:
+        if is_elementwise(function) and len(given) == 2 and value.nbytes <= FEW_BYTES:
             for k, argument in enumerate(operation.arguments):
                 part = self.values.get(argument.id) if isinstance(argument, ast.Name) else None
                 if isinstance(part, np.ndarray) and part.ndim and part.shape != value.shape:
@@ -183,8 +184,10 @@ class Planned:
                     given[k] = scratch
         return lines
 
-    def _code_lines(self, operation: Operation, code: ast.expr) -> list[str]:
+    def _code_lines(self, operation: Operation, code: ast.expr, i: int) -> list[str]:
         target = operation.target
+        if operation.into and isinstance(code, ast.Call):
+            return self._written_into(operation, code, i)
         if operation.is_guard:
             return [f"if not ({self._text(code)}): return FAILED"]
         if (into := self.targets.get(target)) is not None:
@@ -245,6 +248,53 @@ class Planned:
         out = self._hold(into)
         return [f"{out}[...] = 0", f"{self._hold(add_rows, 'add_rows')}({out}, {index}, {rows})"]
 
+    def _written_into(self, operation: Operation, code: ast.Call, i: int) -> list[str]:
+        """What code makes, written into memory that is there."""
+        place = self.targets.get(operation.target)
+        if place is None:
+            place = self._buffer(operation, i)
+        self.places[operation.target] = place
+        out = self._hold(place)
+        if operation.into == "out":
+            named = ast.Call(
+                code.func, code.args, [*code.keywords, ast.keyword("out", ast.Name(out, ast.Load()))]
+            )
+            return [self._text(named)]
+        if operation.into == "choice":
+            return self._choosing(code.args, place)
+        function: Any = code.func  # a method, or a function of NumPy
+        if operation.into == "fill":
+            number = FILLS[function.attr]
+            return [] if number is None else [f"{out}.fill({number})"]
+        is_method = isinstance(function, ast.Attribute) and ast.unparse(function.value) != "np"
+        source = function.value if is_method else code.args[0]
+        a = self.values[source.id] if isinstance(source, ast.Name) else np.asarray(self._made(source))
+        casting = "" if np.can_cast(a.dtype, place.dtype, "same_kind") else ", casting='unsafe'"
+        return [f"copyto({self._hold(place.reshape(a.shape))}, {self._text(source)}{casting})"]
+
+    def _choosing(self, parts: list[ast.expr], out: Any) -> list[str]:
+        """np.where(mask, a, b) with memory that is there: b, with the differing bits of a put in."""
+        bits = BITS[out.itemsize]
+        mask = self._view(self._text(parts[0]), np.dtype(np.int8))
+        a, b = (self._bits(part, out.dtype) for part in parts[1:3])
+        wide, written = self._scratch(out.shape, bits), self._view(self._hold(out), bits)
+        multiply, differ = self._hold(np.multiply, "multiply"), self._hold(np.bitwise_xor, "bitwise_xor")
+        return [
+            f"{differ}({a}, {b}, {written})",
+            f"copyto({wide}, {mask})",
+            f"{multiply}({wide}, {written}, {wide})",
+            f"{differ}({wide}, {b}, {written})",
+        ]
+
+    def _bits(self, part: ast.expr, dtype: Any) -> str:
+        """The text for the bits of an array or a number."""
+        number = _number(part)
+        if number is None:
+            return self._view(self._text(part), BITS[dtype.itemsize])
+        key = f"bits_of_{number}_{dtype}".translate(MARKS)
+        self.scope.setdefault(key, np.array(number, dtype).view(BITS[dtype.itemsize]))
+        return key
+
     def _view(self, name: str, dtype: Any) -> str:
         """The text for the bits of an array as integers; of one that stays they are there already."""
         array = self.scope.get(name)
@@ -282,7 +332,7 @@ class Planned:
                 self.scope[key] = np.array(self.values[argument.id], dtype)
                 self.numbers.append((argument.id, self.scope[key]))
             return key
-        key = f"{type(number).__name__}_{number}_{dtype}".translate(str.maketrans("+-.", "pm_"))
+        key = f"{type(number).__name__}_{number}_{dtype}".translate(MARKS)
         if key not in self.scope:
             self.scope[key] = np.array(number, dtype)
         return key
@@ -344,6 +394,10 @@ class _Renamed(ast.NodeTransformer):
         return ast.Name(self.planned.name_of(node.id), node.ctx) if node.id[0] == "$" else node
 
 
+def is_elementwise(function: Any) -> bool:
+    return isinstance(function, np.ufunc) and function.signature is None
+
+
 def _called(operations: list[Operation]) -> set[str]:
     """The names of functions that stand in the code of operations."""
     codes = [operation.code for operation in operations if operation.code is not None]
@@ -354,9 +408,7 @@ def _guards_first(operations: list[Operation], values: dict[str, Any]) -> list[O
     """Guards, and what they need, before anything else, as far as nothing is changed by that."""
     made = {operation.target: operation for operation in operations if operation.target}
     written = {name for operation in operations for name in operation.writes}
-    changed = {
-        name for name in made if any(_shares(values.get(name), values.get(w)) for w in written)
-    } | written
+    changed = {name for name in made if any(shares(values.get(name), values.get(w)) for w in written)} | written
     early: set[int] = set()
 
     def can_be_early(operation: Operation) -> bool:
@@ -376,14 +428,6 @@ def _guards_first(operations: list[Operation], values: dict[str, Any]) -> list[O
             take(operation)
     first = [operation for operation in operations if id(operation) in early]
     return first + [operation for operation in operations if id(operation) not in early]
-
-
-def _shares(a: Any, b: Any) -> bool:
-    if isinstance(b, tuple | list):
-        return any(_shares(a, part) for part in b)
-    if isinstance(a, tuple | list):
-        return any(_shares(part, b) for part in a)
-    return isinstance(a, np.ndarray) and isinstance(b, np.ndarray) and np.may_share_memory(a, b)
 
 
 def _alike(a: Any, b: Any) -> bool:
