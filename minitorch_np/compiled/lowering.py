@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -58,7 +58,17 @@ SHAPED = frozenset(
     sum swapaxes take_along_axis tanh tensordot transpose tril triu var view zeros_like""".split()
 )
 
-SHAPED_BY_NUMBERS = ("ascontiguousarray", "broadcast_to", "empty", "ones", "pad", "reshape", "take", "zeros")
+SHAPED_BY_NUMBERS = (
+    "ascontiguousarray",
+    "broadcast_to",
+    "empty",
+    "ndarray",
+    "ones",
+    "pad",
+    "reshape",
+    "take",
+    "zeros",
+)
 
 OURS = (maximum, total, zero_where, summed_rows)
 
@@ -116,12 +126,15 @@ class Lowering:
     never again; the same operation on the same arrays is noted once.
     """
 
-    def __init__(self, values: dict[str, Any], functions: dict[str, Any], changed: frozenset[str]) -> None:
+    def __init__(
+        self, values: dict[str, Any], functions: dict[str, Any], changed: Iterable[str], uses: dict[str, int]
+    ) -> None:
         self.values = {**values, "np": np, **functions}
         self.functions = functions
         self.operations: list[Operation] = []
         self.constants: dict[str, Any] = {}
-        self.changed = changed  # names of arrays that some statement writes into
+        self.changed = set(changed)  # names of arrays that some statement writes into
+        self.uses = uses  # how often a name is read
         self.loss = ""
         self.same: dict[tuple[Any, ...], str] = {}
         self.context = ""
@@ -149,11 +162,13 @@ class Lowering:
         if len(statement.targets) == 1 and isinstance(target, ast.Name):
             self._expression(statement.value, target.id)
         elif isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name):
-            value, index = self._atom(statement.value), self._index(target.slice)
-            place = ast.Subscript(ast.Name(target.value.id, ast.Load()), index, ast.Store())
-            self._code(ast.Assign([place], value), {target.value.id})
+            self._assign_part(target, target.value.id, self._atom(statement.value))
         elif isinstance(target, ast.Tuple):
-            whole = self._atom(statement.value)
+            if self.changed & names_in(target):
+                self.changed.add(new := self._new())
+                whole: ast.expr = ast.Name(self._expression(statement.value, new), ast.Load())
+            else:
+                whole = self._atom(statement.value)
             for i, part in enumerate(target.elts):
                 if not isinstance(part, ast.Name):
                     raise UnknownStatementError(ast.unparse(statement))
@@ -161,25 +176,60 @@ class Lowering:
         else:
             raise UnknownStatementError(ast.unparse(statement))
 
+    def _assign_part(self, target: ast.Subscript, owner: str, value: ast.expr) -> None:
+        """`a[i] = value`; the operation that makes the value writes it there, if nobody else reads it."""
+        last = self.operations[-1] if self.operations else None
+        if last is not None and isinstance(value, ast.Name) and self._is_for_this(last, value.id, target):
+            self.operations.pop()
+            part = self._part(target, owner)
+            self.values[part.id][...] = self.values[value.id]
+            reads, writes = last.reads | {part.id}, frozenset([part.id])
+            self.operations.append(replace(last, target=part.id, reads=reads, writes=writes))
+        elif self._is_view(target):
+            part = self._part(target, owner)
+            self._code(ast.Assign([ast.Subscript(part, ast.Constant(...), ast.Store())], value), {part.id})
+        else:
+            place = ast.Subscript(ast.Name(owner, ast.Load()), self._index(target.slice), ast.Store())
+            self._code(ast.Assign([place], value), {owner})
+
+    def _is_for_this(self, last: Operation, name: str, target: ast.Subscript) -> bool:
+        """Whether the last operation makes just what becomes a part of an array."""
+        if (
+            last.target != name
+            or self.uses.get(name, 1) != 1
+            or last.writes
+            or not is_elementwise(last.function)
+        ):
+            return False
+        part, value = self._evaluated(_loaded(target)), self.values[name]
+        return self._is_view(target) and (part.shape, part.dtype) == (value.shape, value.dtype)
+
+    def _is_view(self, target: ast.Subscript) -> bool:
+        """Whether a part of an array is the same one at each step, and a view."""
+        names = names_in(target.slice) - self.constants.keys()
+        return not names and shares(self._evaluated(_loaded(target)), self._value(target.value))
+
+    def _part(self, target: ast.Subscript, owner: str) -> ast.Name:
+        """A part of an array, by a name."""
+        index = self._index(target.slice)
+        return ast.Name(
+            self._note(self._new(), ast.Subscript(ast.Name(owner, ast.Load()), index, ast.Load())), ast.Load()
+        )
+
     def _augassign(self, statement: ast.AugAssign) -> None:
         target = statement.target
         value = self._atom(statement.value)
         if isinstance(target, ast.Name):
             ufunc = UFUNCS.get(type(statement.op))
             if ufunc is not None and isinstance(self.values[target.id], np.ndarray):
-                read = ast.Name(target.id, ast.Load())
-                self._add(
-                    Operation(
-                        target.id,
-                        ufunc,
-                        [read, value],
-                        reads=names_in(read, value),
-                        writes=frozenset([target.id]),
-                    )
-                )
+                self._in_its_place(target.id, ufunc, [ast.Name(target.id, ast.Load()), value])
                 return
             self._code(ast.AugAssign(ast.Name(target.id, ast.Store()), statement.op, value), {target.id})
         elif isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name):
+            if self._is_view(target) and type(statement.op) in UFUNCS:
+                part = self._part(target, target.value.id)
+                self._in_its_place(part.id, UFUNCS[type(statement.op)], [part, value])
+                return
             place = ast.Subscript(target.value, self._index(target.slice), ast.Store())
             self._code(ast.AugAssign(place, statement.op, value), {target.value.id})
         else:
@@ -193,7 +243,18 @@ class Lowering:
             self._expression(call.args[0], "$loss")
             self.loss = "$loss"
             return
+        out = next((keyword.value for keyword in call.keywords if keyword.arg == "out"), None)
+        known = self._evaluated(call.func) if _is_path(call.func) else None
+        ufunc = CLIP if known is np.clip and len(call.args) == 3 else known
+        if isinstance(out, ast.Name) and len(call.keywords) == 1 and isinstance(ufunc, np.ufunc):
+            self._in_its_place(out.id, ufunc, [self._atom(argument) for argument in call.args])
+            return
         self._code(statement, names_in(statement))
+
+    def _in_its_place(self, target: str, ufunc: np.ufunc, atoms: list[ast.expr]) -> None:
+        """A ufunc that changes an array."""
+        reads = names_in(*atoms) | {target}
+        self._add(Operation(target, ufunc, atoms, reads=reads, writes=frozenset([target])))
 
     def _with(self, statement: ast.With) -> None:
         call = statement.items[0].context_expr
@@ -412,6 +473,8 @@ class Lowering:
             return self._fixed(target, node)
         operation = Operation(target, code=node, reads=reads)
         made = self._add(operation)
+        if any(shares(self.values[made], self.values[name]) for name in reads & self.changed):
+            self.changed.add(made)
         if self._has_known_shape(node):
             operation.into = self._way_into(operation)
         else:
@@ -514,7 +577,7 @@ class Lowering:
         if operation.function is not None:
             arguments = [self._value(argument) for argument in operation.arguments]
             if operation.writes:
-                operation.function(*arguments, out=arguments[0])
+                operation.function(*arguments, out=self.values[operation.target])
                 return
             self.values[operation.target] = operation.function(*arguments, **operation.keywords)
         elif isinstance(operation.code, ast.expr):
@@ -590,6 +653,14 @@ def changed_in(statements: list[Any]) -> frozenset[str]:
             elif isinstance(node, ast.keyword) and node.arg == "out":
                 found |= names_in(node.value)
     return frozenset(found)
+
+
+def _loaded(target: ast.Subscript) -> ast.Subscript:
+    return ast.Subscript(target.value, target.slice, ast.Load())
+
+
+def is_elementwise(function: Any) -> bool:
+    return isinstance(function, np.ufunc) and function.signature is None
 
 
 def _parts(node: ast.expr) -> list[ast.expr]:

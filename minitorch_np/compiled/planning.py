@@ -11,7 +11,7 @@ import numpy as np
 
 from minitorch_np._internal.numerics import BITS, SMALL, TRUE, add_rows, summed_rows, zero_where
 from minitorch_np._internal.syntax_trees import copied_tree
-from minitorch_np.compiled.lowering import FILLS, Operation, shares
+from minitorch_np.compiled.lowering import FILLS, Operation, is_elementwise, shares
 
 FAILED = object()  # what a compiled function returns if a decision would be another one now
 
@@ -392,10 +392,6 @@ class _Renamed(ast.NodeTransformer):
 
     def visit_Name(self, node: ast.Name) -> ast.Name:
         return ast.Name(self.planned.name_of(node.id), node.ctx) if node.id[0] == "$" else node
-
-
-def is_elementwise(function: Any) -> bool:
-    return isinstance(function, np.ufunc) and function.signature is None
 
 
 def _called(operations: list[Operation]) -> set[str]:
