@@ -683,3 +683,12 @@ def shares(a: Any, b: Any) -> bool:
     if isinstance(a, tuple | list):
         return any(shares(part, b) for part in a)
     return isinstance(a, np.ndarray) and isinstance(b, np.ndarray) and np.may_share_memory(a, b)
+
+
+def owners(value: Any) -> set[int]:
+    """Which arrays the memory of one, or of those in tuples and lists, belongs to, by their ids."""
+    if isinstance(value, tuple | list):
+        return {owner for part in value for owner in owners(part)}
+    while getattr(value, "base", None) is not None:
+        value = value.base
+    return {id(value)} if value is not None else set()

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from minitorch_np._internal.flat_buffers import BLOCK_BYTES
-from minitorch_np.compiled.lowering import Lowering, Operation, changed_in, joined
+from minitorch_np.compiled.lowering import Lowering, Operation, changed_in, joined, owners
 from minitorch_np.compiled.planning import FAILED, Planned
 from minitorch_np.compiled.reads import can_be_compared, is_as_read
 from minitorch_np.compiled.rollback import copied
@@ -363,16 +363,9 @@ def _is_counted(read: Read) -> bool:
 
 def _with_their_memory(changed: frozenset[str], derived: Derivation) -> set[str]:
     """These names of arrays, and those of arrays that are parts of the same ones."""
-    wholes = {key: _whole(variable.value) for key, variable in derived.variables.items()}
-    written = {wholes[key] for key in changed & wholes.keys()}
-    return {key for key, whole in wholes.items() if whole in written}
-
-
-def _whole(array: Any) -> int:
-    """Which array the memory of one belongs to, by its id."""
-    while getattr(array, "base", None) is not None:
-        array = array.base
-    return id(array)
+    memory = {key: owners(variable.value) for key, variable in derived.variables.items()}
+    written = {owner for key in changed & memory.keys() for owner in memory[key]}
+    return {key for key, parts in memory.items() if parts & written}
 
 
 def _option(options: dict[str, Any], key: Any) -> Any:

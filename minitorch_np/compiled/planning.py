@@ -11,7 +11,7 @@ import numpy as np
 
 from minitorch_np._internal.numerics import BITS, SMALL, TRUE, add_rows, summed_rows, zero_where
 from minitorch_np._internal.syntax_trees import copied_tree
-from minitorch_np.compiled.lowering import FILLS, Operation, is_elementwise, shares
+from minitorch_np.compiled.lowering import FILLS, Operation, is_elementwise, owners, shares
 
 FAILED = object()  # what a compiled function returns if a decision would be another one now
 
@@ -53,6 +53,7 @@ class Planned:
         self.targets = targets
         self.scope: dict[str, Any] = {"np": np, "copyto": np.copyto, "TRUE": TRUE, "FAILED": FAILED}
         self.scope |= {name: functions[name] for name in _called(operations) & functions.keys()}
+        self.numbered: dict[str, int] = {}  # the last number that was added to a name
         self.held: dict[int, str] = {}  # names in the scope, by id of what they hold
         self.operations = _guards_first(operations, values)
         self.roots = self._roots()
@@ -355,10 +356,10 @@ class Planned:
         """The name under which the function finds an object."""
         if id(thing) in self.held:
             return self.held[id(thing)]
-        name, number = wanted, 1
-        while name in self.scope or name in self.names.values():
-            number += 1
-            name = f"{wanted}{number}"
+        name, taken = wanted, self.names.values()
+        while name in self.scope or name in taken:
+            self.numbered[wanted] = self.numbered.get(wanted, 1) + 1
+            name = f"{wanted}{self.numbered[wanted]}"
         self.scope[name] = thing
         self.held[id(thing)] = name
         return name
@@ -404,7 +405,8 @@ def _guards_first(operations: list[Operation], values: dict[str, Any]) -> list[O
     """Guards, and what they need, before anything else, as far as nothing is changed by that."""
     made = {operation.target: operation for operation in operations if operation.target}
     written = {name for operation in operations for name in operation.writes}
-    changed = {name for name in made if any(shares(values.get(name), values.get(w)) for w in written)} | written
+    memory = {owner for name in written for owner in owners(values.get(name))}
+    changed = {name for name in made if memory & owners(values.get(name))} | written
     early: set[int] = set()
 
     def can_be_early(operation: Operation) -> bool:

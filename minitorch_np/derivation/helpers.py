@@ -21,7 +21,7 @@ from minitorch_np.derivation.writer import TooLongError
 
 UNKNOWN: Any = object()
 
-UNROLLED = 2000  # statements at most of a function whose loops are unrolled
+UNROLLED = 1000  # statements at most of a function whose loops are unrolled
 
 LOOPS = (ast.For, ast.While, ast.ListComp, ast.GeneratorExp, ast.SetComp, ast.DictComp)
 
