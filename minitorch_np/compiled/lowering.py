@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -11,15 +12,13 @@ import numpy as np
 from numpy._core import umath
 
 from minitorch_np._internal.numerics import (
-    BITS,
     LARGE,
-    choose,
     maximum,
     summed_rows,
     total,
-    where,
     zero_where,
 )
+from minitorch_np.compiled.outputs import DRAWS, Lines, drawn, way_into
 
 UFUNCS: dict[type[ast.AST], np.ufunc] = {
     ast.Add: np.add,
@@ -65,6 +64,7 @@ SHAPED_BY_NUMBERS = (
     "ndarray",
     "ones",
     "pad",
+    "repeat",
     "reshape",
     "take",
     "zeros",
@@ -73,16 +73,6 @@ SHAPED_BY_NUMBERS = (
 OURS = (maximum, total, zero_where, summed_rows)
 
 CLIP: np.ufunc = vars(umath)["clip"]  # which np.clip calls in the end
-
-TAKES_OUT = (np.concatenate, np.stack, np.einsum, np.outer)  # and all ufuncs
-
-CHOOSING = (np.where, where, choose)
-
-FILLS = {"empty": None, "empty_like": None, "zeros": 0, "zeros_like": 0, "ones": 1, "ones_like": 1}
-
-COPYING = ("copy", "astype", "reshape", "flatten", "ravel", "ascontiguousarray")  # if it is no view
-
-DRAWS = ("random", "standard_normal", "standard_exponential")  # of a generator, which write into `out`
 
 
 class UnknownStatementError(ValueError):
@@ -94,9 +84,8 @@ class Operation:
     """`target = function(*arguments)`, with `out=` if it takes one; or code as it is written.
 
     `reads` are the names that it reads, `writes` those of arrays that it changes. A `guard` is code that has
-    to be true. `context` are the options of the np.errstate that it stands in. `into` says how code can write
-    what it makes into an array that is there: "out" by that argument, "copy" of its first operand, "choice" of
-    two values by a mask, "fill" with a number; "" if it cannot.
+    to be true. `context` are the options of the np.errstate that it stands in. `into` writes the
+    lines by which code puts what it makes into an array that is there.
     """
 
     target: str = ""
@@ -110,7 +99,7 @@ class Operation:
     is_of_shape: bool = False  # a guard that stays where it is
     is_view: bool = False
     context: str = ""
-    into: str = ""
+    into: Lines | None = None
 
 
 def names_in(*nodes: ast.AST) -> frozenset[str]:
@@ -135,6 +124,7 @@ class Lowering:
         self.constants: dict[str, Any] = {}
         self.changed = set(changed)  # names of arrays that some statement writes into
         self.uses = uses  # how often a name is read
+        self.written: Counter[int] = Counter()  # how often an array was changed so far, by its id
         self.loss = ""
         self.same: dict[tuple[Any, ...], str] = {}
         self.context = ""
@@ -185,6 +175,7 @@ class Lowering:
             self.values[part.id][...] = self.values[value.id]
             reads, writes = last.reads | {part.id}, frozenset([part.id])
             self.operations.append(replace(last, target=part.id, reads=reads, writes=writes))
+            self.written.update(owners(self.values[part.id]))
         elif self._is_view(target):
             part = self._part(target, owner)
             self._code(ast.Assign([ast.Subscript(part, ast.Constant(...), ast.Store())], value), {part.id})
@@ -423,28 +414,35 @@ class Lowering:
             )
             if function.attr == "dot" and value.ndim == 2 and np.ndim(self._value(atoms[0])) == 2:
                 return self._add(Operation(target, np.dot, [owner, *atoms], reads=names_in(owner, *atoms)))
-            if function.attr in REDUCTIONS and not atoms and "axis" in keywords and literal:
-                options = {key: self._evaluated(k) for key, k in keywords.items()}
-                if options.keys() <= {"axis", "keepdims", "initial"} and options["axis"] is not None:
+            if function.attr in REDUCTIONS and not atoms and literal:
+                options = {"axis": None} | {key: self._evaluated(k) for key, k in keywords.items()}
+                if options.keys() <= {"axis", "keepdims", "initial"}:
                     reduce = REDUCTIONS[function.attr]
                     return self._add(Operation(target, reduce, [owner], options, reads=names_in(owner)))
+            if function.attr == "mean" and not atoms and "axis" in keywords and value.dtype.kind == "f":
+                return self._mean(target, owner, node.keywords)
         made = ast.Call(
             ast.Attribute(owner, function.attr, ast.Load()),
             atoms,
             [ast.keyword(k, self._atom(value)) for k, value in keywords.items()],
         )
         if isinstance(value, np.random.Generator):
-            if function.attr in DRAWS and len(atoms) == 1:
+            if function.attr in DRAWS and len(atoms) == 1 and not names_in(*atoms):
                 return self._drawn(target, made)
             return self._code(ast.Assign([ast.Name(target, ast.Store())], made), names_in(owner) | {target})
         return self._note(target, made)
 
+    def _mean(self, target: str, owner: ast.expr, options: list[ast.keyword]) -> str:
+        """The sum, and then over how many numbers it is."""
+        summed = self._atom(ast.Call(ast.Attribute(owner, "sum", ast.Load()), [], options))
+        count = self._value(owner).size // max(1, np.size(self._value(summed)))
+        return self._arithmetic(ast.Div(), [summed, ast.Constant(count)], target)
+
     def _drawn(self, target: str, call: ast.Call) -> str:
         """Numbers from a generator, in an array that is there, which says how many."""
-        operation = Operation(target, code=call, reads=names_in(call), writes=names_in(call.func), into="out")
-        self._add(operation)
-        operation.code = ast.Call(call.func, [], call.keywords)
-        return target
+        return self._add(
+            Operation(target, code=call, reads=names_in(call), writes=names_in(call.func), into=drawn)
+        )
 
     def _both_arrays(self, atoms: list[ast.expr]) -> list[ast.expr]:
         """An array of a number among them: NumPy finds its vector instructions only for two arrays."""
@@ -481,25 +479,17 @@ class Lowering:
             self._guard_shape(made)
         return made
 
-    def _way_into(self, operation: Operation) -> str:
-        """How code writes what it makes into an array that is there."""
+    def _way_into(self, operation: Operation) -> Lines | None:
+        """How code writes what it makes into an array that is there; None for a view, or if it cannot."""
         node, value = operation.code, self.values.get(operation.target)
         if not isinstance(node, ast.Call) or not isinstance(value, np.ndarray) or not value.ndim:
-            return ""
+            return None
         if any(shares(value, self.values.get(name)) for name in operation.reads):
-            return ""  # a view
-        if isinstance(node.func, ast.Attribute) and not _is_path(node.func):
-            return "copy" if node.func.attr in COPYING else ""
-        function = self._evaluated(node.func)
-        if function in TAKES_OUT or (isinstance(function, np.ufunc) and not node.keywords):
-            return "out"
-        if function in CHOOSING:
-            mask, *parts = map(self._value, node.args[:3])
-            is_simple = all(np.ndim(a) == 0 or a.dtype == value.dtype for a in parts)
-            is_simple &= np.asarray(mask).dtype == np.bool_ and value.dtype.kind == "f"
-            return "choice" if is_simple and value.itemsize in BITS else ""
-        name = function.__name__
-        return "fill" if name in FILLS else "copy" if name in COPYING else ""
+            return None
+        called: Any = node.func
+        is_method = isinstance(called, ast.Attribute) and not _is_path(called)
+        function = called.attr if is_method else self._evaluated(called)
+        return way_into(function, node, value, [self._value(argument) for argument in node.args])
 
     def _has_known_shape(self, node: ast.expr) -> bool:
         """Whether the shape of what an operation makes follows from those of the arrays that it reads."""
@@ -514,7 +504,7 @@ class Lowering:
         if name == "where":
             return len(node.args) == 3
         given = [part for argument in node.args for part in _parts(argument)]
-        others = [part for part in given if isinstance(part, ast.Name) and not self._is_array(part)]
+        others = [ast.Name(name) for name in names_in(*given) if not self._is_array(ast.Name(name))]
         if any(isinstance(self._value(part), tuple | list) for part in others):
             return False  # of the arrays in it nothing is known
         return name in SHAPED or (name in SHAPED_BY_NUMBERS and not others)
@@ -555,6 +545,7 @@ class Lowering:
         if key:
             self.same[key] = operation.target
         self.operations.append(operation)
+        self.written.update(owner for name in operation.writes for owner in owners(self.values.get(name)))
         return operation.target
 
     def _add_alias(self, target: str, known: str) -> None:
@@ -566,11 +557,13 @@ class Lowering:
 
     def _key(self, operation: Operation) -> tuple[Any, ...]:
         """By what two operations make the same; () if that cannot be said."""
-        pure = operation.function is not None and not operation.writes
-        if not pure or any(name in self.changed for name in (*operation.reads, operation.target)):
+        if operation.function is None or operation.writes or operation.target in self.changed:
             return ()
         arguments = tuple(ast.unparse(a) for a in operation.arguments)
-        return operation.function, arguments, tuple(sorted(operation.keywords.items())), operation.context
+        read = sorted(operation.reads & self.changed)
+        written = tuple(self.written[owner] for name in read for owner in owners(self.values[name]))
+        options = tuple(sorted(operation.keywords.items()))
+        return operation.function, arguments, options, operation.context, written
 
     def _do(self, operation: Operation) -> None:
         """Do it once, for the value."""
@@ -645,7 +638,7 @@ def changed_in(statements: list[Any]) -> frozenset[str]:
     for statement in statements:
         for node in ast.walk(statement):
             if isinstance(node, ast.AugAssign):
-                found |= names_in(node.target)
+                found |= names_in(node.target.value if isinstance(node.target, ast.Subscript) else node.target)
             elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Subscript):
                 found |= names_in(node.targets[0].value)
             elif isinstance(node, ast.Expr):

@@ -9,17 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from minitorch_np._internal.numerics import BITS, SMALL, TRUE, add_rows, summed_rows, zero_where
+from minitorch_np._internal.numerics import BITS, SMALL, TRUE, summed_rows, zero_where
 from minitorch_np._internal.syntax_trees import copied_tree
-from minitorch_np.compiled.lowering import FILLS, Operation, is_elementwise, owners, shares
+from minitorch_np.compiled.lowering import Operation, is_elementwise, owners, shares
 
 FAILED = object()  # what a compiled function returns if a decision would be another one now
 
 IN_PLACE = ("add", "subtract", "multiply", "divide")
 
 FEW_BYTES = 16 * 1024  # of a result: up to here what is broadcast is copied first
-
-MARKS = str.maketrans("+-.", "pm_")  # of numbers, as they stand in names
 
 KEYWORD_OUT = (np.maximum, np.minimum)  # NumPy wants their `out` named
 
@@ -80,7 +78,7 @@ class Planned:
             lines += [f"{'        ' if context else '    '}{line}" for line in made]
             self._release(i)
         if result:
-            lines.append(f"    return {self._text(ast.Name(result, ast.Load()))}")
+            lines.append(f"    return {self.text_of(ast.Name(result, ast.Load()))}")
         return "\n".join(lines if len(lines) > 1 else [*lines, "    pass"])
 
     def changes(self, names: Iterable[str]) -> bool:
@@ -167,59 +165,68 @@ class Planned:
             into = self._buffer(operation, i)
         self.places[operation.target] = into
         spread = self._spread(operation, given)
-        return [*spread, self._call(operation, self._hold(into), given)]
+        return [*spread, self._call(operation, self.hold(into), given)]
 
     def _spread(self, operation: Operation, given: list[str]) -> list[str]:
         """Lines that repeat what is broadcast, such as a bias; the copy then stands in its place in `given`.
 
-        For a small array that takes less time than a call that broadcasts.
+        For a small array that takes less time than a call that broadcasts. A product copies what is not
+        contiguous itself, but to a new array.
         """
-        value, lines = self.values[operation.target], []
-        function = operation.function
-        if is_elementwise(function) and len(given) == 2 and value.nbytes <= FEW_BYTES:
-            for k, argument in enumerate(operation.arguments):
-                part = self.values.get(argument.id) if isinstance(argument, ast.Name) else None
-                if isinstance(part, np.ndarray) and part.ndim and part.shape != value.shape:
-                    scratch = self._scratch(value.shape, part.dtype, f"spread{k or ''}")
-                    lines.append(f"{scratch}[...] = {given[k]}")
-                    given[k] = scratch
+        value, lines, function = self.values[operation.target], [], operation.function
+        is_small = is_elementwise(function) and len(given) == 2 and value.nbytes <= FEW_BYTES
+        for k, argument in enumerate(operation.arguments):
+            part = self.values.get(argument.id) if isinstance(argument, ast.Name) else None
+            if not isinstance(part, np.ndarray) or not part.ndim:
+                continue
+            is_copied = function is np.dot and not part.flags.forc and not self._is_large(operation)
+            if is_copied or (is_small and part.shape != value.shape):
+                shape = part.shape if is_copied else value.shape
+                scratch = self.scratch(shape, part.dtype, f"spread{k or ''}")
+                lines.append(f"{scratch}[...] = {given[k]}")
+                given[k] = scratch
         return lines
+
+    def _is_large(self, operation: Operation) -> bool:
+        """Whether np.matmul makes a product faster than np.dot."""
+        second = operation.arguments[1]
+        outer = isinstance(second, ast.Name) and len(self.values[second.id]) == 1
+        return self.values[operation.target].nbytes > SMALL and not outer
 
     def _code_lines(self, operation: Operation, code: ast.expr, i: int) -> list[str]:
         target = operation.target
-        if operation.into and isinstance(code, ast.Call):
-            return self._written_into(operation, code, i)
+        if operation.into is not None and isinstance(code, ast.Call):
+            place = self.targets.get(target)
+            self.places[target] = self._buffer(operation, i) if place is None else place
+            return operation.into(self, code, self.places[target])
         if operation.is_guard:
-            return [f"if not ({self._text(code)}): return FAILED"]
+            return [f"if not ({self.text_of(code)}): return FAILED"]
         if (into := self.targets.get(target)) is not None:
             self.places[target] = into
-            return [f"copyto({self._hold(into)}, {self._text(_without_copy(code))})"]
+            return [f"copyto({self.hold(into)}, {self.text_of(_without_copy(code))})"]
         if operation.is_view and self._is_fixed(operation.reads):
-            self.places[target] = self._made(code)
+            self.places[target] = self.made(code)
             return []
-        return [f"{self.names[target]} = {self._text(code)}"]
+        return [f"{self.names[target]} = {self.text_of(code)}"]
 
     def _call(self, operation: Operation, out: str, arguments: list[str] | None = None) -> str:
         function = operation.function
         given = arguments or [self._argument(argument, operation) for argument in operation.arguments]
         if function is np.dot:
-            value = self.values[operation.target]
-            second = operation.arguments[1]
-            outer = isinstance(second, ast.Name) and len(self.values[second.id]) == 1
-            if out and value.nbytes > SMALL and not outer:
-                return f"{self._hold(np.matmul, 'matmul')}({', '.join(given)}, {out})"
+            if out and self._is_large(operation):
+                return f"{self.hold(np.matmul, 'matmul')}({', '.join(given)}, {out})"
             return f"{given[0]}.dot({', '.join([given[1], *([out] if out else [])])})"
         if isinstance(function, np.ufunc):
-            name = self._hold(function, function.__name__)
+            name = self.hold(function, function.__name__)
             written = [f"out={out}" if function in KEYWORD_OUT else out] if out else []
             return f"{name}({', '.join([*given, *written])})"
         reduction: Any = function
         owner = reduction.__self__
         options = [f"{key}={value!r}" for key, value in operation.keywords.items() if key == "keepdims"]
         options += [
-            f"initial={self._hold(v, 'initial')}" for k, v in operation.keywords.items() if k == "initial"
+            f"initial={self.hold(v, 'initial')}" for k, v in operation.keywords.items() if k == "initial"
         ]
-        name = self._hold(reduction, f"{owner.__name__}_reduce")
+        name = self.hold(reduction, f"{owner.__name__}_reduce")
         written = [operation.keywords["axis"].__repr__(), *(["None", out] if out else [])]
         return f"{name}({', '.join([*given, *written, *options])})"
 
@@ -228,84 +235,58 @@ class Planned:
         mask, a = (self.name_of(part.id) for part in operation.arguments if isinstance(part, ast.Name))
         value = self.values[operation.target]
         bits = BITS[value.itemsize]
-        as_bytes, given = self._view(mask, np.dtype(np.int8)), self._view(a, bits)
-        small, wide = self._scratch(value.shape, np.dtype(np.int8)), self._scratch(value.shape, bits)
+        as_bytes, given = self.view_of(mask, np.dtype(np.int8)), self.view_of(a, bits)
+        small, wide = self.scratch(value.shape, np.dtype(np.int8)), self.scratch(value.shape, bits)
         if into is None:
             into = self._buffer(operation, i)
         self.places[operation.target] = into
-        subtract, meet = self._hold(np.subtract, "subtract"), self._hold(np.bitwise_and, "bitwise_and")
+        subtract, meet = self.hold(np.subtract, "subtract"), self.hold(np.bitwise_and, "bitwise_and")
         return [
             f"{subtract}({as_bytes}, TRUE, {small})",
             f"copyto({wide}, {small})",
-            f"{meet}({wide}, {given}, {self._view(self._hold(into), bits)})",
+            f"{meet}({wide}, {given}, {self.view_of(self.hold(into), bits)})",
         ]
 
     def _summing(self, operation: Operation, i: int, into: Any) -> list[str]:
-        """summed_rows with memory that is there."""
+        """summed_rows with memory that is there: each number gets an index of its own."""
         index, rows = (self._argument(argument, operation) for argument in operation.arguments[:2])
         if into is None:
             into = self._buffer(operation, i)
         self.places[operation.target] = into
-        out = self._hold(into)
-        return [f"{out}[...] = 0", f"{self._hold(add_rows, 'add_rows')}({out}, {index}, {rows})"]
-
-    def _written_into(self, operation: Operation, code: ast.Call, i: int) -> list[str]:
-        """What code makes, written into memory that is there."""
-        place = self.targets.get(operation.target)
-        if place is None:
-            place = self._buffer(operation, i)
-        self.places[operation.target] = place
-        out = self._hold(place)
-        if operation.into == "out":
-            named = ast.Call(
-                code.func, code.args, [*code.keywords, ast.keyword("out", ast.Name(out, ast.Load()))]
-            )
-            return [self._text(named)]
-        if operation.into == "choice":
-            return self._choosing(code.args, place)
-        function: Any = code.func  # a method, or a function of NumPy
-        if operation.into == "fill":
-            number = FILLS[function.attr]
-            return [] if number is None else [f"{out}.fill({number})"]
-        is_method = isinstance(function, ast.Attribute) and ast.unparse(function.value) != "np"
-        source = function.value if is_method else code.args[0]
-        a = self.values[source.id] if isinstance(source, ast.Name) else np.asarray(self._made(source))
-        casting = "" if np.can_cast(a.dtype, place.dtype, "same_kind") else ", casting='unsafe'"
-        return [f"copyto({self._hold(place.reshape(a.shape))}, {self._text(source)}{casting})"]
-
-    def _choosing(self, parts: list[ast.expr], out: Any) -> list[str]:
-        """np.where(mask, a, b) with memory that is there: b, with the differing bits of a put in."""
-        bits = BITS[out.itemsize]
-        mask = self._view(self._text(parts[0]), np.dtype(np.int8))
-        a, b = (self._bits(part, out.dtype) for part in parts[1:3])
-        wide, written = self._scratch(out.shape, bits), self._view(self._hold(out), bits)
-        multiply, differ = self._hold(np.multiply, "multiply"), self._hold(np.bitwise_xor, "bitwise_xor")
+        shape = self.value_of(operation.arguments[1]).shape
+        column, places = (self.scratch(size, np.dtype(np.intp), "places") for size in ((shape[0], 1), shape))
+        multiply, add, add_at = (
+            self.hold(f, n) for f, n in ((np.multiply, "multiply"), (np.add, "add"), (np.add.at, "add_at"))
+        )
+        width, steps = self.hold(np.array(shape[1]), "width"), self.hold(np.arange(shape[1]), "steps")
+        flat, flat_places = self.hold(into.reshape(-1)), self.hold(self.scope[places].reshape(-1))
         return [
-            f"{differ}({a}, {b}, {written})",
-            f"copyto({wide}, {mask})",
-            f"{multiply}({wide}, {written}, {wide})",
-            f"{differ}({wide}, {b}, {written})",
+            f"{self.hold(into)}[...] = 0",
+            f"copyto({self.hold(self.scope[column].reshape(-1))}, {index}, casting='unsafe')",
+            f"{multiply}({column}, {width}, {places})",
+            f"{add}({places}, {steps}, {places})",
+            f"{add_at}({flat}, {flat_places}, {rows}.reshape(-1))",
         ]
 
-    def _bits(self, part: ast.expr, dtype: Any) -> str:
-        """The text for the bits of an array or a number."""
+    def bits_of(self, part: ast.expr, dtype: Any) -> str:
+        """The text for the bits of an array, or of a number as one of that dtype."""
         number = _number(part)
         if number is None:
-            return self._view(self._text(part), BITS[dtype.itemsize])
-        key = f"bits_of_{number}_{dtype}".translate(MARKS)
+            return self.view_of(self.text_of(part), BITS[dtype.itemsize])
+        key = f"bits_of_{number}_{dtype}".translate(str.maketrans("+-.", "pm_"))
         self.scope.setdefault(key, np.array(number, dtype).view(BITS[dtype.itemsize]))
         return key
 
-    def _view(self, name: str, dtype: Any) -> str:
+    def view_of(self, name: str, dtype: Any) -> str:
         """The text for the bits of an array as integers; of one that stays they are there already."""
         array = self.scope.get(name)
         if array is None or not array.flags.c_contiguous:
-            return f"{name}.view({self._hold(dtype, f'{dtype}_')})"
+            return f"{name}.view({self.hold(dtype, f'{dtype}_')})"
         key = f"{name}_as_{dtype}"
         self.scope.setdefault(key, array.view(dtype))
         return key
 
-    def _scratch(self, shape: tuple[int, ...], dtype: Any, use: str = "scratch") -> str:
+    def scratch(self, shape: tuple[int, ...], dtype: Any, use: str = "scratch") -> str:
         """The name of an array that is used up at once."""
         key = f"{use}_{dtype}_{'x'.join(map(str, shape))}"
         self.scope.setdefault(key, np.empty(shape, dtype))
@@ -314,8 +295,8 @@ class Planned:
     def _argument(self, argument: ast.expr, operation: Operation) -> str:
         """An operand; a plain number that meets an array is held as an array of its dtype."""
         if isinstance(operation.function, np.ufunc) and operation.function is not np.power:
-            return self._number_text(argument, operation.arguments) or self._text(argument)
-        return self._text(argument)
+            return self._number_text(argument, operation.arguments) or self.text_of(argument)
+        return self.text_of(argument)
 
     def _number_text(self, argument: ast.expr, operands: list[ast.expr]) -> str:
         """The name of an array for a number or an option among operands of one dtype; "" for anything else."""
@@ -333,12 +314,12 @@ class Planned:
                 self.scope[key] = np.array(self.values[argument.id], dtype)
                 self.numbers.append((argument.id, self.scope[key]))
             return key
-        key = f"{type(number).__name__}_{number}_{dtype}".translate(MARKS)
+        key = f"{type(number).__name__}_{number}_{dtype}".translate(str.maketrans("+-.", "pm_"))
         if key not in self.scope:
             self.scope[key] = np.array(number, dtype)
         return key
 
-    def _text(self, node: ast.AST) -> str:
+    def text_of(self, node: ast.AST) -> str:
         return ast.unparse(self._named(node))
 
     def _named(self, node: ast.AST) -> Any:
@@ -347,12 +328,12 @@ class Planned:
     def name_of(self, name: str) -> str:
         """How a value is called in the text."""
         if name in self.places:
-            return self._hold(self.places[name])
+            return self.hold(self.places[name])
         if name in self.constants:
-            return self._hold(self.constants[name], self.names.get(name, "constant"))
+            return self.hold(self.constants[name], self.names.get(name, "constant"))
         return self.names.get(name, name)
 
-    def _hold(self, thing: Any, wanted: str = "buffer") -> str:
+    def hold(self, thing: Any, wanted: str = "buffer") -> str:
         """The name under which the function finds an object."""
         if id(thing) in self.held:
             return self.held[id(thing)]
@@ -372,7 +353,11 @@ class Planned:
     def _is_fixed(self, names: Iterable[str]) -> bool:
         return all(name in self.places or name in self.constants for name in names)
 
-    def _made(self, node: ast.expr) -> Any:
+    def value_of(self, node: ast.expr) -> Any:
+        """What an operand came to."""
+        return self.values[node.id] if isinstance(node, ast.Name) else self.made(node)
+
+    def made(self, node: ast.expr) -> Any:
         text = ast.fix_missing_locations(ast.Expression(self._named(node)))
         return eval(compile(text, "<step>", "eval"), self.scope)
 
@@ -384,7 +369,7 @@ class _Renamed(ast.NodeTransformer):
     def visit_Call(self, node: ast.Call) -> ast.AST:
         ufunc = node.func.attr if isinstance(node.func, ast.Attribute) else ""
         if ufunc in IN_PLACE and ast.unparse(node.func) == f"np.{ufunc}":
-            node.func = ast.Name(self.planned._hold(getattr(np, ufunc), ufunc), ast.Load())
+            node.func = ast.Name(self.planned.hold(getattr(np, ufunc), ufunc), ast.Load())
             given = [self.planned._number_text(argument, node.args) for argument in node.args]
             node.args = [
                 ast.Name(name, ast.Load()) if name else a for name, a in zip(given, node.args, strict=True)

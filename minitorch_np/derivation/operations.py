@@ -116,7 +116,12 @@ class Operations(Part):
 
     def has_fixed_shape(self, array: Expression) -> bool:
         """Whether sizes are numbers: a compiled step is for one shape, which it asks variables for."""
-        return not self.writer.plain and not array.loose and isinstance(array.node, ast.Name)
+        node = array.node
+        while isinstance(node, ast.Subscript) and not any(
+            isinstance(n, ast.Name) for n in ast.walk(node.slice)
+        ):
+            node = node.value
+        return not self.writer.plain and not array.loose and isinstance(node, ast.Name)
 
     def item(self, owner: Any, index: Any) -> Any:
         if not isinstance(owner, Expression):
