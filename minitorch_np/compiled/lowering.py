@@ -170,7 +170,7 @@ class Lowering:
         """`a[i] = value`; the operation that makes the value writes it there, if nobody else reads it."""
         last = self.operations[-1] if self.operations else None
         if last is not None and isinstance(value, ast.Name) and self._is_for_this(last, value.id, target):
-            self.operations.pop()
+            self.same.pop(self._key(self.operations.pop()), None)
             part = self._part(target, owner)
             self.values[part.id][...] = self.values[value.id]
             reads, writes = last.reads | {part.id}, frozenset([part.id])
@@ -235,12 +235,22 @@ class Lowering:
             self.loss = "$loss"
             return
         out = next((keyword.value for keyword in call.keywords if keyword.arg == "out"), None)
-        known = self._evaluated(call.func) if _is_path(call.func) else None
-        ufunc = CLIP if known is np.clip and len(call.args) == 3 else known
-        if isinstance(out, ast.Name) and len(call.keywords) == 1 and isinstance(ufunc, np.ufunc):
-            self._in_its_place(out.id, ufunc, [self._atom(argument) for argument in call.args])
-            return
+        if isinstance(out, ast.Name) and len(call.keywords) == 1 and _is_path(call.func):
+            atoms = [self._atom(argument) for argument in call.args]
+            ufunc = self._clip_or(self._evaluated(call.func), atoms)
+            if isinstance(ufunc, np.ufunc):
+                self._in_its_place(out.id, ufunc, atoms)
+                return
         self._code(statement, names_in(statement))
+
+    def _clip_or(self, function: Any, atoms: list[ast.expr]) -> Any:
+        """The ufunc behind np.clip of floats with two bounds; any other function itself."""
+        if function is not np.clip or len(atoms) != 3:
+            return function
+        a, *bounds = map(self._value, atoms)
+        return (
+            CLIP if np.asarray(a).dtype.kind == "f" and not any(bound is None for bound in bounds) else function
+        )
 
     def _in_its_place(self, target: str, ufunc: np.ufunc, atoms: list[ast.expr]) -> None:
         """A ufunc that changes an array."""
@@ -371,13 +381,7 @@ class Lowering:
         known = self._evaluated(function)
         if known is len and self._is_array(atoms[0]):
             return self._fixed(target, ast.Call(function, atoms, []))
-        if (
-            known is np.clip
-            and len(atoms) == 3
-            and self._is_array(atoms[0])
-            and self._value(atoms[0]).dtype.kind == "f"
-        ):
-            known = CLIP
+        known = self._clip_or(known, atoms)
         if isinstance(known, np.ufunc) and known.nout == 1 and not keywords and any(map(self._is_array, atoms)):
             if known in (np.maximum, np.minimum):
                 atoms = self._both_arrays(atoms)

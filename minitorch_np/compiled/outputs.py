@@ -86,15 +86,16 @@ def gathered(planned: Planned, call: ast.Call, out: Any) -> list[str]:
     a, name = planned.value_of(_operand(call)), getattr(call.func, "attr", "")
     if len(call.args) == 3:
         edges, mode = planned.made(call.args[1]), planned.made(call.args[2])
-        orders = {k: np.pad(np.arange(a.shape[k]), edge, mode) for k, edge in enumerate(edges)}
+        orders = {k: np.pad(np.arange(a.shape[k]), edge, mode) for k, edge in enumerate(edges) if any(edge)}
     else:
         axis = planned.made(call.keywords[0].value) % a.ndim
         orders = {axis: getattr(np.arange(a.shape[axis]), name)(planned.made(call.args[0]))}
     lines, source = [], planned.text_of(_operand(call))
+    orders = orders or {0: np.arange(len(a))}
     for k, order in orders.items():
+        shape = (*out.shape[: k + 1], *a.shape[k + 1 :])
         is_last = k == [*orders][-1]
-        shape = out.shape if is_last else (*a.shape[:k], len(order), *a.shape[k + 1 :])
-        into = planned.hold(out) if is_last else planned.scratch(shape, out.dtype, "part")
+        into = planned.hold(out) if is_last else planned.scratch(shape, out.dtype, f"part{k}")
         lines.append(f"{source}.take({planned.hold(order, 'order')}, {k}, {into}, 'clip')")
         source = into
     return lines
