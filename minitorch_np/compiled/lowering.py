@@ -475,8 +475,6 @@ class Lowering:
             return self._fixed(target, node)
         operation = Operation(target, code=node, reads=reads)
         made = self._add(operation)
-        if any(shares(self.values[made], self.values[name]) for name in reads & self.changed):
-            self.changed.add(made)
         if self._has_known_shape(node):
             operation.into = self._way_into(operation)
         else:

@@ -25,7 +25,19 @@ ALLOCATES = {
     "Conv2d, circular": "NumPy copies windows with a stride before it adds to them",
 }
 
-QUICK = ("BatchNorm1d", "Conv2d", "Embedding", "GLU", "GRU", "LayerNorm", "LSTM", "MaxPool2d", "Mean", "PReLU")
+QUICK = (
+    "BatchNorm1d",
+    "Conv2d",
+    "Embedding",
+    "GLU",
+    "GRU",
+    "LayerNorm",
+    "LSTM",
+    "MaxPool2d",
+    "Mean",
+    "Parallel, side by side",
+    "PReLU",
+)
 
 OBJECTS = 6000  # bytes of iterators and numbers, which are no arrays
 
@@ -118,6 +130,22 @@ def changed_after_a_view(x):
     return before + (a * x + b)
 
 
+def changed_by_a_view(x):
+    whole = np.zeros((2, *x.shape), x.dtype)
+    first = whole[0]
+    before = whole * x
+    first += x
+    return before[0] + whole[0] + (whole * x)[0]
+
+
+def read_after_it_was_assigned(x):
+    h = np.empty((2, *x.shape), x.dtype)
+    doubled = x * 2
+    h[0] = doubled
+    h[0] += 1
+    return h[0] * doubled
+
+
 def made_twice(x):
     h = np.empty((2, *x.shape), x.dtype)
     h[0] = x * x
@@ -139,7 +167,7 @@ FUNCTIONS = {
     "copies": lambda x: np.ascontiguousarray(x.T).reshape(-1, 5).copy().T.flatten().reshape(5, 4),
     "in Fortran's order": lambda x: x.reshape(4, 5, order="F").flatten("F").reshape(5, 4) + x.ravel("F")[3],
     "stacked": lambda x: np.concatenate([x, np.stack([x, -x], axis=1)[:, 1]], axis=1),
-    "padded": lambda x: np.pad(x, ((1, 0), (0, 2)), constant_values=-1.5)[1:, :4] - np.pad(x, 1)[:5, 1:5],
+    "padded": lambda x: np.pad(x, ((1, 0), (0, 2)), constant_values=-1.5)[:5, 2:] - np.pad(x, 1)[:5, 1:5],
     "padded by a mode": lambda x: np.pad(x, ((2, 1), (0, 3)), "reflect") - np.pad(x, ((1, 2), (3, 0)), "wrap"),
     "padded by nothing": lambda x: np.pad(x, ((0, 0), (0, 0)), "edge"),
     "repeated": lambda x: x.repeat(2, axis=1) - x.repeat((0, 1, 3, 0, 1), axis=-2).repeat(2, axis=1),
@@ -149,6 +177,8 @@ FUNCTIONS = {
     "outer": lambda x: np.outer(x[0], x[1])[:, :4].sum(axis=0) + x,
     "parts": written_in_parts,
     "views": changed_after_a_view,
+    "the whole of a view": changed_by_a_view,
+    "assigned and read": read_after_it_was_assigned,
     "the same twice": made_twice,
 }
 
@@ -178,6 +208,7 @@ def test_random_numbers_are_those_of_the_layers(draw):
         def forward(self, x):
             x = self.check_input(x)
             y = x * getattr(self.rng, draw)(x.shape) + getattr(self.rng, draw)((5, 1), dtype=np.float32)
+            y += getattr(self.rng, draw)(int((x > 0).sum())).mean()
             self.save_for_backward(output=y)
             return y
 
