@@ -11,13 +11,7 @@ from typing import Any
 import numpy as np
 from numpy._core import umath
 
-from minitorch_np._internal.numerics import (
-    LARGE,
-    maximum,
-    summed_rows,
-    total,
-    zero_where,
-)
+from minitorch_np._internal.numerics import LARGE, maximum, summed_rows, total, zero_where
 from minitorch_np.compiled.outputs import DRAWS, Lines, drawn, way_into
 
 UFUNCS: dict[type[ast.AST], np.ufunc] = {
@@ -57,17 +51,8 @@ SHAPED = frozenset(
     sum swapaxes take_along_axis tanh tensordot transpose tril triu var view zeros_like""".split()
 )
 
-SHAPED_BY_NUMBERS = (
-    "ascontiguousarray",
-    "broadcast_to",
-    "empty",
-    "ndarray",
-    "ones",
-    "pad",
-    "repeat",
-    "reshape",
-    "take",
-    "zeros",
+SHAPED_BY_NUMBERS = frozenset(
+    "ascontiguousarray broadcast_to empty ndarray ones pad repeat reshape take zeros".split()
 )
 
 OURS = (maximum, total, zero_where, summed_rows)
@@ -84,8 +69,8 @@ class Operation:
     """`target = function(*arguments)`, with `out=` if it takes one; or code as it is written.
 
     `reads` are the names that it reads, `writes` those of arrays that it changes. A `guard` is code that has
-    to be true. `context` are the options of the np.errstate that it stands in. `into` writes the
-    lines by which code puts what it makes into an array that is there.
+    to be true. `context` are the options of the np.errstate that it stands in. `into` writes the lines by which
+    code puts what it makes into an array that is there.
     """
 
     target: str = ""
@@ -124,7 +109,7 @@ class Lowering:
         self.constants: dict[str, Any] = {}
         self.changed = set(changed)  # names of arrays that some statement writes into
         self.uses = uses  # how often a name is read
-        self.written: Counter[int] = Counter()  # how often an array was changed so far, by its id
+        self.written: Counter[Any] = Counter()  # how often an array was changed so far, by name and by id
         self.loss = ""
         self.same: dict[tuple[Any, ...], str] = {}
         self.context = ""
@@ -175,7 +160,7 @@ class Lowering:
             self.values[part.id][...] = self.values[value.id]
             reads, writes = last.reads | {part.id}, frozenset([part.id])
             self.operations.append(replace(last, target=part.id, reads=reads, writes=writes))
-            self.written.update(owners(self.values[part.id]))
+            self._note_written(self.operations[-1])
         elif self._is_view(target):
             part = self._part(target, owner)
             self._code(ast.Assign([ast.Subscript(part, ast.Constant(...), ast.Store())], value), {part.id})
@@ -185,15 +170,11 @@ class Lowering:
 
     def _is_for_this(self, last: Operation, name: str, target: ast.Subscript) -> bool:
         """Whether the last operation makes just what becomes a part of an array."""
-        if (
-            last.target != name
-            or self.uses.get(name, 1) != 1
-            or last.writes
-            or not is_elementwise(last.function)
-        ):
+        if last.target != name or self.uses.get(name, 1) != 1 or not is_elementwise(last.function):
             return False
         part, value = self._evaluated(_loaded(target)), self.values[name]
-        return self._is_view(target) and (part.shape, part.dtype) == (value.shape, value.dtype)
+        is_alike = np.shape(part) == np.shape(value) and part.dtype == value.dtype
+        return is_alike and not last.writes and self._is_view(target)
 
     def _is_view(self, target: ast.Subscript) -> bool:
         """Whether a part of an array is the same one at each step, and a view."""
@@ -202,10 +183,8 @@ class Lowering:
 
     def _part(self, target: ast.Subscript, owner: str) -> ast.Name:
         """A part of an array, by a name."""
-        index = self._index(target.slice)
-        return ast.Name(
-            self._note(self._new(), ast.Subscript(ast.Name(owner, ast.Load()), index, ast.Load())), ast.Load()
-        )
+        part = ast.Subscript(ast.Name(owner, ast.Load()), self._index(target.slice), ast.Load())
+        return ast.Name(self._note(self._new(), part), ast.Load())
 
     def _augassign(self, statement: ast.AugAssign) -> None:
         target = statement.target
@@ -247,10 +226,9 @@ class Lowering:
         """The ufunc behind np.clip of floats with two bounds; any other function itself."""
         if function is not np.clip or len(atoms) != 3:
             return function
-        a, *bounds = map(self._value, atoms)
-        return (
-            CLIP if np.asarray(a).dtype.kind == "f" and not any(bound is None for bound in bounds) else function
-        )
+        a, least, most = map(self._value, atoms)
+        has_both = least is not None and most is not None
+        return CLIP if has_both and np.asarray(a).dtype.kind == "f" else function
 
     def _in_its_place(self, target: str, ufunc: np.ufunc, atoms: list[ast.expr]) -> None:
         """A ufunc that changes an array."""
@@ -547,8 +525,12 @@ class Lowering:
         if key:
             self.same[key] = operation.target
         self.operations.append(operation)
-        self.written.update(owner for name in operation.writes for owner in owners(self.values.get(name)))
+        self._note_written(operation)
         return operation.target
+
+    def _note_written(self, operation: Operation) -> None:
+        for name in operation.writes:
+            self.written.update([name, *owners(self.values.get(name))])
 
     def _add_alias(self, target: str, known: str) -> None:
         if not target.startswith("$t"):
@@ -562,8 +544,8 @@ class Lowering:
         if operation.function is None or operation.writes or operation.target in self.changed:
             return ()
         arguments = tuple(ast.unparse(a) for a in operation.arguments)
-        read = sorted(operation.reads & self.changed)
-        written = tuple(self.written[owner] for name in read for owner in owners(self.values[name]))
+        read = [part for name in sorted(operation.reads) for part in (name, *owners(self.values.get(name)))]
+        written = tuple(self.written[part] for part in read)
         options = tuple(sorted(operation.keywords.items()))
         return operation.function, arguments, options, operation.context, written
 

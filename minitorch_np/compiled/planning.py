@@ -51,6 +51,7 @@ class Planned:
         self.targets = targets
         self.scope: dict[str, Any] = {"np": np, "copyto": np.copyto, "TRUE": TRUE, "FAILED": FAILED}
         self.scope |= {name: functions[name] for name in _called(operations) & functions.keys()}
+        self.taken = set(names.values())
         self.numbered: dict[str, int] = {}  # the last number that was added to a name
         self.held: dict[int, str] = {}  # names in the scope, by id of what they hold
         self.operations = _guards_first(operations, values)
@@ -337,8 +338,8 @@ class Planned:
         """The name under which the function finds an object."""
         if id(thing) in self.held:
             return self.held[id(thing)]
-        name, taken = wanted, self.names.values()
-        while name in self.scope or name in taken:
+        name = wanted
+        while name in self.scope or name in self.taken:
             self.numbered[wanted] = self.numbered.get(wanted, 1) + 1
             name = f"{wanted}{self.numbered[wanted]}"
         self.scope[name] = thing

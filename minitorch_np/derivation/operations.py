@@ -117,9 +117,7 @@ class Operations(Part):
     def has_fixed_shape(self, array: Expression) -> bool:
         """Whether sizes are numbers: a compiled step is for one shape, which it asks variables for."""
         node = array.node
-        while isinstance(node, ast.Subscript) and not any(
-            isinstance(n, ast.Name) for n in ast.walk(node.slice)
-        ):
+        while isinstance(node, ast.Subscript) and not _names_any(node.slice):
             node = node.value
         return not self.writer.plain and not array.loose and isinstance(node, ast.Name)
 
@@ -298,6 +296,10 @@ class Operations(Part):
         if changed is not None:
             changed.varies |= made.varies
         self.writer.emit(ast.Expr(made.node), made.comment, effect=True)
+
+
+def _names_any(node: ast.expr) -> bool:
+    return any(isinstance(part, ast.Name) for part in ast.walk(node))
 
 
 def _is_same(array: Any, one: Any, value: Any) -> bool:
