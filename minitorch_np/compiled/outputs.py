@@ -55,11 +55,11 @@ def chosen(planned: Planned, call: ast.Call, out: Any) -> list[str]:
     multiply, differ = planned.hold(np.multiply, "multiply"), planned.hold(np.bitwise_xor, "bitwise_xor")
     first, second = (planned.bits_of(part, out.dtype) for part in (a, b))
     difference, lines = written, [f"{differ}({first}, {second}, {written})"]
-    if (
-        not {first, second} - planned.scope.keys()
-        and planned.scope[first].ndim + planned.scope[second].ndim == 0
-    ):
-        difference, lines = planned.hold(planned.scope[first] ^ planned.scope[second], "difference"), []
+    if _is_literal(a, b):
+        difference, lines = (
+            planned.hold(np.array(planned.scope[first] ^ planned.scope[second]), "difference"),
+            [],
+        )
     return [
         *lines,
         f"copyto({wide}, {planned.view_of(planned.text_of(mask), np.dtype(np.int8))})",
@@ -90,8 +90,8 @@ def gathered(planned: Planned, call: ast.Call, out: Any) -> list[str]:
     else:
         axis = planned.made(call.keywords[0].value) % a.ndim
         orders = {axis: getattr(np.arange(a.shape[axis]), name)(planned.made(call.args[0]))}
-    lines, source = [], planned.text_of(_operand(call))
     orders = orders or {0: np.arange(len(a))}
+    lines, source = [], planned.text_of(_operand(call))
     for k, order in orders.items():
         shape = (*out.shape[: k + 1], *a.shape[k + 1 :])
         is_last = k == [*orders][-1]
@@ -137,32 +137,37 @@ def way_into(function: Any, call: ast.Call, value: Any, operands: list[Any]) -> 
 
     `function` is the name of a method, or the function itself, `operands` are the values of its arguments.
     """
-    options = {str(keyword.arg) for keyword in call.keywords}
     way = METHODS.get(function) if isinstance(function, str) else FUNCTIONS.get(function)
+    options = {str(keyword.arg): keyword.value for keyword in call.keywords}
     if isinstance(function, np.ufunc) and not options:
-        way = by_argument
-    if way is framed and len(call.args) == 3:
-        way = gathered
-    if way is chosen:
-        mask, *parts = operands[:3]
-        fits = all(type(a) in (int, float) or getattr(a, "dtype", None) == value.dtype for a in parts)
-        fits &= np.asarray(mask).dtype == np.bool_ and value.dtype.kind == "f" and value.itemsize in BITS
-    elif way is copied:
-        fits = "order" not in options and not any(isinstance(a, str) for a in operands)
-    elif way in (framed, gathered):
-        fits = _is_fixed(call.args[1:] if function is np.pad else call.args) and options <= {
-            "axis",
-            "constant_values",
-        }
-        fits &= np.ndim(operands[1]) == 2 if function is np.pad else options == {"axis"}
+        return by_argument
+    if way is framed:
+        way = gathered if len(call.args) == 3 else framed
+        is_number = all(key == "constant_values" and _is_literal(node) for key, node in options.items())
+        fits = is_number and _is_literal(*call.args[1:]) and np.ndim(operands[1]) == 2
+    elif way is gathered:
+        fits = options.keys() == {"axis"} and _is_literal(*call.args)
+    elif way is chosen:
+        mask, *parts = zip(operands[:3], call.args, strict=False)
+        is_float = value.dtype.kind == "f" and value.itemsize in BITS
+        fits = (
+            is_float and np.asarray(mask[0]).dtype == np.bool_ and all(_has_bits(a, value, n) for a, n in parts)
+        )
     else:
-        fits = True
+        fits = way is not copied or ("order" not in options and not any(isinstance(a, str) for a in operands))
     return way if fits else None
 
 
-def _is_fixed(nodes: list[ast.expr]) -> bool:
+def _is_literal(*nodes: ast.expr) -> bool:
     """Whether these are the same at each step."""
     return not any(isinstance(n, ast.Name) and n.id[0] == "$" for node in nodes for n in ast.walk(node))
+
+
+def _has_bits(a: Any, value: Any, node: ast.expr) -> bool:
+    """Whether the bits of a value that is chosen are known: of an array of that dtype, or a number."""
+    if isinstance(a, np.ndarray | np.generic):
+        return bool(a.dtype == value.dtype)
+    return type(a) in (int, float) and _is_literal(node)
 
 
 def _operand(call: ast.Call) -> ast.expr:

@@ -159,6 +159,7 @@ FUNCTIONS = {
     "where, numbers": lambda x: x * np.where(x > 0.5, 1.0, 0.01).astype(x.dtype),
     "where, other numbers": lambda x: np.where(x <= 0, -0.0, x),
     "where, a row": lambda x: np.where(x > 0, x[:1], x),
+    "where, a number of the data": lambda x: np.where(x > 0, float(x[0, 0]), x) - np.where(x > 0, x.max(), 1.5),
     "where, of integers": lambda x: x * np.where(x > 0, 3, 4).astype(x.dtype),
     "clip": lambda x: np.clip(x, -0.0, 1) + np.clip(x, -1, 0.5, out=x.copy()),
     "clip, one bound": lambda x: np.clip(x, None, 0.5),
@@ -169,6 +170,10 @@ FUNCTIONS = {
     "stacked": lambda x: np.concatenate([x, np.stack([x, -x], axis=1)[:, 1]], axis=1),
     "padded": lambda x: np.pad(x, ((1, 0), (0, 2)), constant_values=-1.5)[:5, 2:] - np.pad(x, 1)[:5, 1:5],
     "padded by a mode": lambda x: np.pad(x, ((2, 1), (0, 3)), "reflect") - np.pad(x, ((1, 2), (3, 0)), "wrap"),
+    "padded by numbers": lambda x: (
+        np.pad(x, 1, constant_values=((1, 2), (3, 4)))[:5, :4]
+        + np.pad(x, ((0, 1), (1, 0)), constant_values=x[0, 0])[1:, :4]
+    ),
     "padded by nothing": lambda x: np.pad(x, ((0, 0), (0, 0)), "edge"),
     "repeated": lambda x: x.repeat(2, axis=1) - x.repeat((0, 1, 3, 0, 1), axis=-2).repeat(2, axis=1),
     "taken": lambda x: x.take(-1, axis=0) + x.take([3, 0, -2, 1], axis=1),
