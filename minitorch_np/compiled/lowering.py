@@ -401,6 +401,8 @@ class Lowering:
                 if options.keys() <= {"axis", "keepdims", "initial"}:
                     reduce = REDUCTIONS[function.attr]
                     return self._add(Operation(target, reduce, [owner], options, reads=names_in(owner)))
+            if function.attr == "clip" and self._clip_or(np.clip, [owner, *atoms]) is CLIP and not keywords:
+                return self._ufunc(target, CLIP, [owner, *atoms])
             if function.attr == "mean" and not atoms and "axis" in keywords and value.dtype.kind == "f":
                 return self._mean(target, owner, node.keywords)
         made = ast.Call(

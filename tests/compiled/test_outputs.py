@@ -161,7 +161,7 @@ FUNCTIONS = {
     "where, a row": lambda x: np.where(x > 0, x[:1], x),
     "where, a number of the data": lambda x: np.where(x > 0, float(x[0, 0]), x) - np.where(x > 0, x.max(), 1.5),
     "where, of integers": lambda x: x * np.where(x > 0, 3, 4).astype(x.dtype),
-    "clip": lambda x: np.clip(x, -0.0, 1) + np.clip(x, -1, 0.5, out=x.copy()),
+    "clip": lambda x: np.clip(x, -0.0, 1) + np.clip(x, -1, 0.5, out=x.copy()) + x.clip(-np.inf, 0),
     "clip, one bound": lambda x: np.clip(x, None, 0.5),
     "minimum": lambda x: np.minimum(x, -0.0) - np.maximum(0, x),
     "astype": lambda x: x * (x > 0).astype(x.dtype) - np.rint(x * 10).astype(np.int8).astype(x.dtype),
