@@ -57,6 +57,8 @@ SHAPED_BY_NUMBERS = frozenset(
 
 OURS = (maximum, total, zero_where, summed_rows)
 
+EXACT = 2**24  # up to here float32 has all whole numbers, and dividing by one rounds as by an integer
+
 CLIP: np.ufunc = vars(umath)["clip"]  # which np.clip calls in the end
 
 
@@ -391,20 +393,9 @@ class Lowering:
         owner = self._atom(function.value)
         value = self._value(owner)
         if isinstance(value, np.ndarray):
-            literal = all(
-                isinstance(k, ast.Constant | ast.Tuple | ast.UnaryOp) or _is_path(k) for k in keywords.values()
-            )
-            if function.attr == "dot" and value.ndim == 2 and np.ndim(self._value(atoms[0])) == 2:
-                return self._add(Operation(target, np.dot, [owner, *atoms], reads=names_in(owner, *atoms)))
-            if function.attr in REDUCTIONS and not atoms and literal:
-                options = {"axis": None} | {key: self._evaluated(k) for key, k in keywords.items()}
-                if options.keys() <= {"axis", "keepdims", "initial"}:
-                    reduce = REDUCTIONS[function.attr]
-                    return self._add(Operation(target, reduce, [owner], options, reads=names_in(owner)))
-            if function.attr == "clip" and self._clip_or(np.clip, [owner, *atoms]) is CLIP and not keywords:
-                return self._ufunc(target, CLIP, [owner, *atoms])
-            if function.attr == "mean" and not atoms and "axis" in keywords and value.dtype.kind == "f":
-                return self._mean(target, owner, node.keywords)
+            known = self._array_method(function.attr, owner, atoms, node.keywords, target)
+            if known is not None:
+                return known
         made = ast.Call(
             ast.Attribute(owner, function.attr, ast.Load()),
             atoms,
@@ -415,6 +406,26 @@ class Lowering:
                 return self._drawn(target, made)
             return self._code(ast.Assign([ast.Name(target, ast.Store())], made), names_in(owner) | {target})
         return self._note(target, made)
+
+    def _array_method(
+        self, name: str, owner: ast.expr, atoms: list[ast.expr], options: list[ast.keyword], target: str
+    ) -> str | None:
+        """A method of an array that a ufunc or a product is behind."""
+        value, keywords = self._value(owner), {str(option.arg): option.value for option in options}
+        literal = all(
+            isinstance(k, ast.Constant | ast.Tuple | ast.UnaryOp) or _is_path(k) for k in keywords.values()
+        )
+        if name == "dot" and value.ndim == 2 and np.ndim(self._value(atoms[0])) == 2:
+            return self._add(Operation(target, np.dot, [owner, *atoms], reads=names_in(owner, *atoms)))
+        if name in REDUCTIONS and not atoms and literal and keywords.keys() <= {"axis", "keepdims", "initial"}:
+            given = {"axis": None} | {key: self._evaluated(k) for key, k in keywords.items()}
+            return self._add(Operation(target, REDUCTIONS[name], [owner], given, reads=names_in(owner)))
+        is_mean = name == "mean" and not atoms and {"axis"} <= keywords.keys() <= {"axis", "keepdims"}
+        if is_mean and value.dtype.kind == "f" and value.size < EXACT:
+            return self._mean(target, owner, options)
+        if name == "clip" and not keywords and self._clip_or(np.clip, [owner, *atoms]) is CLIP:
+            return self._ufunc(target, CLIP, [owner, *atoms])
+        return None
 
     def _mean(self, target: str, owner: ast.expr, options: list[ast.keyword]) -> str:
         """The sum, and then over how many numbers it is."""

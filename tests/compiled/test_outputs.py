@@ -178,6 +178,7 @@ FUNCTIONS = {
     "repeated": lambda x: x.repeat(2, axis=1) - x.repeat((0, 1, 3, 0, 1), axis=-2).repeat(2, axis=1),
     "taken": lambda x: x.take(-1, axis=0) + x.take([3, 0, -2, 1], axis=1),
     "means": lambda x: x - x.mean(axis=1, keepdims=True) + x.mean(axis=(0,)) + x.mean() + x.max() * x.sum(),
+    "means of some": lambda x: x - x.mean(axis=0, where=np.abs(x) < 1e9) + x.mean(axis=1, dtype=np.float64)[0],
     "products": lambda x: np.einsum("ni,nj->nij", x, x)[..., 0] + (x[:, 1:3] @ x[:2]) * x[:, 1:].dot(x[1:4]),
     "outer": lambda x: np.outer(x[0], x[1])[:, :4].sum(axis=0) + x,
     "parts": written_in_parts,
