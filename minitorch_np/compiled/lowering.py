@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from numpy._core import umath
 
 from minitorch_np._internal.numerics import LARGE, maximum, summed_rows, total, zero_where
+from minitorch_np.compiled.outputs import DRAWS, Lines, drawn, way_into
 
 UFUNCS: dict[type[ast.AST], np.ufunc] = {
     ast.Add: np.add,
     ast.Sub: np.subtract,
     ast.Mult: np.multiply,
     ast.Div: np.true_divide,
+    ast.MatMult: np.matmul,
     ast.FloorDiv: np.floor_divide,
     ast.Mod: np.remainder,
     ast.BitAnd: np.bitwise_and,
@@ -47,9 +51,15 @@ SHAPED = frozenset(
     sum swapaxes take_along_axis tanh tensordot transpose tril triu var view zeros_like""".split()
 )
 
-SHAPED_BY_NUMBERS = ("ascontiguousarray", "broadcast_to", "empty", "ones", "pad", "reshape", "take", "zeros")
+SHAPED_BY_NUMBERS = frozenset(
+    "ascontiguousarray broadcast_to empty ndarray ones pad repeat reshape take zeros".split()
+)
 
 OURS = (maximum, total, zero_where, summed_rows)
+
+EXACT = 2**24  # up to here float32 has all whole numbers, and dividing by one rounds as by an integer
+
+CLIP: np.ufunc = vars(umath)["clip"]  # which np.clip calls in the end
 
 
 class UnknownStatementError(ValueError):
@@ -61,7 +71,8 @@ class Operation:
     """`target = function(*arguments)`, with `out=` if it takes one; or code as it is written.
 
     `reads` are the names that it reads, `writes` those of arrays that it changes. A `guard` is code that has
-    to be true. `context` are the options of the np.errstate that it stands in.
+    to be true. `context` are the options of the np.errstate that it stands in. `into` writes the lines by which
+    code puts what it makes into an array that is there.
     """
 
     target: str = ""
@@ -75,6 +86,7 @@ class Operation:
     is_of_shape: bool = False  # a guard that stays where it is
     is_view: bool = False
     context: str = ""
+    into: Lines | None = None
 
 
 def names_in(*nodes: ast.AST) -> frozenset[str]:
@@ -90,12 +102,16 @@ class Lowering:
     never again; the same operation on the same arrays is noted once.
     """
 
-    def __init__(self, values: dict[str, Any], functions: dict[str, Any], changed: frozenset[str]) -> None:
+    def __init__(
+        self, values: dict[str, Any], functions: dict[str, Any], changed: Iterable[str], uses: dict[str, int]
+    ) -> None:
         self.values = {**values, "np": np, **functions}
         self.functions = functions
         self.operations: list[Operation] = []
         self.constants: dict[str, Any] = {}
-        self.changed = changed  # names of arrays that some statement writes into
+        self.changed = set(changed)  # names of arrays that some statement writes into
+        self.uses = uses  # how often a name is read
+        self.written: Counter[Any] = Counter()  # how often an array was changed so far, by name and by id
         self.loss = ""
         self.same: dict[tuple[Any, ...], str] = {}
         self.context = ""
@@ -123,11 +139,13 @@ class Lowering:
         if len(statement.targets) == 1 and isinstance(target, ast.Name):
             self._expression(statement.value, target.id)
         elif isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name):
-            value, index = self._atom(statement.value), self._index(target.slice)
-            place = ast.Subscript(ast.Name(target.value.id, ast.Load()), index, ast.Store())
-            self._code(ast.Assign([place], value), {target.value.id})
+            self._assign_part(target, target.value.id, self._atom(statement.value))
         elif isinstance(target, ast.Tuple):
-            whole = self._atom(statement.value)
+            if self.changed & names_in(target):
+                self.changed.add(new := self._new())
+                whole: ast.expr = ast.Name(self._expression(statement.value, new), ast.Load())
+            else:
+                whole = self._atom(statement.value)
             for i, part in enumerate(target.elts):
                 if not isinstance(part, ast.Name):
                     raise UnknownStatementError(ast.unparse(statement))
@@ -135,25 +153,55 @@ class Lowering:
         else:
             raise UnknownStatementError(ast.unparse(statement))
 
+    def _assign_part(self, target: ast.Subscript, owner: str, value: ast.expr) -> None:
+        """`a[i] = value`; the operation that makes the value writes it there, if nobody else reads it."""
+        last = self.operations[-1] if self.operations else None
+        if last is not None and isinstance(value, ast.Name) and self._is_for_this(last, value.id, target):
+            self.same.pop(self._key(self.operations.pop()), None)
+            part = self._part(target, owner)
+            self.values[part.id][...] = self.values[value.id]
+            reads, writes = last.reads | {part.id}, frozenset([part.id])
+            self.operations.append(replace(last, target=part.id, reads=reads, writes=writes))
+            self._note_written(self.operations[-1])
+        elif self._is_view(target):
+            part = self._part(target, owner)
+            self._code(ast.Assign([ast.Subscript(part, ast.Constant(...), ast.Store())], value), {part.id})
+        else:
+            place = ast.Subscript(ast.Name(owner, ast.Load()), self._index(target.slice), ast.Store())
+            self._code(ast.Assign([place], value), {owner})
+
+    def _is_for_this(self, last: Operation, name: str, target: ast.Subscript) -> bool:
+        """Whether the last operation makes just what becomes a part of an array."""
+        if last.target != name or self.uses.get(name, 1) != 1 or not is_elementwise(last.function):
+            return False
+        part, value = self._evaluated(_loaded(target)), self.values[name]
+        is_alike = np.shape(part) == np.shape(value) and part.dtype == value.dtype
+        return is_alike and not last.writes and self._is_view(target)
+
+    def _is_view(self, target: ast.Subscript) -> bool:
+        """Whether a part of an array is the same one at each step, and a view."""
+        names = names_in(target.slice) - self.constants.keys()
+        return not names and shares(self._evaluated(_loaded(target)), self._value(target.value))
+
+    def _part(self, target: ast.Subscript, owner: str) -> ast.Name:
+        """A part of an array, by a name."""
+        part = ast.Subscript(ast.Name(owner, ast.Load()), self._index(target.slice), ast.Load())
+        return ast.Name(self._note(self._new(), part), ast.Load())
+
     def _augassign(self, statement: ast.AugAssign) -> None:
         target = statement.target
         value = self._atom(statement.value)
         if isinstance(target, ast.Name):
             ufunc = UFUNCS.get(type(statement.op))
             if ufunc is not None and isinstance(self.values[target.id], np.ndarray):
-                read = ast.Name(target.id, ast.Load())
-                self._add(
-                    Operation(
-                        target.id,
-                        ufunc,
-                        [read, value],
-                        reads=names_in(read, value),
-                        writes=frozenset([target.id]),
-                    )
-                )
+                self._in_its_place(target.id, ufunc, [ast.Name(target.id, ast.Load()), value])
                 return
             self._code(ast.AugAssign(ast.Name(target.id, ast.Store()), statement.op, value), {target.id})
         elif isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name):
+            if self._is_view(target) and type(statement.op) in UFUNCS:
+                part = self._part(target, target.value.id)
+                self._in_its_place(part.id, UFUNCS[type(statement.op)], [part, value])
+                return
             place = ast.Subscript(target.value, self._index(target.slice), ast.Store())
             self._code(ast.AugAssign(place, statement.op, value), {target.value.id})
         else:
@@ -167,7 +215,27 @@ class Lowering:
             self._expression(call.args[0], "$loss")
             self.loss = "$loss"
             return
+        out = next((keyword.value for keyword in call.keywords if keyword.arg == "out"), None)
+        if isinstance(out, ast.Name) and len(call.keywords) == 1 and _is_path(call.func):
+            atoms = [self._atom(argument) for argument in call.args]
+            ufunc = self._clip_or(self._evaluated(call.func), atoms)
+            if isinstance(ufunc, np.ufunc):
+                self._in_its_place(out.id, ufunc, atoms)
+                return
         self._code(statement, names_in(statement))
+
+    def _clip_or(self, function: Any, atoms: list[ast.expr]) -> Any:
+        """The ufunc behind np.clip of floats with two bounds; any other function itself."""
+        if function is not np.clip or len(atoms) != 3:
+            return function
+        a, least, most = map(self._value, atoms)
+        has_both = least is not None and most is not None
+        return CLIP if has_both and np.asarray(a).dtype.kind == "f" else function
+
+    def _in_its_place(self, target: str, ufunc: np.ufunc, atoms: list[ast.expr]) -> None:
+        """A ufunc that changes an array."""
+        reads = names_in(*atoms) | {target}
+        self._add(Operation(target, ufunc, atoms, reads=reads, writes=frozenset([target])))
 
     def _with(self, statement: ast.With) -> None:
         call = statement.items[0].context_expr
@@ -293,7 +361,10 @@ class Lowering:
         known = self._evaluated(function)
         if known is len and self._is_array(atoms[0]):
             return self._fixed(target, ast.Call(function, atoms, []))
+        known = self._clip_or(known, atoms)
         if isinstance(known, np.ufunc) and known.nout == 1 and not keywords and any(map(self._is_array, atoms)):
+            if known in (np.maximum, np.minimum):
+                atoms = self._both_arrays(atoms)
             return self._ufunc(target, known, atoms)
         if known in OURS and not keywords and self._is_array(atoms[0]):
             return self._of_ours(known, atoms, target)
@@ -302,8 +373,8 @@ class Lowering:
 
     def _of_ours(self, known: Any, atoms: list[ast.expr], target: str) -> str:
         """Functions of the layers that NumPy's own are behind, or that can be told where to write."""
-        if known is maximum and isinstance(atoms[1], ast.Constant):
-            return self._ufunc(target, np.maximum, [atoms[0], self._full(atoms[0], atoms[1].value)])
+        if known is maximum:
+            return self._ufunc(target, np.maximum, self._both_arrays(atoms))
         reads = names_in(*atoms)
         if known is total:
             return self._add(Operation(target, REDUCTIONS["sum"], atoms, {"axis": None}, reads=reads))
@@ -322,32 +393,61 @@ class Lowering:
         owner = self._atom(function.value)
         value = self._value(owner)
         if isinstance(value, np.ndarray):
-            literal = all(
-                isinstance(k, ast.Constant | ast.Tuple | ast.UnaryOp) or _is_path(k) for k in keywords.values()
-            )
-            if function.attr == "dot" and value.ndim == 2 and np.ndim(self._value(atoms[0])) == 2:
-                return self._add(Operation(target, np.dot, [owner, *atoms], reads=names_in(owner, *atoms)))
-            if function.attr in REDUCTIONS and not atoms and "axis" in keywords and literal:
-                options = {key: self._evaluated(k) for key, k in keywords.items()}
-                if options.keys() <= {"axis", "keepdims", "initial"} and options["axis"] is not None:
-                    reduce = REDUCTIONS[function.attr]
-                    return self._add(Operation(target, reduce, [owner], options, reads=names_in(owner)))
+            known = self._array_method(function.attr, owner, atoms, node.keywords, target)
+            if known is not None:
+                return known
         made = ast.Call(
             ast.Attribute(owner, function.attr, ast.Load()),
             atoms,
             [ast.keyword(k, self._atom(value)) for k, value in keywords.items()],
         )
         if isinstance(value, np.random.Generator):
+            if function.attr in DRAWS and len(atoms) == 1 and not names_in(*atoms):
+                return self._drawn(target, made)
             return self._code(ast.Assign([ast.Name(target, ast.Store())], made), names_in(owner) | {target})
         return self._note(target, made)
 
-    def _full(self, like: ast.expr, number: Any) -> ast.expr:
-        """An array of the number: NumPy finds its vector instructions only for two arrays."""
-        a = self._value(like)
+    def _array_method(
+        self, name: str, owner: ast.expr, atoms: list[ast.expr], options: list[ast.keyword], target: str
+    ) -> str | None:
+        """A method of an array that a ufunc or a product is behind."""
+        value, keywords = self._value(owner), {str(option.arg): option.value for option in options}
+        literal = all(
+            isinstance(k, ast.Constant | ast.Tuple | ast.UnaryOp) or _is_path(k) for k in keywords.values()
+        )
+        if name == "dot" and value.ndim == 2 and np.ndim(self._value(atoms[0])) == 2:
+            return self._add(Operation(target, np.dot, [owner, *atoms], reads=names_in(owner, *atoms)))
+        if name in REDUCTIONS and not atoms and literal and keywords.keys() <= {"axis", "keepdims", "initial"}:
+            given = {"axis": None} | {key: self._evaluated(k) for key, k in keywords.items()}
+            return self._add(Operation(target, REDUCTIONS[name], [owner], given, reads=names_in(owner)))
+        is_mean = name == "mean" and not atoms and {"axis"} <= keywords.keys() <= {"axis", "keepdims"}
+        if is_mean and value.dtype.kind == "f" and value.size < EXACT:
+            return self._mean(target, owner, options)
+        if name == "clip" and not keywords and self._clip_or(np.clip, [owner, *atoms]) is CLIP:
+            return self._ufunc(target, CLIP, [owner, *atoms])
+        return None
+
+    def _mean(self, target: str, owner: ast.expr, options: list[ast.keyword]) -> str:
+        """The sum, and then over how many numbers it is."""
+        summed = self._atom(ast.Call(ast.Attribute(owner, "sum", ast.Load()), [], options))
+        count = self._value(owner).size // max(1, np.size(self._value(summed)))
+        return self._arithmetic(ast.Div(), [summed, ast.Constant(count)], target)
+
+    def _drawn(self, target: str, call: ast.Call) -> str:
+        """Numbers from a generator, in an array that is there, which says how many."""
+        return self._add(
+            Operation(target, code=call, reads=names_in(call), writes=names_in(call.func), into=drawn)
+        )
+
+    def _both_arrays(self, atoms: list[ast.expr]) -> list[ast.expr]:
+        """An array of a number among them: NumPy finds its vector instructions only for two arrays."""
+        a, number = map(self._value, atoms)
+        if not self._is_array(atoms[0]) or a.dtype.kind != "f" or type(number) not in (int, float):
+            return atoms
         shape = a.shape if a.size < LARGE else a.shape[-1:]
         name = f"$full{number}_{'x'.join(map(str, shape))}_{a.dtype}".replace(".", "_").replace("-", "m")
         self.constants[name] = self.values[name] = np.full(shape, number, a.dtype)
-        return ast.Name(name, ast.Load())
+        return [atoms[0], ast.Name(name, ast.Load())]
 
     # what is done once
 
@@ -364,10 +464,25 @@ class Lowering:
         reads = names_in(node)
         if reads <= self.constants.keys() and target not in self.changed and self._is_numpy(node):
             return self._fixed(target, node)
-        made = self._add(Operation(target, code=node, reads=reads))
-        if not self._has_known_shape(node):
+        operation = Operation(target, code=node, reads=reads)
+        made = self._add(operation)
+        if self._has_known_shape(node):
+            operation.into = self._way_into(operation)
+        else:
             self._guard_shape(made)
         return made
+
+    def _way_into(self, operation: Operation) -> Lines | None:
+        """How code writes what it makes into an array that is there; None for a view, or if it cannot."""
+        node, value = operation.code, self.values.get(operation.target)
+        if not isinstance(node, ast.Call) or not isinstance(value, np.ndarray) or not value.ndim:
+            return None
+        if any(shares(value, self.values.get(name)) for name in operation.reads):
+            return None
+        called: Any = node.func
+        is_method = isinstance(called, ast.Attribute) and not _is_path(called)
+        function = called.attr if is_method else self._evaluated(called)
+        return way_into(function, node, value, [self._value(argument) for argument in node.args])
 
     def _has_known_shape(self, node: ast.expr) -> bool:
         """Whether the shape of what an operation makes follows from those of the arrays that it reads."""
@@ -382,7 +497,7 @@ class Lowering:
         if name == "where":
             return len(node.args) == 3
         given = [part for argument in node.args for part in _parts(argument)]
-        others = [part for part in given if isinstance(part, ast.Name) and not self._is_array(part)]
+        others = [ast.Name(name) for name in names_in(*given) if not self._is_array(ast.Name(name))]
         if any(isinstance(self._value(part), tuple | list) for part in others):
             return False  # of the arrays in it nothing is known
         return name in SHAPED or (name in SHAPED_BY_NUMBERS and not others)
@@ -423,7 +538,12 @@ class Lowering:
         if key:
             self.same[key] = operation.target
         self.operations.append(operation)
+        self._note_written(operation)
         return operation.target
+
+    def _note_written(self, operation: Operation) -> None:
+        for name in operation.writes:
+            self.written.update([name, *owners(self.values.get(name))])
 
     def _add_alias(self, target: str, known: str) -> None:
         if not target.startswith("$t"):
@@ -434,18 +554,20 @@ class Lowering:
 
     def _key(self, operation: Operation) -> tuple[Any, ...]:
         """By what two operations make the same; () if that cannot be said."""
-        pure = operation.function is not None and not operation.writes
-        if not pure or any(name in self.changed for name in (*operation.reads, operation.target)):
+        if operation.function is None or operation.writes or operation.target in self.changed:
             return ()
         arguments = tuple(ast.unparse(a) for a in operation.arguments)
-        return operation.function, arguments, tuple(sorted(operation.keywords.items())), operation.context
+        read = [part for name in sorted(operation.reads) for part in (name, *owners(self.values.get(name)))]
+        written = tuple(self.written[part] for part in read)
+        options = tuple(sorted(operation.keywords.items()))
+        return operation.function, arguments, options, operation.context, written
 
     def _do(self, operation: Operation) -> None:
         """Do it once, for the value."""
         if operation.function is not None:
             arguments = [self._value(argument) for argument in operation.arguments]
             if operation.writes:
-                operation.function(*arguments, out=arguments[0])
+                operation.function(*arguments, out=self.values[operation.target])
                 return
             self.values[operation.target] = operation.function(*arguments, **operation.keywords)
         elif isinstance(operation.code, ast.expr):
@@ -513,7 +635,7 @@ def changed_in(statements: list[Any]) -> frozenset[str]:
     for statement in statements:
         for node in ast.walk(statement):
             if isinstance(node, ast.AugAssign):
-                found |= names_in(node.target)
+                found |= names_in(node.target.value if isinstance(node.target, ast.Subscript) else node.target)
             elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Subscript):
                 found |= names_in(node.targets[0].value)
             elif isinstance(node, ast.Expr):
@@ -521,6 +643,14 @@ def changed_in(statements: list[Any]) -> frozenset[str]:
             elif isinstance(node, ast.keyword) and node.arg == "out":
                 found |= names_in(node.value)
     return frozenset(found)
+
+
+def _loaded(target: ast.Subscript) -> ast.Subscript:
+    return ast.Subscript(target.value, target.slice, ast.Load())
+
+
+def is_elementwise(function: Any) -> bool:
+    return isinstance(function, np.ufunc) and function.signature is None
 
 
 def _parts(node: ast.expr) -> list[ast.expr]:
@@ -534,3 +664,21 @@ def _stored(statements: list[Any]) -> frozenset[str]:
         for node in ast.walk(statement)
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
     )
+
+
+def shares(a: Any, b: Any) -> bool:
+    """Whether two arrays, or those in tuples and lists, have memory in common."""
+    if isinstance(b, tuple | list):
+        return any(shares(a, part) for part in b)
+    if isinstance(a, tuple | list):
+        return any(shares(part, b) for part in a)
+    return isinstance(a, np.ndarray) and isinstance(b, np.ndarray) and np.may_share_memory(a, b)
+
+
+def owners(value: Any) -> set[int]:
+    """Which arrays the memory of one, or of those in tuples and lists, belongs to, by their ids."""
+    if isinstance(value, tuple | list):
+        return {owner for part in value for owner in owners(part)}
+    while getattr(value, "base", None) is not None:
+        value = value.base
+    return {id(value)} if value is not None else set()

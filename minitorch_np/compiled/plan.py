@@ -7,6 +7,7 @@ import builtins
 import keyword
 import re
 import warnings
+from collections import Counter
 from collections.abc import Callable
 from itertools import count
 from operator import attrgetter
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from minitorch_np._internal.flat_buffers import BLOCK_BYTES
-from minitorch_np.compiled.lowering import Lowering, Operation, changed_in, joined
+from minitorch_np.compiled.lowering import Lowering, Operation, changed_in, joined, owners
 from minitorch_np.compiled.planning import FAILED, Planned
 from minitorch_np.compiled.reads import can_be_compared, is_as_read
 from minitorch_np.compiled.rollback import copied
@@ -195,7 +196,16 @@ class Plan:
         values = {key: copied(value) for key, value in {**self._values, **self._fixed}.items()}
         passes = [statement.tree() for statement in (*derived.forward, *derived.backward)]
         update = [statement.tree() for statement in derived.update]
-        lowering = Lowering(values, dict(derived.called), changed_in(joined([*passes, *update])))
+        statements = joined([*passes, *update])
+        changed = _with_their_memory(changed_in(statements), derived)
+        uses = Counter(
+            node.id
+            for part in statements
+            for node in ast.walk(part)
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+        )
+        uses.update([derived.prediction.key, *(variable.key for variable in derived.gradients.values())])
+        lowering = Lowering(values, dict(derived.called), changed, uses)
         unbound = [variable.key for variable in derived.constants if variable.origin is None]
         lowering.constants |= {key: self._values[key] for key in unbound if key not in lowering.changed}
         with warnings.catch_warnings(action="ignore"), np.errstate(all="ignore"):
@@ -349,6 +359,13 @@ def _is_counted(read: Read) -> bool:
         return False
     is_ours = type(read.owner).__module__.startswith("minitorch_np.")
     return is_ours or read.key in vars(read.owner) or isinstance(read.value, MethodType)
+
+
+def _with_their_memory(changed: frozenset[str], derived: Derivation) -> set[str]:
+    """These names of arrays, and those of arrays that are parts of the same ones."""
+    memory = {key: owners(variable.value) for key, variable in derived.variables.items()}
+    written = {owner for key in changed & memory.keys() for owner in memory[key]}
+    return {key for key, parts in memory.items() if parts & written}
 
 
 def _option(options: dict[str, Any], key: Any) -> Any:

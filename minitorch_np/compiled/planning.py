@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from minitorch_np._internal.numerics import BITS, SMALL, TRUE, add_rows, summed_rows, zero_where
+from minitorch_np._internal.numerics import BITS, SMALL, TRUE, summed_rows, zero_where
 from minitorch_np._internal.syntax_trees import copied_tree
-from minitorch_np.compiled.lowering import Operation
+from minitorch_np.compiled.lowering import Operation, is_elementwise, owners, shares
 
 FAILED = object()  # what a compiled function returns if a decision would be another one now
 
@@ -51,6 +51,8 @@ class Planned:
         self.targets = targets
         self.scope: dict[str, Any] = {"np": np, "copyto": np.copyto, "TRUE": TRUE, "FAILED": FAILED}
         self.scope |= {name: functions[name] for name in _called(operations) & functions.keys()}
+        self.taken = set(names.values())
+        self.numbered: dict[str, int] = {}  # the last number that was added to a name
         self.held: dict[int, str] = {}  # names in the scope, by id of what they hold
         self.operations = _guards_first(operations, values)
         self.roots = self._roots()
@@ -77,7 +79,7 @@ class Planned:
             lines += [f"{'        ' if context else '    '}{line}" for line in made]
             self._release(i)
         if result:
-            lines.append(f"    return {self._text(ast.Name(result, ast.Load()))}")
+            lines.append(f"    return {self.text_of(ast.Name(result, ast.Load()))}")
         return "\n".join(lines if len(lines) > 1 else [*lines, "    pass"])
 
     def changes(self, names: Iterable[str]) -> bool:
@@ -100,10 +102,10 @@ class Planned:
         roots: dict[str, str] = {}
         for operation in self.operations:
             value = self.values.get(operation.target)
-            if operation.function is not None or not operation.target:
+            if operation.function is not None or operation.into or not operation.target:
                 continue
             for name in operation.reads:
-                if _shares(value, self.values.get(name)):
+                if shares(value, self.values.get(name)):
                     roots[operation.target] = name
                     operation.is_view = True
         return roots
@@ -127,7 +129,7 @@ class Planned:
     def _buffer(self, operation: Operation, i: int) -> Any:
         """The array that an operation writes into: an operand's that nobody reads after it, or a free one."""
         value = self.values[operation.target]
-        if isinstance(operation.function, np.ufunc) or operation.function is zero_where:
+        if is_elementwise(operation.function) or operation.function is zero_where:
             for argument in operation.arguments:
                 name = argument.id if isinstance(argument, ast.Name) else ""
                 own = self.buffers.get(name)
@@ -149,7 +151,7 @@ class Planned:
         if isinstance(code, ast.stmt):
             return ast.unparse(ast.fix_missing_locations(self._named(code))).splitlines()
         if isinstance(code, ast.expr):
-            return self._code_lines(operation, code)
+            return self._code_lines(operation, code, i)
         if operation.writes:
             (name,) = operation.writes
             return [self._call(operation, self.name_of(name))]
@@ -164,58 +166,68 @@ class Planned:
             into = self._buffer(operation, i)
         self.places[operation.target] = into
         spread = self._spread(operation, given)
-        return [*spread, self._call(operation, self._hold(into), given)]
+        return [*spread, self._call(operation, self.hold(into), given)]
 
     def _spread(self, operation: Operation, given: list[str]) -> list[str]:
         """Lines that repeat what is broadcast, such as a bias; the copy then stands in its place in `given`.
 
-        For a small array that takes less time than a call that broadcasts.
+        For a small array that takes less time than a call that broadcasts. A product copies what is not
+        contiguous itself, but to a new array.
         """
-        value, lines = self.values[operation.target], []
-        function = operation.function
-        is_elementwise = isinstance(function, np.ufunc) and function.signature is None
-        if is_elementwise and len(given) == 2 and value.nbytes <= FEW_BYTES:
-            for k, argument in enumerate(operation.arguments):
-                part = self.values.get(argument.id) if isinstance(argument, ast.Name) else None
-                if isinstance(part, np.ndarray) and part.ndim and part.shape != value.shape:
-                    scratch = self._scratch(value.shape, part.dtype, f"spread{k or ''}")
-                    lines.append(f"{scratch}[...] = {given[k]}")
-                    given[k] = scratch
+        value, lines, function = self.values[operation.target], [], operation.function
+        is_small = is_elementwise(function) and len(given) == 2 and value.nbytes <= FEW_BYTES
+        for k, argument in enumerate(operation.arguments):
+            part = self.values.get(argument.id) if isinstance(argument, ast.Name) else None
+            if not isinstance(part, np.ndarray) or not part.ndim:
+                continue
+            is_copied = function is np.dot and not part.flags.forc and not self._is_large(operation)
+            if is_copied or (is_small and part.shape != value.shape):
+                shape = part.shape if is_copied else value.shape
+                scratch = self.scratch(shape, part.dtype, f"spread{k or ''}")
+                lines.append(f"{scratch}[...] = {given[k]}")
+                given[k] = scratch
         return lines
 
-    def _code_lines(self, operation: Operation, code: ast.expr) -> list[str]:
+    def _is_large(self, operation: Operation) -> bool:
+        """Whether np.matmul makes a product faster than np.dot."""
+        second = operation.arguments[1]
+        outer = isinstance(second, ast.Name) and len(self.values[second.id]) == 1
+        return self.values[operation.target].nbytes > SMALL and not outer
+
+    def _code_lines(self, operation: Operation, code: ast.expr, i: int) -> list[str]:
         target = operation.target
+        if operation.into is not None and isinstance(code, ast.Call):
+            place = self.targets.get(target)
+            self.places[target] = self._buffer(operation, i) if place is None else place
+            return operation.into(self, code, self.places[target])
         if operation.is_guard:
-            return [f"if not ({self._text(code)}): return FAILED"]
+            return [f"if not ({self.text_of(code)}): return FAILED"]
         if (into := self.targets.get(target)) is not None:
             self.places[target] = into
-            return [f"copyto({self._hold(into)}, {self._text(_without_copy(code))})"]
+            return [f"copyto({self.hold(into)}, {self.text_of(_without_copy(code))})"]
         if operation.is_view and self._is_fixed(operation.reads):
-            self.places[target] = self._made(code)
+            self.places[target] = self.made(code)
             return []
-        return [f"{self.names[target]} = {self._text(code)}"]
+        return [f"{self.names[target]} = {self.text_of(code)}"]
 
     def _call(self, operation: Operation, out: str, arguments: list[str] | None = None) -> str:
         function = operation.function
         given = arguments or [self._argument(argument, operation) for argument in operation.arguments]
         if function is np.dot:
-            value = self.values[operation.target]
-            second = operation.arguments[1]
-            outer = isinstance(second, ast.Name) and len(self.values[second.id]) == 1
-            if out and value.nbytes > SMALL and not outer:
-                return f"{self._hold(np.matmul, 'matmul')}({', '.join(given)}, {out})"
+            if out and self._is_large(operation):
+                return f"{self.hold(np.matmul, 'matmul')}({', '.join(given)}, {out})"
             return f"{given[0]}.dot({', '.join([given[1], *([out] if out else [])])})"
         if isinstance(function, np.ufunc):
-            name = self._hold(function, function.__name__)
+            name = self.hold(function, function.__name__)
             written = [f"out={out}" if function in KEYWORD_OUT else out] if out else []
             return f"{name}({', '.join([*given, *written])})"
         reduction: Any = function
         owner = reduction.__self__
         options = [f"{key}={value!r}" for key, value in operation.keywords.items() if key == "keepdims"]
         options += [
-            f"initial={self._hold(v, 'initial')}" for k, v in operation.keywords.items() if k == "initial"
+            f"initial={self.hold(v, 'initial')}" for k, v in operation.keywords.items() if k == "initial"
         ]
-        name = self._hold(reduction, f"{owner.__name__}_reduce")
+        name = self.hold(reduction, f"{owner.__name__}_reduce")
         written = [operation.keywords["axis"].__repr__(), *(["None", out] if out else [])]
         return f"{name}({', '.join([*given, *written, *options])})"
 
@@ -224,37 +236,58 @@ class Planned:
         mask, a = (self.name_of(part.id) for part in operation.arguments if isinstance(part, ast.Name))
         value = self.values[operation.target]
         bits = BITS[value.itemsize]
-        as_bytes, given = self._view(mask, np.dtype(np.int8)), self._view(a, bits)
-        small, wide = self._scratch(value.shape, np.dtype(np.int8)), self._scratch(value.shape, bits)
+        as_bytes, given = self.view_of(mask, np.dtype(np.int8)), self.view_of(a, bits)
+        small, wide = self.scratch(value.shape, np.dtype(np.int8)), self.scratch(value.shape, bits)
         if into is None:
             into = self._buffer(operation, i)
         self.places[operation.target] = into
-        subtract, meet = self._hold(np.subtract, "subtract"), self._hold(np.bitwise_and, "bitwise_and")
+        subtract, meet = self.hold(np.subtract, "subtract"), self.hold(np.bitwise_and, "bitwise_and")
         return [
             f"{subtract}({as_bytes}, TRUE, {small})",
             f"copyto({wide}, {small})",
-            f"{meet}({wide}, {given}, {self._view(self._hold(into), bits)})",
+            f"{meet}({wide}, {given}, {self.view_of(self.hold(into), bits)})",
         ]
 
     def _summing(self, operation: Operation, i: int, into: Any) -> list[str]:
-        """summed_rows with memory that is there."""
+        """summed_rows with memory that is there: each number gets an index of its own."""
         index, rows = (self._argument(argument, operation) for argument in operation.arguments[:2])
         if into is None:
             into = self._buffer(operation, i)
         self.places[operation.target] = into
-        out = self._hold(into)
-        return [f"{out}[...] = 0", f"{self._hold(add_rows, 'add_rows')}({out}, {index}, {rows})"]
+        shape = self.value_of(operation.arguments[1]).shape
+        column, places = (self.scratch(size, np.dtype(np.intp), "places") for size in ((shape[0], 1), shape))
+        multiply, add, add_at = (
+            self.hold(f, n) for f, n in ((np.multiply, "multiply"), (np.add, "add"), (np.add.at, "add_at"))
+        )
+        width, steps = self.hold(np.array(shape[1]), "width"), self.hold(np.arange(shape[1]), "steps")
+        flat, flat_places = self.hold(into.reshape(-1)), self.hold(self.scope[places].reshape(-1))
+        return [
+            f"{self.hold(into)}[...] = 0",
+            f"copyto({self.hold(self.scope[column].reshape(-1))}, {index}, casting='unsafe')",
+            f"{multiply}({column}, {width}, {places})",
+            f"{add}({places}, {steps}, {places})",
+            f"{add_at}({flat}, {flat_places}, {rows}.reshape(-1))",
+        ]
 
-    def _view(self, name: str, dtype: Any) -> str:
+    def bits_of(self, part: ast.expr, dtype: Any) -> str:
+        """The text for the bits of an array, or of a number as one of that dtype."""
+        number = _number(part)
+        if number is None:
+            return self.view_of(self.text_of(part), BITS[dtype.itemsize])
+        key = f"bits_of_{number}_{dtype}".translate(str.maketrans("+-.", "pm_"))
+        self.scope.setdefault(key, np.array(number, dtype).view(BITS[dtype.itemsize]))
+        return key
+
+    def view_of(self, name: str, dtype: Any) -> str:
         """The text for the bits of an array as integers; of one that stays they are there already."""
         array = self.scope.get(name)
         if array is None or not array.flags.c_contiguous:
-            return f"{name}.view({self._hold(dtype, f'{dtype}_')})"
+            return f"{name}.view({self.hold(dtype, f'{dtype}_')})"
         key = f"{name}_as_{dtype}"
         self.scope.setdefault(key, array.view(dtype))
         return key
 
-    def _scratch(self, shape: tuple[int, ...], dtype: Any, use: str = "scratch") -> str:
+    def scratch(self, shape: tuple[int, ...], dtype: Any, use: str = "scratch") -> str:
         """The name of an array that is used up at once."""
         key = f"{use}_{dtype}_{'x'.join(map(str, shape))}"
         self.scope.setdefault(key, np.empty(shape, dtype))
@@ -263,8 +296,8 @@ class Planned:
     def _argument(self, argument: ast.expr, operation: Operation) -> str:
         """An operand; a plain number that meets an array is held as an array of its dtype."""
         if isinstance(operation.function, np.ufunc) and operation.function is not np.power:
-            return self._number_text(argument, operation.arguments) or self._text(argument)
-        return self._text(argument)
+            return self._number_text(argument, operation.arguments) or self.text_of(argument)
+        return self.text_of(argument)
 
     def _number_text(self, argument: ast.expr, operands: list[ast.expr]) -> str:
         """The name of an array for a number or an option among operands of one dtype; "" for anything else."""
@@ -287,7 +320,7 @@ class Planned:
             self.scope[key] = np.array(number, dtype)
         return key
 
-    def _text(self, node: ast.AST) -> str:
+    def text_of(self, node: ast.AST) -> str:
         return ast.unparse(self._named(node))
 
     def _named(self, node: ast.AST) -> Any:
@@ -296,19 +329,19 @@ class Planned:
     def name_of(self, name: str) -> str:
         """How a value is called in the text."""
         if name in self.places:
-            return self._hold(self.places[name])
+            return self.hold(self.places[name])
         if name in self.constants:
-            return self._hold(self.constants[name], self.names.get(name, "constant"))
+            return self.hold(self.constants[name], self.names.get(name, "constant"))
         return self.names.get(name, name)
 
-    def _hold(self, thing: Any, wanted: str = "buffer") -> str:
+    def hold(self, thing: Any, wanted: str = "buffer") -> str:
         """The name under which the function finds an object."""
         if id(thing) in self.held:
             return self.held[id(thing)]
-        name, number = wanted, 1
-        while name in self.scope or name in self.names.values():
-            number += 1
-            name = f"{wanted}{number}"
+        name = wanted
+        while name in self.scope or name in self.taken:
+            self.numbered[wanted] = self.numbered.get(wanted, 1) + 1
+            name = f"{wanted}{self.numbered[wanted]}"
         self.scope[name] = thing
         self.held[id(thing)] = name
         return name
@@ -321,7 +354,11 @@ class Planned:
     def _is_fixed(self, names: Iterable[str]) -> bool:
         return all(name in self.places or name in self.constants for name in names)
 
-    def _made(self, node: ast.expr) -> Any:
+    def value_of(self, node: ast.expr) -> Any:
+        """What an operand came to."""
+        return self.values[node.id] if isinstance(node, ast.Name) else self.made(node)
+
+    def made(self, node: ast.expr) -> Any:
         text = ast.fix_missing_locations(ast.Expression(self._named(node)))
         return eval(compile(text, "<step>", "eval"), self.scope)
 
@@ -333,7 +370,7 @@ class _Renamed(ast.NodeTransformer):
     def visit_Call(self, node: ast.Call) -> ast.AST:
         ufunc = node.func.attr if isinstance(node.func, ast.Attribute) else ""
         if ufunc in IN_PLACE and ast.unparse(node.func) == f"np.{ufunc}":
-            node.func = ast.Name(self.planned._hold(getattr(np, ufunc), ufunc), ast.Load())
+            node.func = ast.Name(self.planned.hold(getattr(np, ufunc), ufunc), ast.Load())
             given = [self.planned._number_text(argument, node.args) for argument in node.args]
             node.args = [
                 ast.Name(name, ast.Load()) if name else a for name, a in zip(given, node.args, strict=True)
@@ -354,9 +391,8 @@ def _guards_first(operations: list[Operation], values: dict[str, Any]) -> list[O
     """Guards, and what they need, before anything else, as far as nothing is changed by that."""
     made = {operation.target: operation for operation in operations if operation.target}
     written = {name for operation in operations for name in operation.writes}
-    changed = {
-        name for name in made if any(_shares(values.get(name), values.get(w)) for w in written)
-    } | written
+    memory = {owner for name in written for owner in owners(values.get(name))}
+    changed = {name for name in made if memory & owners(values.get(name))} | written
     early: set[int] = set()
 
     def can_be_early(operation: Operation) -> bool:
@@ -376,14 +412,6 @@ def _guards_first(operations: list[Operation], values: dict[str, Any]) -> list[O
             take(operation)
     first = [operation for operation in operations if id(operation) in early]
     return first + [operation for operation in operations if id(operation) not in early]
-
-
-def _shares(a: Any, b: Any) -> bool:
-    if isinstance(b, tuple | list):
-        return any(_shares(a, part) for part in b)
-    if isinstance(a, tuple | list):
-        return any(_shares(part, b) for part in a)
-    return isinstance(a, np.ndarray) and isinstance(b, np.ndarray) and np.may_share_memory(a, b)
 
 
 def _alike(a: Any, b: Any) -> bool:

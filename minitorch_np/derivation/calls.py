@@ -199,6 +199,8 @@ class Calls(Part):
         if not isinstance(value, Expression):
             return self.ops.attempt(len, value)
         self.ops.check_elementwise(value)
+        if self.ops.has_fixed_shape(value):
+            return self.ops.native(len, value)
         made = self.ops.written("len", self.ops.native(len, value), [value], {})
         made.varies &= value.loose
         return made

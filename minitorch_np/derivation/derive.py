@@ -85,8 +85,9 @@ def derive(
     reads are of the objects that were given. Without loss and optimizer it is the forward pass.
 
     Plain statements are for a reader: functions are written down, and an optimizer's rule is said of each
-    parameter. Otherwise functions with loops are called as they are, the rule is said of the flat arrays of
-    the optimizer, and each decision that depends on the data is written down as an assert.
+    parameter. Otherwise the loops in functions of the package are unrolled, other functions with loops are
+    called as they are, the rule is said of the flat arrays of the optimizer, and each decision that depends on
+    the data is written down as an assert.
 
     Raises ValueError that names layer, file and line for what cannot be written down: a loop or an index that
     depends on the numbers in the network, a call outside NumPy, a function without source.

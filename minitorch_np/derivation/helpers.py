@@ -17,8 +17,11 @@ from minitorch_np.derivation.naming import Names
 from minitorch_np.derivation.parts import Part
 from minitorch_np.derivation.statements import Block, Replaced, Statement, keys_in
 from minitorch_np.derivation.values import Expression, called, expressions, identifier, literal, numbered
+from minitorch_np.derivation.writer import TooLongError
 
 UNKNOWN: Any = object()
+
+UNROLLED = 1000  # statements at most of a function whose loops are unrolled
 
 LOOPS = (ast.For, ast.While, ast.ListComp, ast.GeneratorExp, ast.SetComp, ast.DictComp)
 
@@ -43,12 +46,31 @@ class Helpers(Part):
         if not isinstance(source.node, ast.FunctionDef) or "." in function.__qualname__ or not is_simple:
             return self.calls.enter(function, args, kwargs)
         if any(isinstance(part, LOOPS) for part in ast.walk(source.node)) and self.writable((args, kwargs)):
+            if not self.writer.plain and function.__module__.startswith("minitorch_np."):
+                return self._unrolled(function, args, kwargs)
             helper = self.copied(function) if self.writer.plain else self.named(function)
             if helper is not None:
                 return self.copy_called(function, helper, args, kwargs)
         if self.writer.plain:
             return self._specialised(function, source.node, signature.bind(*args, **kwargs).arguments)
         return self.calls.enter(function, args, kwargs)
+
+    def _unrolled(self, function: FunctionType, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """A function with loops, turn by turn; a call of it if there are too many or they cannot be written."""
+        given = [part.value for part in expressions((args, kwargs)) if isinstance(part.value, np.ndarray)]
+        before = [array.copy() for array in given]
+        outer, self.writer.most = self.writer.most, min(self.writer.most, UNROLLED)
+        try:
+            with self.writer.sub_block() as body:
+                result = self.calls.enter(function, args, kwargs)
+        except (TooLongError, ValueError):
+            for array, numbers in zip(given, before, strict=True):
+                array[...] = numbers
+            return self.copy_called(function, self.named(function), args, kwargs)
+        finally:
+            self.writer.most = outer
+        self.writer.block += body
+        return result
 
     def copy_called(self, function: Any, helper: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """A call of a function that was taken as it is; a statement where it changes its arguments."""

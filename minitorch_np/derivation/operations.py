@@ -106,11 +106,19 @@ class Operations(Part):
             return Method(owner, name)
         if name in SIZES:
             self.check_elementwise(owner)
-        if name in ("dtype", "ndim") or (name in SIZES and name != "size" and not owner.loose):
+        is_written = name == "size" and not self.has_fixed_shape(owner)
+        if name in ("dtype", "ndim") or (name in SIZES and not is_written and not owner.loose):
             return value
         made = self.made(ast.Attribute(owner.node, name, ast.Load()), value)
         made.varies = owner.varies and (owner.loose or name not in SIZES)
         return made
+
+    def has_fixed_shape(self, array: Expression) -> bool:
+        """Whether sizes are numbers: a compiled step is for one shape, which it asks variables for."""
+        node = array.node
+        while isinstance(node, ast.Subscript) and not _names_any(node.slice):
+            node = node.value
+        return not self.writer.plain and not array.loose and isinstance(node, ast.Name)
 
     def item(self, owner: Any, index: Any) -> Any:
         if not isinstance(owner, Expression):
@@ -283,6 +291,10 @@ class Operations(Part):
         if changed is not None:
             changed.varies |= made.varies
         self.writer.emit(ast.Expr(made.node), made.comment, effect=True)
+
+
+def _names_any(node: ast.expr) -> bool:
+    return any(isinstance(part, ast.Name) for part in ast.walk(node))
 
 
 def _is_same(array: Any, one: Any, value: Any) -> bool:

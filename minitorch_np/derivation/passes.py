@@ -104,7 +104,9 @@ class Passes(Part):
         if is_pass:
             args = self.writer.all_named(args, "x" if kind == "forward" else "dy", mine=True)
             self.active.add(mark)
-        function = plain_form(method.__func__) or method.__func__
+        function: Any = method.__func__
+        if self.writer.plain or hasattr(function, "__wrapped__"):
+            function = plain_form(function) or function
         result = self.calls.enter(function, [layer, *args], kwargs, label=repr(layer))
         if not is_pass:
             return result

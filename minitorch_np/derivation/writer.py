@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -33,6 +34,10 @@ class Frame:
     end_line: int = 0
 
 
+class TooLongError(Exception):
+    """More statements than wanted."""
+
+
 class Writer:
     """Writes statements, and gives variables to what they make. It knows which function it is in.
 
@@ -47,6 +52,7 @@ class Writer:
         self.frames: list[Frame] = []
         self.constants: dict[int, tuple[Any, Expression]] = {}  # by id, with the array so that it keeps it
         self.starts: dict[str, Any] = {}  # what constants and states are before the first step
+        self.most = math.inf  # statements of a block
         self.effects = 0  # statements that change what others read
         self._keys = count()
 
@@ -71,6 +77,8 @@ class Writer:
         said = self.comment if comment is None else comment
         statement = Statement(head, comment=said, **options)
         self.block.append(statement)
+        if len(self.block) > self.most:
+            raise TooLongError
         self.effects += statement.effect
 
     def guard(self, test: ast.expr) -> None:
