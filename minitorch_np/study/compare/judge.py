@@ -532,7 +532,10 @@ class Judge:
         """Whether an update is made of something that earlier steps have made, such as a momentum."""
         taken = (m for n in self.made_of(update) for m in n.inputs)
         return any(
-            m.index < update.old.index and m.inputs and m.operation != "getitem" and m.index not in self.versions
+            m.index < update.old.index
+            and m.inputs
+            and m.operation != "getitem"
+            and m.index not in self.versions
             for m in taken
         )
 
