@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 SMALL = 64 * 1024  # bytes
+FEW = 4 * 1024  # numbers
 LARGE = 32 * 1024  # numbers
 BITS: dict[int, np.dtype[Any]] = {
     8: np.dtype(np.int64),
@@ -63,6 +64,8 @@ def _chosen(mask: Array, a: float, b: float, dtype: np.dtype[Any]) -> Array:
 @same_bits_as(_chosen)
 def choose(mask: Array, a: float, b: float, dtype: np.dtype[Any]) -> Array:
     """`np.where(mask, a, b)` for two numbers, without its branch: b, with the differing bits of a put in."""
+    if mask.size < FEW:
+        return _chosen(mask, a, b, dtype)
     bits_a, bits_b = np.array([a, b], dtype).view(BITS[np.dtype(dtype).itemsize])
     c: Array = (-mask.view(np.int8)).astype(bits_a.dtype)  # true: −1, every bit set
     c &= bits_a ^ bits_b
@@ -71,19 +74,32 @@ def choose(mask: Array, a: float, b: float, dtype: np.dtype[Any]) -> Array:
 
 
 @same_bits_as(np.where)
-def where(mask: Array, a: Array, b: Array) -> Array:
-    """`np.where(mask, a, b)` for two arrays of one shape and dtype, without its branch at every element."""
-    bits = BITS[a.dtype.itemsize]
+def where(mask: Array, a: Any, b: Array) -> Array:
+    """`np.where(mask, a, b)`, without its branch at every element, once these are many.
+
+    `b` is an array, `a` one of its dtype or a number; both may broadcast to the shape of `mask`.
+    """
+    if mask.size < FEW:
+        return np.where(mask, a, b)
+    bits = BITS[b.dtype.itemsize]
     c: Array = (-mask.view(np.int8)).astype(bits)  # true: −1, every bit set
-    c &= a.view(bits) ^ b.view(bits)
+    c &= np.asarray(a, b.dtype).view(bits) ^ b.view(bits)
     c ^= b.view(bits)
-    return c.view(a.dtype)
+    return c.view(b.dtype)
 
 
 @same_bits_as(np.maximum)
 def maximum(a: Array, number: float) -> Array:
-    """`np.maximum(a, number)`, bit for bit; NumPy finds its vector instructions only for two arrays."""
-    return np.maximum(a, number if a.size < LARGE else np.full(a.shape[-1], number, a.dtype))
+    """`np.maximum(a, number)`, bit for bit; of an array and a number NumPy's vector instructions are in clip.
+
+    −0 is not such a number.
+    """
+    if a.nbytes <= SMALL:
+        return np.maximum(a, number)
+    y = a.clip(number, np.inf)
+    if number == 0:
+        y += 0.0  # clip leaves −0 as it is
+    return y
 
 
 @same_bits_as(lambda a, b: a.dot(b))
@@ -148,7 +164,7 @@ def sigmoid(x: Array) -> Array:
 
 def softplus(x: Array) -> Array:
     """ln(1 + e^x), as max(x, 0) + ln(1 + e^−|x|), whose power cannot overflow."""
-    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+    return x.clip(0, np.inf) + np.log1p(np.exp(-np.abs(x)))
 
 
 def erf(x: Array) -> Array:

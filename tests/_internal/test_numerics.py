@@ -6,7 +6,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from minitorch_np._internal.numerics import choose, erf, maximum, product, sigmoid, softplus, where, zero_where
+from minitorch_np._internal.numerics import (
+    FEW,
+    choose,
+    erf,
+    maximum,
+    product,
+    sigmoid,
+    softplus,
+    where,
+    zero_where,
+)
+
+MANY = st.sampled_from([1, FEW])  # repetitions: there is one way for few numbers and another one for many
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -28,6 +40,7 @@ def test_zero_where_is_a_masked_assignment_to_a_copy(dtype, data):
 @given(data=st.data())
 def test_choose_is_where_for_two_numbers(dtype, data):
     mask = data.draw(arrays(bool, data.draw(st.sampled_from([(), (0,), (7,), (3, 4), (2, 0, 3)]))))
+    mask = np.tile(mask, data.draw(MANY))
     a, b = data.draw(st.floats(width=32)), data.draw(st.floats(width=32))
     result = choose(mask, a, b, np.dtype(dtype))
     assert result.tobytes() == np.where(mask, np.array(a, dtype), np.array(b, dtype)).tobytes()
@@ -38,13 +51,14 @@ def test_choose_is_where_for_two_numbers(dtype, data):
 @given(data=st.data())
 def test_where_is_that_of_numpy_to_the_bit(dtype, data):
     shape = data.draw(st.sampled_from([(0,), (7,), (3, 4), (2, 0, 3)]))
-    mask, a, b = (
-        data.draw(arrays(bool, shape)),
-        data.draw(arrays(dtype, shape)),
-        data.draw(arrays(dtype, shape)),
-    )
+    drawn = (data.draw(arrays(kind, shape)) for kind in (bool, dtype, dtype))
+    many = data.draw(MANY)
+    mask, a, b = (np.tile(array, many) for array in drawn)
+    number, row = data.draw(st.floats(width=32)), b[..., :1]
     assert where(mask, a, b).tobytes() == np.where(mask, a, b).tobytes()
     assert where(mask[::2], a[::2], b[::2]).tobytes() == np.where(mask, a, b)[::2].tobytes()
+    assert where(mask, number, b).tobytes() == np.where(mask, number, b).tobytes()
+    assert where(mask, np.ones_like(row), row).tobytes() == np.where(mask, np.ones_like(row), row).tobytes()
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -54,7 +68,7 @@ def test_maximum_of_large_arrays_is_that_of_numpy_to_the_bit(dtype, shape):
     a.reshape(-1)[::7] = -0.0
     a.reshape(-1)[::11] = np.nan
     for view in (a, np.asfortranarray(a), a[::2]):
-        for number in (0, 0.3, -0.0):
+        for number in (0, 0.3, -1000):
             assert maximum(view, number).tobytes() == np.maximum(view, number).tobytes()
 
 
