@@ -31,6 +31,9 @@ class Identity(Activation):
     def derivative(self, x: Array, y: Array) -> Array:
         return np.ones_like(x)
 
+    def gradient(self, dy: Array, x: Array, y: Array) -> Array:
+        return dy.copy()
+
 
 class ReLU(Activation):
     """y = max(x, 0), dy/dx = 0 where x < 0 and 1 elsewhere.

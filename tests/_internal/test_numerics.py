@@ -6,14 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+import minitorch_np as mt
 from minitorch_np._internal.numerics import (
     FEW,
     choose,
-    erf,
     maximum,
+    normal_cdf,
     product,
     sigmoid,
-    softplus,
     where,
     zero_where,
 )
@@ -55,10 +55,14 @@ def test_where_is_that_of_numpy_to_the_bit(dtype, data):
     many = data.draw(MANY)
     mask, a, b = (np.tile(array, many) for array in drawn)
     number, row = data.draw(st.floats(width=32)), b[..., :1]
-    assert where(mask, a, b).tobytes() == np.where(mask, a, b).tobytes()
-    assert where(mask[::2], a[::2], b[::2]).tobytes() == np.where(mask, a, b)[::2].tobytes()
-    assert where(mask, number, b).tobytes() == np.where(mask, number, b).tobytes()
-    assert where(mask, np.ones_like(row), row).tobytes() == np.where(mask, np.ones_like(row), row).tobytes()
+    for arguments in (
+        (mask, a, b),
+        (mask[::2], a[::2], b[::2]),
+        (mask, number, b),
+        (mask, np.ones_like(row), row),
+    ):
+        is_same = where(*arguments).tobytes() == np.where(*arguments).tobytes()
+        assert is_same  # by itself: to show where so many bytes differ takes minutes
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -93,23 +97,21 @@ def test_product_is_the_handwritten_product_to_the_bit(dtype, shape):
     assert out.tobytes() == x.T.dot(dy).tobytes()
 
 
-def test_erf_over_the_whole_range():
-    x = np.concatenate([np.linspace(-7, 7, 100_001), 10.0 ** np.linspace(-307, 2, 10_001), [5e-324, 1e308]])
-    for dtype, tolerance in (("float64", 1e-14), ("float32", 1e-6)):
-        with np.errstate(over="ignore"):
-            values = x.astype(dtype)
-        expected = np.array([math.erf(float(v)) for v in values])
-        result = erf(values)
+def test_normal_cdf_over_the_whole_range():
+    x = np.concatenate([np.linspace(-9, 9, 100_001), 10.0 ** np.linspace(-307, 3, 10_001), [5e-324, 38]])
+    for dtype, tolerance in (("float64", 2.5e-16), ("float32", 1.5e-7)):
+        values = x.astype(dtype)
+        expected = np.array([math.erfc(-float(v) / math.sqrt(2)) / 2 for v in values])
+        result = normal_cdf(values)
         assert result.dtype == dtype
-        smallest = float(np.finfo(dtype).tiny)
-        np.testing.assert_allclose(result, expected, rtol=tolerance, atol=smallest * tolerance)
-        assert (erf(-values) == -result).all()
-        assert erf(np.array([np.inf, -np.inf, 6, -6, 0], dtype)).tolist() == [1, -1, 1, -1, 0]
-        assert np.isnan(erf(np.array([np.nan], dtype))).all()
+        np.testing.assert_allclose(result, expected, rtol=0, atol=tolerance)
+        assert normal_cdf(np.array([1000, -1000, 9, -9, 0], dtype)).tolist() == [1, 0, 1, 0, 0.5]
+        assert np.isnan(normal_cdf(np.array([np.nan], dtype))).all()
 
 
 @given(arrays("float64", (5,), elements=st.floats(allow_nan=False)))
 def test_sigmoid_and_softplus_are_those_of_the_standard_library(x):
+    softplus = mt.Softplus(threshold=1000)
     with np.errstate(under="ignore"):
         assert np.allclose(sigmoid(x), [1 / (1 + math.exp(-v)) if v > -700 else 0 for v in x], rtol=1e-14)
         assert np.allclose(
