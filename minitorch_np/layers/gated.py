@@ -20,7 +20,10 @@ FAR = 1000  # beyond it every gate is 0 or 1 in every precision, and it may stan
 
 
 class _Gated(Activation):
-    """y = x g(x), dy/dx = g + x g′(x). The gate is saved for the backward pass, where it is not made again."""
+    """y = x g(x), dy/dx = g + x g′(x), where the backward pass finds the gate g saved.
+
+    Backward: y_i comes from x_i alone, so dx = dy · dy/dx, number by number: no sum and no transpose.
+    """
 
     @abstractmethod
     def gate(self, x: Array) -> Array:
