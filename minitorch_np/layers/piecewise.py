@@ -120,10 +120,10 @@ class Hardsigmoid(Activation):
     """
 
     def function(self, x: Array) -> Array:
-        return (x / 6 + 0.5).clip(0, 1)
+        return x.clip(-3, 3) / 6 + 0.5
 
     def derivative(self, x: Array, y: Array) -> Array:
-        return ((x > -3) & (x < 3)).astype(x.dtype) / 6
+        return (np.abs(x) < 3).astype(x.dtype) / 6
 
 
 class Hardswish(Activation):
@@ -135,7 +135,7 @@ class Hardswish(Activation):
     """
 
     def function(self, x: Array) -> Array:
-        return maximum(x, -3) * (x / 6 + 0.5).clip(0, 1)  # −∞ · 0 is NaN
+        return maximum(x, -3) * (x.clip(-3, 3) / 6 + 0.5)  # −∞ · 0 is NaN
 
     def derivative(self, x: Array, y: Array) -> Array:
         part = x.clip(-3, 3) / 6
