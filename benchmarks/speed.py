@@ -144,9 +144,10 @@ def wide(how: Options) -> None:
 
 def activations(how: Options) -> None:
     """Forward and backward of single activations."""
-    beside_torch(
-        [(f"{name}()", 256, (1024,)) for name in ("ReLU", "LeakyReLU", "Tanh", "Sigmoid", "SiLU", "GELU")], how
-    )
+    names = """ReLU LeakyReLU PReLU ELU CELU SELU ReLU6 Hardtanh Hardsigmoid Hardswish Softshrink Hardshrink
+        Sigmoid LogSigmoid Tanh Tanhshrink Softsign Softplus SiLU Mish GELU""".split()
+    calls = [*(f"{name}()" for name in names), "GELU(approximate='tanh')", "Threshold(0.5, -2)"]
+    beside_torch([(call, 256, (1024,)) for call in calls], how)
 
 
 def layers(how: Options) -> None:

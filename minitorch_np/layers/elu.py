@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from minitorch_np._internal.numerics import maximum, where
 from minitorch_np._internal.validation import above_zero, any_number
 from minitorch_np.layers.activation import Activation
 
@@ -24,10 +25,11 @@ class ELU(Activation):
         self.alpha = any_number("ELU", "alpha", alpha)
 
     def function(self, x: Array) -> Array:
-        return np.maximum(x, 0) + self.alpha * np.expm1(np.minimum(x, 0))
+        return maximum(x, 0) + self.alpha * np.expm1(x.clip(-np.inf, 0))
 
     def derivative(self, x: Array, y: Array) -> Array:
-        return np.where(x > 0, 1, self.alpha * np.exp(np.minimum(x, 0)))
+        e = np.exp(x.clip(-np.inf, 0))
+        return e if self.alpha == 1 else where(x > 0, 1, self.alpha * e)
 
 
 class CELU(Activation):
@@ -42,14 +44,14 @@ class CELU(Activation):
         self.alpha = above_zero("CELU", "alpha", alpha)
 
     def function(self, x: Array) -> Array:
-        return np.maximum(x, 0) + self.alpha * np.expm1(self._scaled(x))
+        return maximum(x, 0) + self.alpha * np.expm1(self._scaled(x))
 
     def derivative(self, x: Array, y: Array) -> Array:
         return np.exp(self._scaled(x))
 
     def _scaled(self, x: Array) -> Array:
         """Return min(x, 0) / α, but no less than −1000, whose exponential is 0: no overflow."""
-        return np.clip(x, -1000 * self.alpha, 0) / self.alpha
+        return x.clip(-1000 * self.alpha, 0) / self.alpha
 
 
 class SELU(Activation):
@@ -64,7 +66,7 @@ class SELU(Activation):
     SCALE = 1.0507009873554805
 
     def function(self, x: Array) -> Array:
-        return self.SCALE * (np.maximum(x, 0) + self.ALPHA * np.expm1(np.minimum(x, 0)))
+        return self.SCALE * (maximum(x, 0) + self.ALPHA * np.expm1(x.clip(-np.inf, 0)))
 
     def derivative(self, x: Array, y: Array) -> Array:
-        return self.SCALE * np.where(x > 0, 1, self.ALPHA * np.exp(np.minimum(x, 0)))
+        return where(x > 0, self.SCALE, self.SCALE * self.ALPHA * np.exp(x.clip(-np.inf, 0)))

@@ -31,6 +31,9 @@ class Identity(Activation):
     def derivative(self, x: Array, y: Array) -> Array:
         return np.ones_like(x)
 
+    def gradient(self, dy: Array, x: Array, y: Array) -> Array:
+        return dy.copy()
+
 
 class ReLU(Activation):
     """y = max(x, 0), dy/dx = 0 where x < 0 and 1 elsewhere.
@@ -91,7 +94,7 @@ class Hardtanh(Activation):
             raise ValueError(f"Hardtanh expects min_val < max_val, got {min_val} and {max_val}")
 
     def function(self, x: Array) -> Array:
-        return np.clip(x, self.min_val, self.max_val)
+        return x.clip(self.min_val, self.max_val)
 
     def derivative(self, x: Array, y: Array) -> Array:
         return ((x > self.min_val) & (x < self.max_val)).astype(x.dtype)
@@ -104,7 +107,7 @@ class ReLU6(Activation):
     """
 
     def function(self, x: Array) -> Array:
-        return np.clip(x, 0, 6)
+        return x.clip(0, 6)
 
     def derivative(self, x: Array, y: Array) -> Array:
         return ((x > 0) & (x < 6)).astype(x.dtype)
@@ -117,10 +120,10 @@ class Hardsigmoid(Activation):
     """
 
     def function(self, x: Array) -> Array:
-        return np.clip(x / 6 + 0.5, 0, 1)
+        return x.clip(-3, 3) / 6 + 0.5
 
     def derivative(self, x: Array, y: Array) -> Array:
-        return ((x > -3) & (x < 3)).astype(x.dtype) / 6
+        return (np.abs(x) < 3).astype(x.dtype) / 6
 
 
 class Hardswish(Activation):
@@ -132,10 +135,11 @@ class Hardswish(Activation):
     """
 
     def function(self, x: Array) -> Array:
-        return np.maximum(x, -3) * np.clip(x / 6 + 0.5, 0, 1)  # −∞ · 0 is NaN
+        return maximum(x, -3) * (x.clip(-3, 3) / 6 + 0.5)  # −∞ · 0 is NaN
 
     def derivative(self, x: Array, y: Array) -> Array:
-        return np.where(np.abs(x) >= 3, (x >= 3).astype(x.dtype), x / 3 + 0.5)
+        part = x.clip(-3, 3) / 6
+        return part + 0.5 + part * (np.abs(x) < 3)  # hardsigmoid, and x times its slope
 
 
 class Threshold(Activation):
@@ -150,10 +154,10 @@ class Threshold(Activation):
         self.value = any_number("Threshold", "value", value)
 
     def function(self, x: Array) -> Array:
-        return np.where(x <= self.threshold, self.value, x)
+        return where(x <= self.threshold, self.value, x)
 
     def derivative(self, x: Array, y: Array) -> Array:
-        return 1 - (x <= self.threshold).astype(x.dtype)
+        return (~(x <= self.threshold)).astype(x.dtype)
 
 
 class Softshrink(Activation):
@@ -167,7 +171,7 @@ class Softshrink(Activation):
         self.lambd = number("Softshrink", "lambd", lambd)
 
     def function(self, x: Array) -> Array:
-        return x - np.clip(x, -self.lambd, self.lambd)
+        return x - x.clip(-self.lambd, self.lambd)
 
     def derivative(self, x: Array, y: Array) -> Array:
         return (np.abs(x) > self.lambd).astype(x.dtype)
@@ -183,7 +187,7 @@ class Hardshrink(Activation):
         self.lambd = any_number("Hardshrink", "lambd", lambd)
 
     def function(self, x: Array) -> Array:
-        return np.where(np.abs(x) <= self.lambd, 0, x)
+        return zero_where(np.abs(x) <= self.lambd, x)
 
     def derivative(self, x: Array, y: Array) -> Array:
         return (np.abs(x) > self.lambd).astype(x.dtype)
@@ -211,16 +215,18 @@ class PReLU(Layer):
             x = self.check_input(x)
         else:
             x = self.check_input(x, (None, self.num_parameters, *(None for _ in np.shape(x)[2:])))
-        y = where(x > 0, x, self._slopes(x) * x)
-        self.save_for_backward(x, output=y)
+        a = self._slopes(x)
+        slope = where(x > 0, np.ones_like(a), a)
+        y = slope * x
+        self.save_for_backward(x, slope, output=y)
         return y
 
     def backward(self, dy: Array) -> Array:
-        dy, x = self.saved(dy)
-        below = dy * np.minimum(x, 0)
+        dy, x, slope = self.saved(dy)
+        below = dy * x.clip(-np.inf, 0)
         axes = tuple(i for i in range(x.ndim) if i != 1 or self.num_parameters == 1)
         self.weight.add_grad(below.sum(axis=axes).reshape(self.num_parameters))
-        return dy * np.where(x > 0, 1, self._slopes(x))
+        return dy * slope
 
     def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
         return 0

@@ -18,7 +18,7 @@ def problems(layer):
     if not line.startswith(("y = ", "y_i = ", "y[t] = ")):
         found.append("formula")
     if isinstance(layer, mt.Activation):
-        return found + ["derivative"] * ("dy/dx = " not in line)
+        return found + ["derivative"] * ("dy/dx = " not in line) + ["backward"] * (not backward_formulas(layer))
     axes, symbols = shapes(cls)
     if not axes.get("x") or not axes.get("y"):
         found.append("shapes")

@@ -141,16 +141,32 @@ def test_small_numbers_keep_their_digits():
     assert np.allclose(both(mt.GELU(), [-3.0, -1e-9, 1e-300])[0], [-0.0040496940948, -5e-10, 5e-301], rtol=1e-8)
 
 
-@pytest.mark.parametrize("make", [mt.GELU, lambda: mt.GELU("tanh"), mt.SiLU], ids=["erf", "tanh", "silu"])
-def test_the_gate_that_comes_back_from_the_output_is_the_gate(make):
+GATED = {"erf": mt.GELU, "tanh": lambda: mt.GELU("tanh"), "silu": mt.SiLU, "mish": mt.Mish}
+
+
+@pytest.mark.parametrize("make", GATED.values(), ids=GATED)
+def test_the_slope_of_a_gated_activation(make):
     x = np.concatenate([[0.0, -0.0, 5e-324, -1e-30, 1e-30], np.linspace(-45, 45, 901)])
     layer = make()
     y = layer(x)
     slope = layer.derivative(x, y)
-    middle = np.abs(x) > 0.01
     quotient = (layer.function(x + 1e-6) - layer.function(x - 1e-6)) / 2e-6
-    assert np.allclose(slope[middle], quotient[middle], rtol=1e-6, atol=1e-9)
-    assert slope[:5].tolist() == [0.5] * 5
+    assert np.allclose(slope, quotient, rtol=1e-6, atol=1e-9)
+    assert len(set(slope[:5].tolist())) == 1
+    assert (layer.backward(np.full_like(x, 3)) == 3 * slope).all()
+
+
+def test_a_derivative_of_ones_own_for_a_gated_activation_is_taken():
+    class Straight(mt.SiLU):
+        def derivative(self, x, y):
+            return np.full_like(x, 7)
+
+    class Steep(mt.GELU):
+        def function(self, x):
+            return 2 * super().function(x)
+
+    assert both(Straight(), [-1.0, 2.0])[1].tolist() == [7, 7]
+    assert both(Steep(), [1000.0])[0].tolist() == [2000]
 
 
 def test_relu_passes_the_gradient_at_zero_as_the_handwritten_program_does():
