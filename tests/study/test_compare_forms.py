@@ -656,4 +656,27 @@ for step in range(4):
     p = P(*(a - 0.01 * g for a, g in zip(p, grads)))
 """
     assert set(judged(text, factor=" * (1 - h ** 2)").gradients) == {"p.w", "p.v"}
-    assert [f.text[:9] for f in judged(text, factor="").wrong] == ["grads = P"]
+    assert [f.line for f in judged(text, factor="").wrong] == [12]
+
+
+def test_arrays_of_one_name_are_told_apart():
+    text = """
+x, y = rng.normal(size=(20, 3)), rng.normal(size=(20, 2))
+class Layer:
+    def __init__(self, n, m):
+        self.params, self.v = dict(w=rng.normal(size=(n, m))), 0
+layers = dict(first=Layer(3, 4), last=Layer(4, 2))
+def step(layer, grad):
+    layer.v = 0.9 * layer.v - 0.01 * grad
+    layer.params["w"] += layer.v
+for epoch in range(5):
+    h = np.tanh(x @ layers["first"].params["w"])
+    d = h @ layers["last"].params["w"] - y
+    loss = np.sum(d ** 2) / 2
+    dh = d @ layers["last"].params["w"].T * (1 - h ** 2)
+    step(layers["last"], h.T @ d)
+    step(layers["first"], x.T @ dh)
+"""
+    result = judged(text)
+    assert result.judged == "right", result
+    assert result.rule == "SGD(lr=0.01, momentum=0.9)"

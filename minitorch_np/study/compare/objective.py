@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
 
 HALF_SQUARES, CROSS_ENTROPY = "half the squared error", "the cross entropy"
-# Of a margin y z with labels y of -1 and 1, with the derivatives by it.
+# Losses of a margin y z with labels y of -1 and 1: their derivatives by the margin.
 MARGIN_LOSSES: Mapping[str, Callable[[Array], Array]] = MappingProxyType(
     {
         "the perceptron loss": lambda m: -1.0 * (m <= 0),
@@ -125,7 +125,7 @@ def losses(tape: Tape, versions: set[int], names: dict[int, str]) -> list[Object
     written.sort(key=lambda loss: (-rank(loss), -loss.first.index))
     likely = [loss for loss in written if rank(loss)]
     unsure = [loss for loss in found if loss.kind in UNSURE_LOSSES]
-    implied = [loss for loss in found if loss.kind and loss not in unsure]
+    implied = [loss for loss in found if loss.kind and loss.kind not in UNSURE_LOSSES]
     return [*likely, *implied, *written[len(likely) :], *unsure, *_sums(likely)]
 
 

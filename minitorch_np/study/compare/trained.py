@@ -98,11 +98,14 @@ def _updated(tape: Tape, executions: list[Execution]) -> list[TrainedArray]:
             buffers = _buffers(added[old.index, new.index], owners, i, now)
             states |= {owners[n.index] for n in buffers if not _feeds_a_product(n, consumers)}
     most = max((versions for versions, _ in found), key=len, default=[])
-    return [
-        TrainedArray(called(versions, executions), versions, used)
-        for i, (versions, used) in enumerate(found)
-        if i not in states and not (len(versions) == 2 < len(most) and versions[1].index < most[1].index)
-    ]  # fmt: skip  # what is changed once before the first update of others is data
+    arrays: list[TrainedArray] = []
+    for i, (versions, used) in enumerate(found):
+        is_data = len(versions) == 2 < len(most) and versions[1].index < most[1].index
+        if i not in states and not is_data:  # changed once before the first update of others
+            name = called(versions, executions)
+            same = sum(name == p.name.partition(" (")[0] for p in arrays)  # l.params['W'] of every layer
+            arrays.append(TrainedArray(f"{name} ({same + 1})" if same else name, versions, used))
+    return arrays
 
 
 def _indices(versions: list[Node]) -> list[tuple[int, int]]:
