@@ -8,6 +8,7 @@ import keyword
 import re
 import warnings
 from collections.abc import Callable
+from inspect import getattr_static
 from itertools import count
 from operator import attrgetter
 from types import MethodType
@@ -18,15 +19,15 @@ import numpy as np
 from minitorch_np._internal.flat_buffers import BLOCK_BYTES
 from minitorch_np.compiled.lowering import Lowering, Operation, changed_in, joined
 from minitorch_np.compiled.planning import FAILED, Planned
-from minitorch_np.compiled.reads import can_be_compared, is_as_read
+from minitorch_np.compiled.reads import HOLDERS, Content, Contents, compared, is_as_read
 from minitorch_np.compiled.rollback import copied
 from minitorch_np.derivation.derive import Derivation, derive
-from minitorch_np.derivation.objects import Read
+from minitorch_np.derivation.objects import OURS, UNSET, Read
 from minitorch_np.layer import Layer
 from minitorch_np.layers.sequential import Sequential
 from minitorch_np.losses.loss import Loss
 from minitorch_np.optimizers.optimizer import Optimizer
-from minitorch_np.parameter import CHANGES, FORGOTTEN, STEPS_MADE
+from minitorch_np.parameter import CHANGES, FORGOTTEN, STEPS_MADE, CountsChanges
 
 HAS_GRAD = attrgetter("has_grad")
 
@@ -41,8 +42,7 @@ class Held:
         self.object = self.now()
 
     def now(self) -> Any:
-        holds_items = isinstance(self.owner, list | dict)
-        return self.owner[self.key] if holds_items else getattr(self.owner, self.key)
+        return self.owner[self.key] if isinstance(self.owner, HOLDERS) else getattr(self.owner, self.key)
 
     def put_back(self, thing: Any) -> None:
         """Have the numbers of a copy again, in the same object if it takes them."""
@@ -94,11 +94,10 @@ class Plan:
         if derived.leftovers:
             kept = ", ".join(derived.leftovers)
             raise ValueError(f"a layer keeps {kept}, which is no parameter and no buffer")
-        self.reads = [read for read in derived.reads if can_be_compared(read)]
+        self.reads = compared(derived.reads)
         counted = {id(layer._layers) for layer in model.modules() if isinstance(layer, Sequential)}
-        self.contents = [  # those whose changes nothing counts
-            read for read in self.reads if not _is_counted(read) and id(read.owner) not in counted
-        ]
+        uncounted = [read for read in self.reads if not _is_counted(read) and id(read.owner) not in counted]
+        self.contents = Contents(uncounted) if uncounted else None
         self.changes = -1
         self.learned = [*model.parameters()]
         self.owned = {id(parameter) for group in ready for parameter in group.buffers.parameters}
@@ -241,7 +240,7 @@ class Plan:
             if self.optimizer is not None and len(self.optimizer._groups) != self.number_of_groups:
                 return False
             self.changes = CHANGES[0]
-        elif self.contents and not all(map(is_as_read, self.contents)):
+        elif self.contents is not None and not self.contents.are_as_read():
             return False
         for group in self.groups:  # noqa: SIM110 (a generator takes longer than the check)
             if group.buffers.states is not group.states:
@@ -344,11 +343,20 @@ class Plan:
 
 
 def _is_counted(read: Read) -> bool:
-    """Whether a change of what was read is counted: it is where a layer or a loss has it, not its class."""
-    if not isinstance(read.owner, Layer | Loss):
-        return False
-    is_ours = type(read.owner).__module__.startswith("minitorch_np.")
-    return is_ours or read.key in vars(read.owner) or isinstance(read.value, MethodType)
+    """Whether a change of what was read is counted: layers and losses, and classes of ours, count theirs."""
+    owner, key, value = read
+    kind = owner if isinstance(owner, type) else type(owner)
+    counts = isinstance(owner, Layer | Loss | CountsChanges)
+    if counts and kind.__module__.startswith("minitorch_np."):
+        return True
+    if counts and key in vars(owner):
+        return not isinstance(value, Content)  # these may be changed in place
+    is_of_class = isinstance(value, MethodType) or getattr_static(owner, key, UNSET) is value
+    return is_of_class and issubclass(kind, OURS) and all(map(_counts, kind.__mro__))
+
+
+def _counts(cls: type) -> bool:
+    return isinstance(cls, CountsChanges) or cls.__module__.partition(".")[0] in ("builtins", "minitorch_np")
 
 
 def _option(options: dict[str, Any], key: Any) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from abc import ABC
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from minitorch_np._internal.flat_buffers import FlatBuffers
 from minitorch_np._internal.validation import betas, check_layout, fitting_state, flag, fraction, number, plain
-from minitorch_np.parameter import FORGOTTEN, STEPS_MADE, Parameter
+from minitorch_np.parameter import FORGOTTEN, STEPS_MADE, CountsChanges, Parameter
 
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
@@ -33,7 +32,7 @@ class ParamGroup:
         self.counts = False  # whether the rule has a state under these options, and so counts its steps
 
 
-class Optimizer(ABC):
+class Optimizer(metaclass=CountsChanges):
     """Base of the optimizers.
 
     A subclass hands its options to `__init__` and writes the rule, `update(blocks, step, *, lr, ...)`.
