@@ -252,15 +252,21 @@ class Optimizer(metaclass=CountsChanges):
         ]
         arrays = self._fitting(state, options)
         self._checked_groups = []
+        first = 0
         for group, ready, its_options in zip(self.param_groups, self._groups, options, strict=True):
+            buffers = ready.buffers
+            indices = range(first, first + len(buffers.parameters))
+            given = {name for name in self.states for index in indices if f"{index}.{name}" in arrays}
+            given |= {*self.state_names(its_options)} & {*buffers.states}
+            names = tuple(name for name in self.states if name in given)
             group.update(its_options)
-            ready.buffers.reset()
-        for index, (group_number, buffers, i) in enumerate(self._numbered()):
-            buffers.steps[i] = int(arrays[f"{index}.step"])
-            for name in self.states:
-                if f"{index}.{name}" in arrays:
-                    buffers.require((name,), self.start(options[group_number]))
-                    buffers.view(buffers.states[name], i)[...] = arrays[f"{index}.{name}"]
+            buffers.restart(names, self.start(its_options))
+            for i, index in enumerate(indices):
+                buffers.steps[i] = int(arrays[f"{index}.step"])
+                for name in names:
+                    if f"{index}.{name}" in arrays:
+                        buffers.view(buffers.states[name], i)[...] = arrays[f"{index}.{name}"]
+            first = indices.stop
 
     def only_in_torch(self, step: int, options: dict[str, Any]) -> dict[str, float]:
         """Return what torch's state of a parameter has besides, after so many steps; here it is computed."""

@@ -242,6 +242,33 @@ def test_what_decided_is_noticed_when_it_changes(change):
             both.make(*data(seed))
 
 
+@pytest.mark.parametrize(
+    ("optimizer", "options"),
+    [
+        (mt.SGD, {"momentum": 0.9}),
+        (mt.Adam, {"amsgrad": True}),
+        (mt.Adagrad, {"initial_accumulator_value": 0.1}),
+    ],
+)
+def test_states_that_are_loaded_do_not_compile_again(tmp_path, optimizer, options):
+    both = Both(*parts(optimizer=optimizer, middle=(mt.BatchNorm1d(6), mt.Tanh()), **options))
+    fresh = copy.deepcopy(both.layers[2].state_dict())
+    for seed in range(5):
+        both.make(*data(seed))
+    saved = [copy.deepcopy(each.state_dict()) for each in both.layers[::2]]
+    mt.save(tmp_path / "run.npz", *both.layers[::2])
+    for load in (
+        lambda m, loss, o: (m.load_state_dict(saved[0]), o.load_state_dict(saved[1])),
+        lambda m, loss, o: mt.load(tmp_path / "run.npz", model=m, optimizer=o),
+        lambda m, loss, o: o.load_state_dict(fresh),
+    ):
+        both.each(load)
+        for seed in range(3):
+            both.make(*data(seed))
+    assert both.is_compiled
+    assert sum(both.step._made.values()) == 0
+
+
 def test_an_option_of_a_layer_that_is_changed_is_noticed():
     both = Both(*parts(middle=(mt.LeakyReLU(0.1), mt.Dropout(0.2, rng=0))))
     for seed in range(5):
