@@ -98,14 +98,19 @@ class Plan:
         counted = {id(layer._layers) for layer in model.modules() if isinstance(layer, Sequential)}
         uncounted = [read for read in self.reads if not _is_counted(read) and id(read.owner) not in counted]
         self.contents = Contents(uncounted) if uncounted else None
+        self.has_its_rule = True  # as far as changes are counted
+        self.left = derived.left  # why the optimizer makes the update
+        self.attributes: dict[str, Any] = {} if optimizer is None else vars(optimizer)
         self.changes = -1
         self.learned = [*model.parameters()]
         self.owned = {id(parameter) for group in ready for parameter in group.buffers.parameters}
         self.arrays = [(p, p.data, p.grad) for p in self.learned]
         self.verified = 0
+        self.verified_updates = 0
         self.refused = 0  # how often a decision was another one before that
         self.texts: list[str] = []
         self.held: list[Held] = []
+        self.held_by_rule: list[Held] = []
         self.options: list[tuple[int, Any]] = []
         self.given: list[Any] = []  # the options, as the update takes them
         self.numbers: list[tuple[int, Any]] = []  # arrays of an option each, by its place among them
@@ -115,6 +120,11 @@ class Plan:
         self._values: dict[str, Any] = {}  # of what the functions are given
         self._fixed: dict[str, Any] = {}  # arrays that stay where they are
         self._bind(derived, x, y)
+        of_rule = compared(derived.rule_reads)  # what decides about the update alone
+        self.rule_reads = [read for read in of_rule if _is_counted(read)]
+        uncounted = [read for read in of_rule if not _is_counted(read)]
+        uncounted += [Read(held.owner, held.key, held.object) for held in self.held_by_rule]
+        self.rule_contents = Contents(uncounted) if uncounted else None
         self._compile(derived)
         self._values.clear()  # the first batch is among them
 
@@ -125,6 +135,9 @@ class Plan:
                 self._values[variable.key] = x if key == "x" else y
             elif kind == "parameter":
                 self._fixed[variable.key] = owner.data
+            elif kind == "held" and isinstance(owner, Optimizer):
+                self.held_by_rule.append(Held(owner, key))
+                self._fixed[variable.key] = self.held_by_rule[-1].object
             elif kind == "held":
                 self.held.append(Held(owner, key))
                 self._values[variable.key] = self.held[-1].object
@@ -156,7 +169,8 @@ class Plan:
         kept = {key: np.empty_like(lowering.values[key]) for key in own}  # no buffer otherwise
         given: dict[str, list[str]] = {}
         for variable, origin in derived.given:
-            given.setdefault(origin.kind, []).append(variable.key)
+            kind = "held by rule" if isinstance(origin.owner, Optimizer) else origin.kind
+            given.setdefault(kind, []).append(variable.key)
         functions = dict(derived.called)
         planned = Planned(
             gradients, lowering.values, lowering.constants, self._fixed, grads | kept, names, functions, output
@@ -174,7 +188,7 @@ class Plan:
         if self.prediction is None:
             raise ValueError("what the model makes of x is no array of its own")
         flats = [self._fixed[key] for key in given.get("flat", [])]
-        if self.optimizer is None or any(flat.nbytes > BLOCK_BYTES for flat in flats):
+        if self.optimizer is None or derived.left or any(flat.nbytes > BLOCK_BYTES for flat in flats):
             return  # the optimizer goes block by block then, which is faster
         options = [key for key in given.get("option", []) if _is_number(lowering.values[key])]
         planned = Planned(
@@ -219,9 +233,14 @@ class Plan:
         return optimizer._groups[number]
 
     def has_same_bits(self) -> None:
-        """Count a step that was made beside the layers."""
+        """Count gradients that were made beside the layers."""
         self.verified += 1
         self.is_trusted = self.verified >= VERIFIED
+
+    @property
+    def update_is_trusted(self) -> bool:
+        """Whether enough of its updates have had the bits of the optimizer's step."""
+        return self.verified_updates >= VERIFIED
 
     def is_for(self, x: Any, y: Any, training: bool) -> bool:
         """Whether it was made for arrays like these; it may be for equal dtypes that are other objects."""
@@ -239,6 +258,7 @@ class Plan:
                     return False
             if self.optimizer is not None and len(self.optimizer._groups) != self.number_of_groups:
                 return False
+            self.has_its_rule = all(map(is_as_read, self.rule_reads))
             self.changes = CHANGES[0]
         elif self.contents is not None and not self.contents.are_as_read():
             return False
@@ -285,7 +305,10 @@ class Plan:
 
     def next_step(self) -> int | None:
         """The number of the step that all parameters make next; None where the optimizer makes it itself."""
-        if not self.updates or FORGOTTEN:
+        own, contents = self.attributes, self.rule_contents
+        if not self.updates or FORGOTTEN or not self.has_its_rule or "step" in own or "update" in own:
+            return None
+        if contents is not None and not contents.are_as_read():
             return None
         step = 1
         for known in self.groups:
@@ -351,7 +374,7 @@ def _is_counted(read: Read) -> bool:
         return True
     if counts and key in vars(owner):
         return not isinstance(value, Content)  # these may be changed in place
-    is_of_class = isinstance(value, MethodType) or getattr_static(owner, key, UNSET) is value
+    is_of_class = isinstance(value, MethodType) or (counts and getattr_static(kind, key, UNSET) is value)
     return is_of_class and issubclass(kind, OURS) and all(map(_counts, kind.__mro__))
 
 

@@ -36,8 +36,9 @@ class Derivation(NamedTuple):
     are. `value` is the loss, `prediction` the output of the model.
 
     `gradients` are those of the parameters, by the names of these, in the order in which they are made.
-    `reads` are what decided, on the objects themselves; decisions that depend on the data are in the
-    statements, as asserts, unless it is plain.
+    `reads` are what decided, on the objects themselves, and `rule_reads` what decided about the update alone;
+    decisions that depend on the data are in the statements, as asserts, unless it is plain. `left` says why the
+    update is left to the optimizer.
     """
 
     model: Layer
@@ -60,6 +61,8 @@ class Derivation(NamedTuple):
     prediction: Variable
     value: Expression | None
     reads: list[Read]
+    rule_reads: list[Read]
+    left: str
     leftovers: list[str]  # attributes that were set and are neither carried to the next step nor saved arrays
     roles: Roles
 
@@ -109,7 +112,8 @@ def derive(
     data = passes.begin(x, y)
     with warnings.catch_warnings(action="ignore"), np.errstate(all="ignore"):
         forward, backward = passes.forward(), passes.backward()
-        update = [] if optimizer is None else rule.update(optimizer)
+        of_passes = len(objects.reads)
+        update, left = ([], "") if optimizer is None else rule.update_or_why(optimizer)
     for variable in writer.variables.values():
         if variable.origin is not None:
             owner = originals.get(id(variable.origin.owner), variable.origin.owner)
@@ -139,7 +143,9 @@ def derive(
         gradients={names[key]: writer.variable(gradient) for key, gradient in passes.gradients.items()},
         prediction=writer.variable(passes.prediction),
         value=passes.value,
-        reads=reads,
+        reads=reads[:of_passes],
+        rule_reads=[] if left else reads[of_passes:],
+        left=left,
         leftovers=objects.leftovers(),
         roles=passes.roles,
     )

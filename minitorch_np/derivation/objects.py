@@ -181,10 +181,10 @@ class Objects(Part):
                 self.lasting[id(part)] = part
                 self.remember(part)
 
-    def carry(self) -> None:
+    def carry(self, first: int = 0) -> None:
         """What was made for the next step goes where the next step looks for it."""
         changes: dict[int, tuple[Expression, Expression]] = {}
-        for holder, key, before in self.origins:
+        for holder, key, before in self.origins[first:]:
             now = holder[key] if not isinstance(holder, dict) else holder.get(key)
             variable = self.writer.variable_of(now)
             if not isinstance(now, Expression) or variable is self.writer.variable_of(before):
@@ -220,13 +220,13 @@ class Objects(Part):
         else:
             self.writer.fail(f"the attribute {attribute} of {type(owner).__name__} cannot be set")
 
-    def leftovers(self) -> list[str]:
+    def leftovers(self, first: int = 0) -> list[str]:
         """Attributes that were set in the step, and that no next step finds as arrays."""
-        carried = {id(holder) for holder, _, _ in self.origins}
+        carried = {(id(holder), key) for holder, key, _ in self.origins}
         names = [
             name
-            for owner, name, _ in self.set_attributes
-            if id(owner) not in self.made and name not in OURS_ALONE and id(vars(owner)) not in carried
+            for owner, name, _ in self.set_attributes[first:]
+            if id(owner) not in self.made and name not in OURS_ALONE and (id(vars(owner)), name) not in carried
         ]
         return list(dict.fromkeys(names))
 

@@ -327,9 +327,12 @@ class Optimizer(metaclass=CountsChanges):
                 yield group_number, group.buffers, i
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"defaults": self.defaults, "groups": self.param_groups, "state": self.state_dict()}
+        known = ("defaults", "param_groups", "_groups", "_checked_groups")
+        own = {name: value for name, value in vars(self).items() if name not in known}
+        return {"defaults": self.defaults, "groups": self.param_groups, "state": self.state_dict(), "own": own}
 
     def __setstate__(self, saved: dict[str, Any]) -> None:
+        vars(self).update(saved["own"])
         self.defaults = saved["defaults"]
         self.param_groups, self._groups = [], []
         for group in saved["groups"]:
