@@ -75,6 +75,31 @@ class Group:
         self.flags = {key: value for key, value in group.options.items() if not _is_number(value)}
 
 
+class Rule:
+    """The optimizer's rule as it was: what decided, which arrays it holds, whether its update is trusted."""
+
+    def __init__(self, derived: Derivation) -> None:
+        self.left = derived.left  # why the optimizer makes the update
+        self.held = {
+            variable.key: Held(origin.owner, origin.key)
+            for variable, origin in derived.given
+            if isinstance(origin.owner, Optimizer)
+        }
+        reads = compared(derived.rule_reads)
+        self.counted = [read for read in reads if _is_counted(read)]
+        uncounted = [read for read in reads if not _is_counted(read)]
+        uncounted += [Read(held.owner, held.key, held.object) for held in self.held.values()]
+        self.contents = Contents(uncounted) if uncounted else None
+        self.is_same = True  # as far as changes are counted
+        self.verified = 0
+        self.is_trusted = False  # whether enough of its updates have had the bits of the optimizer's step
+
+    def has_same_bits(self) -> None:
+        """Count an update that was made beside the optimizer's step."""
+        self.verified += 1
+        self.is_trusted = self.verified >= VERIFIED
+
+
 class Plan:
     """The functions of a step, the arrays that they are bound to, and what must hold.
 
@@ -98,19 +123,14 @@ class Plan:
         counted = {id(layer._layers) for layer in model.modules() if isinstance(layer, Sequential)}
         uncounted = [read for read in self.reads if not _is_counted(read) and id(read.owner) not in counted]
         self.contents = Contents(uncounted) if uncounted else None
-        self.has_its_rule = True  # as far as changes are counted
-        self.left = derived.left  # why the optimizer makes the update
-        self.attributes: dict[str, Any] = {} if optimizer is None else vars(optimizer)
+        self.rule = Rule(derived)
         self.changes = -1
-        self.learned = [*model.parameters()]
         self.owned = {id(parameter) for group in ready for parameter in group.buffers.parameters}
-        self.arrays = [(p, p.data, p.grad) for p in self.learned]
+        self.arrays = [(p, p.data, p.grad) for p in model.parameters()]
         self.verified = 0
-        self.verified_updates = 0
         self.refused = 0  # how often a decision was another one before that
         self.texts: list[str] = []
         self.held: list[Held] = []
-        self.held_by_rule: list[Held] = []
         self.options: list[tuple[int, Any]] = []
         self.given: list[Any] = []  # the options, as the update takes them
         self.numbers: list[tuple[int, Any]] = []  # arrays of an option each, by its place among them
@@ -120,11 +140,6 @@ class Plan:
         self._values: dict[str, Any] = {}  # of what the functions are given
         self._fixed: dict[str, Any] = {}  # arrays that stay where they are
         self._bind(derived, x, y)
-        of_rule = compared(derived.rule_reads)  # what decides about the update alone
-        self.rule_reads = [read for read in of_rule if _is_counted(read)]
-        uncounted = [read for read in of_rule if not _is_counted(read)]
-        uncounted += [Read(held.owner, held.key, held.object) for held in self.held_by_rule]
-        self.rule_contents = Contents(uncounted) if uncounted else None
         self._compile(derived)
         self._values.clear()  # the first batch is among them
 
@@ -135,9 +150,8 @@ class Plan:
                 self._values[variable.key] = x if key == "x" else y
             elif kind == "parameter":
                 self._fixed[variable.key] = owner.data
-            elif kind == "held" and isinstance(owner, Optimizer):
-                self.held_by_rule.append(Held(owner, key))
-                self._fixed[variable.key] = self.held_by_rule[-1].object
+            elif variable.key in self.rule.held:
+                self._fixed[variable.key] = self.rule.held[variable.key].object
             elif kind == "held":
                 self.held.append(Held(owner, key))
                 self._values[variable.key] = self.held[-1].object
@@ -156,8 +170,8 @@ class Plan:
 
     def _compile(self, derived: Derivation) -> None:
         lowering, gradients, update = self._lowered(derived)
-        parameters = zip(derived.model.parameters(), self.learned, strict=True)
-        by_name = {derived.roles.parameters[id(mine)]: original for mine, original in parameters}
+        parameters = zip(derived.model.parameters(), self.arrays, strict=True)
+        by_name = {derived.roles.parameters[id(mine)]: original for mine, (original, _, _) in parameters}
         made = [(by_name[name], variable.key) for name, variable in derived.gradients.items()]
         self.targets = [parameter for parameter, _ in made if id(parameter) in self.owned]
         frozen = {key: parameter for parameter, key in made if id(parameter) not in self.owned}
@@ -169,7 +183,7 @@ class Plan:
         kept = {key: np.empty_like(lowering.values[key]) for key in own}  # no buffer otherwise
         given: dict[str, list[str]] = {}
         for variable, origin in derived.given:
-            kind = "held by rule" if isinstance(origin.owner, Optimizer) else origin.kind
+            kind = "held by the rule" if variable.key in self.rule.held else origin.kind
             given.setdefault(kind, []).append(variable.key)
         functions = dict(derived.called)
         planned = Planned(
@@ -237,11 +251,6 @@ class Plan:
         self.verified += 1
         self.is_trusted = self.verified >= VERIFIED
 
-    @property
-    def update_is_trusted(self) -> bool:
-        """Whether enough of its updates have had the bits of the optimizer's step."""
-        return self.verified_updates >= VERIFIED
-
     def is_for(self, x: Any, y: Any, training: bool) -> bool:
         """Whether it was made for arrays like these; it may be for equal dtypes that are other objects."""
         if x.shape != self.shapes[0] or x.dtype is not self.dtypes[0] or training is not self.training:
@@ -258,7 +267,7 @@ class Plan:
                     return False
             if self.optimizer is not None and len(self.optimizer._groups) != self.number_of_groups:
                 return False
-            self.has_its_rule = all(map(is_as_read, self.rule_reads))
+            self.rule.is_same = all(map(is_as_read, self.rule.counted))
             self.changes = CHANGES[0]
         elif self.contents is not None and not self.contents.are_as_read():
             return False
@@ -305,10 +314,9 @@ class Plan:
 
     def next_step(self) -> int | None:
         """The number of the step that all parameters make next; None where the optimizer makes it itself."""
-        own, contents = self.attributes, self.rule_contents
-        if not self.updates or FORGOTTEN or not self.has_its_rule or "step" in own or "update" in own:
-            return None
-        if contents is not None and not contents.are_as_read():
+        rule = self.rule
+        is_its_rule = rule.is_same and (rule.contents is None or rule.contents.are_as_read())
+        if not (self.updates and is_its_rule) or FORGOTTEN:
             return None
         step = 1
         for known in self.groups:

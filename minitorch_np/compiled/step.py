@@ -75,7 +75,7 @@ class CompiledStep:
             plan = self._plan_for(x, y)
             if plan is None or not plan.is_free():
                 return self._layered(x, y)
-            if not plan.is_trusted or (plan.updates and not plan.update_is_trusted):
+            if not plan.is_trusted or (plan.updates and not plan.rule.is_trusted):
                 value = self._gradients(plan, x, y)
                 self._update()
                 return value
@@ -140,7 +140,7 @@ class CompiledStep:
         plan = self._plan
         if plan is not None and plan.is_trusted and plan.fits() and plan.is_complete():
             step = plan.next_step()
-            if step is not None and not plan.update_is_trusted:
+            if step is not None and not plan.rule.is_trusted:
                 self._update_beside(plan, step)
                 return
             if step is not None and plan.do_update(step):
@@ -164,7 +164,7 @@ class CompiledStep:
             plan.updates = False
             self._warn("the compiled update does not have the bits of the optimizer's step")
         elif is_done:
-            plan.verified_updates += 1
+            plan.rule.has_same_bits()
 
     def _run(self, plan: Plan, x: Any, y: Any) -> Any:
         value = self._computed(plan, x, y)
@@ -256,10 +256,8 @@ class CompiledStep:
             self._plans[key] = None
             self._warn(f"this step cannot be compiled: {str(error) or type(error).__name__}")
         else:
-            if plan.left:
-                self._warn(
-                    f"the update of this step cannot be compiled: {plan.left}", "The optimizer's step() runs"
-                )
+            if why := plan.rule.left:
+                self._warn(f"the update of this step cannot be compiled: {why}", "The optimizer's step() runs")
         finally:
             random.setstate(drawn[0])
             np.random.set_state(drawn[1])  # noqa: NPY002
@@ -290,7 +288,7 @@ class CompiledStep:
 
     def _rollback(self) -> Rollback:
         plans = [plan for plan in self._plans.values() if plan is not None]
-        held = [held for plan in plans for held in (*plan.held, *plan.held_by_rule)]
+        held = [held for plan in plans for held in (*plan.held, *plan.rule.held.values())]
         return Rollback(self._model, self._optimizer, held)
 
     def _beside(

@@ -10,7 +10,7 @@ import numpy as np
 
 from minitorch_np._internal.flat_buffers import FlatBuffers
 from minitorch_np._internal.validation import betas, check_layout, fitting_state, flag, fraction, number, plain
-from minitorch_np.parameter import FORGOTTEN, STEPS_MADE, CountsChanges, Parameter
+from minitorch_np.parameter import CHANGES, FORGOTTEN, STEPS_MADE, CountsChanges, Parameter
 
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
@@ -61,6 +61,10 @@ class Optimizer(metaclass=CountsChanges):
             raise ValueError(f"{self._name} got no parameters: does the model have any?")
         for group in given if isinstance(given[0], dict) else [{"params": given}]:
             self.add_param_group(group)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        CHANGES[0] += name in ("step", "update")
+        super().__setattr__(name, value)
 
     def state_names(self, options: Mapping[str, Any]) -> tuple[str, ...]:
         """Return those of `states` that the rule needs under these options."""

@@ -104,7 +104,7 @@ def test_attributes_of_an_optimizer_are_part_of_the_step(optimizer):
     both = both_with(optimizer)
     steps(both, 9)
     plan = both.step._plan
-    assert plan.update_is_trusted
+    assert plan.rule.is_trusted
     assert plan.next_step() is not None
     both.each(lambda m, loss, o: setattr(o, "beta", 0.5))
     assert plan.next_step() is None
@@ -157,7 +157,8 @@ def test_a_method_that_is_replaced_is_noticed(name, monkeypatch):
 def test_updates_are_compared_before_they_are_trusted():
     both = both_with(Mean)
     steps(both, 4)
-    both.step._plan.verified_updates = 0
+    both.step._plan.rule.verified = 0
+    both.step._plan.rule.is_trusted = False
     both.step._plan.update = lambda *arguments: None
     with pytest.warns(UserWarning, match="the compiled update does not have the bits of the optimizer's step"):
         both.make(*data())
