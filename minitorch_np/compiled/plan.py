@@ -75,7 +75,7 @@ class Group:
         self.flags = {key: value for key, value in group.options.items() if not _is_number(value)}
 
 
-class Rule:
+class CompiledRule:
     """The optimizer's rule as it was: what decided, which arrays it holds, whether its update is trusted."""
 
     def __init__(self, derived: Derivation) -> None:
@@ -123,7 +123,7 @@ class Plan:
         counted = {id(layer._layers) for layer in model.modules() if isinstance(layer, Sequential)}
         uncounted = [read for read in self.reads if not _is_counted(read) and id(read.owner) not in counted]
         self.contents = Contents(uncounted) if uncounted else None
-        self.rule = Rule(derived)
+        self.rule = CompiledRule(derived)
         self.changes = -1
         self.owned = {id(parameter) for group in ready for parameter in group.buffers.parameters}
         self.arrays = [(p, p.data, p.grad) for p in model.parameters()]

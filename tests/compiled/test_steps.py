@@ -778,6 +778,19 @@ def test_a_plan_does_not_hold_its_first_batch():
     assert held() is None
 
 
+def test_frozen_parameters_are_warned_of_as_by_the_layers():
+    said = []
+    for make in (mt.compile, lambda *everything: lambda x, y: layered(*everything, x, y)):
+        model = network()
+        step = make(model, mt.MSELoss(), mt.SGD(model[2].parameters()))
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            for seed in range(3):
+                step(*data(seed))
+        said.append([str(warning.message) for warning in caught])
+    assert said[0] == said[1] != []
+
+
 def test_frozen_parameters_keep_adding_up_and_the_step_is_compiled():
     model = network()
     both = Both(model, mt.MSELoss(), mt.SGD(model[2].parameters(), lr=0.01))
