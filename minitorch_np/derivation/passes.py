@@ -105,7 +105,8 @@ class Passes(Part):
         if is_pass:
             args = self.writer.all_named(args, "x" if kind == "forward" else "dy", mine=True)
             self.active.add(mark)
-        function = plain_form(method.__func__) or method.__func__
+        plain = plain_form(method.__func__) if self.writer.plain else None
+        function = plain or method.__func__
         result = self.calls.enter(function, [layer, *args], kwargs, label=repr(layer))
         if not is_pass:
             return result
