@@ -718,6 +718,18 @@ def test_an_embedding_is_summed_up_in_its_own_gradient():
     assert "zeros" not in both.step.source
 
 
+def test_rows_that_are_added_to_a_gradient_without_an_optimizer_are_left_to_the_layers():
+    model = mt.Sequential(mt.Embedding(50, 4, rng=0), mt.Flatten(), mt.Linear(12, 2, rng=1))
+    both = Both(model, mt.MSELoss(), mt.SGD(model[2].parameters()))
+    x = np.arange(15).reshape(5, 3)  # no row twice at first
+    with pytest.warns(UserWarning, match="add rows to the gradient of a parameter that no optimizer has"):
+        both.make(x, sample((5, 2)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that no optimizer has it
+        for seed in range(6):
+            both.make(x if seed < 3 else x // 4, sample((5, 2), "float64", seed))
+
+
 def test_a_plan_that_fails_is_not_trusted(monkeypatch):
     model, loss, optimizer = parts()
     step = mt.compile(model, loss, optimizer)
