@@ -101,35 +101,38 @@ def _put_back():
     globals().update(doubled=twice)
 
 
+CASES = [
+    (lambda self, x: scaled(x), lambda layer: change(scaled, "__defaults__", (4.0,))),
+    (lambda self, x: scaled(x), lambda layer: scaled.__kwdefaults__.update(shift=2.0)),
+    (lambda self, x: weighted(x), lambda layer: weighted.__defaults__[0].__setitem__(0, 9.0)),
+    (lambda self, x: weighted(x), lambda layer: weighted.__defaults__[1].append(2.0)),
+    (lambda self, x: doubled(x), lambda layer: globals().update(doubled=thrice)),
+    (lambda self, x: doubled(x), lambda layer: change(twice, "__code__", thrice.__code__)),
+    (lambda self, x: self.helped(x), lambda layer: change(Base, "helped", lambda self, x: 3 * x)),
+    (lambda self, x: self.mixed(x), lambda layer: change(Mixin, "mixed", lambda self, x: 3 * x)),
+    (lambda self, x: x * self.tripled, lambda layer: change(Base, "tripled", property(lambda self: 5.0))),
+    (lambda self, x: x * 2, lambda layer: change(Base, "saved", lambda self, dy: (5 * dy,))),
+    (lambda self, x: x * 2, lambda layer: change(Derived, "forward", negated)),
+    (lambda self, x: x * 2, lambda layer: setattr(layer, "__class__", mt.Tanh)),
+    (lambda self, x: x * (2 if 3 in self.marks else 3), lambda layer: layer.marks.add(3)),
+    (lambda self, x: x * self.slotted.scale, lambda layer: setattr(layer.slotted, "scale", 5.0)),
+    (lambda self, x: x * self.bound(), lambda layer: setattr(layer, "bound", Slotted(5.0).get)),
+    (lambda self, x: x * len(self.numbers), lambda layer: layer.numbers.append(5.0)),
+    (lambda self, x: x * np.copysign(1.0, self.zero), lambda layer: setattr(layer, "zero", -0.0)),
+    (lambda self, x: x * hasattr(self, "extra"), lambda layer: setattr(layer, "extra", 1)),
+    (lambda self, x: x * self.arrays[0], lambda layer: setattr(layer, "arrays", [np.arange(6.0)])),
+    (
+        lambda self, x: x * sum(a for a in self.arrays),
+        lambda layer: layer.arrays.__setitem__(0, np.arange(6.0)),
+    ),
+    (lambda self, x: x * self.pair[0], lambda layer: setattr(layer, "pair", (np.arange(6.0), 2.0))),
+    (lambda self, x: x * arrays[0], lambda layer: arrays.__setitem__(0, np.arange(6.0))),
+]
+
+
 @pytest.mark.parametrize(
     ("function", "alter"),
-    [
-        (lambda self, x: scaled(x), lambda layer: change(scaled, "__defaults__", (4.0,))),
-        (lambda self, x: scaled(x), lambda layer: scaled.__kwdefaults__.update(shift=2.0)),
-        (lambda self, x: weighted(x), lambda layer: weighted.__defaults__[0].__setitem__(0, 9.0)),
-        (lambda self, x: weighted(x), lambda layer: weighted.__defaults__[1].append(2.0)),
-        (lambda self, x: doubled(x), lambda layer: globals().update(doubled=thrice)),
-        (lambda self, x: doubled(x), lambda layer: change(twice, "__code__", thrice.__code__)),
-        (lambda self, x: self.helped(x), lambda layer: change(Base, "helped", lambda self, x: 3 * x)),
-        (lambda self, x: self.mixed(x), lambda layer: change(Mixin, "mixed", lambda self, x: 3 * x)),
-        (lambda self, x: x * self.tripled, lambda layer: change(Base, "tripled", property(lambda self: 5.0))),
-        (lambda self, x: x * 2, lambda layer: change(Base, "saved", lambda self, dy: (5 * dy,))),
-        (lambda self, x: x * 2, lambda layer: change(Derived, "forward", negated)),
-        (lambda self, x: x * 2, lambda layer: setattr(layer, "__class__", mt.Tanh)),
-        (lambda self, x: x * (2 if 3 in self.marks else 3), lambda layer: layer.marks.add(3)),
-        (lambda self, x: x * self.slotted.scale, lambda layer: setattr(layer.slotted, "scale", 5.0)),
-        (lambda self, x: x * self.bound(), lambda layer: setattr(layer, "bound", Slotted(5.0).get)),
-        (lambda self, x: x * len(self.numbers), lambda layer: layer.numbers.append(5.0)),
-        (lambda self, x: x * np.copysign(1.0, self.zero), lambda layer: setattr(layer, "zero", -0.0)),
-        (lambda self, x: x * hasattr(self, "extra"), lambda layer: setattr(layer, "extra", 1)),
-        (lambda self, x: x * self.arrays[0], lambda layer: setattr(layer, "arrays", [np.arange(6.0)])),
-        (
-            lambda self, x: x * sum(a for a in self.arrays),
-            lambda layer: layer.arrays.__setitem__(0, np.arange(6.0)),
-        ),
-        (lambda self, x: x * self.pair[0], lambda layer: setattr(layer, "pair", (np.arange(6.0), 2.0))),
-        (lambda self, x: x * arrays[0], lambda layer: arrays.__setitem__(0, np.arange(6.0))),
-    ],
+    [pytest.param(*case, marks=[pytest.mark.slow] if i % 3 else []) for i, case in enumerate(CASES)],
 )
 def test_a_change_is_noticed(function, alter):
     Derived.function = function
