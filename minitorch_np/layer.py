@@ -13,7 +13,7 @@ That is all there is to backpropagation; `Sequential` is this loop.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
 
 
-class Layer(Module, ABC):
+class Layer(Module):
     """Base of all layers; a subclass writes `forward` and `backward`.
 
     - `forward(x)` returns y and saves what the backward pass needs; `layer(x)` is `forward`.

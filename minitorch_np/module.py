@@ -12,7 +12,7 @@ from minitorch_np._internal.arrays import aligned_zeros, as_floats, float_dtype
 from minitorch_np._internal.names import ChecksArguments, NameElsewhere
 from minitorch_np._internal.reprs import call_arguments, constructor_arguments
 from minitorch_np._internal.validation import StateMismatch, check_layout, fitting_state
-from minitorch_np.parameter import CHANGES, Parameter
+from minitorch_np.parameter import Counted, Parameter
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -46,7 +46,7 @@ ELSEWHERE = {  # torch's and Keras' words for what a layer does here
 }
 
 
-class Module(ChecksArguments):
+class Module(ChecksArguments, Counted):
     """Parameters and layers that are attributes are registered under their attributes' names.
 
     They come in the order in which they were first assigned, with dots between the levels as in
@@ -225,7 +225,6 @@ class Module(ChecksArguments):
         return made
 
     def __setattr__(self, name: str, value: Any) -> None:
-        CHANGES[0] += 1
         old = self.__dict__.get(name)
         if isinstance(old, Parameter) and not isinstance(value, Parameter | None):
             raise TypeError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABCMeta
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -15,9 +16,33 @@ if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
 
 # All in lists: a change of an attribute of a class makes all uses of the class slower.
-CHANGES = [0]  # how often an attribute of a layer or a loss was set, or a parameter was given other memory
+CHANGES = [0]  # how often an attribute of a layer, a loss or a class of ours was set, or a parameter was moved
 STEPS_MADE = [0]  # by all optimizers
 FORGOTTEN: list[tuple[int, ...]] = []  # shapes of parameters that get gradients and that no optimizer has
+
+
+class CountsChanges(ABCMeta):
+    """Class of classes whose attributes, methods among them, are counted in CHANGES when they are set."""
+
+    def __setattr__(cls, name: str, value: Any) -> None:
+        CHANGES[0] += 1
+        super().__setattr__(name, value)
+
+    def __delattr__(cls, name: str) -> None:
+        CHANGES[0] += 1
+        super().__delattr__(name)
+
+
+class Counted(metaclass=CountsChanges):
+    """Base of layers and losses: their own attributes are counted too."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        CHANGES[0] += 1
+        super().__setattr__(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        CHANGES[0] += 1
+        super().__delattr__(name)
 
 
 class Parameter(NDArrayOperatorsMixin):

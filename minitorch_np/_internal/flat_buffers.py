@@ -68,10 +68,15 @@ class FlatBuffers:
             self._blocks = {}
             self.states = {**self.states, **new}
 
-    def reset(self) -> None:
-        """Start again, without states and with no steps made."""
-        self._blocks = {}
-        self.states = {}
+    def restart(self, names: tuple[str, ...], start: float) -> None:
+        """Start again with these states, where they can be in the same arrays, and with no steps made."""
+        if {*names} == {*self.states}:
+            for state in self.states.values():
+                state[...] = start
+        else:
+            self._blocks = {}
+            self.states = {}
+            self.require(names, start)
         self.steps = [0] * len(self.parameters)
 
     def fetch(self) -> None:

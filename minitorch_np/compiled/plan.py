@@ -9,6 +9,7 @@ import re
 import warnings
 from collections import Counter
 from collections.abc import Callable
+from inspect import getattr_static
 from itertools import count
 from operator import attrgetter
 from types import MethodType
@@ -17,17 +18,18 @@ from typing import Any
 import numpy as np
 
 from minitorch_np._internal.flat_buffers import BLOCK_BYTES
+from minitorch_np._internal.numerics import summed_rows
 from minitorch_np.compiled.lowering import Lowering, Operation, changed_in, joined, owners
 from minitorch_np.compiled.planning import FAILED, Planned
-from minitorch_np.compiled.reads import can_be_compared, is_as_read
+from minitorch_np.compiled.reads import HOLDERS, Content, Contents, compared, is_as_read
 from minitorch_np.compiled.rollback import copied
 from minitorch_np.derivation.derive import Derivation, derive
-from minitorch_np.derivation.objects import Read
+from minitorch_np.derivation.objects import OURS, UNSET, Read
 from minitorch_np.layer import Layer
 from minitorch_np.layers.sequential import Sequential
 from minitorch_np.losses.loss import Loss
 from minitorch_np.optimizers.optimizer import Optimizer
-from minitorch_np.parameter import CHANGES, FORGOTTEN, STEPS_MADE
+from minitorch_np.parameter import CHANGES, FORGOTTEN, STEPS_MADE, CountsChanges
 
 HAS_GRAD = attrgetter("has_grad")
 
@@ -42,8 +44,7 @@ class Held:
         self.object = self.now()
 
     def now(self) -> Any:
-        holds_items = isinstance(self.owner, list | dict)
-        return self.owner[self.key] if holds_items else getattr(self.owner, self.key)
+        return self.owner[self.key] if isinstance(self.owner, HOLDERS) else getattr(self.owner, self.key)
 
     def put_back(self, thing: Any) -> None:
         """Have the numbers of a copy again, in the same object if it takes them."""
@@ -76,6 +77,31 @@ class Group:
         self.flags = {key: value for key, value in group.options.items() if not _is_number(value)}
 
 
+class CompiledRule:
+    """The optimizer's rule as it was: what decided, which arrays it holds, whether its update is trusted."""
+
+    def __init__(self, derived: Derivation) -> None:
+        self.left = derived.left  # why the optimizer makes the update
+        self.held = {
+            variable.key: Held(origin.owner, origin.key)
+            for variable, origin in derived.given
+            if isinstance(origin.owner, Optimizer)
+        }
+        reads = compared(derived.rule_reads)
+        self.counted = [read for read in reads if _is_counted(read)]
+        uncounted = [read for read in reads if not _is_counted(read)]
+        uncounted += [Read(held.owner, held.key, held.object) for held in self.held.values()]
+        self.contents = Contents(uncounted) if uncounted else None
+        self.is_same = True  # as far as changes are counted
+        self.verified = 0
+        self.is_trusted = False  # whether enough of its updates have had the bits of the optimizer's step
+
+    def has_same_bits(self) -> None:
+        """Count an update that was made beside the optimizer's step."""
+        self.verified += 1
+        self.is_trusted = self.verified >= VERIFIED
+
+
 class Plan:
     """The functions of a step, the arrays that they are bound to, and what must hold.
 
@@ -95,15 +121,14 @@ class Plan:
         if derived.leftovers:
             kept = ", ".join(derived.leftovers)
             raise ValueError(f"a layer keeps {kept}, which is no parameter and no buffer")
-        self.reads = [read for read in derived.reads if can_be_compared(read)]
+        self.reads = compared(derived.reads)
         counted = {id(layer._layers) for layer in model.modules() if isinstance(layer, Sequential)}
-        self.contents = [  # those whose changes nothing counts
-            read for read in self.reads if not _is_counted(read) and id(read.owner) not in counted
-        ]
+        uncounted = [read for read in self.reads if not _is_counted(read) and id(read.owner) not in counted]
+        self.contents = Contents(uncounted) if uncounted else None
+        self.rule = CompiledRule(derived)
         self.changes = -1
-        self.learned = [*model.parameters()]
         self.owned = {id(parameter) for group in ready for parameter in group.buffers.parameters}
-        self.arrays = [(p, p.data, p.grad) for p in self.learned]
+        self.arrays = [(p, p.data, p.grad) for p in model.parameters()]
         self.verified = 0
         self.refused = 0  # how often a decision was another one before that
         self.texts: list[str] = []
@@ -127,6 +152,8 @@ class Plan:
                 self._values[variable.key] = x if key == "x" else y
             elif kind == "parameter":
                 self._fixed[variable.key] = owner.data
+            elif variable.key in self.rule.held:
+                self._fixed[variable.key] = self.rule.held[variable.key].object
             elif kind == "held":
                 self.held.append(Held(owner, key))
                 self._values[variable.key] = self.held[-1].object
@@ -145,11 +172,13 @@ class Plan:
 
     def _compile(self, derived: Derivation) -> None:
         lowering, gradients, update = self._lowered(derived)
-        parameters = zip(derived.model.parameters(), self.learned, strict=True)
-        by_name = {derived.roles.parameters[id(mine)]: original for mine, original in parameters}
+        parameters = zip(derived.model.parameters(), self.arrays, strict=True)
+        by_name = {derived.roles.parameters[id(mine)]: original for mine, (original, _, _) in parameters}
         made = [(by_name[name], variable.key) for name, variable in derived.gradients.items()]
         self.targets = [parameter for parameter, _ in made if id(parameter) in self.owned]
         frozen = {key: parameter for parameter, key in made if id(parameter) not in self.owned}
+        if frozen and summed_rows in derived.called.values():  # one by one, to what is there already
+            raise ValueError("the layers add rows to the gradient of a parameter that no optimizer has")
         self.frozen = {key: (parameter, np.empty_like(parameter.grad)) for key, parameter in frozen.items()}
         grads = {key: self.frozen[key][1] if key in self.frozen else parameter.grad for parameter, key in made}
         names = _names(derived, [*gradients, *update])
@@ -158,7 +187,8 @@ class Plan:
         kept = {key: np.empty_like(lowering.values[key]) for key in own}  # no buffer otherwise
         given: dict[str, list[str]] = {}
         for variable, origin in derived.given:
-            given.setdefault(origin.kind, []).append(variable.key)
+            kind = "held by the rule" if variable.key in self.rule.held else origin.kind
+            given.setdefault(kind, []).append(variable.key)
         functions = dict(derived.called)
         planned = Planned(
             gradients, lowering.values, lowering.constants, self._fixed, grads | kept, names, functions, output
@@ -176,7 +206,7 @@ class Plan:
         if self.prediction is None:
             raise ValueError("what the model makes of x is no array of its own")
         flats = [self._fixed[key] for key in given.get("flat", [])]
-        if self.optimizer is None or any(flat.nbytes > BLOCK_BYTES for flat in flats):
+        if self.optimizer is None or derived.left or any(flat.nbytes > BLOCK_BYTES for flat in flats):
             return  # the optimizer goes block by block then, which is faster
         options = [key for key in given.get("option", []) if _is_number(lowering.values[key])]
         planned = Planned(
@@ -230,7 +260,7 @@ class Plan:
         return optimizer._groups[number]
 
     def has_same_bits(self) -> None:
-        """Count a step that was made beside the layers."""
+        """Count gradients that were made beside the layers."""
         self.verified += 1
         self.is_trusted = self.verified >= VERIFIED
 
@@ -250,8 +280,9 @@ class Plan:
                     return False
             if self.optimizer is not None and len(self.optimizer._groups) != self.number_of_groups:
                 return False
+            self.rule.is_same = all(map(is_as_read, self.rule.counted))
             self.changes = CHANGES[0]
-        elif self.contents and not all(map(is_as_read, self.contents)):
+        elif self.contents is not None and not self.contents.are_as_read():
             return False
         for group in self.groups:  # noqa: SIM110 (a generator takes longer than the check)
             if group.buffers.states is not group.states:
@@ -296,7 +327,9 @@ class Plan:
 
     def next_step(self) -> int | None:
         """The number of the step that all parameters make next; None where the optimizer makes it itself."""
-        if not self.updates or FORGOTTEN:
+        rule = self.rule
+        is_its_rule = rule.is_same and (rule.contents is None or rule.contents.are_as_read())
+        if not (self.updates and is_its_rule) or FORGOTTEN:
             return None
         step = 1
         for known in self.groups:
@@ -354,11 +387,20 @@ class Plan:
 
 
 def _is_counted(read: Read) -> bool:
-    """Whether a change of what was read is counted: it is where a layer or a loss has it, not its class."""
-    if not isinstance(read.owner, Layer | Loss):
-        return False
-    is_ours = type(read.owner).__module__.startswith("minitorch_np.")
-    return is_ours or read.key in vars(read.owner) or isinstance(read.value, MethodType)
+    """Whether a change of what was read is counted: layers and losses, and classes of ours, count theirs."""
+    owner, key, value = read
+    kind = owner if isinstance(owner, type) else type(owner)
+    counts = isinstance(owner, Layer | Loss | CountsChanges)
+    if counts and kind.__module__.startswith("minitorch_np."):
+        return True
+    if counts and key in vars(owner):
+        return not isinstance(value, Content)  # these may be changed in place
+    is_of_class = isinstance(value, MethodType) or (counts and getattr_static(kind, key, UNSET) is value)
+    return is_of_class and issubclass(kind, OURS) and all(map(_counts, kind.__mro__))
+
+
+def _counts(cls: type) -> bool:
+    return isinstance(cls, CountsChanges) or cls.__module__.partition(".")[0] in ("builtins", "minitorch_np")
 
 
 def _with_their_memory(changed: frozenset[str], derived: Derivation) -> set[str]:

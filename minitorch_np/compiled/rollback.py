@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minitorch_np.parameter import STEPS_MADE
+from minitorch_np.parameter import FORGOTTEN, STEPS_MADE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,10 +33,10 @@ class Rollback:
             (layer, {k: copied(v) for k, v in vars(layer).items() if _is_state(v)}) for layer in model.modules()
         ]
         self.held = [(each, copied(each.now())) for each in held]
-        self.made = STEPS_MADE[0]
+        self.made, self.forgotten = STEPS_MADE[0], list(FORGOTTEN)
 
     def restore(self) -> None:
-        STEPS_MADE[0] = self.made
+        STEPS_MADE[0], FORGOTTEN[:] = self.made, self.forgotten
         for p, data, grad, (has_grad, begun, is_mixed) in self.parameters:
             p.data[...] = data
             p.grad[...] = grad

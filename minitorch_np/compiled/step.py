@@ -75,8 +75,10 @@ class CompiledStep:
             plan = self._plan_for(x, y)
             if plan is None or not plan.is_free():
                 return self._layered(x, y)
-            if not plan.is_trusted:
-                return self._beside(plan, x, y, self._finish, self._layered)
+            if not plan.is_trusted or (plan.updates and not plan.rule.is_trusted):
+                value = self._gradients(plan, x, y)
+                self._update()
+                return value
             return self._run(plan, x, y)
         finally:
             self._lock.release()
@@ -87,27 +89,14 @@ class CompiledStep:
             plan = self._plan_for(x, y)
             if plan is None or not plan.is_free():
                 return self._layered_gradients(x, y)
-            if not plan.is_trusted:
-                return self._beside(plan, x, y, Plan.hand_over, self._layered_gradients)
-            value = self._computed(plan, x, y)
-            if value is FAILED:
-                return self._layered_gradients(x, y)
-            self._prediction = plan.prediction
-            plan.hand_over()
-            return value
+            return self._gradients(plan, x, y)
 
     def update(self) -> None:
         """Make the optimizer's step."""
         optimizer: Any = self._optimizer
         with self._alone("update"):
-            plan = self._plan
             optimizer.ready()
-            if plan is not None and plan.is_trusted and plan.fits() and plan.is_complete():
-                step = plan.next_step()
-                if step is not None and plan.do_update(step):
-                    plan.consume()
-                    return
-            optimizer.step()
+            self._update()
 
     @property
     def model(self) -> Layer:
@@ -135,6 +124,47 @@ class CompiledStep:
         return "\n\n\n".join(plan.texts) + "\n"
 
     # with the plan
+
+    def _gradients(self, plan: Plan, x: Any, y: Any) -> Any:
+        if not plan.is_trusted:
+            return self._beside(plan, x, y, Plan.hand_over, self._layered_gradients)
+        value = self._computed(plan, x, y)
+        if value is FAILED:
+            return self._layered_gradients(x, y)
+        self._prediction = plan.prediction
+        plan.hand_over()
+        return value
+
+    def _update(self) -> None:
+        optimizer: Any = self._optimizer
+        plan = self._plan
+        if plan is not None and plan.is_trusted and plan.fits() and plan.is_complete():
+            step = plan.next_step()
+            if step is not None and not plan.rule.is_trusted:
+                self._update_beside(plan, step)
+                return
+            if step is not None and plan.do_update(step):
+                plan.consume()
+                return
+        optimizer.step()
+
+    def _update_beside(self, plan: Plan, step: int) -> None:
+        """Make the update with the plan, put everything back, let the optimizer make it, and compare."""
+        optimizer: Any = self._optimizer
+        before = self._rollback()
+        with warnings.catch_warnings(action="ignore"), np.errstate(all="ignore"):
+            try:
+                is_done = plan.do_update(step)
+            except Exception:
+                is_done = True  # what the optimizer's step does is another matter
+        after = self._rollback()
+        before.restore()
+        optimizer.step()
+        if is_done and not after.equals(self._rollback()):
+            plan.updates = False
+            self._warn("the compiled update does not have the bits of the optimizer's step")
+        elif is_done:
+            plan.rule.has_same_bits()
 
     def _run(self, plan: Plan, x: Any, y: Any) -> Any:
         value = self._computed(plan, x, y)
@@ -219,12 +249,15 @@ class CompiledStep:
         self._made.setdefault(key, 0)
         drawn = random.getstate(), np.random.get_state()  # noqa: NPY002, from which a layer may draw
         try:
-            self._plans[key] = Plan(self._model, self._loss, self._optimizer, x, y)
+            plan = self._plans[key] = Plan(self._model, self._loss, self._optimizer, x, y)
         except Exception as error:
             if self._is_refused(x, y):
                 return None
             self._plans[key] = None
             self._warn(f"this step cannot be compiled: {str(error) or type(error).__name__}")
+        else:
+            if why := plan.rule.left:
+                self._warn(f"the update of this step cannot be compiled: {why}", "The optimizer's step() runs")
         finally:
             random.setstate(drawn[0])
             np.random.set_state(drawn[1])  # noqa: NPY002
@@ -243,12 +276,10 @@ class CompiledStep:
             return True
         return False
 
-    def _warn(self, what: str) -> None:
+    def _warn(self, what: str, instead: str = "The layers run") -> None:
         if not self._has_warned:
             self._has_warned = True
-            warnings.warn(
-                f"{what}\n  The layers run instead, with the same results.", UserWarning, stacklevel=5
-            )
+            warnings.warn(f"{what}\n  {instead} instead, with the same results.", UserWarning, stacklevel=5)
 
     def _drop(self, plan: Plan) -> None:
         """Let the layers run for these shapes from now on."""
@@ -256,7 +287,8 @@ class CompiledStep:
         self._plan = None
 
     def _rollback(self) -> Rollback:
-        held = [held for plan in self._plans.values() if plan is not None for held in plan.held]
+        plans = [plan for plan in self._plans.values() if plan is not None]
+        held = [held for plan in plans for held in (*plan.held, *plan.rule.held.values())]
         return Rollback(self._model, self._optimizer, held)
 
     def _beside(

@@ -81,6 +81,7 @@ class Calls(Part):
 
     def enter(self, function: Any, args: list[Any], kwargs: dict[str, Any], label: str = "") -> Any:
         """Go through a function: its statements are written where the call stands."""
+        self.objects.note_function(function)
         source, signature = self.source_of(function)
         names = function.__code__.co_freevars
         cells = dict(zip(names, _contents(function), strict=True))
@@ -119,6 +120,7 @@ class Calls(Part):
         of_numpy = (function.__module__ or "").startswith("numpy.")
         yields = inspect.isgeneratorfunction(function)
         if yields:
+            self._check_generator(function, args)
             self.ops.settled((args, kwargs), "what a generator yields")
         is_constant = not (ours or expressions((args, kwargs)))
         if is_constant and not yields and self.objects.may_change(function.__module__):
@@ -133,6 +135,14 @@ class Calls(Part):
         if isinstance(plain, FunctionType):
             return self.enter(plain, args, kwargs)
         return self.call(plain, args, kwargs) if plain else self.helpers.of_helper(function, args, kwargs)
+
+    def _check_generator(self, function: Any, args: list[Any]) -> None:
+        """A generator is not gone through: it must not read what may change."""
+        self.objects.note_function(function)
+        objects = [part for part in args if hasattr(part, "__dict__") and id(part) not in self.objects.made]
+        reads = objects or function.__globals__.keys() & function.__code__.co_names
+        if reads and self.objects.may_change(function.__module__):
+            self.writer.fail(f"{function.__name__} is a generator: let it return a list")
 
     def _of_bound(self, owner: Any, function: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """A method of an object that is not written out itself."""
@@ -172,6 +182,7 @@ class Calls(Part):
         """An object that can be called: one with a method for that, a class, a builtin function."""
         callee = inspect.getattr_static(type(function), "__call__", None)
         if isinstance(callee, FunctionType):
+            self.objects.note_read(type(function), "__call__")
             return self.call(MethodType(callee, function), args, kwargs)
         if isinstance(function, type) and _is_written_in_python(function):
             return self._made(function, args, kwargs)
@@ -232,6 +243,7 @@ class Calls(Part):
         args, kwargs = self.writer.all_named(args, "part"), self.writer.all_named(kwargs, "part")
         if hasattr(function, "_fields") or hasattr(function, "__dataclass_fields__"):
             return function(*args, **kwargs)
+        self.objects.note_read(function, "__init__")
         made = object.__new__(function)
         self.objects.made[id(made)] = made
         self.call(MethodType(vars(function)["__init__"], made), args, kwargs)

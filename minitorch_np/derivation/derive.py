@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from types import FunctionType
+from types import FunctionType, MethodType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,7 +24,6 @@ from minitorch_np.derivation.writer import Writer
 from minitorch_np.layer import Layer
 from minitorch_np.losses.loss import Loss
 from minitorch_np.optimizers.optimizer import Optimizer
-from minitorch_np.parameter import Parameter
 
 
 class Derivation(NamedTuple):
@@ -37,8 +36,9 @@ class Derivation(NamedTuple):
     is the loss, `prediction` the output of the model.
 
     `gradients` are those of the parameters, by the names of these, in the order in which they are made.
-    `reads` are what decided, on the objects themselves; decisions that depend on the data are in the
-    statements, as asserts, unless it is plain.
+    `reads` are what decided, on the objects themselves, and `rule_reads` what decided about the update alone;
+    decisions that depend on the data are in the statements, as asserts, unless it is plain. `left` says why the
+    update is left to the optimizer.
     """
 
     model: Layer
@@ -60,6 +60,8 @@ class Derivation(NamedTuple):
     prediction: Variable
     value: Expression | None
     reads: list[Read]
+    rule_reads: list[Read]
+    left: str
     leftovers: list[str]  # attributes that were set and are neither carried to the next step nor saved arrays
     roles: Roles
 
@@ -110,7 +112,8 @@ def derive(
     data = passes.begin(x, y)
     with warnings.catch_warnings(action="ignore"), np.errstate(all="ignore"):
         forward, backward = passes.forward(), passes.backward()
-        update = [] if optimizer is None else rule.update(optimizer)
+        of_passes = len(objects.reads)
+        update, left = ([], "") if optimizer is None else rule.update_or_why(optimizer)
     for variable in writer.variables.values():
         if variable.origin is not None:
             owner = originals.get(id(variable.origin.owner), variable.origin.owner)
@@ -139,38 +142,40 @@ def derive(
         gradients={names[key]: writer.variable(gradient) for key, gradient in passes.gradients.items()},
         prediction=writer.variable(passes.prediction),
         value=passes.value,
-        reads=reads,
+        reads=reads[:of_passes],
+        rule_reads=[] if left else reads[of_passes:],
+        left=left,
         leftovers=objects.leftovers(),
         roles=passes.roles,
     )
 
 
 def _original(value: Any, originals: dict[int, Any]) -> Any:
-    """A value of the copies as one of the objects that were copied, and through lists and dicts."""
+    """A value of the copies as one of the objects that were copied."""
     if isinstance(value, Expression):  # for an array that is there from the start
         return value.value
-    if isinstance(value, list):
-        return [_original(part, originals) for part in value]
-    if isinstance(value, dict):
-        return {key: _original(part, originals) for key, part in value.items()}
+    if isinstance(value, MethodType):
+        return MethodType(value.__func__, _original(value.__self__, originals))
     return originals.get(id(value), value)
 
 
 def _originals(given: Any, copies: Any) -> dict[int, Any]:
-    """The object that each copy was made of, by the copy's id: modules, parameters, lists and dicts."""
+    """The object that each copy was made of, by the copy's id: of all in attributes, lists and dicts."""
     found: dict[int, Any] = {}
     pending = list(zip(given, copies, strict=True))
     while pending:
         original, made = pending.pop()
         if original is made or id(made) in found or type(original) is not type(made):
             continue
+        if isinstance(original, int | float | complex | str | bytes | np.generic):
+            continue  # one object may stand for several of these
         if isinstance(original, list | tuple):
             pending += list(zip(original, made, strict=False))  # an optimizer may start anew
         elif isinstance(original, dict):
             pending += [(original[key], made[key]) for key in original if key in made]
+        elif isinstance(original, MethodType):
+            pending.append((original.__self__, made.__self__))
         elif hasattr(original, "__dict__"):
             pending += [(vars(original)[key], vars(made)[key]) for key in vars(original) if key in vars(made)]
-        elif not isinstance(original, Parameter):
-            continue
         found[id(made)] = original
     return found

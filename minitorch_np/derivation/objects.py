@@ -13,7 +13,7 @@ from minitorch_np.derivation.values import Expression, Origin, expressions
 from minitorch_np.layer import Layer
 from minitorch_np.losses.loss import Loss
 from minitorch_np.optimizers.optimizer import Optimizer
-from minitorch_np.parameter import Parameter
+from minitorch_np.parameter import CountsChanges, Parameter
 
 OURS = (Layer, Loss, Optimizer)
 
@@ -54,11 +54,12 @@ class Objects(Part):
         """What `owner.name` is: of an array it is written, of an object of the network taken note of."""
         if isinstance(owner, Expression):
             return self.ops.array_attribute(owner, name)
-        self.note_read(owner, name)
+        getter = getattr(self._property(owner, name), "fget", None)
+        self.note_read(_class_with(owner, name) if isinstance(getter, FunctionType) else owner, name)
         if isinstance(owner, Parameter):
             if name in ("data", "grad", "has_grad"):
                 return self.passes.parameter(owner, name)
-        elif isinstance(getter := getattr(self._property(owner, name), "fget", None), FunctionType):
+        elif isinstance(getter, FunctionType):
             return self.calls.call(MethodType(getter, getattr(owner, "__self__", owner)), [], {})
         value = self.ops.attempt(getattr, owner, name)
         if isinstance(value, np.ndarray | np.random.Generator) and not isinstance(owner, np.ndarray):
@@ -73,6 +74,12 @@ class Objects(Part):
             return self._constant(value, name, holder, key)
         self._note_outside(holder, key, value, self.writer.frame.globals.get("__name__"))
         return value
+
+    def note_function(self, function: FunctionType) -> None:
+        """Take note of what a function does, and of what its arguments are if they are left out."""
+        for part in ("__code__", "__defaults__", "__kwdefaults__"):
+            if getattr(function, part) is not None:
+                self._note_outside(function, part, getattr(function, part), function.__module__)
 
     def may_change(self, module: Any) -> bool:
         """Whether what code of this module holds or returns may be another number at another step.
@@ -97,12 +104,7 @@ class Objects(Part):
     @staticmethod
     def _property(owner: Any, name: str) -> property | None:
         """The property of that name, also as `super()` finds it."""
-        classes: Any = type(owner).__mro__
-        if isinstance(owner, super):
-            bound: Any = owner
-            classes = type(bound.__self__).__mro__
-            classes = classes[classes.index(bound.__thisclass__) + 1 :]
-        found = next((vars(cls)[name] for cls in classes if name in vars(cls)), None)
+        found = vars(_class_with(owner, name)).get(name)
         return found if isinstance(found, property) else None
 
     def native_item(self, owner: Any, index: Any) -> Any:
@@ -112,7 +114,7 @@ class Objects(Part):
         found = value = self.ops.attempt(lambda: owner[index])
         if isinstance(value, np.ndarray | np.random.Generator):
             value = self._constant(value, index if isinstance(index, str) else "constant", owner, index)
-            if isinstance(owner, list | dict):
+            if id(owner) in self.lasting:
                 owner[index] = value
                 self.origins.append((owner, index, value))
         if id(owner) in self.lasting:
@@ -134,14 +136,31 @@ class Objects(Part):
         if isinstance(owner, OURS):
             if attribute not in OURS_ALONE:
                 self._note(owner, attribute, getattr(owner, attribute, UNSET))
-        elif hasattr(owner, "__dict__") and not isinstance(owner, FunctionType | MethodType | super):
-            kind = owner if isinstance(owner, type) else type(owner)
+        elif isinstance(owner, CountsChanges):
+            self._note(owner, attribute, getattr(owner, attribute, UNSET))
+        elif isinstance(owner, super):
+            self.note_read(_class_with(owner, attribute), attribute)
+        else:
+            kind = owner if isinstance(owner, type | FunctionType) else type(owner)
             module = owner.__name__ if isinstance(owner, ModuleType) else kind.__module__
             module = "objects" if module == "types" else module  # a SimpleNamespace
             self._note_outside(owner, attribute, getattr(owner, attribute, UNSET), module)
 
     def _note(self, owner: Any, key: Any, value: Any) -> None:
         self.reads.setdefault((id(owner), key), Read(owner, key, value))
+        if not self.writer.plain and key != "__dict__":
+            self._hold(value)
+
+    def _hold(self, holder: Any) -> None:
+        """Know the arrays in a list, a dict or a tuple, in whichever way they are reached."""
+        if isinstance(holder, list | dict | set) and id(holder) not in self.lasting:
+            self.outside[id(holder)] = holder
+        if isinstance(holder, list | dict | tuple):
+            for key, part in [*(holder.items() if isinstance(holder, dict) else enumerate(holder))]:
+                if isinstance(part, np.ndarray | np.random.Generator):
+                    self._constant(part, key if isinstance(key, str) else "constant", holder, key)
+                else:
+                    self._hold(part)
 
     def _was_set(self, owner: Any, attribute: str) -> bool:
         return (id(owner), attribute) in self.set_names
@@ -163,10 +182,10 @@ class Objects(Part):
                 self.lasting[id(part)] = part
                 self.remember(part)
 
-    def carry(self) -> None:
+    def carry(self, first: int = 0) -> None:
         """What was made for the next step goes where the next step looks for it."""
         changes: dict[int, tuple[Expression, Expression]] = {}
-        for holder, key, before in self.origins:
+        for holder, key, before in self.origins[first:]:
             now = holder[key] if not isinstance(holder, dict) else holder.get(key)
             variable = self.writer.variable_of(now)
             if not isinstance(now, Expression) or variable is self.writer.variable_of(before):
@@ -202,13 +221,13 @@ class Objects(Part):
         else:
             self.writer.fail(f"the attribute {attribute} of {type(owner).__name__} cannot be set")
 
-    def leftovers(self) -> list[str]:
+    def leftovers(self, first: int = 0) -> list[str]:
         """Attributes that were set in the step, and that no next step finds as arrays."""
-        carried = {id(holder) for holder, _, _ in self.origins}
+        carried = {(id(holder), key) for holder, key, _ in self.origins}
         names = [
             name
-            for owner, name, _ in self.set_attributes
-            if id(owner) not in self.made and name not in OURS_ALONE and id(vars(owner)) not in carried
+            for owner, name, _ in self.set_attributes[first:]
+            if id(owner) not in self.made and name not in OURS_ALONE and (id(vars(owner)), name) not in carried
         ]
         return list(dict.fromkeys(names))
 
@@ -241,3 +260,13 @@ class Objects(Part):
         if not isinstance(old, np.ndarray):
             self.writer.fail(f"{attribute} is set in some steps only: keep it in an array, changed in place")
         return self.attribute(owner, attribute)
+
+
+def _class_with(owner: Any, name: str) -> type:
+    """The class that has an attribute of that name, for an object or for a `super()`; otherwise the first."""
+    classes: Any = type(owner).__mro__
+    if isinstance(owner, super):
+        bound: Any = owner
+        classes = type(bound.__self__).__mro__
+        classes = classes[classes.index(bound.__thisclass__) + 1 :]
+    return next((cls for cls in classes if name in vars(cls)), classes[0])

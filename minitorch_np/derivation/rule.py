@@ -41,10 +41,29 @@ class UpdateRule(Part):
         self.states: list[State] = []
         self.step: Variable | None = None
 
+    def update_or_why(self, optimizer: Optimizer) -> tuple[Block, str]:
+        """The statements of one step; where they are not for a reader, or why the optimizer has to make it."""
+        if self.writer.plain:
+            return self.update(optimizer), ""
+        first = len(self.objects.set_attributes)
+        variables, constants = dict(self.writer.variables), dict(self.writer.constants)
+        try:
+            block = self.update(optimizer)
+            if kept := self.objects.leftovers(first):
+                raise ValueError(f"{optimizer!r} keeps {', '.join(kept)}, which is no array from the start")
+        except ValueError as error:
+            self.objects.put_back(first)
+            self.writer.variables, self.writer.constants = variables, constants
+            return [], str(error)
+        return block, ""
+
     def update(self, optimizer: Optimizer) -> Block:
         """The statements of one step."""
-        if type(optimizer).step is not Optimizer.step:
+        if type(optimizer).step is not Optimizer.step or "step" in vars(optimizer):
             raise ValueError(f"{optimizer!r} has a step() of its own: only update(…) can be written out")
+        for method in ("step", "update"):
+            self.objects.note_read(optimizer, method)
+        first = len(self.objects.origins)
         ready = optimizer.ready()
         counts = [s + 1 for group in ready if group.counts for s in group.buffers.steps]
         begun = min(counts, default=1)
@@ -61,6 +80,7 @@ class UpdateRule(Part):
                     more = made + 1 - begun  # than parameters that have made fewer steps
                     now: Any = self.ops.binary(ast.Add(), step, more) if more else step
                     self.calls.call(optimizer.update, [Blocks(rows), now if group.counts else 1], options)
+            self.objects.carry(first)
         return block
 
     def _runs(self, group: ParamGroup) -> list[tuple[int, list[int]]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from abc import ABC
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from minitorch_np._internal.flat_buffers import FlatBuffers
 from minitorch_np._internal.validation import betas, check_layout, fitting_state, flag, fraction, number, plain
-from minitorch_np.parameter import FORGOTTEN, STEPS_MADE, Parameter
+from minitorch_np.parameter import CHANGES, FORGOTTEN, STEPS_MADE, CountsChanges, Parameter
 
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
@@ -33,7 +32,7 @@ class ParamGroup:
         self.counts = False  # whether the rule has a state under these options, and so counts its steps
 
 
-class Optimizer(ABC):
+class Optimizer(metaclass=CountsChanges):
     """Base of the optimizers.
 
     A subclass hands its options to `__init__` and writes the rule, `update(blocks, step, *, lr, ...)`.
@@ -62,6 +61,10 @@ class Optimizer(ABC):
             raise ValueError(f"{self._name} got no parameters: does the model have any?")
         for group in given if isinstance(given[0], dict) else [{"params": given}]:
             self.add_param_group(group)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        CHANGES[0] += name in ("step", "update")
+        super().__setattr__(name, value)
 
     def state_names(self, options: Mapping[str, Any]) -> tuple[str, ...]:
         """Return those of `states` that the rule needs under these options."""
@@ -253,15 +256,21 @@ class Optimizer(ABC):
         ]
         arrays = self._fitting(state, options)
         self._checked_groups = []
+        first = 0
         for group, ready, its_options in zip(self.param_groups, self._groups, options, strict=True):
+            buffers = ready.buffers
+            indices = range(first, first + len(buffers.parameters))
+            given = {name for name in self.states for index in indices if f"{index}.{name}" in arrays}
+            given |= {*self.state_names(its_options)} & {*buffers.states}
+            names = tuple(name for name in self.states if name in given)
             group.update(its_options)
-            ready.buffers.reset()
-        for index, (group_number, buffers, i) in enumerate(self._numbered()):
-            buffers.steps[i] = int(arrays[f"{index}.step"])
-            for name in self.states:
-                if f"{index}.{name}" in arrays:
-                    buffers.require((name,), self.start(options[group_number]))
-                    buffers.view(buffers.states[name], i)[...] = arrays[f"{index}.{name}"]
+            buffers.restart(names, self.start(its_options))
+            for i, index in enumerate(indices):
+                buffers.steps[i] = int(arrays[f"{index}.step"])
+                for name in names:
+                    if f"{index}.{name}" in arrays:
+                        buffers.view(buffers.states[name], i)[...] = arrays[f"{index}.{name}"]
+            first = indices.stop
 
     def only_in_torch(self, step: int, options: dict[str, Any]) -> dict[str, float]:
         """Return what torch's state of a parameter has besides, after so many steps; here it is computed."""
@@ -322,9 +331,12 @@ class Optimizer(ABC):
                 yield group_number, group.buffers, i
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"defaults": self.defaults, "groups": self.param_groups, "state": self.state_dict()}
+        known = ("defaults", "param_groups", "_groups", "_checked_groups")
+        own = {name: value for name, value in vars(self).items() if name not in known}
+        return {"defaults": self.defaults, "groups": self.param_groups, "state": self.state_dict(), "own": own}
 
     def __setstate__(self, saved: dict[str, Any]) -> None:
+        vars(self).update(saved["own"])
         self.defaults = saved["defaults"]
         self.param_groups, self._groups = [], []
         for group in saved["groups"]:

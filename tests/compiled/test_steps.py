@@ -242,6 +242,33 @@ def test_what_decided_is_noticed_when_it_changes(change):
             both.make(*data(seed))
 
 
+@pytest.mark.parametrize(
+    ("optimizer", "options"),
+    [
+        (mt.SGD, {"momentum": 0.9}),
+        (mt.Adam, {"amsgrad": True}),
+        (mt.Adagrad, {"initial_accumulator_value": 0.1}),
+    ],
+)
+def test_states_that_are_loaded_do_not_compile_again(tmp_path, optimizer, options):
+    both = Both(*parts(optimizer=optimizer, middle=(mt.BatchNorm1d(6), mt.Tanh()), **options))
+    fresh = copy.deepcopy(both.layers[2].state_dict())
+    for seed in range(5):
+        both.make(*data(seed))
+    saved = [copy.deepcopy(each.state_dict()) for each in both.layers[::2]]
+    mt.save(tmp_path / "run.npz", *both.layers[::2])
+    for load in (
+        lambda m, loss, o: (m.load_state_dict(saved[0]), o.load_state_dict(saved[1])),
+        lambda m, loss, o: mt.load(tmp_path / "run.npz", model=m, optimizer=o),
+        lambda m, loss, o: o.load_state_dict(fresh),
+    ):
+        both.each(load)
+        for seed in range(3):
+            both.make(*data(seed))
+    assert both.is_compiled
+    assert sum(both.step._made.values()) == 0
+
+
 def test_an_option_of_a_layer_that_is_changed_is_noticed():
     both = Both(*parts(middle=(mt.LeakyReLU(0.1), mt.Dropout(0.2, rng=0))))
     for seed in range(5):
@@ -691,6 +718,18 @@ def test_an_embedding_is_summed_up_in_its_own_gradient():
     assert "zeros" not in both.step.source
 
 
+def test_rows_that_are_added_to_a_gradient_without_an_optimizer_are_left_to_the_layers():
+    model = mt.Sequential(mt.Embedding(50, 4, rng=0), mt.Flatten(), mt.Linear(12, 2, rng=1))
+    both = Both(model, mt.MSELoss(), mt.SGD(model[2].parameters()))
+    x = np.arange(15).reshape(5, 3)  # no row twice at first
+    with pytest.warns(UserWarning, match="add rows to the gradient of a parameter that no optimizer has"):
+        both.make(x, sample((5, 2)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that no optimizer has it
+        for seed in range(6):
+            both.make(x if seed < 3 else x // 4, sample((5, 2), "float64", seed))
+
+
 def test_a_plan_that_fails_is_not_trusted(monkeypatch):
     model, loss, optimizer = parts()
     step = mt.compile(model, loss, optimizer)
@@ -749,6 +788,19 @@ def test_a_plan_does_not_hold_its_first_batch():
     gc.collect()
     assert step._plan.is_trusted
     assert held() is None
+
+
+def test_frozen_parameters_are_warned_of_as_by_the_layers():
+    said = []
+    for make in (mt.compile, lambda *everything: lambda x, y: layered(*everything, x, y)):
+        model = network()
+        step = make(model, mt.MSELoss(), mt.SGD(model[2].parameters()))
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            for seed in range(3):
+                step(*data(seed))
+        said.append([str(warning.message) for warning in caught])
+    assert said[0] == said[1] != []
 
 
 def test_frozen_parameters_keep_adding_up_and_the_step_is_compiled():
