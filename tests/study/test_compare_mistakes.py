@@ -325,7 +325,7 @@ def test_a_sign_in_the_loss_and_one_of_the_decay_are_named():
     assert [f.text for f in result.wrong] == ["loss = data_loss - penalty"]
     assert "should be: loss = data_loss + penalty" in str(result)
     assert judged(REGRESSION.format(before="", step=UNSAID)).judged == "right"
-    result = judged(REGRESSION.format(before="", step=UNSAID.replace("+ decay", "- decay")))
+    result = judged(REGRESSION.format(before="w = 0 * w", step=UNSAID.replace("+ decay", "- decay")))
     assert [f.text for f in result.wrong] == ["dw = x.T @ (pred - y) / n - decay * w"]
     assert "w grows by a part of itself" in str(result)
 

@@ -36,7 +36,8 @@ def examined(source: ProgramSource, steps: int) -> Comparison:
             return result
         diagnosis = Examination(recording)
         result = diagnosis.comparison()
-        if result.judged == NOT_JUDGED and recording.was_cut_short and diagnosis.judge.parameters:
+        is_late = recording.was_cut_short and bool(diagnosis.judge.parameters) and not diagnosis.has_loss
+        if result.judged == NOT_JUDGED and is_late:
             later = Examination(record(source, MANY_STEPS, seconds=8.0)).comparison()
             return result if later.judged == NOT_JUDGED else later
         beside = read_off(diagnosis) if result.judged == RIGHT and diagnosis.judgement is not None else None

@@ -51,11 +51,12 @@ class Examination:
         self.judge = Judge(recording.tape, recording.executions)
         self.judgement: Any = self.judge.judge()
         first = self.judge
+        wrong = None if self.judgement is None else next(iter(self.judgement.wrong), None)
         for options in (
             lambda: {"tie": 1.0} if first.has_ties() else {},
             lambda: {"detached": first.copies},
-            lambda: {"detached": first.targets(0)},
-            lambda: {"detached": first.targets(1)},
+            lambda: {"detached": first.targets(wrong.reverse, 0)} if wrong else {},
+            lambda: {"detached": first.targets(wrong.reverse, 1)} if wrong else {},
         ):
             how = options() if self._rank()[1] else {}
             if any(how.values()):
@@ -73,6 +74,11 @@ class Examination:
         if self.judgement is None:
             return (0, 0), -1
         return self.judgement.score, -len(self.judgement.wrong) - len(self.judgement.odd(self.judge.bound)[0])
+
+    @property
+    def has_loss(self) -> bool:
+        """Whether the program has computed a number that is a loss by its name."""
+        return any(rank(loss) > 1 and not loss.kind for loss in self.judge.losses)
 
     def comparison(self) -> Comparison:
         result, error = self.result, self.recording.error
@@ -313,15 +319,15 @@ class Examination:
 
     def _growing(self, judgement: Judgement) -> Iterator[WrongLine]:
         """Weights to which a part of themselves is added in every step: weight decay with the other sign."""
-        for name, verdicts in self.longer.by_name().items():
+        for name, every in self.longer.by_name().items():
             parts = []
+            verdicts = [v for v in every if np.any(v.update.old.value)]
             for v in verdicts:
                 change = (v.update.new.value - v.update.old.value).reshape(-1)
                 found = decayed(change, v.truth.reshape(-1), v.update.old.value.reshape(-1))
-                parts.append(
-                    found if v.step is None and found is not None and found[0] < 0 < found[1] else None
-                )
-            if len(parts) < 2 or None in parts:
+                if v.step is None and found is not None and found[0] < 0 < found[1]:
+                    parts.append(found[1])
+            if not 1 < len(parts) == len(verdicts):
                 continue
             update = verdicts[0].update
             made = (n for n in self.judge.made_of(update) if n.operation in ("add", "subtract"))
@@ -329,7 +335,7 @@ class Examination:
             node = next((n for n in taken if n.execution is not None), update.new)
             if node.execution is not None:
                 mistake = f"{name} grows by a part of itself: its weight decay has the other sign"
-                proof = f"beside its gradient, {parts[0][1]:.3g} times itself is added in a step"  # type: ignore[index]
+                proof = f"beside its gradient, {parts[0]:.3g} times itself is added in a step"
                 yield WrongLine.at(node.execution, mistake, name=name, proof=proof)
                 return
 

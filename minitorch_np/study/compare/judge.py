@@ -325,20 +325,18 @@ class Judge:
             if n.operation in ("copy", "asarray") and n.inputs[0].index in self.versions
         }
 
-    def targets(self, side: int) -> set[int]:
+    def targets(self, reverse: Reverse, side: int) -> set[int]:
         """What a difference takes from a forward pass of its own, as the target of Q-learning: a constant."""
-        found = set()
-        for n in self.tape.nodes:
-            if n.operation != "subtract" or not all(m.index in self.depends - self.versions for m in n.inputs):
-                continue
-            a, b = (
-                ancestors([m], lambda k: k.index in self.depends and k.index not in self.versions)
-                for m in n.inputs
-            )
-            is_apart = not (a.keys() & b.keys() & self.depends) - self.versions
-            if is_apart and all(any(k.operation in FORWARD_PRODUCTS for k in s.values()) for s in (a, b)):
-                found.add(n.inputs[side].index)
-        return found
+        inside = self.depends - self.versions
+        statements = set()
+        for n in reverse.nodes.values():
+            if n.operation == "subtract" and n.execution and all(m.index in inside for m in n.inputs):
+                a, b = (ancestors([m], lambda k: k.index in inside) for m in n.inputs)
+                has_products = (any(k.operation in FORWARD_PRODUCTS for k in made.values()) for made in (a, b))
+                if not a.keys() & b.keys() & inside and all(has_products):
+                    statements.add(n.execution.statement.number)
+        found = (n for n in self.tape.nodes if n.operation == "subtract" and n.execution)
+        return {n.inputs[side].index for n in found if n.execution.statement.number in statements}
 
     @staticmethod
     def is_weight(verdict: Verdict) -> bool:

@@ -201,7 +201,7 @@ def _of_margin(node: Node, depends: set[int], versions: set[int]) -> Iterator[tu
     found = _prediction(node, depends)
     if found is not None and np.isin(found[0].value, (-1, 0, 1)).all():
         z = _before_activation(found[0], depends, versions)
-        if z is not None and _is_sign(found[0].value, z.value):
+        if z is not None and z is not found[0] and _is_sign(found[0].value, z.value):
             yield PERCEPTRON, {z: found[1] * node.value}
     label = _label(node, depends)
     if label is None:
