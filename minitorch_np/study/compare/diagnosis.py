@@ -483,7 +483,7 @@ class Examination:
                     "; ".join(["the update is none of the rules known here", *said[:4]])
                     + "; the gradients that it uses are right"
                 )
-        elif rule.options.get("momentum", 0) > 0.9999:
+        elif rule.options.get("momentum", 0) > 0.9999 and rule.options["lr"] > 0:
             yield from self.added_up(verdicts)
         self.rule, self.result.rule = rule, "" if rule is None else str(rule)
 

@@ -638,8 +638,14 @@ class Search:
         candidates = (
             [e for e in unproven if e not in ends] or [e for e in candidates if e not in ends] or unproven
         )
-        sums = [e for e in candidates if isinstance(e.statement.tree, ast.AugAssign) and self._again(e)]
-        candidates = [*(e for e in candidates if e not in sums), *sums]  # right or wrong only at the end
+        forward = {n.execution.statement.number for n in self.judge.tape.nodes if self._is_forward(n)}
+        late = [
+            e for e in candidates
+            if e.statement.number in forward  # a function that the forward pass calls, too
+            or not any(n.inputs for n in self.own.get(e.number, ()))  # zeros, for sums
+            or (isinstance(e.statement.tree, ast.AugAssign) and self._again(e))  # right only at the end
+        ]  # fmt: skip
+        candidates = [e for e in candidates if e not in late] or late
         execution = next((e for e in candidates if is_explained and self._takes_a_gradient(e)), candidates[0])
         for verdict in pending:
             name, old, new = verdict.update
@@ -653,6 +659,9 @@ class Search:
         names = ", ".join(dict.fromkeys(v.update.name for v in pending))
         mistake = f"from here on the gradient of {names} is wrong; no single change of this line makes it right"
         return WrongLine.at(execution, mistake, proof=self._direction(pending[0]))
+
+    def _is_forward(self, node: Node) -> bool:
+        return node.index in self.window.passed and node.execution is not None and bool(node.inputs)
 
     def _direction(self, verdict: Verdict) -> str:
         """The direction of an update against the true gradient; of a single number its size."""

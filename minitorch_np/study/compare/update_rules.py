@@ -144,10 +144,11 @@ def _linear(steps: Sequence[StepSeries]) -> Iterator[Rule]:
     for fit in (_fit(every, "gradient", "value"), _fit(rest, "gradient", "value")):
         if fit is not None and fit[1] < 0:
             yield _rule("SGD", lr=-fit[0], weight_decay=fit[1] / fit[0])
-    if fit := _fit(later, "step before", "gradient"):
+    fit = _fit(later, "step before", "gradient")
+    if fit is not None and fit[0] < 1.0001:
         yield _rule("SGD", lr=-fit[1], momentum=fit[0])
     fit = _fit(later, "step before", "gradient", "value")
-    if fit is not None and fit[2] / fit[1] > 0:
+    if fit is not None and fit[2] / fit[1] > 0 and fit[0] < 1.0001:
         yield _rule("SGD", lr=-fit[1], momentum=fit[0], weight_decay=fit[2] / fit[1])
     fit = _fit(later, "step before", "gradient", "gradient before")
     if fit is not None and fit[1] and 0 < fit[0] < 0.9999:
