@@ -581,7 +581,7 @@ class Examination:
                 )
             named = {new.index for e in self.executions for _, _, new in e.bound}
             gradients = [node for v in judgement.right for node, _ in v.found]
-            is_unsure = judgement.loss.kind in UNSURE_LOSSES
+            is_unsure = judgement.loss.kind in UNSURE_LOSSES or all(v.is_number for v in judgement.right)
             is_named = not is_unsure and any(n.index in named for n in gradients)
             if judgement.loss.kind and self.rule is None and not is_named:
                 self.result.remarks.clear()
