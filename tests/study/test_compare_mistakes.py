@@ -334,3 +334,33 @@ def test_a_prediction_before_the_loop_is_named():
     result = judged(REGRESSION.format(before=PREDICTION, step="    w -= 0.1 * x.T @ (pred - y) / n"))
     assert [f.text for f in result.wrong] == ["pred = x @ w"]
     assert "compute it in every step" in str(result)
+
+
+LISTS = """
+import numpy as np
+rng = np.random.default_rng(0)
+x, y = rng.normal(size=(20, 4)), rng.normal(size=(20, 2))
+class Net:
+    def __init__(self):
+        self.weights = [rng.normal(size=s) for s in ((4, 5), (5, 3), (3, 2))]
+    def step(self):
+        self.kept = [x]
+        for w in self.weights:
+            self.kept.append(np.tanh(self.kept[-1] @ w))
+        loss = np.sum((self.kept[-1] - y) ** 2) / 2
+        delta, grads = (self.kept[-1] - y) * (1 - self.kept[-1] ** 2), []
+        for i in (2, 1, 0):
+            grads.insert(0, self.kept[i].T @ delta)
+            delta = delta @ self.weights[i].T * (1 - self.kept[i] ** 2)
+        for w, g in zip(self.weights, grads):
+            w -= 0.01 * g
+net = Net()
+for step in range(4):
+    net.step()
+"""
+
+
+def test_a_factor_is_named_by_the_index_of_the_loop():
+    assert judged(LISTS).judged == "right"
+    result = judged(LISTS.replace("weights[i].T * (1 - self.kept[i] ** 2)", "weights[i].T"))
+    assert result.wrong[0].write == ("delta = delta @ self.weights[i].T * (1 - self.kept[i] ** 2)",)

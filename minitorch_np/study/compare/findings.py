@@ -10,12 +10,11 @@ from contextlib import suppress
 from functools import cached_property
 from itertools import chain
 from time import process_time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from minitorch_np.study.bits import Difference, first_difference
-from minitorch_np.study.compare import recorded
 from minitorch_np.study.compare.edits import MOST_EDITS, Edit, Trial, Values, edits, is_a_name, scalings
 from minitorch_np.study.compare.instrument import Execution, carried
 from minitorch_np.study.compare.judge import NOISE, RIGHT, WRONG, Judge, Judgement, Verdict, is_varied, multiple
@@ -586,8 +585,10 @@ class Search:
                 if now is not None and not is_known and len(versions) < 3:
                     versions.append((node, self._earlier(name, node, now, other)))
         for text in {text for other in others for text in other.loads if VARIABLE_INDEX.search(text)}:
-            with recorded.paused(), suppress(Exception):  # z[t] of a list, by the text of another line
-                here[text] = eval(text, execution.namespace, execution.scope).node
+            with suppress(Exception):  # z[t] of a list is z[3] here
+                tree: Any = ast.parse(text, mode="eval").body
+                index = eval(ast.unparse(tree.slice), execution.namespace, execution.scope)
+                here[text] = execution.values[f"{ast.unparse(tree.value)}[{index!r}]"]
 
         forward = {n: node for n, node in here.items() if node.index in self.window.forward}
         self._seen[execution.number] = Values(here, forward, earlier)
