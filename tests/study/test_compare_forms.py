@@ -554,7 +554,32 @@ for s in rng.normal(size=(6, 7)):
 """
 
 
-@pytest.mark.parametrize("text", [Q_LEARNING, TWO_LOSSES, NORMALIZED_WITH_ADAM, ROWS_WITH_ADAGRAD])
+NUMBERS_WITH_MOMENTUM = """
+class Unit:
+    def __init__(self):
+        self.weight, self.change = [float(a) for a in rng.normal(size=2)], [0.0, 0.0]
+    def calc(self, sample):
+        self.sample = sample
+        return 1 / (1 + np.exp(-sum([x * a for x, a in zip(sample, self.weight)])))
+    def update(self, d):
+        change = [0.5 * x * d + 0.1 * c for x, c in zip(self.sample, self.change)]
+        self.weight = [a + c for a, c in zip(self.weight, change)]
+        self.change = [x * d for x in self.sample]
+hidden, last = [Unit(), Unit()], Unit()
+for sample, target in [([0, 0], 0), ([0, 1], 1), ([1, 0], 1), ([1, 1], 0)] * 5:
+    h = [unit.calc(sample) for unit in hidden]
+    out = last.calc(h)
+    d = (target - out) * out * (1 - out)
+    ds = [d * w * a * (1 - a) for w, a in zip(last.weight, h)]
+    last.update(d)
+    for unit, e in zip(hidden, ds):
+        unit.update(e)
+    error = (target - out) ** 2 / 2
+"""
+RIGHT_ALL_THE_SAME = [NUMBERS_WITH_MOMENTUM, Q_LEARNING, TWO_LOSSES, NORMALIZED_WITH_ADAM, ROWS_WITH_ADAGRAD]
+
+
+@pytest.mark.parametrize("text", RIGHT_ALL_THE_SAME)
 def test_constants_and_zeros_of_right_programs_are_no_mistakes(text):
     result = examined(ProgramSource(HEAD + text, "<program>", "program"), 20)
     assert result.judged == "right", result

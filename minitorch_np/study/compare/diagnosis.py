@@ -123,7 +123,8 @@ class Examination:
         if judgement.loss.kind in UNSURE_LOSSES:
             yield from self._rule()
             return
-        yield from list(self._odd(judgement)) or self._climbing(judgement)
+        if not self._is_of_numbers(judgement):
+            yield from list(self._odd(judgement)) or self._climbing(judgement)
         yield from self._growing(judgement)
         yield from self._repeated(judgement)
         yield from self._not_used(judgement)
@@ -183,6 +184,11 @@ class Examination:
                 mistake = "a term of the loss has the other sign than its gradient"
                 yield WrongLine.at(last, mistake, ast.unparse(made), proof=f"{proof} are right")
                 return
+
+    def _is_of_numbers(self, judgement: Judgement) -> bool:
+        """Whether single numbers have a momentum: with it they move by any multiple of their gradients."""
+        right = judgement.right
+        return all(v.is_number for v in right) and any(self.judge.has_history(v.update) for v in right)
 
     def _odd(self, judgement: Judgement) -> Iterator[WrongLine]:
         """Gradients that are another multiple of the true one than the others'."""

@@ -526,7 +526,7 @@ class Judge:
             step = found[0] if found is not None and found[1] < 0 else None
         return None if step is None else -step
 
-    def _has_history(self, update: Update) -> bool:
+    def has_history(self, update: Update) -> bool:
         """Whether an update is made of something that earlier steps have made, such as a momentum."""
         taken = (m for n in self.made_of(update) for m in n.inputs)
         return any(
@@ -621,7 +621,7 @@ class Judge:
             decay = multiple(change, old.astype(float)) if change.size > 1 else None
             is_still = np.abs(change).max(initial=0) <= NOISE * np.abs(old).max(initial=1)
             is_still |= decay is not None and -0.5 < decay < 0
-            is_moved = np.any(truth) or self._has_history(update)  # noise that Adam scales up, or a momentum
+            is_moved = np.any(truth) or self.has_history(update)  # noise that Adam scales up, or a momentum
             return Verdict(update, STILL if is_still or is_moved else WRONG, truth, reverse=reverse)
         if not np.isfinite(truth).all():
             return Verdict(update, UNKNOWN, truth, reverse=reverse)
