@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 MOST_TIMES = 400  # executions of one statement that an edit is tried in
-FEW = 8
+FEW = 8  # gradients of one shape that are compared one by one
 VARIABLE_INDEX = re.compile(r"\[[^\]]*[a-z]\w*[^\]'\"]*\]$")
 FACTORED = (*PRODUCTS, "multiply", "divide")
 SECONDS = 8.0  # after which no further statement is searched
@@ -587,7 +587,8 @@ class Search:
         for text in {text for other in others for text in other.loads if VARIABLE_INDEX.search(text)}:
             with suppress(Exception):  # z[t] of a list is z[3] here
                 tree: Any = ast.parse(text, mode="eval").body
-                index = eval(ast.unparse(tree.slice), execution.namespace, execution.scope)
+                is_pure = not any(isinstance(n, ast.Call) for n in ast.walk(tree.slice))
+                index = is_pure and eval(ast.unparse(tree.slice), execution.namespace, execution.scope)
                 here[text] = execution.values[f"{ast.unparse(tree.value)}[{index!r}]"]
 
         forward = {n: node for n, node in here.items() if node.index in self.window.forward}
