@@ -119,6 +119,71 @@ for epoch in range(3):
         W -= 0.1 * np.outer(x, dh)
         b -= 0.1 * dh
 """
+TABLE = """
+import numpy as np
+rng = np.random.default_rng(0)
+E, W = rng.normal(size=(10, 4)), rng.normal(size=(4, 4))
+ids, y = rng.integers(0, 10, size=30), rng.normal(size=(30, 4))
+for step in range(4):
+    h = E[ids]
+    loss = np.sum((h @ W - y) ** 2)
+    d = 2 * (h @ W - y)
+    dE = np.zeros_like(E)
+    np.add.at(dE, ids, d @ W.T)
+    W -= 0.001 * h.T @ d
+    E -= 0.001 * dE
+"""
+TIED = """
+import numpy as np
+rng = np.random.default_rng(0)
+x, W = rng.normal(size=(40, 6)), 0.3 * rng.normal(size=(6, 3))
+for step in range(4):
+    h = np.tanh(x @ W)
+    loss = np.square(h @ W.T - x).sum()
+    d = 2 * (h @ W.T - x)
+    dW = x.T @ (d @ W * (1 - h ** 2)) + d.T @ h
+    W -= 0.001 * dW
+"""
+LOGISTIC = """
+import numpy as np
+rng = np.random.default_rng(0)
+x, y = np.hstack([np.ones((40, 1)), rng.normal(size=(40, 3))]), (rng.random(40) > 0.5) * 1.0
+theta, lam, m = rng.normal(size=4), 1.0, 40
+for step in range(4):
+    h = 1 / (1 + np.exp(-x @ theta))
+    J = -(y @ np.log(h) + (1 - y) @ np.log(1 - h)) / m + lam / (2 * m) * np.sum(theta[1:] ** 2)
+    grad = x.T @ (h - y) / m + lam / m * np.r_[0, theta[1:]]
+    theta -= 0.1 * grad
+"""
+BATCHES = """
+import numpy as np
+rng = np.random.default_rng(0)
+x, y, w = rng.normal(size=(12, 3)), rng.normal(size=(12, 1)), rng.normal(size=(3, 1))
+for epoch in range(4):
+    for i in range(0, 12, 4):
+        e = x[i:i+4] @ w - y[i:i+4]
+        loss = np.sum(e ** 2)
+        dw = 2 * x[i:i+4].T @ e
+        w -= 0.01 * dw
+"""
+ENTRIES = """
+import numpy as np
+rng = np.random.default_rng(0)
+x, y = rng.normal(size=(12, 3)), rng.random(12)
+w, v = rng.normal(size=(3, 4)), rng.normal(size=4)
+for epoch in range(4):
+    for n in range(12):
+        h = [1 / (1 + np.exp(-sum(x[n][i] * w[i][j] for i in range(3)))) for j in range(4)]
+        o = sum(h[j] * v[j] for j in range(4))
+        loss = 0.5 * (o - y[n]) ** 2
+        d = o - y[n]
+        dh = [d * v[j] for j in range(4)]
+        for j in range(4):
+            v[j] -= 0.1 * d * h[j]
+        for i in range(3):
+            for j in range(4):
+                w[i][j] -= 0.1 * dh[j] * h[j] * (1 - h[j]) * x[n][i]
+"""
 MISTAKES = [  # the program, the change, the line that is blamed, what its report says
     (SIGMOID, "a * (1 - a)", "sigmoid(a) * (1 - sigmoid(a))", "return", "should be: return a * (1 - a)"),
     (PENALTY, "h.T @ d + reg * w2", "h.T @ d", "dw2 = ", "should be: dw2 = h.T @ d + reg * w2"),
@@ -139,6 +204,14 @@ MISTAKES = [  # the program, the change, the line that is blamed, what its repor
     (ADAM, "d = 2 * (pred - y)", "d = 2 * (y - pred)", "d = 2 *", "it has the other sign"),
     (ADAM, "rng.normal(size=(12, 1))", "rng.normal(size=12)", "loss = ",
      "broadcasting makes an array of shape (12, 12)"),
+    (TABLE, "np.add.at(dE, ids, d @ W.T)", "dE[ids] += d @ W.T", "dE[ids]",
+     "should be: np.add.at(dE, ids, d @ W.T)"),
+    (TIED, " + d.T @ h", "", "dW = ", "the term d.T @ h is missing"),
+    (LOGISTIC, "np.r_[0, theta[1:]]", "theta", "grad = ", "the biases in theta have no penalty in the loss"),
+    (BATCHES, "        w -=", "    w -=", "w -=", "it takes only the last of 3 gradients"),
+    (ENTRIES, "dh[j] * h[j] * (1 - h[j])", "dh[j]", "w[i][j] -=", "the factor (h[j] * (1 - h[j])) is missing"),
+    (ADAM, "for t in range(1, 9):", "t = 1\nfor step in range(8):", "params[i] -=",
+     "the bias correction is the same in every step"),
 ]  # fmt: skip
 NOT_ACCUSED = [  # right programs, whose numbers say less than those of others
     "E = U @ V.T - R; U -= 0.02 * E @ V; E = U @ V.T - R; V -= 0.02 * E.T @ U",  # in turns
@@ -171,7 +244,7 @@ def judged(text):
 
 
 def test_these_programs_are_right():
-    for text in (SIGMOID, PENALTY, ADAM, MOMENTUM, DEEP, ONLINE):
+    for text in dict.fromkeys([MOMENTUM, *(row[0] for row in MISTAKES)]):
         result = judged(text)
         assert result.judged == "right", f"{text}\n{result}"
 

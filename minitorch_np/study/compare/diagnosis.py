@@ -127,6 +127,7 @@ class Examination:
             yield from list(self._odd(judgement)) or self._climbing(judgement)
         yield from self._growing(judgement)
         yield from self._repeated(judgement)
+        yield from self._lost(judgement)
         yield from self._not_used(judgement)
         yield from self.stale(judgement)
         yield from self.not_updated(judgement)
@@ -359,6 +360,32 @@ class Examination:
                 yield WrongLine.at(max(forward).execution, mistake, proof=proof)
                 return
 
+    def _lost(self, judgement: Judgement) -> Iterator[WrongLine]:
+        """Gradients that are computed several times for one update, which takes only the last."""
+        used = {n.index for node in self.tape.nodes for n in node.inputs}
+        bound: dict[int, list[Node]] = {}  # by statement
+        for e in self.executions:
+            bound.setdefault(e.statement.number, []).extend(new for _, _, new in e.bound)
+        for name, verdicts in judgement.by_name().items():
+            lost = []
+            for v in verdicts:
+                named = [n for n, _ in v.found if n.index in self.judge.bound and n.execution]
+                alike = bound.get(named[-1].execution.statement.number, []) if named else []
+                others = [n for n in alike if v.update.old.index < n.index < named[-1].index]
+                is_lost = all(
+                    n.index not in used and not np.array_equal(n.value, named[-1].value) for n in others
+                )
+                lost.append(len(others) if is_lost else 0)
+            last = verdicts[-1].update.new.execution
+            if min(lost) > 0 < len(lost) - 1 and last is not None:
+                count = lost[0] + 1
+                mistake = (
+                    f"it takes only the last of {count} gradients: it belongs into the loop that makes them"
+                )
+                proof = f"line {named[-1].execution.statement.line} is executed {count} times for one update"
+                yield WrongLine.at(last, mistake, name=name, proof=proof)
+                return
+
     def _not_used(self, judgement: Judgement) -> Iterator[WrongLine]:
         """Parameters with a gradient on which the loss does not depend."""
         truths = [pair for v in judgement.right for pair in v.reverse.pairs()]
@@ -491,7 +518,28 @@ class Examination:
                 )
         elif rule.options.get("momentum", 0) > 0.9999 and rule.options["lr"] > 0:
             yield from self.added_up(verdicts)
+        elif rule.name in (update_rules.UNCORRECTED, update_rules.OVERWRITTEN):
+            yield from self._corrected(rule, verdicts)
         self.rule, self.result.rule = rule, "" if rule is None else str(rule)
+
+    def _corrected(self, rule: update_rules.Rule, verdicts: list[Verdict]) -> Iterator[WrongLine]:
+        """Adam's bias correction, of which the number of the step never changes, or which is not taken back."""
+        divisor = 1 - rule.options["beta1"]
+        name = verdicts[0].update.name
+        steps = [
+            [n for n in self.judge.made_of(v.update) if n.operation == "divide" and n.inputs[1].value.size == 1]
+            for v in verdicts if v.update.name == name
+        ]  # fmt: skip
+        found = [next((n for n in step if np.isclose(n.inputs[1].value, divisor)), None) for step in steps[:2]]
+        if found and found[0] is not None and found[0].execution is not None:
+            if rule.name == update_rules.OVERWRITTEN:
+                mistake = "the corrected average takes the place of the average: give it a name of its own"
+                proof = "the steps are those of an Adam that goes on from its corrected averages"
+                yield WrongLine.at(found[0].execution, mistake, proof=proof)
+            elif None not in found[1:]:
+                mistake = "the bias correction is the same in every step: t has to count the steps"
+                proof = f"it divides by {divisor:.6g} in step 0 and in step 1"
+                yield WrongLine.at(found[0].execution, mistake, proof=proof)
 
     def added_up(self, verdicts: list[Verdict]) -> Iterator[WrongLine]:
         for _, old, new in (v.update for v in verdicts):

@@ -38,6 +38,10 @@ FUNCTIONS = (
     ),
     (2.5, "it is made with {0} where its sigmoid belongs", "(1 / (1 + np.exp(-{})))"),
 )
+WITHOUT_BIASES = {  # by the number of axes: what stands first is a bias
+    1: ("np.r_[0, {0}[1:]]",),
+    2: ("np.vstack([0 * {0}[:1], {0}[1:]])", "np.hstack([0 * {0}[:, :1], {0}[:, 1:]])"),
+}
 FLIPPED: dict[type, type] = {
     ast.Lt: ast.Gt, ast.Gt: ast.Lt, ast.LtE: ast.GtE, ast.GtE: ast.LtE, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
 }  # fmt: skip
@@ -98,9 +102,13 @@ def edits(execution: Execution, values: Values) -> Iterator[Edit]:
 
 
 def _of_assignment(tree: Any) -> Iterator[Edit]:
-    """`=` in place of `+=` or `-=`, and the other way round."""
+    """`=` in place of `+=` or `-=`, and the other way round; `np.add.at` for an index that occurs twice."""
     if isinstance(tree, ast.AugAssign) and isinstance(tree.op, ast.Add):
         yield Edit(1.7, "= belongs where it adds", ast.Assign([tree.target], tree.value, lineno=0))
+        if isinstance(tree.target, ast.Subscript):
+            owner, index = (ast.unparse(part) for part in (tree.target.value, tree.target.slice))
+            new = ast.parse(f"np.add.at({owner}, {index}, {ast.unparse(tree.value)})").body[0]
+            yield Edit(1.6, "for an index that occurs several times, += adds only one of the values", new)
     if isinstance(tree, ast.Assign) and len(tree.targets) == 1:
         is_negative = isinstance(tree.value, ast.UnaryOp) and isinstance(tree.value.op, ast.USub)
         value = tree.value.operand if is_negative else tree.value  # type: ignore[attr-defined]
@@ -210,7 +218,7 @@ def _distinct(here: Mapping[str, Node]) -> dict[str, Node]:
     """Every node by its variables, or by the shortest of its names."""
     found: dict[str, Node] = {}
     seen: set[int] = set()
-    for name in sorted(here, key=lambda name: (not name.isidentifier(), "[0" < name[-3:-1] <= "[9", len(name))):
+    for name in sorted(here, key=lambda name: (not name.isidentifier(), name[-2:-1].isdigit(), len(name))):
         if name.isidentifier() or here[name].index not in seen:
             found[name] = here[name]
             seen.add(here[name].index)
@@ -275,6 +283,12 @@ def _of_operand(
     others += [(1.6, f"{other}.T") for other in turned if other != text]
     for cost, other in others:
         yield cost, f"it is made with {text} where {other} belongs", other
+    functions = _functions(execution.namespace) if text in values.forward else None
+    yield from _changed(text, part, node, functions)
+
+
+def _changed(text: str, part: ast.expr, node: Node, functions: Iterable[str] | None) -> Iterator[Replacement]:
+    """The same variable transposed, summed or in a function; with `functions` it is of the forward pass."""
     if node.value.ndim == 2:
         yield 1.2, f"{text} stands in it the wrong way round", f"{text}.T"
     summed = [text, *([ast.unparse(part.value)] if isinstance(part, ast.Subscript) else [])]
@@ -284,8 +298,10 @@ def _of_operand(
     for cost, mistake, form in FUNCTIONS:
         new = form.format(text)
         yield cost, mistake.format(text, new), new
-    if text in values.forward:
-        for function in _functions(execution.namespace):
+    if functions is not None:
+        for form in WITHOUT_BIASES.get(node.value.ndim, ()):
+            yield 2.15, f"the biases in {text} have no penalty in the loss", form.format(text)
+        for function in functions:
             yield 2.2, f"it is made with {text} where {function}({text}) belongs", f"{function}({text})"
 
 
@@ -461,7 +477,7 @@ def _insertions(
     operand: str, values: Values, shape: tuple[int, ...], functions: Iterable[str]
 ) -> Iterator[Replacement]:
     """A factor that is missing: the derivative of an activation, or the gradient of what comes after it."""
-    arrays = {name: n.value for name, n in values.here.items() if n.value.ndim}
+    arrays = {name: n.value for name, n in values.here.items() if n.value.ndim or name in values.forward}
     for name, array in arrays.items():
         is_activated = name in values.forward and array.shape == shape
         for form in DERIVATIVES if is_activated and array.dtype.kind == "f" else ():
@@ -486,6 +502,8 @@ def _gradient_products(values: Values, shape: tuple[int, ...]) -> Iterator[str]:
         for form, made in (
             ("{d} * {w}", _broadcast(a, b)), ("{d} @ {w}.T", _product(a, b[::-1])),
             ("{w}.T @ {d}", _product(b[::-1], a)), ("{d} @ {w}", _product(a, b)), ("{w} @ {d}", _product(b, a)),
+            ("{d}.T @ {w}", _product(a[::-1], b)), ("{w} @ {d}.T", _product(b, a[::-1])),
+            ("np.outer({w}, {d})", b + a), ("np.outer({d}, {w})", a + b),
         ):  # fmt: skip
             if made == shape:
                 yield form.format(d=d, w=w)
@@ -558,10 +576,13 @@ class Trial:
         known = _Known(self.names)
         target = tree.targets[0] if isinstance(tree, ast.Assign) else getattr(tree, "target", None)
         is_left_out = isinstance(tree, ast.Expr) and isinstance(self.execution.statement.tree, ast.Assign)
-        base = tree.value if is_left_out else target.value if isinstance(target, ast.Subscript) else None
+        is_add_at = isinstance(tree, ast.Expr) and isinstance(self.execution.statement.tree, ast.AugAssign)
+        base = target.value if isinstance(target, ast.Subscript) else None
+        base = tree.value if is_left_out else tree.value.args[0] if is_add_at else base
         if base is not None and (is_left_out or ast.unparse(base) in self.names):
             name = self.names[ast.unparse(base)]
-            last = next(n for n in reversed(self.own) if n.operation == "setitem")
+            shape = np.shape(self.given[name])  # of w[i] in w[i][j] -= step, not of w
+            last = next(n for n in reversed(self.own) if n.operation == "setitem" and n.value.shape == shape)
             return known.visit(tree), name, lambda scope: {last.index: scope[name]}
         if isinstance(tree, ast.AugAssign):
             name, new = self.names[ast.unparse(tree.target)], self.execution.bound[0][-1]

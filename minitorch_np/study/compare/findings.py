@@ -17,7 +17,18 @@ import numpy as np
 from minitorch_np.study.bits import Difference, first_difference
 from minitorch_np.study.compare.edits import MOST_EDITS, Edit, Trial, Values, edits, is_a_name, scalings
 from minitorch_np.study.compare.instrument import Execution, carried
-from minitorch_np.study.compare.judge import NOISE, RIGHT, WRONG, Judge, Judgement, Verdict, is_varied, multiple
+from minitorch_np.study.compare.judge import (
+    EMPTY,
+    NOISE,
+    RIGHT,
+    WRONG,
+    Judge,
+    Judgement,
+    Verdict,
+    is_varied,
+    multiple,
+    origin,
+)
 from minitorch_np.study.compare.objective import losses
 from minitorch_np.study.compare.recorded import CONSTANT, LEAF, PRODUCTS, Node, ancestors
 from minitorch_np.study.compare.report import WrongLine
@@ -28,6 +39,7 @@ if TYPE_CHECKING:
 
 
 MOST_TIMES = 400  # executions of one statement that an edit is tried in
+FEW_NUMBERS = 3  # of one expression: fewer are multiples of others by chance
 FEW = 8  # gradients of one shape that are compared one by one
 VARIABLE_INDEX = re.compile(r"\[[^\]]*[a-z]\w*[^\]'\"]*\]$")
 FACTORED = (*PRODUCTS, "multiply", "divide")
@@ -155,9 +167,43 @@ class Window:
         """The array of the forward pass whose gradient `value` is a multiple of, with the multiple."""
         return self.truths.of(value)
 
+    def truth_at(self, node: Node, changed: Mapping[int, Array] = EMPTY) -> tuple[Node, float] | None:
+        """The same of a node; a single number counts together with all others that its expression makes."""
+        value = changed.get(node.index, node.value)
+        if value.size > 1:
+            return self.truths.of(value)
+        alike = self._numbers.get(origin(node), ()) if node.inputs else ()
+        if len(alike) < FEW_NUMBERS or node.index in self.forward:
+            return None
+        numbers = np.concatenate([changed.get(n.index, n.value).reshape(-1) for n in alike])
+        found = self._truths_of_numbers.of(np.sort(numbers))
+        turned = self._truths_of_numbers.of(np.sort(-numbers)) if found is None else None
+        return found if turned is None else (turned[0], -turned[1])
+
+    @cached_property
+    def _numbers(self) -> dict[tuple[int, int, str], list[Node]]:
+        """The single numbers of the backward pass, by the expression that makes them."""
+        return _by_expression(n for n in self.every if n.index not in self.forward)
+
+    @cached_property
+    def _truths_of_numbers(self) -> Truths:
+        """The gradients of what the forward pass makes number by number, or takes its numbers from, sorted."""
+        truths = Truths()
+        counts = {len(nodes) for nodes in self._numbers.values() if len(nodes) >= FEW_NUMBERS}
+        lists = [list(e.result.values()) for e in self.judge.executions if len(e.result) in counts]
+        for reverse in {id(v.reverse): v.reverse for v in self.all}.values():
+            groups = [n for n in _by_expression(reverse.nodes.values()).values() if len(n) in counts]
+            groups += [[n] for n in reverse.nodes.values() if n.value.size in counts]
+            groups += [nodes for nodes in lists if all(n in reverse and n.value.size == 1 for n in nodes)]
+            for nodes in groups:
+                gradients = np.concatenate([reverse[n].reshape(-1) for n in nodes])
+                if np.ptp(gradients) > NOISE and self.judge.is_seen(nodes[0]):
+                    truths.add(nodes[0], np.sort(gradients))
+        return truths
+
     def is_gradient(self, node: Node) -> bool:
         """Whether an array of the backward pass is a true gradient, or a multiple of one."""
-        return node.index not in self.forward and self.truth_of(node.value) is not None
+        return node.index not in self.forward and self.truth_at(node) is not None
 
     def candidates(self, changed: Mapping[int, Array]) -> list[Execution]:
         """Executed statements, in order, that made something of which nothing right came."""
@@ -166,8 +212,7 @@ class Window:
             proven |= {n.index for v in self.right for n in self.judge.made_of(v.update)}  # of plain numbers
         terms = self._terms_in(changed)
         for node in reversed(self.nodes):
-            value = changed.get(node.index, node.value)
-            if node.index in proven or node.index in terms or self.truth_of(value):
+            if node.index in proven or node.index in terms or self.truth_at(node, changed):
                 proven.add(node.index)
                 if node.operation != "getitem":  # a right part proves nothing of the whole
                     proven |= {n.index for n in node.inputs}
@@ -181,7 +226,7 @@ class Window:
         # a term that is used as if it were the whole gradient
         parts = [
             m for n in unproven if n.operation in FACTORED for m in n.inputs
-            if m.index in terms and not self.truth_of(changed.get(m.index, m.value))
+            if m.index in terms and not self.truth_at(m, changed)
         ][:1]  # fmt: skip
         unproven = [*parts, *leaves.values(), *unproven]
         return self._making([*self._unchanged(unproven, changed), *unproven])
@@ -220,11 +265,11 @@ class Window:
             pending = list(node.inputs)
             while pending:
                 n = pending.pop()
-                truth = self.truth_of(changed.get(n.index, n.value))
+                truth = self.truth_at(n, changed)
                 if truth is None or n.operation in (LEAF, CONSTANT) or n.index in self.forward:
                     continue
                 found.append(n)
-                before = ((m, self.truth_of(m.value)) for m in n.inputs if m.index not in self.forward)
+                before = ((m, self.truth_at(m)) for m in n.inputs if m.index not in self.forward)
                 pending += [m for m, of in before if of is not None and of[0] is truth[0]]
             if found:
                 break
@@ -299,6 +344,15 @@ def _executions(nodes: Iterable[Node]) -> list[Execution]:
     return [found[number] for number in sorted(found)]
 
 
+def _by_expression(nodes: Iterable[Node]) -> dict[tuple[int, int, str], list[Node]]:
+    """The single numbers among some nodes, by the expression that made them."""
+    found: dict[tuple[int, int, str], list[Node]] = {}
+    for n in nodes:
+        if n.value.size == 1 and n.inputs:
+            found.setdefault(origin(n), []).append(n)
+    return found
+
+
 def _is_close(a: float | None, b: float | None) -> bool:
     return a is not None and b is not None and abs(a - b) <= 1e-4 * abs(b)
 
@@ -350,8 +404,7 @@ class Search:
     def begins_right(self) -> bool:
         """Whether some array of the backward pass is a true gradient of what the forward pass has made."""
         return any(
-            self.window.is_gradient(n)
-            and (self.window.truth_of(n.value) or (n,))[0].index not in self.judge.versions
+            self.window.is_gradient(n) and (self.window.truth_at(n) or (n,))[0].index not in self.judge.versions
             for n in self.window.nodes
         )
 
@@ -475,7 +528,10 @@ class Search:
             if not more:
                 return None
             every |= more
-            now = self.window.replay(more, made, e.start, None if following is None else following.start)
+            end = None
+            if following is not None:  # what it loads comes first
+                end = max([following.start, *(n.index + 1 for n in following.loads.values())])
+            now = self.window.replay(more, made, e.start, end)
             if now is None:
                 return None
             made = now

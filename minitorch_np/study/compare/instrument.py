@@ -290,8 +290,10 @@ def _set(whole: Node, part: Node) -> list[Node] | None:
     while part is not whole and part.operation != "getitem":
         if part.operation not in CHANGING:
             return None
-        added += part.inputs[1:]
-        part = part.inputs[0]
+        first, *rest = part.inputs
+        inside = _set(first, rest[0]) if part.operation == "setitem" else None  # w[i][j] -= step
+        added += rest if inside is None else inside
+        part = first
     return added
 
 

@@ -99,7 +99,7 @@ class Judgement(NamedTuple):
         for v in self.right:
             size = sum(n.value.size for n in v.reverse.nodes.values())
             for node, c in v.found:
-                found.setdefault((v.update.name, size, *_origin(node)), []).append(c)
+                found.setdefault((v.update.name, size, *origin(node)), []).append(c)
             if v.step is not None and not v.found:
                 steps.setdefault((v.update.name, size), []).append(abs(v.step))
         even = [_are_equal(cs) for cs in found.values() if len(cs) > 1]
@@ -204,7 +204,7 @@ def _steady(verdicts: list[Verdict], references: dict[int, Verdict], bound: Coll
     beside = [references.get(id(v.reverse)) for v in judged]
     scales = [1.0 if r is None or not r.found else r.found[0][1] for r in beside]
     rates = [1.0 if r is None else r.step for r in beside]
-    tables = [{_origin(n): c / scale for n, c in v.found} for v, scale in zip(judged, scales, strict=True)]
+    tables = [{origin(n): c / scale for n, c in v.found} for v, scale in zip(judged, scales, strict=True)]
     common = set.intersection(*(set(t) for t in tables))
     kept = {key for key in common if all(_has([tables[0][key]], t[key]) for t in tables)}
     known = [(v.step, rate) for v, rate in zip(judged, rates, strict=True) if rate is not None]
@@ -213,15 +213,15 @@ def _steady(verdicts: list[Verdict], references: dict[int, Verdict], bound: Coll
     is_steady = len(steps) == len(known) and _are_equal(steps)
     made = {}
     for v in judged:
-        found = [(n, c) for n, c in v.found if _origin(n) in kept]
+        found = [(n, c) for n, c in v.found if origin(n) in kept]
         what = RIGHT if found or is_steady else WRONG
         made[id(v)] = v._replace(found=found, step=v.step if is_steady else None, what=what)
     return [made.get(id(v), v) for v in verdicts]
 
 
 def _is_of(node: Node, old: Node) -> bool:
-    """Whether a node is `old`, or its transpose."""
-    return node is old or (node.operation == "transpose" and node.inputs[0] is old)
+    """Whether a node is `old`, its transpose, or a part of it."""
+    return node is old or (node.operation in ("transpose", "getitem") and node.inputs[0] is old)
 
 
 def _are_apart(a: Reverse, b: Reverse) -> bool:
@@ -236,7 +236,7 @@ def _is_rounding(update: Update) -> bool:
     return abs(new - old) <= 1e5 * precision * abs(old)
 
 
-def _origin(node: Node) -> tuple[int, int, str]:
+def origin(node: Node) -> tuple[int, int, str]:
     """Where in the program a node is made: the statement, and the depth within it."""
     execution = node.execution
     if execution is None:
@@ -540,7 +540,8 @@ class Judge:
     def _has_penalty(self, old: Node) -> bool:
         """Whether the program takes squares or absolute values of a parameter, for a penalty in its loss."""
         if old.index not in self._penalties:
-            following = (n for n in self.tape.nodes[old.index : old.index + FAR] if old in n.inputs)
+            near = self.tape.nodes[old.index : old.index + FAR]
+            following = (n for n in near if any(_is_of(m, old) for m in n.inputs))
             self._penalties[old.index] = any(
                 n.operation in ("square", "power", "absolute", "sign", "norm", "vdot")
                 or (n.operation in ("multiply", "dot", "matmul") and all(_is_of(m, old) for m in n.inputs))

@@ -16,6 +16,8 @@ from minitorch_np.study.compare.trained import Update
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
 
+ADAM, UNCORRECTED = "Adam", "Adam without bias correction"
+OVERWRITTEN = "Adam whose averages are replaced by their corrected values"
 CLOSE = 1e-5  # of the largest step
 SAMPLE = 200  # elements of a parameter that an adaptive rule is tried on
 
@@ -160,20 +162,19 @@ def _adaptive(steps: Sequence[StepSeries], constants: Sequence[float]) -> Iterat
     small = [c for c in constants if c <= 1e-3] or [1e-8]
     for eps, inside in product((*small, 1e-8), (False, True)):
         for second, first in product(rates, (0.0, *rates)):
-            for corrected in (True, False) if first else (False,):
-                lr = _rate(steps, first, second, eps, corrected, inside)
+            for name in (ADAM, UNCORRECTED, OVERWRITTEN) if first else ("RMSprop",):
+                lr = _rate(steps, first, second, eps, inside, name)
                 if lr is not None and not first:
-                    yield _rule("RMSprop", lr=lr, alpha=second, eps=eps)
+                    yield _rule(name, lr=lr, alpha=second, eps=eps)
                 elif lr is not None:
-                    name = "Adam" if corrected else "Adam without bias correction"
                     yield _rule(name, lr=lr, beta1=first, beta2=second, eps=eps)
-        lr = _rate(steps, 0.0, 1.0, eps, False, inside)
+        lr = _rate(steps, 0.0, 1.0, eps, inside, "Adagrad")
         if lr is not None:
             yield _rule("Adagrad", lr=lr, eps=eps)
 
 
 def _rate(
-    steps: Sequence[StepSeries], first: float, second: float, eps: float, corrected: bool, inside: bool
+    steps: Sequence[StepSeries], first: float, second: float, eps: float, inside: bool, name: str
 ) -> float | None:
     """The learning rate with which this adaptive rule makes all steps; None if there is none."""
     lr: float | None = None
@@ -183,7 +184,8 @@ def _rate(
         for t, g in enumerate(gradients, start=1):
             m = first * m + (1 - first) * g
             v = second * v + (1 - second if second < 1 else 1.0) * g * g
-            m_hat, v_hat = (m / (1 - first**t), v / (1 - second**t)) if corrected else (m, v)
+            is_corrected = name in (ADAM, OVERWRITTEN)
+            m_hat, v_hat = (m / (1 - first**t), v / (1 - second**t)) if is_corrected else (m, v)
             made = m_hat / (np.sqrt(v_hat + eps) if inside else np.sqrt(v_hat) + eps)
             wanted = -s.changes[t - 1][:SAMPLE]
             norm = float(made @ made)
@@ -191,6 +193,7 @@ def _rate(
             lr = c if lr is None else lr
             if not norm or lr <= 0 or not np.abs(lr * made - wanted).max() <= CLOSE * np.abs(wanted).max():
                 return None
+            m, v = (m_hat, v_hat) if name == OVERWRITTEN else (m, v)
     return lr
 
 
