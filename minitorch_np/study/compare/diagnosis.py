@@ -251,7 +251,8 @@ class Examination:
         is_likelihood = values and (
             values[0] < 0 or (len(values) > 1 and LIKELIHOOD.search(judgement.loss.name.lower()))
         )
-        if not climbing or (are_all and (is_likelihood or self._is_by_chance(judgement))):
+        is_said = judgement.loss.kind or rank(judgement.loss)  # to be the loss
+        if not climbing or (are_all and (is_likelihood or not is_said)):
             return  # a likelihood is maximised
         # a momentum that is made of something else may go up too, with the right sign
         climbing = [n for n in climbing if _climbs(changes[n], firsts[n])]
@@ -279,7 +280,7 @@ class Examination:
                     for e, _, old, new in bound
                     if new.index in versions and (old is None or old.index not in versions)
                 ]
-                if named and update.made != name:
+                if named and update.made != name.partition(" (")[0]:
                     mistake = (
                         f"{update.made} is the same array as {name}: what is added to it, is added to {name}"
                     )
@@ -666,7 +667,8 @@ class Examination:
                 f"{self.judge.left_out} of {len(self.judge.losses)} numbers that could be its loss were not "
                 "tried, as that takes too long: give it less data, or print the loss"
             )
-        if judgement is None or not judgement.wrong or self._is_by_chance(judgement):
+        is_said = judgement is not None and (judgement.loss.kind or rank(judgement.loss))  # to be the loss
+        if not is_said or not judgement.wrong or self._is_by_chance(judgement):
             names = ", ".join(p.name for p in parameters)
             return f"no loss was found that depends on {names}: compute it, as in {LOSS}"
         wrong = ", ".join(dict.fromkeys(v.update.name for v in judgement.wrong))

@@ -169,10 +169,10 @@ def scalings(execution: Execution, factor: float | None) -> Iterator[Edit]:
         for name, size in execution.scope.items():
             if type(size) is int and size > 1:
                 if abs(factor - size) < 1e-6 * size:
-                    found.append((2.0, f"it is {name} = {size} times the right one", f"{operand} / {name}"))
+                    found.append((1.5, f"it is {name} = {size} times the right one", f"{operand} / {name}"))
                 if abs(factor * size - 1) < 1e-6:
                     what = f"it is 1/{name} = 1/{size} of the right one"
-                    found.append((2.1, what, f"{operand} * {name}"))
+                    found.append((1.6, what, f"{operand} * {name}"))
         if factor > 1:
             found.append((2.5, f"it is {factor:.6g} times the right one", f"{operand} / {factor:.6g}"))
         else:
@@ -245,14 +245,17 @@ def _of_number(
     shape: tuple[int, ...],
     values: Values,
 ) -> Iterator[Replacement]:
-    """An array in place of a number, or the number divided or multiplied by a size."""
+    """An array or another number in place of a number, or the number divided or multiplied by a size."""
     text = ast.unparse(part)
     is_number = text in numbers or (text in known and not known[text].value.ndim)
+    is_number |= isinstance(part, ast.Constant) and isinstance(part.value, float)
     if not is_number and not (isinstance(part, ast.Subscript) and text not in known):
         return
     for name, node in values.here.items():
         if node.value.shape == shape != ():
             yield 1.3, f"it is made with {text} where {name} belongs", name
+    for name in sorted(numbers.keys() - {text}, key=lambda name: (_unlike(text, name), name))[:8]:
+        yield 1.4, f"it is made with {text} where {name} belongs", name
     for size in ("2", *(n for n, v in numbers.items() if isinstance(v, int) and v > 1 and n != text)):
         for new in (f"{text} / {size}", f"{text} * {size}"):
             yield 1.55, f"{new} belongs where {text} stands", new

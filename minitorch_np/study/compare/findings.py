@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from minitorch_np.study.bits import Difference, first_difference
+from minitorch_np.study.compare.derivatives import Reverse
 from minitorch_np.study.compare.edits import MOST_EDITS, Edit, Trial, Values, edits, is_a_name, scalings
 from minitorch_np.study.compare.instrument import Execution, carried
 from minitorch_np.study.compare.judge import (
@@ -148,6 +149,31 @@ class Window:
         if arrays or (len(numbers) > 1 and is_uniform(numbers)):
             every = arrays or numbers
             self.usual = max(every, key=lambda m: sum(_is_close(m.named, other.named) for other in every))
+
+    def is_slope(self, execution: Execution) -> bool:
+        """Whether a statement makes the derivative of an activation, as it should be."""
+        made = (n for n in execution.result.values() if n.value.size > 1 and n.execution is execution)
+        found = (self._slopes.of(n.value) for n in made)
+        return any(slope is not None and abs(slope[1] - 1) < 1e-6 for slope in found)
+
+    @cached_property
+    def _slopes(self) -> Truths:
+        """The derivatives of what the forward pass makes element by element."""
+        truths = Truths()
+        nodes = {n.index: n for v in self.all for n in v.reverse.nodes.values()}
+        for n in nodes.values():
+            pending = list(n.inputs) if n.value.size > 1 and self.judge.is_seen(n) else []
+            while pending:
+                m = pending.pop()
+                if m.index not in nodes or m.value.shape != n.value.shape:
+                    continue
+                if self.judge.is_seen(m):
+                    slope = Reverse({n: np.ones(n.value.shape)}, {m.index})
+                    if m in slope and is_varied(slope[m]):
+                        truths.add(n, slope[m])
+                else:
+                    pending += m.inputs
+        return truths
 
     @cached_property
     def handed_on(self) -> dict[int, list[Execution]]:
@@ -692,6 +718,7 @@ class Search:
         proven = self.window.proven
         made = ((e, (*self.own.get(e.number, ()), *e.result.values())) for e in candidates)
         unproven = [e for e, nodes in made if any(n.index not in proven for n in nodes)] or candidates
+        unproven = [e for e in unproven if not self.window.is_slope(e)] or unproven
         ends = {v.update.new.execution for v in pending}  # an update that is right, if its gradient were
         candidates = (
             [e for e in unproven if e not in ends] or [e for e in candidates if e not in ends] or unproven
@@ -700,7 +727,7 @@ class Search:
         late = [
             e for e in candidates
             if e.statement.number in forward  # a function that the forward pass calls, too
-            or not any(n.inputs for n in self.own.get(e.number, ()))  # zeros, for sums
+            or not any(n.inputs for n in (*self.own.get(e.number, ()), *e.result.values()))  # zeros, for sums
             or (isinstance(e.statement.tree, ast.AugAssign) and self._again(e))  # right only at the end
         ]  # fmt: skip
         candidates = [e for e in candidates if e not in late] or late

@@ -14,7 +14,7 @@ import numpy as np
 
 from minitorch_np.study.compare.derivatives import Reverse, ties
 from minitorch_np.study.compare.instrument import Execution
-from minitorch_np.study.compare.objective import UNSURE_LOSSES, Objective, Seeds, dependent, losses
+from minitorch_np.study.compare.objective import UNSURE_LOSSES, Objective, Seeds, dependent, losses, rank
 from minitorch_np.study.compare.recorded import (
     CONSTANT,
     FORWARD_PRODUCTS,
@@ -29,7 +29,7 @@ from minitorch_np.study.compare.trained import TrainedArray, Update, parameters
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
 
-FAR = 3000  # nodes after a version in which its penalty is looked for
+FAR = 3000  # nodes after a version in which its rows are looked up
 NOISE = 1e-12  # of the terms that make a gradient: what rounding leaves where they sum to 0
 SECONDS = 10.0  # in which losses are tried
 TOLERANCE = {"f8": 2e-6, "f4": 1e-3}
@@ -96,6 +96,10 @@ class Judgement(NamedTuple):
         """
         found: dict[tuple[Any, ...], list[float]] = {}
         steps: dict[tuple[Any, ...], list[float]] = {}
+        if not (self.loss.kind or rank(self.loss)):  # nothing says that it is the loss
+            up, down = ({v.update.name for v in self.right if s * (v.step or 0) < 0} for s in (1, -1))
+            if up & down:
+                return False
         for v in self.right:
             size = sum(n.value.size for n in v.reverse.nodes.values())
             for node, c in v.found:
@@ -219,11 +223,6 @@ def _steady(verdicts: list[Verdict], references: dict[int, Verdict], bound: Coll
     return [made.get(id(v), v) for v in verdicts]
 
 
-def _is_of(node: Node, old: Node) -> bool:
-    """Whether a node is `old`, its transpose, or a part of it."""
-    return node is old or (node.operation in ("transpose", "getitem") and node.inputs[0] is old)
-
-
 def _are_apart(a: Reverse, b: Reverse) -> bool:
     """Whether neither of two passes starts within the other."""
     return max(a.nodes) not in b.nodes and max(b.nodes) not in a.nodes
@@ -303,7 +302,6 @@ class Judge:
         self.depends = dependent(tape, self.versions)
         self._reverses: dict[int, tuple[Seeds, Reverse]] = {}
         self._multiples: dict[tuple[int, int], tuple[Array, float | None]] = {}
-        self._penalties: dict[int, bool] = {}
         self.left_out = 0  # losses that there was no time to try
         self._merged: dict[tuple[int, int], Seeds] = {}
         self._slices: dict[tuple[int, int], list[Node]] = {}
@@ -403,7 +401,7 @@ class Judge:
         end = process_time() + SECONDS
         names = {p.name for p in self.parameters}
         has_arrays = any(p.versions[0].value.size > 1 for p in self.parameters)
-        has_penalty = any(self._has_penalty(p.versions[0]) for p in self.parameters)
+        has_penalty = bool(self._penalised)
         for position, loss in enumerate(self.losses):
             if process_time() > end:
                 self.left_out = len(self.losses) - position
@@ -521,7 +519,7 @@ class Judge:
             return None
         change = new.reshape(-1) - old.reshape(-1)
         step = multiple(change.reshape(old.shape), truth)
-        if step is None and not self._has_penalty(update.old):
+        if step is None and self.owners[update.old.index] not in self._penalised:
             found = decayed(change, truth.reshape(-1), old.reshape(-1))
             step = found[0] if found is not None and found[1] < 0 else None
         return None if step is None else -step
@@ -537,17 +535,16 @@ class Judge:
             for m in taken
         )
 
-    def _has_penalty(self, old: Node) -> bool:
-        """Whether the program takes squares or absolute values of a parameter, for a penalty in its loss."""
-        if old.index not in self._penalties:
-            near = self.tape.nodes[old.index : old.index + FAR]
-            following = (n for n in near if any(_is_of(m, old) for m in n.inputs))
-            self._penalties[old.index] = any(
-                n.operation in ("square", "power", "absolute", "sign", "norm", "vdot")
-                or (n.operation in ("multiply", "dot", "matmul") and all(_is_of(m, old) for m in n.inputs))
-                for n in following
-            )
-        return self._penalties[old.index]
+    @cached_property
+    def _penalised(self) -> set[int]:
+        """The parameters of which squares or absolute values are taken, for a penalty in the loss."""
+        found = set()
+        for n in self.tape.nodes:
+            of = [m.inputs[0] if m.operation in ("transpose", "getitem") else m for m in n.inputs]
+            is_product = n.operation in ("multiply", "dot", "matmul") and of[0] is of[1]
+            if of and (is_product or n.operation in ("square", "power", "absolute", "sign", "norm", "vdot")):
+                found |= {self.owners[of[0].index]} if of[0].index in self.owners else set()
+        return found
 
     def _steps(self, loss: Objective) -> list[list[tuple[Node, Node | None, int]]]:
         """By parameter: the versions with the next ones between which the loss is computed, and how often."""

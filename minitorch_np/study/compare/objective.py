@@ -280,10 +280,12 @@ def _prediction(node: Node, depends: set[int]) -> tuple[Node, float] | None:
 
 
 def _is_literal(target: Node, node: Node) -> bool:
-    """Whether a number stands in the statement itself."""
+    """Whether a number stands in the statement itself, or is one for all elements."""
     if target.operation != CONSTANT or target.value.size > 1 or node.execution is None:
         return False
-    return any(isinstance(n, ast.Constant) and n.value == target.value for n in _parts(node))
+    return node.value.size > 1 or any(
+        isinstance(n, ast.Constant) and n.value == target.value for n in _parts(node)
+    )
 
 
 def _before_activation(output: Node, depends: set[int], versions: set[int]) -> Node | None:
