@@ -7,6 +7,7 @@ import operator
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -569,7 +570,7 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: PLR0911
     if isinstance(function, np.ufunc) and len(args) > function.nin == 1 and tape.execution is not None:
         seen = (path for path, n in tape.execution.values.items() if n is getattr(args[1], "node", None))
         tape.written_by_position.append((tape.execution, f"np.{name}", next(seen, "its argument")))
-    if args and _has_recorded(args[0]):
+    if args and _recorded_among(args[0]):
         if any(function is maker for maker in _ARRAY_MAKERS):
             return call_function(function, args, kwargs, "asarray" if is_recorded(args[0]) else "array")
         if type(args[0]) is list and name in _OF_LISTS:
@@ -588,7 +589,7 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: PLR0911
     result = function(*args, **kwargs)
     if type(result) not in (*ARRAYS, np.float64, np.float32) or result.dtype.kind not in NUMERIC:
         return result
-    inputs = [tape.node(a) for a in given if is_recorded(a)]
+    inputs = [tape.node(a) for a in _recorded_among(given)]
     is_leaf = not inputs or _is_constant(function)
     return leaf(result) if is_leaf else wrapped(result, tape.add(OPAQUE, inputs, result))
 
@@ -598,7 +599,8 @@ def _takes_plain_numbers(function: Any) -> bool:
     owner = type(getattr(function, "__self__", None)).__module__ or ""
     is_numpy = (getattr(function, "__module__", None) or "").startswith("numpy")
     is_c = not any(hasattr(function, name) for name in ("_implementation", "__wrapped__"))
-    return owner.startswith("numpy.random") or (is_numpy and is_c and not isinstance(function, np.ufunc | type))
+    is_c &= not isinstance(function, np.ufunc | type | FunctionType)  # np.row_stack calls np.vstack
+    return owner.startswith("numpy.random") or (is_numpy and is_c)
 
 
 def _is_constant(function: Any) -> bool:
@@ -607,5 +609,8 @@ def _is_constant(function: Any) -> bool:
     return name in CONSTANT_FUNCTIONS or name == "permutation" or "andom" in random or "Generator" in random
 
 
-def _has_recorded(value: Any) -> bool:
-    return any(map(_has_recorded, value)) if isinstance(value, list | tuple) else is_recorded(value)
+def _recorded_among(value: Any) -> list[Any]:
+    """A value, or those in its lists and tuples, that are recorded."""
+    if isinstance(value, list | tuple):
+        return [found for element in value for found in _recorded_among(element)]
+    return [value] if is_recorded(value) else []
