@@ -30,6 +30,7 @@ from minitorch_np.study.compare.recording import Recording
 from minitorch_np.study.compare.report import NOT_JUDGED, RIGHT, WRONG, Comparison, WrongLine
 from minitorch_np.study.compare.trained import Update
 
+MOVING = ("getitem", "setitem")
 MOST_UPDATES = 6  # of each parameter that the rule is read off
 LIKELIHOOD = re.compile("lik|reward|return|ll")  # in the name of what is maximised
 UPHILL = "its update has the wrong sign: gradient descent subtracts, w -= learning_rate * gradient"
@@ -127,6 +128,7 @@ class Examination:
             yield from list(self._odd(judgement)) or self._climbing(judgement)
         yield from self._growing(judgement)
         yield from self._repeated(judgement)
+        yield from self._after_update(judgement)
         yield from self._lost(judgement)
         yield from self._not_used(judgement)
         yield from self.stale(judgement)
@@ -360,6 +362,37 @@ class Examination:
                 proof = f"{p.name} is changed by the same numbers in {len(changes)} steps"
                 yield WrongLine.at(max(forward).execution, mistake, proof=proof)
                 return
+
+    def _after_update(self, judgement: Judgement) -> Iterator[WrongLine]:
+        """Steps with another parameter in them that was updated since the forward pass."""
+        owners = self.judge.owners
+        for v in (v for v in judgement.right if not v.found and not v.is_number):
+            used = {owners[i]: n for i, n in sorted(v.reverse.nodes.items()) if i in owners}
+            used.pop(owners[v.update.old.index], None)
+            taken = (
+                (n, m) for n in self.judge.made_of(v.update) if n.operation not in MOVING for m in n.inputs
+            )
+            for n, m in taken:
+                whole, parts = m, []
+                while whole.operation == "getitem" and whole.index not in owners:
+                    parts.append(whole)
+                    whole = whole.inputs[0]
+                before = used.get(owners.get(whole.index, -1))
+                if before is None or n.execution is None or whole.index <= before.index:
+                    continue
+                value = before.value
+                for part in reversed(parts):
+                    value = np.asarray(part.compute(value))
+                if not np.array_equal(value, m.value):
+                    seen = {**n.execution.values, **n.execution.loads}
+                    name = next((k for k, of in seen.items() if of is m), "a parameter")
+                    mistake = (
+                        f"it is made with {name} after its update: compute all gradients first, update then"
+                    )
+                    at = np.flatnonzero(value != m.value)[0]
+                    proof = f"{m.value.flat[at]:.8g} goes into it, {value.flat[at]:.8g} into the prediction"
+                    yield WrongLine.at(n.execution, mistake, name=v.update.name, proof=proof)
+                    return
 
     def _lost(self, judgement: Judgement) -> Iterator[WrongLine]:
         """Gradients that are computed several times for one update, which takes only the last."""

@@ -309,8 +309,13 @@ def _changed(text: str, part: ast.expr, node: Node, functions: Iterable[str] | N
 
 
 def _of_slice(part: ast.expr) -> Iterator[Replacement]:
-    """All but the last in place of all but the first, and the other way round."""
+    """All but the last in place of all but the first, and the other way round; the element beside one."""
     text = ast.unparse(part)
+    if isinstance(part, ast.Subscript) and not isinstance(part.slice, ast.Slice | ast.Tuple):
+        owner, index = ast.unparse(part.value), ast.unparse(part.slice)
+        for beside in (f"{index} - 1", f"{index} + 1"):
+            new = f"{owner}[{beside.removesuffix(' - 1 + 1').removesuffix(' + 1 - 1')}]"
+            yield 1.35, f"{new} belongs where {text} stands", new
     for here, other in (("1:", ":-1"), (":-1", "1:")) if isinstance(part, ast.Subscript) else ():
         for before, after in product("[ ", "],"):
             if before + here + after in text:
@@ -387,7 +392,9 @@ def _axes(part: ast.Call, name: str) -> Iterator[Replacement]:
 
 
 def _other_products(a: ast.expr, b: ast.expr) -> Iterator[Replacement]:
-    """The matrix product in other orders."""
+    """The matrix product in other orders, or one of its sides alone."""
+    for kept, left in ((a, b), (b, a)):
+        yield 1.5, f"{ast.unparse(left)} does not belong in it", kept
     for form in PRODUCTS:
         text = form.format(a=ast.unparse(a), b=ast.unparse(b)).replace(".T).T", ")")
         yield 1.9, f"the product is {ast.unparse(ast.parse(text))}", text

@@ -13,7 +13,7 @@ import numpy as np
 
 from minitorch_np._internal.syntax_trees import copied_tree
 from minitorch_np.study.compare import recorded
-from minitorch_np.study.compare.recorded import Node, Tape, TapeIsFull, ancestors, is_recorded
+from minitorch_np.study.compare.recorded import FORWARD_PRODUCTS, Node, Tape, TapeIsFull, ancestors, is_recorded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -164,12 +164,12 @@ class Recorder:
             added = carried(old, new)
             if added is None or new.value.size < old.value.size:
                 continue
-            versions, oldest, first = self._chains.pop(old.index, ({old.index: old}, old.index, old.index))
-            used = used_version(added, versions, oldest)
-            if used is not None:
-                versions, oldest = {i: n for i, n in versions.items() if i > used.index}, used.index + 1
+            versions, last, first = self._chains.pop(old.index, ({old.index: old}, -1, old.index))
+            used = used_version(added, versions)
+            if used is not None and used.index != last:
+                versions, last = {i: n for i, n in versions.items() if i >= used.index}, used.index
                 self._updates[first] = self._updates.get(first, 0) + 1
-            self._chains[new.index] = ({**versions, new.index: new}, oldest, first)
+            self._chains[new.index] = ({**versions, new.index: new}, last, first)
         if self._updates:
             self._least, most = min(self._updates.values()), max(self._updates.values())
             if self._least >= self.steps or most >= 3 * self.steps:
@@ -235,10 +235,29 @@ def _looked_up(
     return found
 
 
-def used_version(added: list[Node], versions: Mapping[int, Node], oldest: int) -> Node | None:
-    """The newest of the versions of an array that what is added to it depends on."""
+def used_version(added: list[Node], versions: Mapping[int, Node]) -> Node | None:
+    """The newest of the versions of an array that what is added to it depends on.
+
+    One that goes into a product counts more than those of which single elements are taken, as by a penalty
+    while the elements are updated one by one.
+    """
+    oldest = min(versions)
     found = ancestors(added, lambda n: n.index >= oldest and n.index not in versions)
-    return max((n for i, n in found.items() if i in versions), default=None)
+    reached = [n for i, n in found.items() if i in versions]
+    if len(reached) > 1:
+        parts = (
+            _whole(m, versions) for n in found.values() if n.operation in FORWARD_PRODUCTS for m in n.inputs
+        )
+        used = {n.index for n in parts}
+        reached = [n for n in reached if n.index in used] or reached
+    return max(reached, default=None)
+
+
+def _whole(node: Node, versions: Mapping[int, Node]) -> Node:
+    """What a node is a part or a view of."""
+    while node.index not in versions and node.operation in ("getitem", "transpose", "reshape"):
+        node = node.inputs[0]
+    return node
 
 
 KEEPING = frozenset("copy positive reshape astype asarray array squeeze ravel".split())

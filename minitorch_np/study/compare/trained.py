@@ -17,6 +17,9 @@ ELEMENTWISE = frozenset(
 )
 
 
+MOST = 100  # versions of which one has to go into a product
+
+
 class Update(NamedTuple):
     """From one version of a parameter that the program computes with to the next one."""
 
@@ -95,8 +98,10 @@ def _updated(tape: Tape, executions: list[Execution]) -> list[TrainedArray]:
     for i, (versions, used) in enumerate(found):
         for old, new in pairwise(versions):
             now = max((v for v in used if v.index <= old.index), default=old)
-            buffers = _buffers(added[old.index, new.index], owners, i, now)
-            states |= {owners[n.index] for n in buffers if not _feeds_a_product(n, consumers)}
+            buffers = {owners[n.index] for n in _buffers(added[old.index, new.index], owners, i, now)}
+            states |= {
+                k for k in buffers if not any(_feeds_a_product(v, consumers) for v in found[k][0][:MOST])
+            }
     most = max((versions for versions, _ in found), key=len, default=[])
     arrays: list[TrainedArray] = []
     for i, (versions, used) in enumerate(found):
@@ -145,10 +150,10 @@ def _used(versions: list[Node], added: dict[tuple[int, int], list[Node]]) -> lis
     found: list[Node] = []
     open_versions = {versions[0].index: versions[0]}
     for old, new in pairwise(versions):
-        used = used_version(added[old.index, new.index], open_versions, min(open_versions))
-        if used is not None:
+        used = used_version(added[old.index, new.index], open_versions)
+        if used is not None and used not in found[-1:]:
             found.append(used)
-            open_versions = {i: v for i, v in open_versions.items() if i > used.index}
+            open_versions = {i: v for i, v in open_versions.items() if i >= used.index}
         open_versions[new.index] = new
     return found
 
@@ -182,7 +187,7 @@ def _buffers(added: list[Node], owners: dict[int, int], mine: int, now: Node) ->
     return [
         n for n in found.values()
         if owners.get(n.index, mine) != mine
-        and used_version(list(n.inputs), {now.index: now}, now.index) is not None
+        and used_version(list(n.inputs), {now.index: now}) is not None
     ]  # fmt: skip
 
 
