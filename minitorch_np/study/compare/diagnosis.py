@@ -24,7 +24,7 @@ from minitorch_np.study.compare.judge import (
     decayed,
     multiple,
 )
-from minitorch_np.study.compare.objective import UNSURE_LOSSES, rank
+from minitorch_np.study.compare.objective import UNSURE_LOSSES, prediction, rank
 from minitorch_np.study.compare.recorded import CONSTANT, LEAF, Node, ancestors
 from minitorch_np.study.compare.recording import Recording
 from minitorch_np.study.compare.report import NOT_JUDGED, RIGHT, WRONG, Comparison, WrongLine
@@ -105,6 +105,9 @@ class Examination:
             mistake = f"{call} writes its result into {name}: a second array there is `out`"
             yield WrongLine.at(execution, mistake, name=name)
         judgement = self.judgement
+        if (judgement is None or judgement.wrong) and (found := list(self._softmax())):
+            yield from found
+            return
         if judgement is None or self._is_by_chance(judgement):
             return
         if replaced := list(self._replaced(judgement)):
@@ -153,6 +156,27 @@ class Examination:
         begins_right = not loss.kind and rank(loss) > 1 and search.begins_right
         is_sure = (has_weight and bool(loss.kind or rank(loss))) or begins_right
         return is_sure and not search.is_recurrent
+
+    def _softmax(self) -> Iterator[WrongLine]:
+        """A softmax that is not taken over the classes, in which the targets sum to 1."""
+        for node in self.tape.nodes:
+            found = prediction(node, self.judge.depends) if node.value.ndim == 2 else None
+            if found is None or found[0].value.shape != node.value.shape or min(node.value.shape) < 2:
+                continue
+            output, sign = found
+            p, t = output.value, output.value - sign * node.value
+            while output.operation in ("copy", "setitem", "getitem", "asarray", "array"):
+                output = output.inputs[0]
+            for axis in (0, 1):
+                sums = p.sum(axis=1 - axis), p.sum()
+                is_of_classes = np.allclose(t.sum(axis=axis), 1) and not np.allclose(t.sum(axis=1 - axis), 1)
+                is_other = any(np.allclose(s, 1) for s in sums) and not np.allclose(p.sum(axis=axis), 1)
+                if is_of_classes and is_other and (p >= 0).all() and output.execution is not None:
+                    over = "samples" if np.allclose(sums[0], 1) else "all classes of all samples"
+                    mistake = f"the softmax is taken over the {over}: sum over axis={axis}, with keepdims=True"
+                    proof = f"a sample's probabilities sum to {p.sum(axis=axis)[0]:.6g}, its targets to 1"
+                    yield WrongLine.at(output.execution, mistake, proof=proof)
+                    return
 
     def _turned_term(self, judgement: Judgement) -> Iterator[WrongLine]:
         """The minus in the statement of the loss that all gradients take for a plus."""
@@ -382,7 +406,7 @@ class Examination:
                     continue
                 value = before.value
                 for part in reversed(parts):
-                    value = np.asarray(part.compute(value))
+                    value = np.asarray(part.compute(value))  # type: ignore[misc]
                 if not np.array_equal(value, m.value):
                     seen = {**n.execution.values, **n.execution.loads}
                     name = next((k for k, of in seen.items() if of is m), "a parameter")
@@ -491,8 +515,8 @@ class Examination:
 
     def not_updated(self, judgement: Judgement) -> Iterator[WrongLine]:
         """Arrays whose gradient is computed as for the parameters, but that stay as they are."""
-        names = {re.sub(r"\d", "", p.name) for p in self.judge.parameters}
-        seen = (pair for execution in self.executions[:2000] for pair in execution.values.items())
+        seen = [pair for execution in self.executions[:2000] for pair in execution.values.items()]
+        names = {re.sub(r"\d", "", path) for path, node in seen if node.index in self.judge.owners}
         known = {node.index: path for path, node in seen if re.sub(r"\d", "", path) in names}
         for verdict in judgement.right[:1]:
             for node, truth in verdict.reverse.pairs():
@@ -509,7 +533,19 @@ class Examination:
                         line = computed.execution.statement.line
                         proof = f"its gradient is computed in line {line}, and is not zero"
                         mistake = f"{known[index]} is not updated: it stays as it was before the step"
-                        yield WrongLine(*self._loop(), known[index], mistake, (), proof)
+                        sums = (
+                            n for n in self.tape.nodes[computed.index :] if n.operation in ("add", "subtract")
+                        )
+                        step = next(
+                            (n for n in sums if node in n.inputs and computed.index in ancestors([n])), None
+                        )
+                        if step is not None and step.execution is not None and step.execution.made:
+                            mistake = (
+                                f"{known[index]} is not updated: its step is given to {step.execution.made}"
+                            )
+                            yield WrongLine.at(step.execution, mistake, name=known[index], proof=proof)
+                        else:
+                            yield WrongLine(*self._loop(), known[index], mistake, (), proof)
                 elif carried(node, new) is None and new.execution is not None:
                     c, name = multiple(new.value, truth), new.execution.made
                     if c is not None:
@@ -525,11 +561,16 @@ class Examination:
                         yield WrongLine.at(new.execution, mistake, proof=proof)
 
     def _loop(self) -> tuple[int, str]:
-        """The innermost loop around the updates."""
-        updates = (p.versions[1].execution for p in self.judge.parameters)
-        first = next(e.statement.line for e in updates if e is not None)
+        """The innermost loop around the updates, or the line that calls the function that makes them."""
+        updates = [e for p in self.judge.parameters if (e := p.versions[1].execution) is not None]
+        first, last = updates[0].statement.line, updates[-1]
         loops = (n for n in ast.walk(self.recording.source.tree()) if isinstance(n, ast.For | ast.While))
-        line = max((n.lineno for n in loops if n.lineno < first <= (n.end_lineno or 0)), default=first)
+        around = [n.lineno for n in loops if n.lineno < first <= (n.end_lineno or 0)]
+        function = last.statement.function
+        before = (
+            e.statement for e in reversed(self.executions[: last.number]) if e.statement.function != function
+        )
+        line = max(around) if around else next((s.line for s in before), first)
         return line, self.recording.source.line(line).strip()
 
     def _rule(self) -> Iterator[WrongLine]:

@@ -105,6 +105,7 @@ def _of_assignment(tree: Any) -> Iterator[Edit]:
     """`=` in place of `+=` or `-=`, and the other way round; `np.add.at` for an index that occurs twice."""
     if isinstance(tree, ast.AugAssign) and isinstance(tree.op, ast.Add):
         yield Edit(1.7, "= belongs where it adds", ast.Assign([tree.target], tree.value, lineno=0))
+        yield Edit(1.6, "-= belongs where += stands", ast.AugAssign(tree.target, ast.Sub(), tree.value))
         if isinstance(tree.target, ast.Subscript):
             owner, index = (ast.unparse(part) for part in (tree.target.value, tree.target.slice))
             new = ast.parse(f"np.add.at({owner}, {index}, {ast.unparse(tree.value)})").body[0]
@@ -298,7 +299,7 @@ def _changed(text: str, part: ast.expr, node: Node, functions: Iterable[str] | N
     for one, keepdims, axis in product(summed, ("", ", keepdims=True"), (0, 1)):
         new = f"np.sum({one}, axis={axis}{keepdims})"
         yield 1.5, f"{new} belongs where {text} stands", new
-    for cost, mistake, form in FUNCTIONS:
+    for cost, mistake, form in FUNCTIONS if node.value.size > 1 else ():  # a number fits by chance
         new = form.format(text)
         yield cost, mistake.format(text, new), new
     if functions is not None:
@@ -442,6 +443,9 @@ def _of_operator(part: ast.expr) -> Iterator[Replacement]:
             if isinstance(operator, ast.Sub):
                 new = ast.BinOp(b, ast.Sub(), a)
                 yield 1.4, f"{ast.unparse(new)} belongs where {text} stands", new
+            if isinstance(operator, ast.Mult):
+                outer = f"np.outer({ast.unparse(a)}, {ast.unparse(b)})"
+                yield 1.5, f"{outer} belongs where {text} stands", outer
             yield 1.45, f"{ast.unparse(b)} does not belong in it", a
             yield 1.45, f"{ast.unparse(a)} does not belong in it", b
             if isinstance(operator, ast.Mult) and isinstance(a, ast.BinOp) and isinstance(a.op, ast.Mult):

@@ -541,7 +541,7 @@ class Judge:
         found = set()
         for n in self.tape.nodes:
             of = [m.inputs[0] if m.operation in ("transpose", "getitem") else m for m in n.inputs]
-            is_product = n.operation in ("multiply", "dot", "matmul") and of[0] is of[1]
+            is_product = n.operation in ("multiply", "dot", "matmul") and of[0] is of[-1] and len(of) > 1
             if of and (is_product or n.operation in ("square", "power", "absolute", "sign", "norm", "vdot")):
                 found |= {self.owners[of[0].index]} if of[0].index in self.owners else set()
         return found

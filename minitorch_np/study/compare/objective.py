@@ -113,12 +113,12 @@ def losses(tape: Tape, versions: set[int], names: dict[int, str]) -> list[Object
             places.setdefault((*place, kind), []).append((node, seeds))
     found = [_loss(key[2], instances, names) for key, instances in places.items()]
     written = [n for n in found if not n.kind and (rank(n) or _label(n.first, depends) is None)]
-    written = [loss for loss in written if loss.first.index in with_data] or written
     used = _used_by_updates(tape, versions)
     written = [
         loss for loss in written
         if loss.first.index not in used or any(w in loss.name.lower() for w in ("loss", "cost"))
     ]  # fmt: skip
+    written = [loss for loss in written if loss.first.index in with_data] or written
     made = [ancestors(loss.first.inputs, lambda n: n.value.size == 1).keys() for loss in written]
     inner = set().union(*made)
     written = [loss._replace(is_inner=loss.first.index in inner) for loss in written]
@@ -168,7 +168,7 @@ def rank(loss: Objective) -> int:
 
 def _implied(node: Node, depends: set[int], versions: set[int]) -> Iterator[tuple[str, Seeds]]:
     """The losses whose gradient a difference of a prediction and a target is."""
-    found = _prediction(node, depends)
+    found = prediction(node, depends)
     if found is None or found[0].index in versions or found[0].value.shape != node.value.shape:
         return
     output, error = found[0], found[1] * node.value
@@ -180,7 +180,7 @@ def _implied(node: Node, depends: set[int], versions: set[int]) -> Iterator[tupl
         yield HALF_SQUARES, {output: error}
     before = _before_activation(output, depends, versions)
     if before is not None and before is not output:
-        gradient = _logit_gradient(output, before, error)
+        gradient = _logit_gradient(output, before, error, {before.index, *versions})
         if gradient is not None:
             yield CROSS_ENTROPY, {before: gradient}
 
@@ -198,7 +198,7 @@ def _weighted(node: Node, entropies: Mapping[int, Seeds], depends: set[int]) -> 
 
 def _of_margin(node: Node, depends: set[int], versions: set[int]) -> Iterator[tuple[str, Seeds]]:
     """The losses of a margin that a node may be, or minus it, or of a prediction that is only a sign."""
-    found = _prediction(node, depends)
+    found = prediction(node, depends)
     if found is not None and np.isin(found[0].value, (-1, 0, 1)).all():
         z = _before_activation(found[0], depends, versions)
         if z is not None and z is not found[0] and _is_sign(found[0].value, z.value):
@@ -237,7 +237,7 @@ def _is_sign(output: Array, z: Array) -> bool:
     return any(np.array_equal(output > 0, side) for side in (z > 0, z >= 0))
 
 
-def _logit_gradient(output: Node, before: Node, error: Array) -> Array | None:
+def _logit_gradient(output: Node, before: Node, error: Array, ends: set[int]) -> Array | None:
     """The gradient p − t of the cross entropy in the shape of z, if p is the sigmoid or the softmax of z.
 
     It is t − p if p is the sigmoid of −z. Of a softmax it is only that if the targets sum to 1 along the
@@ -251,7 +251,7 @@ def _logit_gradient(output: Node, before: Node, error: Array) -> Array | None:
     with np.errstate(all="ignore"):
         for sign in (1.0, -1.0):
             if np.allclose(p, 1 / (1 + np.exp(-sign * z)), rtol=1e-4, atol=1e-6):
-                slope = Reverse({output: np.full(output.value.shape, turn)}, {before.index})[before]
+                slope = Reverse({output: np.full(output.value.shape, turn)}, ends)[before]
                 return error * np.sign(slope.reshape(z.shape) if slope.shape != z.shape[::-1] else slope.T)
         largest = np.abs(error).max(initial=0)
         for axis in range(z.ndim):
@@ -262,7 +262,7 @@ def _logit_gradient(output: Node, before: Node, error: Array) -> Array | None:
     return None
 
 
-def _prediction(node: Node, depends: set[int]) -> tuple[Node, float] | None:
+def prediction(node: Node, depends: set[int]) -> tuple[Node, float] | None:
     """What a node takes a target from, or is taken from one, with the sign that it has then."""
     if node.operation == "subtract":
         a, b = node.inputs
