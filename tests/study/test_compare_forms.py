@@ -167,15 +167,20 @@ def test_a_right_program_is_right(text, parts):
     assert result.judged == "right", result
 
 
+def test_a_softmax_over_the_samples_is_named():
+    result = judged(SOFTMAX, axis=1)
+    assert "the softmax is taken over the samples: sum over axis=0" in str(result), result
+    assert "its targets to 1" in result.wrong[0].proof
+
+
 @pytest.mark.parametrize(
     ("text", "parts", "reason"),
     [
-        (SOFTMAX, {"axis": 1}, "the program does not compute its loss"),  # over the samples
         (ENDS_EARLY, {}, "it ends with an error"),
         (ONE_SAMPLE, {"error": "np.sign(error)"}, "another multiple"),
         (SENTENCES, {"factor": "np.arange(1, 3)[:, None]"}, "is not that of"),
     ],
-    ids=["softmax over samples", "an error in the first step", "sign of a residual", "loss of other data"],
+    ids=["an error in the first step", "sign of a residual", "loss of other data"],
 )
 def test_what_cannot_be_told_is_neither_right_nor_wrong(text, parts, reason):
     result = judged(text, **parts)

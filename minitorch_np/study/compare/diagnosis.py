@@ -355,11 +355,11 @@ class Examination:
         """Weights to which a part of themselves is added in every step: weight decay with the other sign."""
         for name, every in self.longer.by_name().items():
             parts = []
-            verdicts = [v for v in every if np.any(v.update.old.value)]
+            verdicts = [v for v in every if np.any(v.update.old.value) and v.step is None]  # or it is too small
             for v in verdicts:
                 change = (v.update.new.value - v.update.old.value).reshape(-1)
                 found = decayed(change, v.truth.reshape(-1), v.update.old.value.reshape(-1))
-                if v.step is None and found is not None and found[0] < 0 < found[1]:
+                if found is not None and found[0] < 0 < found[1]:
                     parts.append(found[1])
             if not 1 < len(parts) == len(verdicts):
                 continue
@@ -446,6 +446,8 @@ class Examination:
 
     def _not_used(self, judgement: Judgement) -> Iterator[WrongLine]:
         """Parameters with a gradient on which the loss does not depend."""
+        if self._unknown(judgement.verdicts):
+            return
         truths = [pair for v in judgement.right for pair in v.reverse.pairs()]
         made = [m for v in judgement.right for m in self.judge.made_of(v.update)]
         used = {n.index for m in made for n in (m, *m.inputs)}

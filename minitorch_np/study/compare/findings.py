@@ -146,7 +146,8 @@ class Window:
         found = [(v, m) for v in self.right if v.truth is not None and (m := self.multiples(v, {})) is not None]
         arrays = [m for v, m in found if v.truth.size > 1]
         numbers = [m for v, m in found if v.truth.size == 1]
-        if arrays or (len(numbers) > 1 and is_uniform(numbers)):
+        are_numbers = len(numbers) > 1 or all(v.truth is not None and v.is_number for v in self.all)
+        if arrays or (numbers and are_numbers and is_uniform(numbers)):
             every = arrays or numbers
             self.usual = max(every, key=lambda m: sum(_is_close(m.named, other.named) for other in every))
 

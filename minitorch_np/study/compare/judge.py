@@ -195,34 +195,6 @@ def decayed(change: Array, truth: Array, value: Array) -> tuple[float, float] | 
     return (float(solution[0]), float(solution[1])) if is_fit and is_step else None
 
 
-def _steady(verdicts: list[Verdict], references: dict[int, Verdict], bound: Collection[int]) -> list[Verdict]:
-    """Of a single number, which is a multiple of any other: only the multiples that are the same in all steps.
-
-    The same is meant beside those of other parameters, the `references`, where there are any.
-    """
-    judged = [v for v in verdicts if v.what == RIGHT and v.is_number]
-    largest = max((abs(v.truth.item()) for v in judged), default=0.0)
-    judged = [v for v in judged if abs(v.truth.item()) > 1e-9 * largest and not _is_rounding(v.update)]
-    if len(judged) < 2:
-        return verdicts
-    beside = [references.get(id(v.reverse)) for v in judged]
-    scales = [1.0 if r is None or not r.found else r.found[0][1] for r in beside]
-    rates = [1.0 if r is None else r.step for r in beside]
-    tables = [{origin(n): c / scale for n, c in v.found} for v, scale in zip(judged, scales, strict=True)]
-    common = set.intersection(*(set(t) for t in tables))
-    kept = {key for key in common if all(_has([tables[0][key]], t[key]) for t in tables)}
-    known = [(v.step, rate) for v, rate in zip(judged, rates, strict=True) if rate is not None]
-    known = known or [(v.step, 1.0) for v in judged]
-    steps = [step / rate for step, rate in known if step is not None]
-    is_steady = len(steps) == len(known) and _are_equal(steps)
-    made = {}
-    for v in judged:
-        found = [(n, c) for n, c in v.found if origin(n) in kept]
-        what = RIGHT if found or is_steady else WRONG
-        made[id(v)] = v._replace(found=found, step=v.step if is_steady else None, what=what)
-    return [made.get(id(v), v) for v in verdicts]
-
-
 def _are_apart(a: Reverse, b: Reverse) -> bool:
     """Whether neither of two passes starts within the other."""
     return max(a.nodes) not in b.nodes and max(b.nodes) not in a.nodes
@@ -473,14 +445,57 @@ class Judge:
         for v in (v for group in groups for v in group):
             if v.what == RIGHT and not v.is_number:
                 references.setdefault(id(v.reverse), v)
-        return Judgement(loss, mode, [v for group in groups for v in _steady(group, references, self.bound)])
+        return Judgement(loss, mode, [v for group in groups for v in self._steady(group, references)])
+
+    def _steady(self, verdicts: list[Verdict], references: dict[int, Verdict]) -> list[Verdict]:
+        """Of a single number, a multiple of any other: only the multiples that are the same in all steps.
+
+        The same is meant beside those of other parameters, the `references`, where there are any.
+        """
+        judged = [v for v in verdicts if v.what == RIGHT and v.is_number]
+        largest = max((abs(v.truth.item()) for v in judged), default=0.0)
+        judged = [v for v in judged if abs(v.truth.item()) > 1e-9 * largest and not _is_rounding(v.update)]
+        if len(judged) < 2:
+            return verdicts
+        beside = [references.get(id(v.reverse)) for v in judged]
+        scales = [1.0 if r is None or not r.found else r.found[0][1] for r in beside]
+        rates = [1.0 if r is None else r.step for r in beside]
+        tables = [{origin(n): c / scale for n, c in v.found} for v, scale in zip(judged, scales, strict=True)]
+        common = set.intersection(*(set(t) for t in tables))
+        kept = {key for key in common if all(_has([tables[0][key]], t[key]) for t in tables)}
+        known = [(v.step, rate) for v, rate in zip(judged, rates, strict=True) if rate is not None]
+        known = known or [(v.step, 1.0) for v in judged]
+        steps = [step / rate for step, rate in known if step is not None]
+        is_steady = len(steps) == len(known) and _are_equal(steps)
+        made = {}
+        for v in judged:
+            found = [(n, c) for n, c in v.found if origin(n) in kept and self._is_handed_on(v, n)]
+            what = RIGHT if found or is_steady else WRONG
+            made[id(v)] = v._replace(found=found, step=v.step if is_steady else None, what=what)
+        return [made.get(id(v), v) for v in verdicts]
+
+    def _is_handed_on(self, verdict: Verdict, node: Node) -> bool:
+        """Whether an update takes a node as it is: not multiplied with something of the forward pass."""
+        reached, taken = {node.index}, set(verdict.reverse.nodes)
+        for n in self.made_of(verdict.update):
+            if any(m.index in reached for m in n.inputs):
+                others = [m.index for m in n.inputs if m.index not in reached]
+                is_product = n.operation in ("multiply", "divide") and any(i in taken for i in others)
+                reached |= set() if is_product else {n.index}
+            elif any(m.index in taken for m in n.inputs):
+                taken.add(n.index)
+        return verdict.update.new.index in reached
 
     def gradients_in(
         self, update: Update, truth: Array, forward: Collection[int], changed: Mapping[int, Array] = EMPTY
     ) -> list[tuple[Node, float]]:
-        """The arrays of an update that are multiples of the gradient; none if it is summed up after them."""
+        """The arrays of an update that are multiples of the gradient.
+
+        None if after them it is summed up, or multiplied with something of the forward pass.
+        """
         found: list[tuple[Node, float]] = []
         reached: set[int] = set()
+        taken: set[int] = set()  # what is made of the forward pass, and of no gradient
         for n in self.made_of(update):
             value = changed.get(n.index, n.value)
             c = None
@@ -489,8 +504,12 @@ class Judge:
             if c is not None:
                 found.append((n, c))
             is_sum = n.operation in REDUCTIONS and value.size < truth.size
-            if c is not None or (not is_sum and any(m.index in reached for m in n.inputs)):
+            is_taken = any(m.index in forward or m.index in taken for m in n.inputs)
+            is_product = is_taken and n.operation in ("multiply", "divide")
+            if c is not None or (not (is_sum or is_product) and any(m.index in reached for m in n.inputs)):
                 reached.add(n.index)
+            elif is_taken:
+                taken.add(n.index)
         return found if update.new.index in reached else []
 
     def _multiple(self, node: Node, truth: Array) -> float | None:

@@ -251,7 +251,18 @@ def _logit_gradient(output: Node, before: Node, error: Array, ends: set[int]) ->
     with np.errstate(all="ignore"):
         for sign in (1.0, -1.0):
             if np.allclose(p, 1 / (1 + np.exp(-sign * z)), rtol=1e-4, atol=1e-6):
-                slope = Reverse({output: np.full(output.value.shape, turn)}, ends)[before]
+                if np.any(z):
+                    return turn * sign * error
+                # both fit; z may be computed twice, as in exp(z) / (1 + exp(z))
+                alike = [
+                    n
+                    for n in ancestors([output], lambda n: n.index not in ends).values()
+                    if _is_like(n, before)
+                ]
+                passed = Reverse(
+                    {output: np.full(output.value.shape, turn)}, ends.union(n.index for n in alike)
+                )
+                slope = sum((passed[n] for n in alike if n in passed), np.zeros(before.value.shape))
                 return error * np.sign(slope.reshape(z.shape) if slope.shape != z.shape[::-1] else slope.T)
         largest = np.abs(error).max(initial=0)
         for axis in range(z.ndim):
@@ -260,6 +271,11 @@ def _logit_gradient(output: Node, before: Node, error: Array, ends: set[int]) ->
             if is_softmax and np.abs(error.sum(axis=axis)).max(initial=0) <= 1e-4 * largest:
                 return error
     return None
+
+
+def _is_like(a: Node, b: Node) -> bool:
+    """Whether two nodes are the same operation on the same things."""
+    return (a.operation, a.value.shape) == (b.operation, b.value.shape) and a.inputs == b.inputs
 
 
 def prediction(node: Node, depends: set[int]) -> tuple[Node, float] | None:

@@ -112,7 +112,8 @@ class Tape:
     def _changed(self, array: RecordedArray) -> Node:
         """The node of an array that was written to through another one, or that no operation here has made."""
         if array.parent is None:
-            return self.add(LEAF, (), plain(array))
+            known = [] if array.node is None else [array.node]
+            return self.add(OPAQUE if known else LEAF, known, plain(array))
         operation, options, compute = array.view_of or (OPAQUE, None, None)
         return self.add(operation, (self.node(array.parent),), plain(array), options, compute)
 
@@ -215,7 +216,7 @@ def _plain_index(index: Any) -> Any:
 def wrapped(result: Any, node: Node) -> Any:
     """A result as the value that the program goes on with."""
     if isinstance(result, np.ndarray):
-        if result.dtype.kind not in NUMERIC:
+        if result.dtype.kind not in (*NUMERIC, "O"):  # np.frompyfunc makes objects
             return result
         array = result.view(RecordedMatrix if isinstance(result, np.matrix) else RecordedArray)
         array.node, array.parent, array.view_of = node, None, None
@@ -297,8 +298,11 @@ def call_function(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], 
     name = name or function.__name__
     if name in CONSTANT_FUNCTIONS:
         return function(*plain_deep(args), **plain_deep(kwargs))
-    if name == "copyto":
+    if name == "copyto" and not kwargs:
         args[0][...] = args[1]
+        return None
+    if name == "putmask" and np.ndim(args[2]) == 0:
+        args[0][args[1]] = args[2]
         return None
     if name in PRODUCTS:  # np.dot(w, [1, 0, 1])
         args = tuple(call(np.array, a) if type(a) is list else a for a in args)

@@ -126,6 +126,11 @@ def _fit(steps: list[tuple[StepSeries, int]], *columns: str) -> list[float] | No
         return None
     matrix = np.stack([np.concatenate([COLUMNS[name](s, k) for s, k in steps]) for name in columns], axis=1)
     target = np.concatenate([s.changes[k] for s, k in steps])
+    others = [i for i, name in enumerate(columns) if name != "value"]
+    is_touched = (target != 0) | matrix[:, others].any(axis=1)  # of a table the rows that are looked up
+    matrix, target = matrix[is_touched], target[is_touched]
+    if not target.size:
+        return None
     scale = np.abs(matrix).max(axis=0)
     if not (np.isfinite(scale).all() and np.isfinite(target).all() and scale.all() and np.any(target)):
         return None
