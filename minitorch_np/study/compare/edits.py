@@ -77,6 +77,7 @@ def edits(execution: Execution, values: Values) -> Iterator[Edit]:
     values = values._replace(here=_distinct(values.here))
     numbers = _numbers(execution)
     made = next((n.value.shape for n in execution.result.values()), ())
+    yield from _of_assignment(tree)
     for part in _expressions(tree):
         for cost, mistake, new in chain(
             _of_operand(part, known, values, execution),
@@ -95,7 +96,6 @@ def edits(execution: Execution, values: Values) -> Iterator[Edit]:
             _additions(ast.unparse(value), values, made, numbers),
         ):
             yield Edit(cost, mistake, _replaced(tree, value, new), cost < GRADIENT_LEFT_OUT)
-    yield from _of_assignment(tree)
     target = tree.targets[0] if isinstance(tree, ast.Assign) else None
     if isinstance(target, ast.Subscript) and ast.unparse(target.value) in known:
         yield Edit(1.5, "this line does not belong", ast.parse(ast.unparse(target.value)).body[0])
@@ -106,7 +106,8 @@ def _of_assignment(tree: Any) -> Iterator[Edit]:
     if isinstance(tree, ast.AugAssign) and isinstance(tree.op, ast.Add):
         yield Edit(1.7, "= belongs where it adds", ast.Assign([tree.target], tree.value, lineno=0))
         yield Edit(1.6, "-= belongs where += stands", ast.AugAssign(tree.target, ast.Sub(), tree.value))
-        if isinstance(tree.target, ast.Subscript):
+        has_slices = any(isinstance(n, ast.Slice) for n in ast.walk(tree.target))
+        if isinstance(tree.target, ast.Subscript) and not has_slices:
             owner, index = (ast.unparse(part) for part in (tree.target.value, tree.target.slice))
             new = ast.parse(f"np.add.at({owner}, {index}, {ast.unparse(tree.value)})").body[0]
             yield Edit(1.6, "for an index that occurs several times, += adds only one of the values", new)
@@ -313,15 +314,26 @@ def _of_slice(part: ast.expr) -> Iterator[Replacement]:
     """All but the last in place of all but the first, and the other way round; the element beside one."""
     text = ast.unparse(part)
     if isinstance(part, ast.Subscript) and not isinstance(part.slice, ast.Slice | ast.Tuple):
-        owner, index = ast.unparse(part.value), ast.unparse(part.slice)
-        for beside in (f"{index} - 1", f"{index} + 1"):
-            new = f"{owner}[{beside.removesuffix(' - 1 + 1').removesuffix(' + 1 - 1')}]"
+        for beside in _beside(part.slice):
+            new = f"{ast.unparse(part.value)}[{beside}]"
             yield 1.35, f"{new} belongs where {text} stands", new
     for here, other in (("1:", ":-1"), (":-1", "1:")) if isinstance(part, ast.Subscript) else ():
         for before, after in product("[ ", "],"):
             if before + here + after in text:
                 new = text.replace(before + here + after, before + other + after)
                 yield 1.35, f"{new} belongs where {text} stands", new
+
+
+def _beside(index: ast.expr) -> tuple[str, str]:
+    """The index before one, and that after it."""
+    match index:
+        case ast.Constant(int() as value):
+            return str(value - 1), str(value + 1)
+        case ast.BinOp(inner, ast.Sub() | ast.Add() as operator, ast.Constant(1)):
+            text = ast.unparse(inner)
+            return (text, f"{text} + 1") if isinstance(operator, ast.Sub) else (f"{text} - 1", text)
+    text = ast.unparse(index)
+    return f"{text} - 1", f"{text} + 1"
 
 
 def _others(text: str, node: Node, values: Mapping[str, Node], *, is_same_shape: bool = True) -> list[str]:

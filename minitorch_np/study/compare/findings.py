@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
 
 
-MOST_TIMES = 400  # executions of one statement that an edit is tried in
+MOST_TIMES = 1500  # executions of one statement that an edit is tried in
 FEW_NUMBERS = 3  # of one expression: fewer are multiples of others by chance
 FEW = 8  # gradients of one shape that are compared one by one
 VARIABLE_INDEX = re.compile(r"\[[^\]]*[a-z]\w*[^\]'\"]*\]$")
@@ -101,6 +101,7 @@ class Window:
     def __init__(self, judge: Judge, verdicts: list[Verdict], odd: list[Verdict]) -> None:
         self.judge = judge
         self.proven: set[int] = set()  # nodes of which something right comes
+        self.part: tuple[Node, Node] | None = None  # a term that is taken for the gradient, and of what
         self.ratios: dict[int, float] = {}  # by execution: how many times its value is of what it is made of
         self._has_step: dict[int, bool] = {}
         self.usual: Multiples | None = None  # of the right gradients: a single number must have the same
@@ -251,10 +252,16 @@ class Window:
             and m.index not in proven and m.index not in changed
         }  # fmt: skip
         # a term that is used as if it were the whole gradient
+        ends = {v.update.new.index for v in self.wrong}
         parts = [
-            m for n in unproven if n.operation in FACTORED for m in n.inputs
+            m for n in unproven if n.operation in FACTORED or n.index in ends for m in n.inputs
             if m.index in terms and not self.truth_at(m, changed)
         ][:1]  # fmt: skip
+        while parts and (scaled := [m for m in parts[0].inputs if terms.get(m.index) is terms[parts[0].index]]):
+            if parts[0].operation not in ("multiply", "divide", "negative", "getitem"):
+                break
+            parts = scaled[:1]
+        self.part = (parts[0], terms[parts[0].index]) if parts else None
         unproven = [*parts, *leaves.values(), *unproven]
         return self._making([*self._unchanged(unproven, changed), *unproven])
 
@@ -397,6 +404,7 @@ class Search:
         self.cost = float("inf")  # of the edit that was found
         self.mends = 0  # arrays that the first edit makes right, if that are all
         self.takes_the_error = False  # its statement
+        self.keeps_a_part = False  # of a wrong array, as it was right before
         self.window = Window(judge, judgement.verdicts, odd or [])
         self.states = self._states(max(v.update.new.index for v in self.window.all))
         self.own = judge.own
@@ -462,6 +470,7 @@ class Search:
             mended = [v for v in self.window.wrong if self.window.multiples(v, values) is not None]
             arrays = [v for v in mended if v.truth is not None and v.truth.size > 1]
             self.mends = len(arrays) or 1 if len(mended) == len(self.window.wrong) else 0
+            self.keeps_a_part |= any(self._keeps_a_part(v, values) for v in arrays)
             self.takes_the_error |= self._takes_the_error(execution)
             if self.is_odd:
                 break
@@ -584,6 +593,16 @@ class Search:
             if any(m.index in self.states for m in n.inputs):
                 return True
         return False
+
+    @staticmethod
+    def _keeps_a_part(verdict: Verdict, values: dict[int, Array]) -> bool:
+        """Whether an edit leaves a good part of a wrong step as it is."""
+        old, new = verdict.update.old.value, verdict.update.new.value
+        mended = values.get(verdict.update.new.index, new)
+        if not old.shape == new.shape == mended.shape:
+            return False
+        is_same = np.isclose(mended - old, new - old, rtol=1e-6, atol=0) & (new != old)
+        return 0.1 < is_same.mean() < 1
 
     def _takes_the_error(self, execution: Execution) -> bool:
         """Whether what implies the loss goes into a statement, or is made by it."""
@@ -718,7 +737,10 @@ class Search:
         )
         proven = self.window.proven
         made = ((e, (*self.own.get(e.number, ()), *e.result.values())) for e in candidates)
-        unproven = [e for e, nodes in made if any(n.index not in proven for n in nodes)] or candidates
+        part = self.window.part
+        unproven = [
+            e for e, nodes in made if any(n.index not in proven or (part and n is part[0]) for n in nodes)
+        ] or candidates
         unproven = [e for e in unproven if not self.window.is_slope(e)] or unproven
         ends = {v.update.new.execution for v in pending}  # an update that is right, if its gradient were
         candidates = (
@@ -743,6 +765,10 @@ class Search:
                     proof = self._direction(verdict)
                     return WrongLine.at(new.execution or execution, mistake, name=name, proof=proof)
         names = ", ".join(dict.fromkeys(v.update.name for v in pending))
+        if part is not None and part[0] in (*self.own.get(execution.number, ()), *execution.result.values()):
+            of = next((n for n, node in execution.values.items() if node is part[1]), "what it is of")
+            mistake = f"it is only a part of the gradient of {of}: that of its other uses is left out"
+            return WrongLine.at(execution, mistake, proof=self._direction(pending[0]))
         mistake = f"from here on the gradient of {names} is wrong; no single change of this line makes it right"
         return WrongLine.at(execution, mistake, proof=self._direction(pending[0]))
 

@@ -359,12 +359,16 @@ class Judge:
         return self._merged[key]
 
     def made_of(self, update: Update) -> list[Node]:
-        """The nodes that an update is made of, oldest first."""
+        """The nodes that an update is made of, oldest first; of other parameters nothing."""
         key = (update.old.index, update.new.index)
         if key not in self._slices:
-            found = ancestors([update.new], lambda n: n.index > update.old.index)
-            nodes = (found[i] for i in sorted(found) if i > update.old.index)
-            self._slices[key] = [n for n in nodes if n.operation not in (LEAF, CONSTANT)]
+            own = self.owners.get(update.new.index)
+
+            def is_inside(n: Node) -> bool:
+                return n.index > update.old.index and self.owners.get(n.index, own) == own
+
+            found = sorted(n for n in ancestors([update.new], is_inside).values() if is_inside(n))
+            self._slices[key] = [n for n in found if n.operation not in (LEAF, CONSTANT)]
         return self._slices[key]
 
     def judge(self, most_updates: int = 3) -> Judgement | None:
@@ -380,7 +384,8 @@ class Judge:
                 break
             for mode in ("last", "all") if not loss.kind and self._is_repeated(loss) else ("all",):
                 j = self.by(loss, mode, 1)
-                if j.right:  # in the first step
+                is_written = not loss.kind and not loss.is_inner and rank(loss) > 1
+                if j.right or is_written:  # in the first step
                     j = self.by(loss, mode, 20 if loss.kind in UNSURE_LOSSES else most_updates)
                 odd, is_whole = len(j.odd(self.bound)[0]), j.is_whole(self.bound, self.tape.replaced.values())
                 is_complete = {v.update.name for v in j.verdicts if v.what in (RIGHT, STILL)} == names
@@ -398,6 +403,7 @@ class Judge:
                 order = (
                     is_likely,
                     self.is_of_the_steps(j),
+                    is_written and any(v.step is not None and not v.is_number for v in j.right),
                     j.score[1] if has_penalty else 0,
                     not is_part,
                     *j.score,
