@@ -804,7 +804,7 @@ def _climbs(change: Any, verdict: Verdict) -> bool:
     """Whether an update goes up its gradient in all elements, but for weight decay."""
     truth = verdict.truth.reshape(-1)
     if verdict.is_number or verdict.step is not None:
-        return verdict.step is not None
+        return verdict.step is not None and (verdict.is_number or verdict.step < 0)
     found = decayed(change, truth, verdict.update.old.value.reshape(-1))
     return bool((change * truth >= 0).all()) and truth.size > FEW if found is None else found[0] > 0
 

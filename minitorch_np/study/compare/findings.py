@@ -253,10 +253,9 @@ class Window:
         }  # fmt: skip
         # a term that is used as if it were the whole gradient
         ends = {v.update.new.index for v in self.wrong}
-        parts = [
-            m for n in unproven if n.operation in FACTORED or n.index in ends for m in n.inputs
-            if m.index in terms and not self.truth_at(m, changed)
-        ][:1]  # fmt: skip
+        taken = (m for n in unproven if n.operation in FACTORED or n.index in ends for m in n.inputs)
+        wholes = (_whole(m) for m in taken)
+        parts = [m for m in wholes if m.index in terms and not self.truth_at(m, changed)][:1]
         while parts and (scaled := [m for m in parts[0].inputs if terms.get(m.index) is terms[parts[0].index]]):
             if parts[0].operation not in ("multiply", "divide", "negative", "getitem"):
                 break
@@ -370,6 +369,13 @@ class Window:
             multiples = self.multiples(verdict, {})
             self._has_step[id(verdict)] = multiples is not None and multiples.step is not None
         return self._has_step[id(verdict)]
+
+
+def _whole(node: Node) -> Node:
+    """What a node is an element or a part of."""
+    while node.operation == "getitem":
+        node = node.inputs[0]
+    return node
 
 
 def _executions(nodes: Iterable[Node]) -> list[Execution]:
@@ -768,6 +774,9 @@ class Search:
         if part is not None and part[0] in (*self.own.get(execution.number, ()), *execution.result.values()):
             of = next((n for n, node in execution.values.items() if node is part[1]), "what it is of")
             mistake = f"it is only a part of the gradient of {of}: that of its other uses is left out"
+            if part[0].operation in ("setitem", "add"):  # it ends too early, and is handed on
+                handed_on = self.window.handed_on.get(part[0].index, ())
+                execution = next((e for e in handed_on[::-1] if e.number > part[0].execution.number), execution)
             return WrongLine.at(execution, mistake, proof=self._direction(pending[0]))
         mistake = f"from here on the gradient of {names} is wrong; no single change of this line makes it right"
         return WrongLine.at(execution, mistake, proof=self._direction(pending[0]))
