@@ -89,6 +89,7 @@ def edits(execution: Execution, values: Values) -> Iterator[Edit]:
         ):
             yield Edit(cost, mistake, _replaced(tree, part, new))
     yield from _of_repeated_calls(tree)
+    yield from _of_repeated_names(tree, known, values)
     value = getattr(tree, "value", None)
     if isinstance(value, ast.expr):
         for cost, mistake, new in chain(
@@ -111,6 +112,15 @@ def _of_assignment(tree: Any) -> Iterator[Edit]:
             owner, index = (ast.unparse(part) for part in (tree.target.value, tree.target.slice))
             new = ast.parse(f"np.add.at({owner}, {index}, {ast.unparse(tree.value)})").body[0]
             yield Edit(1.6, "for an index that occurs several times, += adds only one of the values", new)
+    if (
+        isinstance(tree, ast.AugAssign)
+        and isinstance(tree.target, ast.Subscript)
+        and is_a_name(tree.target.value)
+    ):
+        owner = ast.unparse(tree.target.value)
+        whole: Any = ast.parse(f"{owner} = 0").body[0]
+        mistake = f"{owner} as a whole belongs where {ast.unparse(tree.target)} stands"
+        yield Edit(1.55, mistake, ast.AugAssign(whole.targets[0], tree.op, tree.value))
     if isinstance(tree, ast.Assign) and len(tree.targets) == 1:
         is_negative = isinstance(tree.value, ast.UnaryOp) and isinstance(tree.value.op, ast.USub)
         value = tree.value.operand if is_negative else tree.value  # type: ignore[attr-defined]
@@ -132,6 +142,19 @@ def _of_repeated_calls(tree: Any) -> Iterator[Edit]:
             inner = ast.unparse(next(iter(replacements.values())))
             new = copied_tree(tree, replacements)
             yield Edit(1.3, f"{inner} belongs where {text} stands: it is the activated value already", new)
+
+
+def _of_repeated_names(tree: Any, known: Mapping[str, Node], values: Values) -> Iterator[Edit]:
+    """Another variable in all places of one: b * (1 - b) where a * (1 - a) belongs."""
+    places: dict[str, list[ast.expr]] = {}
+    for part in _expressions(tree):
+        if is_a_name(part) and ast.unparse(part) in known:
+            places.setdefault(ast.unparse(part), []).append(part)
+    for text, parts in places.items():
+        for is_same_shape in (True, False) if len(parts) > 1 else ():
+            for other in _others(text, known[text], values.here, is_same_shape=is_same_shape):
+                new = copied_tree(tree, {id(part): ast.parse(other, mode="eval").body for part in parts})
+                yield Edit(1.1, f"it is made with {text} where {other} belongs", new)
 
 
 def forward_edits(execution: Execution, values: Values) -> Iterator[Edit]:
@@ -578,7 +601,8 @@ class Trial:
         given |= {f"__earlier_{node.index}__": node for pairs in values.earlier.values() for node, _ in pairs}
         with np.errstate(all="ignore"):
             self.given = {name: _restored(node, mended or {}) for name, node in given.items()}
-        self.scope = {**execution.namespace, **plain_deep(execution.scope), **self.given}
+        seen = {name: _read_only(value) for name, value in plain_deep(execution.scope).items()}
+        self.scope = {**execution.namespace, **seen, **self.given}
 
     def run(self, tree: Any) -> dict[int, Array] | None:
         """The new values of the statement's nodes, by index; None if it cannot be executed."""
@@ -605,6 +629,9 @@ class Trial:
         is_add_at = isinstance(tree, ast.Expr) and isinstance(self.execution.statement.tree, ast.AugAssign)
         base = target.value if isinstance(target, ast.Subscript) else None
         base = tree.value if is_left_out else tree.value.args[0] if is_add_at else base
+        written = getattr(self.execution.statement.tree, "target", None)
+        if isinstance(written, ast.Subscript) and ast.unparse(target or tree) == ast.unparse(written.value):
+            base = target  # the whole array, not its part
         if base is not None and (is_left_out or ast.unparse(base) in self.names):
             name = self.names[ast.unparse(base)]
             shape = np.shape(self.given[name])  # of w[i] in w[i][j] -= step, not of w
@@ -637,4 +664,13 @@ class _Known(ast.NodeTransformer):
 def _restored(node: Node, mended: Mapping[int, Array]) -> Any:
     value = mended.get(node.index, node.value)
     copied = value.copy() if value.ndim else value[()]
-    return copied.view(np.matrix) if node.is_matrix else copied
+    return _read_only(copied.view(np.matrix) if node.is_matrix else copied)
+
+
+def _read_only(value: Any) -> Any:
+    """A view that cannot be written to: an edit must not change what others are tried on."""
+    if not isinstance(value, np.ndarray):
+        return value
+    view = value.view()
+    view.flags.writeable = False
+    return view

@@ -26,6 +26,7 @@ from minitorch_np.study.compare.judge import (
     Judge,
     Judgement,
     Verdict,
+    are_equal,
     is_varied,
     multiple,
     origin,
@@ -239,8 +240,9 @@ class Window:
         if all(v.truth is not None and v.truth.size == 1 for v in self.all):
             proven |= {n.index for v in self.right for n in self.judge.made_of(v.update)}  # of plain numbers
         terms = self._terms_in(changed)
+        right = self._right(changed)
         for node in reversed(self.nodes):
-            if node.index in proven or node.index in terms or self.truth_at(node, changed):
+            if node.index in proven or node.index in terms or node.index in right:
                 proven.add(node.index)
                 if node.operation != "getitem":  # a right part proves nothing of the whole
                     proven |= {n.index for n in node.inputs}
@@ -263,6 +265,19 @@ class Window:
         self.part = (parts[0], terms[parts[0].index]) if parts else None
         unproven = [*parts, *leaves.values(), *unproven]
         return self._making([*self._unchanged(unproven, changed), *unproven])
+
+    def _right(self, changed: Mapping[int, Array]) -> set[int]:
+        """The nodes that are multiples of a gradient, the same one wherever their expression is executed."""
+        known: dict[int, float] = {}
+        factors: dict[tuple[int, int, str], dict[int, float]] = {}
+        for node in self.nodes:
+            truth = None if node.index in self.forward else self.truth_at(node, changed)
+            if truth is not None:
+                known[node.index] = truth[1]
+                before = next((known[n.index] for n in node.inputs if n.index in known), 1.0)
+                factors.setdefault(origin(node), {})[node.index] = truth[1] / before
+        uneven = (f for f in factors.values() if len(f) >= FEW_NUMBERS and not are_equal(list(f.values())))
+        return known.keys() - {index for f in uneven for index in f}
 
     def _terms_in(self, changed: Mapping[int, Array]) -> dict[int, Node]:
         """The arrays that are a term of a gradient, or the sum of some of its terms, and of which gradient."""
@@ -464,7 +479,8 @@ class Search:
             once: dict[int, Execution] = {}  # an edit is tried in all executions of a statement
             for e in (*candidates, *others):
                 once.setdefault(e.statement.number, e)
-            best = self._best([e for n, e in once.items() if n not in done], pending, values)
+            likely = {e.statement.number for e in candidates}
+            best = self._best([e for n, e in once.items() if n not in done], likely, pending, values)
             if best is None:
                 if not found:
                     found.append(self._unexplained(candidates, pending))
@@ -480,10 +496,14 @@ class Search:
             self.takes_the_error |= self._takes_the_error(execution)
             if self.is_odd:
                 break
-        return found
+        return found if self.mends else found[:1]  # what follows is right if all is right with it
 
     def _best(
-        self, candidates: list[Execution], pending: list[Verdict], values: dict[int, Array]
+        self,
+        candidates: list[Execution],
+        likely: set[int],
+        pending: list[Verdict],
+        values: dict[int, Array],
     ) -> Mend | None:
         """The edit that makes most of what is wrong right, by the likeliest mistake."""
         found: list[tuple[tuple[float, float, int], Mend]] = []
@@ -491,8 +511,9 @@ class Search:
         for position, execution in enumerate(candidates[:24]):
             end = process_time() + STATEMENT_SECONDS
             for score, mend in self._scored(execution, pending, values, end):
-                late = -0.12 if mend.edit.is_missing else 0.05  # what is missing may come late
-                cost = mend.edit.cost + late * position
+                late = max(-0.12 * position, -0.5) if mend.edit.is_missing else 0.05 * position
+                cost = mend.edit.cost + late  # what is missing may come late
+                cost += 0.4 * (execution.statement.number not in likely)  # what it makes is right
                 cost -= 0.5 * (mend.edit.is_missing and is_a_name(execution.statement.tree.value))
                 found.append(((score, cost, position), mend))
             if latest == len(candidates) and found and min(f[0] for f in found)[0] <= 0:
@@ -592,13 +613,12 @@ class Search:
 
     def _is_excused(self, execution: Execution) -> bool:
         """Whether a statement goes on from an optimizer's state, or makes what implies the loss."""
-        for n in self.own.get(execution.number, ()):
+        own = self.own.get(execution.number, [])
+        for n in own[-1:]:
             is_forward = n.index in self.window.forward and n.index not in self.judge.versions
             if is_forward and self.judgement.loss.kind and n.operation not in ("transpose", "getitem"):
                 return True
-            if any(m.index in self.states for m in n.inputs):
-                return True
-        return False
+        return any(m.index in self.states for n in own for m in n.inputs)
 
     @staticmethod
     def _keeps_a_part(verdict: Verdict, values: dict[int, Array]) -> bool:

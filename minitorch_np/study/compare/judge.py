@@ -106,7 +106,7 @@ class Judgement(NamedTuple):
                 found.setdefault((v.update.name, size, *origin(node)), []).append(c)
             if v.step is not None and not v.found:
                 steps.setdefault((v.update.name, size), []).append(abs(v.step))
-        even = [_are_equal(cs) for cs in found.values() if len(cs) > 1]
+        even = [are_equal(cs) for cs in found.values() if len(cs) > 1]
         falling = [all(b <= 1.0001 * a for a, b in pairwise(cs)) for cs in steps.values() if len(cs) > 1]
         return any(even) if even else all(falling)
 
@@ -218,7 +218,7 @@ def origin(node: Node) -> tuple[int, int, str]:
     return execution.statement.number, depth, node.operation
 
 
-def _are_equal(values: list[float]) -> bool:
+def are_equal(values: list[float]) -> bool:
     return max(values) - min(values) <= 1e-4 * max(map(abs, values))
 
 
@@ -390,7 +390,7 @@ class Judge:
                 odd, is_whole = len(j.odd(self.bound)[0]), j.is_whole(self.bound, self.tape.replaced.values())
                 is_complete = {v.update.name for v in j.verdicts if v.what in (RIGHT, STILL)} == names
                 is_unsure = loss.kind in UNSURE_LOSSES  # of which the rule of the updates has to be known
-                is_whole |= is_unsure and _are_equal([v.step for v in j.right if v.step is not None] or [0.0])
+                is_whole |= is_unsure and are_equal([v.step for v in j.right if v.step is not None] or [0.0])
                 is_sure = is_complete and is_whole and not odd and j.is_steady and j.descends
                 if j.right and not j.wrong and is_sure and not loss.is_inner:
                     return j
@@ -472,7 +472,7 @@ class Judge:
         known = [(v.step, rate) for v, rate in zip(judged, rates, strict=True) if rate is not None]
         known = known or [(v.step, 1.0) for v in judged]
         steps = [step / rate for step, rate in known if step is not None]
-        is_steady = len(steps) == len(known) and _are_equal(steps)
+        is_steady = len(steps) == len(known) and are_equal(steps)
         made = {}
         for v in judged:
             found = [(n, c) for n, c in v.found if origin(n) in kept and self._is_handed_on(v, n)]
