@@ -19,8 +19,6 @@ from minitorch_np.derivation.statements import Block, Replaced, Statement, keys_
 from minitorch_np.derivation.values import Expression, called, expressions, identifier, literal, numbered
 from minitorch_np.derivation.writer import TooLongError
 
-UNKNOWN: Any = object()
-
 UNROLLED = 1000  # statements at most of a function whose loops are unrolled
 
 LOOPS = (ast.For, ast.While, ast.ListComp, ast.GeneratorExp, ast.SetComp, ast.DictComp)
@@ -152,7 +150,7 @@ class Helpers(Part):
 
     def _kept(self, wanted: str, arguments: ast.arguments, body: Block) -> str:
         """The name of a helper, the wanted one or that with a number; one of the same text is taken again."""
-        taken = self.passes.roles.taken
+        taken = self.passes.roles.names.taken
         for chosen in numbered(identifier(wanted)):
             if chosen in taken and chosen not in self.functions:
                 continue
@@ -194,7 +192,7 @@ class Helpers(Part):
         for key in dict.fromkeys(name.id for name in names if name.id not in local):
             if key not in function.__globals__ and hasattr(builtins, key):
                 continue
-            value = function.__globals__.get(key, UNKNOWN)
+            value = function.__globals__.get(key, object())  # cannot be written if there is none
             if value is np:
                 node: ast.expr | None = ast.Name("np", ast.Load())
             elif isinstance(value, FunctionType):
@@ -225,10 +223,6 @@ class _NotAnnotated(ast.NodeTransformer):
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.stmt | None:
         return None if node.value is None else ast.Assign([node.target], node.value, lineno=node.lineno)
 
-    def visit_arg(self, node: ast.arg) -> ast.arg:
-        return ast.arg(node.arg)
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
-        node.returns = None
-        self.generic_visit(node)
-        return node
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        vars(node).update(dict.fromkeys(vars(node).keys() & {"annotation", "returns"}))
+        return super().generic_visit(node)

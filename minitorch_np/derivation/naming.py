@@ -94,7 +94,6 @@ class Roles:
         self.outputs: list[tuple[Variable, Layer, Variable | None]] = []
         program = "x y losses step steps learning_rate train predict arrays np sys".split()
         self.names = UniqueNames({*program, *TAKEN})
-        self.taken = self.names.taken
         self.parameters = {key: identifier(n) for key, n in parameter_names(model, self.names).items()}
 
     def place(self, layer: Module, what: str) -> Location:
@@ -117,9 +116,8 @@ class Roles:
             new = source is None or is_new(layer, source.value.shape, variable.value.shape)
             before = "x" if source is None else at.get(source.key, source.name or identifier(source.hint))
             outputs.append((before, "" if new else word_of(layer)))
-        for (variable, _, _), name in zip(
-            self.outputs, output_names(outputs, at[result.key], self.names), strict=True
-        ):
+        names = output_names(outputs, at[result.key], self.names)
+        for (variable, _, _), name in zip(self.outputs, names, strict=True):
             variable.name = name
 
 

@@ -89,13 +89,6 @@ def keys_of(block: Block) -> set[str]:
     return {key for statement in block for key in keys_in(statement, ast.expr_context)}
 
 
-def every_block(block: Block) -> Iterator[Block]:
-    yield block
-    for statement in block:
-        for inner in statement.blocks:
-            yield from every_block(inner)
-
-
 class Replaced(ast.NodeTransformer):
     """With an expression in the place of each of some names."""
 

@@ -97,9 +97,6 @@ def called(function: ast.expr | str, *args: ast.expr) -> ast.Call:
     return ast.Call(parsed(function) if isinstance(function, str) else function, list(args), [])
 
 
-CONTAINERS = (tuple, list, dict, slice)
-
-
 def mapped(value: Any, function: Callable[[Expression], Any], in_place: bool = False) -> Any:
     """`value` with `function` applied to every expression in it, through containers.
 
@@ -107,7 +104,7 @@ def mapped(value: Any, function: Callable[[Expression], Any], in_place: bool = F
     """
     if isinstance(value, Expression):
         return function(value)
-    if not isinstance(value, CONTAINERS):
+    if not isinstance(value, tuple | list | dict | slice):
         return value
     if isinstance(value, slice):
         return slice(*(mapped(part, function) for part in (value.start, value.stop, value.step)))
@@ -140,7 +137,6 @@ def varies(*values: Any) -> bool:
     return any(expression.varies for expression in expressions(values))
 
 
-ALIASES = {"absolute": "abs"}
 MODULES: dict[str, Any] = {
     "": np,
     "linalg.": np.linalg,
@@ -157,7 +153,7 @@ def numpy_name(thing: Any) -> ast.expr | None:
     if isinstance(owner, np.ufunc):
         inner = numpy_name(owner)
         return inner and ast.Attribute(inner, name, ast.Load())
-    name = ALIASES.get(name, name)
+    name = "abs" if name == "absolute" else name
     for path, module in MODULES.items():
         if name and vars(module).get(name) is thing and not isinstance(owner, np.random.RandomState):
             return parsed(f"np.{path}{name}")
