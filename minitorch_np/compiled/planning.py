@@ -49,7 +49,7 @@ class Planned:
         self.numbers: list[tuple[str, Any]] = []
         self.places: dict[str, Any] = dict(fixed)  # arrays that are always the same object, by name
         self.targets = targets
-        self.scope: dict[str, Any] = {"np": np, "copyto": np.copyto, "TRUE": TRUE, "FAILED": FAILED}
+        self.scope: dict[str, Any] = {"np": np, "TRUE": TRUE, "FAILED": FAILED}
         self.scope |= {name: functions[name] for name in _called(operations) & functions.keys()}
         self.taken = set(names.values())
         self.numbered: dict[str, int] = {}  # the last number that was added to a name
@@ -204,7 +204,7 @@ class Planned:
             return [f"if not ({self.text_of(code)}): return FAILED"]
         if (into := self.targets.get(target)) is not None:
             self.places[target] = into
-            return [f"copyto({self.hold(into)}, {self.text_of(_without_copy(code))})"]
+            return [f"{self.hold(into)}[...] = {self.text_of(_without_copy(code))}"]
         if operation.is_view and self._is_fixed(operation.reads):
             self.places[target] = self.made(code)
             return []
@@ -244,7 +244,7 @@ class Planned:
         subtract, meet = self.hold(np.subtract, "subtract"), self.hold(np.bitwise_and, "bitwise_and")
         return [
             f"{subtract}({as_bytes}, TRUE, {small})",
-            f"copyto({wide}, {small})",
+            f"{wide}[...] = {small}",
             f"{meet}({wide}, {given}, {self.view_of(self.hold(into), bits)})",
         ]
 
@@ -263,7 +263,7 @@ class Planned:
         flat, flat_places = self.hold(into.reshape(-1)), self.hold(self.scope[places].reshape(-1))
         return [
             f"{self.hold(into)}[...] = 0",
-            f"copyto({self.hold(self.scope[column].reshape(-1))}, {index}, casting='unsafe')",
+            f"{self.hold(self.scope[column].reshape(-1))}[...] = {index}",
             f"{multiply}({column}, {width}, {places})",
             f"{add}({places}, {steps}, {places})",
             f"{add_at}({flat}, {flat_places}, {rows}.reshape(-1))",

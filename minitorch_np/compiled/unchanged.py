@@ -1,0 +1,56 @@
+"""Unchanged: one expression that asks before a step whether all that decides is what it was at the last one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minitorch_np._internal.watching import WATCHED
+from minitorch_np.optimizers.optimizer import Optimizer
+from minitorch_np.parameter import CHANGES, FORGOTTEN
+
+if TYPE_CHECKING:
+    from minitorch_np.compiled.plan import Plan
+    from minitorch_np.layer import Layer
+
+
+def unchanged(plan: Plan, model: Layer, optimizer: Any) -> Callable[[Any, Any], int] | None:
+    """A function of x and y: the number of the step that they make, or 0 where that has to be looked into.
+
+    It asks at once what the optimizer's `ready` and the plan's `is_for`, `fits`, `is_free` and `next_step` ask
+    one after the other, and calls nothing. None if this optimizer makes itself ready in another way, or where
+    parameters of no optimizer are added to on the way.
+    """
+    if type(optimizer).ready is not Optimizer.ready or "ready" in vars(optimizer) or plan.frozen:
+        return None
+    scope: dict[str, Any] = {"plan": plan, "rule": plan.rule, "model": model, "optimizer": optimizer}
+    scope |= {"array": np.ndarray, "CHANGES": CHANGES, "WATCHED": WATCHED, "FORGOTTEN": FORGOTTEN}
+    tests = [
+        "plan.is_trusted and plan.updates and rule.is_trusted and rule.is_same",
+        "CHANGES[0] == plan.changes and not WATCHED and not FORGOTTEN and model.training is plan.training",
+        "optimizer.param_groups == optimizer._checked_groups",
+    ]
+    for name, shape, dtype in zip("xy", plan.shapes, plan.dtypes, strict=True):
+        scope |= {f"{name}_shape": shape, f"{name}_dtype": dtype}
+        tests.append(f"type({name}) is array and {name}.shape == {name}_shape and {name}.dtype is {name}_dtype")
+        tests.append(f"{name}.flags.c_contiguous")
+    for i, parameter in enumerate(plan.targets):
+        scope[f"parameter{i}"] = parameter
+        tests.append(f"not parameter{i}.has_grad")
+    steps = []
+    for i, known in enumerate(plan.groups):
+        scope |= {f"known{i}": known, f"group{i}": known.group, f"buffers{i}": known.buffers}
+        tests.append(f"group{i}.options is known{i}.options and buffers{i}.states is known{i}.states")
+        tests.append(f"known{i}.counts is {known.counts} and buffers{i}.steps is known{i}.steps")
+        steps += [f"known{i}.steps[0]"] * known.counts
+    tests += [f"{first} == {second}" for first, second in pairwise(steps)]
+    for name, contents in (("contents", plan.contents), ("contents_of_rule", plan.rule.contents)):
+        if contents is not None:
+            scope[name] = contents
+            tests.append(f"{name}.are_as_read()")
+    step = f"{steps[0]} + 1" if steps else "1"
+    made: Callable[[Any, Any], int] = eval(f"lambda x, y: {step} if {' and '.join(tests)} else 0", scope)
+    return made
