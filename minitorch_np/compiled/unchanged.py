@@ -44,8 +44,10 @@ def unchanged(plan: Plan, model: Layer, optimizer: Any) -> Callable[[Any, Any], 
     for i, known in enumerate(plan.groups):
         scope |= {f"known{i}": known, f"group{i}": known.group, f"buffers{i}": known.buffers}
         tests.append(f"group{i}.options is known{i}.options and buffers{i}.states is known{i}.states")
-        tests.append(f"known{i}.counts is {known.counts} and buffers{i}.steps is known{i}.steps")
-        steps += [f"known{i}.steps[0]"] * known.counts
+        tests.append(f"known{i}.counts is {known.counts}")
+        if known.counts:
+            tests.append(f"buffers{i}.steps is known{i}.steps")
+            steps.append(f"known{i}.steps[0]")
     tests += [f"{first} == {second}" for first, second in pairwise(steps)]
     for name, contents in (("contents", plan.contents), ("contents_of_rule", plan.rule.contents)):
         if contents is not None:

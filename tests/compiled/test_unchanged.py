@@ -27,6 +27,10 @@ def test_it_is_the_number_of_the_next_step_and_zero_before_the_plan_is_trusted()
     assert numbers == [0, 0, 0, 0, 0, 7, 8, 9]
 
 
+def test_without_a_state_each_step_is_the_first():
+    assert warm(momentum=0.0)[1](*data()) == 1
+
+
 @pytest.mark.parametrize(
     ("x", "y"),
     [
