@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minitorch_np._internal.numerics import BITS, choose, rows_at, where
+from minitorch_np._internal.syntax_trees import walked
 
 if TYPE_CHECKING:
     from minitorch_np.compiled.planning import Planned
@@ -159,7 +160,7 @@ def way_into(function: Any, call: ast.Call, value: Any, operands: list[Any]) -> 
 
 def _is_literal(*nodes: ast.expr) -> bool:
     """Whether these are the same at each step."""
-    return not any(isinstance(n, ast.Name) and n.id[0] == "$" for node in nodes for n in ast.walk(node))
+    return not any(isinstance(n, ast.Name) and n.id[0] == "$" for node in nodes for n in walked(node))
 
 
 def _has_bits(a: Any, value: Any, node: ast.expr) -> bool:

@@ -19,6 +19,7 @@ import numpy as np
 
 from minitorch_np._internal.flat_buffers import BLOCK_BYTES
 from minitorch_np._internal.numerics import summed_rows
+from minitorch_np._internal.syntax_trees import walked
 from minitorch_np.compiled.lowering import Lowering, Operation, changed_in, joined, owners
 from minitorch_np.compiled.planning import FAILED, Planned
 from minitorch_np.compiled.reads import HOLDERS, Content, Contents, compared, is_as_read
@@ -233,7 +234,7 @@ class Plan:
         uses = Counter(
             node.id
             for part in statements
-            for node in ast.walk(part)
+            for node in walked(part)
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
         )
         uses.update([derived.prediction.key, *(variable.key for variable in derived.gradients.values())])

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from minitorch_np._internal.numerics import BITS, SMALL, TRUE, summed_rows, zero_where
-from minitorch_np._internal.syntax_trees import copied_tree
+from minitorch_np._internal.syntax_trees import copied_tree, evaluated, walked
 from minitorch_np.compiled.lowering import Operation, is_elementwise, owners, shares
 
 FAILED = object()  # what a compiled function returns if a decision would be another one now
@@ -321,6 +321,8 @@ class Planned:
         return key
 
     def text_of(self, node: ast.AST) -> str:
+        if isinstance(node, ast.Name) and node.id[0] == "$":
+            return self.name_of(node.id)
         return ast.unparse(self._named(node))
 
     def _named(self, node: ast.AST) -> Any:
@@ -359,8 +361,7 @@ class Planned:
         return self.values[node.id] if isinstance(node, ast.Name) else self.made(node)
 
     def made(self, node: ast.expr) -> Any:
-        text = ast.fix_missing_locations(ast.Expression(self._named(node)))
-        return eval(compile(text, "<step>", "eval"), self.scope)
+        return evaluated(self._named(node), self.scope)
 
 
 class _Renamed(ast.NodeTransformer):
@@ -384,7 +385,7 @@ class _Renamed(ast.NodeTransformer):
 def _called(operations: list[Operation]) -> set[str]:
     """The names of functions that stand in the code of operations."""
     codes = [operation.code for operation in operations if operation.code is not None]
-    return {node.id for code in codes for node in ast.walk(code) if isinstance(node, ast.Name)}
+    return {node.id for code in codes for node in walked(code) if isinstance(node, ast.Name)}
 
 
 def _guards_first(operations: list[Operation], values: dict[str, Any]) -> list[Operation]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from minitorch_np._internal.syntax_trees import walked
 from minitorch_np.derivation.statements import Block, Replaced, Statement, inside, keys_in
 from minitorch_np.derivation.values import Variable
 
@@ -44,7 +45,7 @@ class Folding:
         """Take the variables of a statement into account, or out of it; those of its blocks are their own."""
         self._known.pop(id(statement), None)
         head = statement.head
-        for node in ast.walk(head):
+        for node in walked(head):
             if isinstance(node, ast.Name) and node.id.startswith("$"):
                 (self.uses if isinstance(node.ctx, ast.Load) else self.sets)[node.id] += sign
         if isinstance(head, ast.AugAssign) and isinstance(head.target, ast.Name):
@@ -200,7 +201,7 @@ def _arrays(value: Any) -> list[Any]:
 
 
 def operations(node: ast.AST) -> int:
-    return sum(isinstance(n, OPERATIONS) for n in ast.walk(node))
+    return sum(isinstance(n, OPERATIONS) for n in walked(node))
 
 
 def _is_fresh(node: ast.expr) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from minitorch_np._internal.syntax_trees import copied_tree
+from minitorch_np._internal.syntax_trees import copied_tree, walked
 from minitorch_np.derivation.folding import fold, operations
 from minitorch_np.derivation.naming import Names
 from minitorch_np.derivation.parts import Part
@@ -43,7 +43,7 @@ class Helpers(Part):
         is_simple = kinds <= {inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY}
         if not isinstance(source.node, ast.FunctionDef) or "." in function.__qualname__ or not is_simple:
             return self.calls.enter(function, args, kwargs)
-        if any(isinstance(part, LOOPS) for part in ast.walk(source.node)) and self.writable((args, kwargs)):
+        if any(isinstance(part, LOOPS) for part in walked(source.node)) and self.writable((args, kwargs)):
             if not self.writer.plain and function.__module__.startswith("minitorch_np."):
                 return self._unrolled(function, args, kwargs)
             helper = self.copied(function) if self.writer.plain else self.named(function)

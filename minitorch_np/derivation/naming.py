@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import chain, count
 
+from minitorch_np._internal.syntax_trees import walked
 from minitorch_np.derivation.statements import Block, Statement, inside, keys_in, keys_of
 from minitorch_np.derivation.values import TAKEN, Location, Variable, identifier, numbered
 from minitorch_np.layer import Layer
@@ -141,7 +142,7 @@ class Names:
                 if not self.variables[key].name:
                     self._choose(self.variables[key], statement)
         for statement in inside(block):
-            for node in ast.walk(statement.head):
+            for node in walked(statement.head):
                 if isinstance(node, ast.Name) and node.id in self.variables:
                     node.id = self.variables[node.id].name
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from minitorch_np._internal.syntax_trees import copied_tree
+from minitorch_np._internal.syntax_trees import copied_tree, walked
 
 Compound = ast.If | ast.For | ast.While | ast.With | ast.FunctionDef
 
@@ -79,7 +79,7 @@ def keys_in(node: ast.AST | Statement, context: type[ast.expr_context] = ast.Loa
     return {
         n.id
         for head in heads
-        for n in ast.walk(head)
+        for n in walked(head)
         if isinstance(n, ast.Name) and n.id.startswith("$") and isinstance(n.ctx, context)
     }
 
