@@ -42,7 +42,7 @@ class Closure:
     signature: inspect.Signature
 
 
-class Blocks(list[dict[str, Expression]]):
+class Blocks(list[tuple[Expression, Expression, dict[str, Expression]]]):
     """The parameters of an optimizer's group; a loop over them is written once, for all."""
 
 

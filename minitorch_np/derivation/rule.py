@@ -15,7 +15,7 @@ from minitorch_np.derivation.statements import Block, Replaced, inside, keys_of
 from minitorch_np.derivation.values import Expression, Origin, Variable
 from minitorch_np.optimizers.optimizer import Optimizer, ParamGroup
 
-Row = dict[str, Expression]  # of a parameter: its weight "w", its gradient "g", its states
+Row = tuple[Expression, Expression, dict[str, Expression]]  # of a parameter: weight, gradient, states
 
 
 class State(NamedTuple):
@@ -89,11 +89,10 @@ class UpdateRule(Part):
 
     def _row(self, group: ParamGroup, i: int) -> Row:
         """A parameter with its gradient and its states."""
-        parameter = id(group.buffers.parameters[i])
-        row = {"w": self.passes.weights[parameter], "g": self.passes.gradients[parameter]}
-        for key, flat in group.buffers.states.items():
-            row[key] = self._state(key, group.buffers.view(flat, i), row["w"])
-        return row
+        buffers, parameter = group.buffers, id(group.buffers.parameters[i])
+        weight = self.passes.weights[parameter]
+        states = {key: self._state(key, buffers.view(a, i), weight) for key, a in buffers.states.items()}
+        return weight, self.passes.gradients[parameter], states
 
     def _flat(self, group: ParamGroup, number: int, run: list[int]) -> Row:
         """All parameters of a run in one: the part of the flat arrays that they stand in."""
@@ -106,8 +105,7 @@ class UpdateRule(Part):
             return self.writer.given(hint, flat[part].copy(), origin=Origin(kind, number, (key, part)))
 
         states = {key: taken(key, flat, "state", key) for key, flat in buffers.states.items()}
-        w, g = taken("w", buffers.data, "flat", "data"), taken("g", buffers.grad, "flat", "grad")
-        return {"w": w, "g": g, **states}
+        return taken("w", buffers.data, "flat", "data"), taken("g", buffers.grad, "flat", "grad"), states
 
     def _option(self, key: str, value: Any, origin: Origin) -> Any:
         if isinstance(value, tuple):
@@ -133,27 +131,30 @@ class UpdateRule(Part):
         self.states.append(State(state, self.writer.variable(weight)))
         return state.expression()
 
-    def over_blocks(self, statement: ast.For, rows: Blocks) -> None:
+    def over_blocks(self, statement: ast.For, blocks: Blocks) -> None:
         """A loop over parameters: the body is written for a first one, and then said of all."""
+        rows = [{"w": w, "g": g, **states} for w, g, states in blocks]
         stand_ins = {
             key: self.writer.new_variable(key, part.value.reshape(-1), stands_in=True)
             for key, part in rows[0].items()
         }
-        states = {key: stand_in.expression() for key, stand_in in stand_ins.items()}
-        w, g = states.pop("w"), states.pop("g")
+        parts = {key: stand_in.expression() for key, stand_in in stand_ins.items()}
+        w, g = parts.pop("w"), parts.pop("g")
         outer = dict(self.writer.frame.locals)
         self.ops.in_rule = w.value.shape
         with self.writer.sub_block() as body:
-            self.interpreter.assign(statement.target, (w, g, states))
+            self.interpreter.assign(statement.target, (w, g, parts))
             self.interpreter.run(statement.body)
-            for key, now in states.items():
+            for key, now in parts.items():
                 if self.writer.variable_of(now) is not stand_ins[key]:
                     self.ops.set_item(stand_ins[key].expression(), ..., now)
         self.ops.in_rule = None
         self.writer.frame.locals = outer
         self._write_loop(stand_ins, rows, body)
 
-    def _write_loop(self, stand_ins: dict[str, Variable], rows: Blocks, body: Block) -> None:
+    def _write_loop(
+        self, stand_ins: dict[str, Variable], rows: list[dict[str, Expression]], body: Block
+    ) -> None:
         """The loop; a short body is written once for each parameter, as the handwritten program does."""
         body = fold(body, self.writer.variables)
         read = keys_of(body)
