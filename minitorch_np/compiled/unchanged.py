@@ -21,8 +21,8 @@ def unchanged(plan: Plan, model: Layer, optimizer: Any) -> Callable[[Any, Any], 
     """A function of x and y: the number of the step that they make, or 0 where that has to be looked into.
 
     It asks at once what the optimizer's `ready` and the plan's `is_for`, `fits`, `is_free` and `next_step` ask
-    one after the other, and calls nothing. None if this optimizer makes itself ready in another way, or where
-    parameters of no optimizer are added to on the way.
+    one after the other, in a third of the time; whatever these look at has to be asked here too. None if the
+    optimizer makes itself ready in another way, or where gradients of parameters that none has add up.
     """
     if type(optimizer).ready is not Optimizer.ready or "ready" in vars(optimizer) or plan.frozen:
         return None

@@ -206,11 +206,8 @@ class Calls(Part):
 
     def _super(self, *args: Any) -> Any:
         frame = self.writer.frame
-        return (
-            super(*args)
-            if args
-            else super(frame.cells["__class__"].cell_contents, next(iter(frame.locals.values())))
-        )
+        given = args or (frame.cells["__class__"].cell_contents, next(iter(frame.locals.values())))
+        return super(*given)
 
     def _getattr(self, owner: Any, name: str, *default: Any) -> Any:
         if default and not self._hasattr(owner, name):
