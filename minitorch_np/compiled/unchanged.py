@@ -22,9 +22,11 @@ def unchanged(plan: Plan, model: Layer, optimizer: Any) -> Callable[[Any, Any], 
 
     It asks at once what the optimizer's `ready` and the plan's `is_for`, `fits`, `is_free` and `next_step` ask
     one after the other, in a third of the time; whatever these look at has to be asked here too. None if the
-    optimizer makes itself ready in another way, or where gradients of parameters that none has add up.
+    optimizer makes itself ready in another way, and where there is more to do or to ask between the passes and
+    the update: gradients of parameters that no optimizer has add up, a rule reads what nobody counts.
     """
-    if type(optimizer).ready is not Optimizer.ready or "ready" in vars(optimizer) or plan.frozen:
+    is_own = type(optimizer).ready is not Optimizer.ready or "ready" in vars(optimizer)
+    if is_own or plan.frozen or plan.rule.contents is not None:
         return None
     scope: dict[str, Any] = {"plan": plan, "rule": plan.rule, "model": model, "optimizer": optimizer}
     scope |= {"array": np.ndarray, "CHANGES": CHANGES, "WATCHED": WATCHED, "FORGOTTEN": FORGOTTEN}
@@ -49,10 +51,8 @@ def unchanged(plan: Plan, model: Layer, optimizer: Any) -> Callable[[Any, Any], 
             tests.append(f"buffers{i}.steps is known{i}.steps")
             steps.append(f"known{i}.steps[0]")
     tests += [f"{first} == {second}" for first, second in pairwise(steps)]
-    for name, contents in (("contents", plan.contents), ("contents_of_rule", plan.rule.contents)):
-        if contents is not None:
-            scope[name] = contents
-            tests.append(f"{name}.are_as_read()")
+    if plan.contents is not None:
+        tests.append("plan.contents.are_as_read()")
     step = f"{steps[0]} + 1" if steps else "1"
     made: Callable[[Any, Any], int] = eval(f"lambda x, y: {step} if {' and '.join(tests)} else 0", scope)
     return made

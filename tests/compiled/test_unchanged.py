@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+from compiled.test_own_optimizers import Mean
 from compiled.test_steps import Both, data, network, parts
 
 import minitorch_np as mt
@@ -87,12 +88,18 @@ class AsksFirst(mt.SGD):
         return super().ready()
 
 
-def test_what_is_ready_in_its_own_way_or_frozen_has_none():
+def test_there_is_none_where_more_is_to_be_asked_between_passes_and_update():
     assert warm(optimizer=AsksFirst)[1] is None
     model = network()
     both = Both(model, mt.MSELoss(), mt.SGD(model[2].parameters(), lr=0.01))
     with warnings.catch_warnings(action="ignore"):  # of parameters that no optimizer has
         both.make(*data())
+    assert both.step._plan.unchanged is None
+    model = network()
+    both = Both(model, mt.MSELoss(), Mean(model.parameters()))
+    for seed in range(7):
+        both.make(*data(seed))
+    assert both.is_compiled
     assert both.step._plan.unchanged is None
 
 
