@@ -408,6 +408,15 @@ def network(work: Workload) -> Run:
     return run
 
 
+def compiled_network(work: Workload) -> Run:
+    """The same with compiled steps."""
+    import minitorch_np as mt
+
+    model, loss, x, y = example(work)
+    step = mt.compile(model, loss, mt.Adam(model.parameters(), lr=1e-4))
+    return lambda steps: [step(x, y) for _ in range(steps)]
+
+
 def torch_network(work: Workload) -> Run:
     """The same in torch eager."""
     import torch

@@ -45,9 +45,11 @@ PEERS = {
     "layer in torch": Peer("torch_layer", "torch"),
     "im2col": Peer("im2col", "numpy"),
     "network": Peer("network", "numpy"),
+    "network, compiled": Peer("compiled_network", "numpy"),
     "network in torch": Peer("torch_network", "torch"),
 }
 LAYER = ["layer", "layer in torch", "im2col"]
+EXAMPLE = ["network", "network, compiled", "network in torch"]
 WHOLE = Path(__file__).parent / "whole"
 PROGRAMS = {  # of the tutorial's network, scripts
     "minitorch_np": Peer("layer_by_layer.py", "numpy"),
@@ -107,11 +109,12 @@ def compare(title: str, work: Workload, names: Sequence[str], how: Options) -> N
     """Print a table of peers for one workload."""
     bursts = measure(work, names, how)
     print(f"\n**{title}, {work.dtype}, {work.threads} thread{'s' if work.threads > 1 else ''}**\n")
-    print("| | median µs a step | minimum | ratio to handwritten | to bare products | page faults a step |")
-    print("|---|---:|---:|---:|---:|---:|")
+    others = ["handwritten", "bare matrix products", "minitorch_np"]
+    print("| | median µs a step | minimum | to handwritten | to bare products | to the layers | page faults |")
+    print("|---|---:|---:|---:|---:|---:|---:|")
     for name in names:
         seconds = [burst[0] for burst in bursts[name]]
-        ratios = f"{ratio(bursts, name, 'handwritten'):.2f} | {ratio(bursts, name, 'bare matrix products'):.2f}"
+        ratios = " | ".join(f"{ratio(bursts, name, other):.2f}" for other in others)
         faults = median(burst[1] for burst in bursts[name])
         print(f"| {name} | {1e6 * median(seconds):.0f} | {1e6 * min(seconds):.0f} | {ratios} | {faults:.0f} |")
 
@@ -171,9 +174,11 @@ def layers(how: Options) -> None:
 
 def networks(how: Options) -> None:
     """A step of training of the examples' networks."""
-    names = turns.installed(PEERS, ["network", "network in torch"])
-    print("\n**a step with Adam, float32, 1 thread: median µs, and the ratio to torch**\n")
-    print("| | batch | minitorch_np | torch | ratio |\n|---|---:|---:|---:|---:|")
+    ours, compiled, torch = EXAMPLE
+    names = turns.installed(PEERS, EXAMPLE)
+    print("\n**a step with Adam, float32, 1 thread: median µs, and the ratios**\n")
+    print("| | batch | minitorch_np | compiled | torch | compiled to the layers | layers to torch |")
+    print("|---|---:|---:|---:|---:|---:|---:|")
     for name, batch, widths in (
         ("lenet", 32, (1, 8, 8)),
         ("resnet", 64, (1, 8, 8)),
@@ -183,9 +188,10 @@ def networks(how: Options) -> None:
     ):
         loss = "MSELoss" if name == "autoencoder" else "CrossEntropyLoss"
         bursts = measure(Workload(batch, widths, "float32", loss=loss, layer=name), names, how)
-        medians = [f"{1e6 * median(s for s, _ in bursts[peer]):.0f}" for peer in names]
-        to_torch = f"{ratio(bursts, *names):.2f}" if len(names) > 1 else ""
-        print(f"| {name} | {batch} | {' | '.join([*medians, to_torch])} |", flush=True)
+        cells = [f"{1e6 * median(s for s, _ in bursts[n]):.0f}" if n in bursts else "" for n in EXAMPLE]
+        cells.append(f"{ratio(bursts, compiled, ours):.2f}")
+        cells.append(f"{ratio(bursts, ours, torch):.2f}" if torch in bursts else "")
+        print(f"| {name} | {batch} | {' | '.join(cells)} |", flush=True)
 
 
 def beside_torch(work: Sequence[tuple[str, int, tuple[int, ...]]], how: Options) -> None:

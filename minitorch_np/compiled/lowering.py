@@ -12,6 +12,7 @@ import numpy as np
 from numpy._core import umath
 
 from minitorch_np._internal.numerics import LARGE, maximum, summed_rows, total, zero_where
+from minitorch_np._internal.syntax_trees import evaluated, walked
 from minitorch_np.compiled.outputs import DRAWS, Lines, drawn, way_into
 
 UFUNCS: dict[type[ast.AST], np.ufunc] = {
@@ -91,7 +92,7 @@ class Operation:
 
 def names_in(*nodes: ast.AST) -> frozenset[str]:
     return frozenset(
-        node.id for part in nodes for node in ast.walk(part) if isinstance(node, ast.Name) and node.id[0] == "$"
+        node.id for part in nodes for node in walked(part) if isinstance(node, ast.Name) and node.id[0] == "$"
     )
 
 
@@ -524,7 +525,7 @@ class Lowering:
 
     def _is_numpy(self, node: ast.expr) -> bool:
         """Whether an expression makes the same of the same: no function of somebody else is called in it."""
-        return not any(isinstance(n, ast.Name) and n.id in self.functions for n in ast.walk(node))
+        return not any(isinstance(n, ast.Name) and n.id in self.functions for n in walked(node))
 
     def _add(self, operation: Operation) -> str:
         operation.context = self.context
@@ -579,8 +580,7 @@ class Lowering:
             exec(compile(ast.fix_missing_locations(module), "<step>", "exec"), self.values)
 
     def _evaluated(self, node: ast.expr) -> Any:
-        text = ast.fix_missing_locations(ast.Expression(node))
-        return eval(compile(text, "<step>", "eval"), self.values)
+        return evaluated(node, self.values)
 
     def _value(self, atom: ast.expr) -> Any:
         return (
@@ -633,7 +633,7 @@ def changed_in(statements: list[Any]) -> frozenset[str]:
     """The names of arrays that are written into."""
     found: set[str] = set()
     for statement in statements:
-        for node in ast.walk(statement):
+        for node in walked(statement):
             if isinstance(node, ast.AugAssign):
                 found |= names_in(node.target.value if isinstance(node.target, ast.Subscript) else node.target)
             elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Subscript):
@@ -661,7 +661,7 @@ def _stored(statements: list[Any]) -> frozenset[str]:
     return frozenset(
         node.id
         for statement in statements
-        for node in ast.walk(statement)
+        for node in walked(statement)
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
     )
 

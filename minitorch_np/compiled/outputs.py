@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minitorch_np._internal.numerics import BITS, choose, rows_at, where
+from minitorch_np._internal.syntax_trees import walked
 
 if TYPE_CHECKING:
     from minitorch_np.compiled.planning import Planned
@@ -43,8 +44,7 @@ def copied(planned: Planned, call: ast.Call, out: Any) -> list[str]:
     """The same numbers, of another dtype or in another shape."""
     source = _operand(call)
     a = planned.value_of(source)
-    casting = "" if np.can_cast(a.dtype, out.dtype, "same_kind") else ", casting='unsafe'"
-    return [f"copyto({planned.hold(out.reshape(a.shape))}, {planned.text_of(source)}{casting})"]
+    return [f"{planned.hold(out.reshape(a.shape))}[...] = {planned.text_of(source)}"]
 
 
 def chosen(planned: Planned, call: ast.Call, out: Any) -> list[str]:
@@ -62,7 +62,7 @@ def chosen(planned: Planned, call: ast.Call, out: Any) -> list[str]:
         )
     return [
         *lines,
-        f"copyto({wide}, {planned.view_of(planned.text_of(mask), np.dtype(np.int8))})",
+        f"{wide}[...] = {planned.view_of(planned.text_of(mask), np.dtype(np.int8))}",
         f"{multiply}({wide}, {difference}, {wide})",
         f"{differ}({wide}, {second}, {written})",
     ]
@@ -77,7 +77,7 @@ def framed(planned: Planned, call: ast.Call, out: Any) -> list[str]:
     number = planned.hold(np.array(outside, out.dtype), "outside")
     return [
         f"{planned.hold(out)}.fill({number})",
-        f"copyto({planned.hold(inside)}, {planned.text_of(source)})",
+        f"{planned.hold(inside)}[...] = {planned.text_of(source)}",
     ]
 
 
@@ -108,7 +108,7 @@ def taken_rows(planned: Planned, call: ast.Call, out: Any) -> list[str]:
     lines = []
     if given.dtype != np.intp:
         scratch = planned.scratch(given.shape, np.dtype(np.intp))
-        lines, index = [f"copyto({scratch}, {index}, casting='unsafe')"], scratch
+        lines, index = [f"{scratch}[...] = {index}"], scratch
     return [*lines, f"{a}.take({index}, 0, {planned.hold(out)}, 'clip')"]
 
 
@@ -160,7 +160,7 @@ def way_into(function: Any, call: ast.Call, value: Any, operands: list[Any]) -> 
 
 def _is_literal(*nodes: ast.expr) -> bool:
     """Whether these are the same at each step."""
-    return not any(isinstance(n, ast.Name) and n.id[0] == "$" for node in nodes for n in ast.walk(node))
+    return not any(isinstance(n, ast.Name) and n.id[0] == "$" for node in nodes for n in walked(node))
 
 
 def _has_bits(a: Any, value: Any, node: ast.expr) -> bool:

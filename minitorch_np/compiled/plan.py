@@ -19,10 +19,12 @@ import numpy as np
 
 from minitorch_np._internal.flat_buffers import BLOCK_BYTES
 from minitorch_np._internal.numerics import summed_rows
+from minitorch_np._internal.syntax_trees import walked
 from minitorch_np.compiled.lowering import Lowering, Operation, changed_in, joined, owners
 from minitorch_np.compiled.planning import FAILED, Planned
 from minitorch_np.compiled.reads import HOLDERS, Content, Contents, compared, is_as_read
 from minitorch_np.compiled.rollback import copied
+from minitorch_np.compiled.unchanged import unchanged
 from minitorch_np.derivation.derive import Derivation, derive
 from minitorch_np.derivation.objects import OURS, UNSET, Read
 from minitorch_np.layer import Layer
@@ -144,6 +146,7 @@ class Plan:
         self._bind(derived, x, y)
         self._compile(derived)
         self._values.clear()  # the first batch is among them
+        self.unchanged = unchanged(self, model, optimizer) if self.updates else None
 
     def _bind(self, derived: Derivation, x: Any, y: Any) -> None:
         """Find the arrays and numbers that the statements are about."""
@@ -231,7 +234,7 @@ class Plan:
         uses = Counter(
             node.id
             for part in statements
-            for node in ast.walk(part)
+            for node in walked(part)
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
         )
         uses.update([derived.prediction.key, *(variable.key for variable in derived.gradients.values())])
@@ -421,7 +424,7 @@ def _is_number(value: Any) -> bool:
 
 def _names(derived: Derivation, operations: list[Operation]) -> dict[str, str]:
     """A name for each variable in the text: that of its role, or of its source."""
-    taken = {*keyword.kwlist, *vars(builtins), "np", "copyto", "TRUE", "FAILED", *derived.called}
+    taken = {*keyword.kwlist, *vars(builtins), "np", "TRUE", "FAILED", *derived.called}
     names: dict[str, str] = {}
     for variable in derived.variables.values():
         wanted = re.sub(r"\W", "_", variable.name or variable.hint) or "value"

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from minitorch_np._internal.numerics import BITS, SMALL, TRUE, summed_rows, zero_where
-from minitorch_np._internal.syntax_trees import copied_tree
+from minitorch_np._internal.syntax_trees import copied_tree, evaluated, walked
 from minitorch_np.compiled.lowering import Operation, is_elementwise, owners, shares
 
 FAILED = object()  # what a compiled function returns if a decision would be another one now
@@ -49,7 +49,7 @@ class Planned:
         self.numbers: list[tuple[str, Any]] = []
         self.places: dict[str, Any] = dict(fixed)  # arrays that are always the same object, by name
         self.targets = targets
-        self.scope: dict[str, Any] = {"np": np, "copyto": np.copyto, "TRUE": TRUE, "FAILED": FAILED}
+        self.scope: dict[str, Any] = {"np": np, "TRUE": TRUE, "FAILED": FAILED}
         self.scope |= {name: functions[name] for name in _called(operations) & functions.keys()}
         self.taken = set(names.values())
         self.numbered: dict[str, int] = {}  # the last number that was added to a name
@@ -204,7 +204,7 @@ class Planned:
             return [f"if not ({self.text_of(code)}): return FAILED"]
         if (into := self.targets.get(target)) is not None:
             self.places[target] = into
-            return [f"copyto({self.hold(into)}, {self.text_of(_without_copy(code))})"]
+            return [f"{self.hold(into)}[...] = {self.text_of(_without_copy(code))}"]
         if operation.is_view and self._is_fixed(operation.reads):
             self.places[target] = self.made(code)
             return []
@@ -244,7 +244,7 @@ class Planned:
         subtract, meet = self.hold(np.subtract, "subtract"), self.hold(np.bitwise_and, "bitwise_and")
         return [
             f"{subtract}({as_bytes}, TRUE, {small})",
-            f"copyto({wide}, {small})",
+            f"{wide}[...] = {small}",
             f"{meet}({wide}, {given}, {self.view_of(self.hold(into), bits)})",
         ]
 
@@ -263,7 +263,7 @@ class Planned:
         flat, flat_places = self.hold(into.reshape(-1)), self.hold(self.scope[places].reshape(-1))
         return [
             f"{self.hold(into)}[...] = 0",
-            f"copyto({self.hold(self.scope[column].reshape(-1))}, {index}, casting='unsafe')",
+            f"{self.hold(self.scope[column].reshape(-1))}[...] = {index}",
             f"{multiply}({column}, {width}, {places})",
             f"{add}({places}, {steps}, {places})",
             f"{add_at}({flat}, {flat_places}, {rows}.reshape(-1))",
@@ -321,6 +321,8 @@ class Planned:
         return key
 
     def text_of(self, node: ast.AST) -> str:
+        if isinstance(node, ast.Name) and node.id[0] == "$":
+            return self.name_of(node.id)
         return ast.unparse(self._named(node))
 
     def _named(self, node: ast.AST) -> Any:
@@ -359,8 +361,7 @@ class Planned:
         return self.values[node.id] if isinstance(node, ast.Name) else self.made(node)
 
     def made(self, node: ast.expr) -> Any:
-        text = ast.fix_missing_locations(ast.Expression(self._named(node)))
-        return eval(compile(text, "<step>", "eval"), self.scope)
+        return evaluated(self._named(node), self.scope)
 
 
 class _Renamed(ast.NodeTransformer):
@@ -384,7 +385,7 @@ class _Renamed(ast.NodeTransformer):
 def _called(operations: list[Operation]) -> set[str]:
     """The names of functions that stand in the code of operations."""
     codes = [operation.code for operation in operations if operation.code is not None]
-    return {node.id for code in codes for node in ast.walk(code) if isinstance(node, ast.Name)}
+    return {node.id for code in codes for node in walked(code) if isinstance(node, ast.Name)}
 
 
 def _guards_first(operations: list[Operation], values: dict[str, Any]) -> list[Operation]:

@@ -72,6 +72,9 @@ class CompiledStep:
         try:
             if self._loss is None:
                 return self._forward_alone(x)
+            plan = self._plan
+            if plan is not None and plan.unchanged is not None and (step := plan.unchanged(x, y)):
+                return self._run(plan, x, y, step)
             plan = self._plan_for(x, y)
             if plan is None or not plan.is_free():
                 return self._layered(x, y)
@@ -166,22 +169,20 @@ class CompiledStep:
         elif is_done:
             plan.rule.has_same_bits()
 
-    def _run(self, plan: Plan, x: Any, y: Any) -> Any:
+    def _run(self, plan: Plan, x: Any, y: Any, step: int | None = None) -> Any:
+        """Make a step with the plan, whose number may be known."""
         value = self._computed(plan, x, y)
         if value is FAILED:
             return self._layered(x, y)
-        self._finish(plan)
-        return value
-
-    def _finish(self, plan: Plan) -> None:
-        """The second half of a step, on the gradients that have just been made."""
         self._prediction = plan.prediction
-        plan.add_frozen()
-        step = plan.next_step()
+        if step is None:
+            plan.add_frozen()
+            step = plan.next_step()
         if step is None or not plan.do_update(step):
             plan.mark()
             optimizer: Any = self._optimizer
             optimizer.step()
+        return value
 
     def _computed(self, plan: Plan, x: Any, y: Any, tells: bool = False) -> Any:
         """The gradients, and the loss; FAILED, with nothing changed, if a decision would be another one.
@@ -198,7 +199,7 @@ class CompiledStep:
             if tells:
                 raise
             value = FAILED
-        if before and value is FAILED:
+        if value is FAILED and before:
             for thing, state in zip(held, before, strict=False):
                 if isinstance(thing, np.random.Generator):
                     thing.bit_generator.state = state

@@ -56,8 +56,10 @@ class Calls(Part):
         while isinstance(function, functools.partial):
             args, kwargs = [*function.args, *args], {**function.keywords, **kwargs}
             function = function.func
-        if isinstance(function, Closure):
-            return self._of_closure(function, args, kwargs)
+        if isinstance(function, Closure):  # its variables are, to begin with, those of the function around it
+            outer, body = function.frame, Source(function.node, [], "").body
+            frame = Frame("", outer.file, outer.globals, outer.cells, outer.comments, dict(outer.locals))
+            return self._through(frame, body, function.signature, args, kwargs)
         if isinstance(function, Method):
             return self.ops.of_array(function, args, kwargs)
         if isinstance(function, Expression):
@@ -83,18 +85,10 @@ class Calls(Part):
         """Go through a function: its statements are written where the call stands."""
         self.objects.note_function(function)
         source, signature = self.source_of(function)
-        names = function.__code__.co_freevars
-        cells = dict(zip(names, _contents(function), strict=True))
-        closure = dict(zip(names, function.__closure__ or (), strict=True))
+        cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
         comments = source.comments if self.writer.plain else {}
-        frame = Frame(label, source.file.rpartition("/")[2], function.__globals__, cells, closure, comments)
+        frame = Frame(label, source.file.rpartition("/")[2], function.__globals__, cells, comments)
         return self._through(frame, source.body, signature, args, kwargs)
-
-    def _of_closure(self, closure: Closure, args: list[Any], kwargs: dict[str, Any]) -> Any:
-        """Go through a function that was defined on the way."""
-        outer = closure.frame
-        frame = Frame("", outer.file, outer.globals, {**outer.cells, **outer.locals}, {}, outer.comments)
-        return self._through(frame, Source(closure.node, [], "").body, closure.signature, args, kwargs)
 
     def _through(
         self, frame: Frame, body: list[ast.stmt], signature: inspect.Signature, args: list[Any], kwargs: Any
@@ -153,18 +147,14 @@ class Calls(Part):
                 "a global random generator: hold a np.random.Generator, np.random.default_rng(seed)"
             )
         if isinstance(function, MethodType) and isinstance(function.__func__, FunctionType):
-            return self._of_method(owner, function, args, kwargs)
+            if inspect.isgeneratorfunction(function):
+                return self._of_function(function.__func__, [owner, *args], kwargs)
+            if isinstance(owner, OURS):
+                return self.passes.of_layer(owner, function, args, kwargs)
+            return self.enter(function.__func__, [owner, *args], kwargs)
         if isinstance(owner, list | dict | set | tuple):
             return self._of_container(owner, function, args, kwargs)
         return self._of_object(function, args, kwargs)
-
-    def _of_method(self, owner: Any, method: MethodType, args: list[Any], kwargs: dict[str, Any]) -> Any:
-        """A method that is written in Python."""
-        if inspect.isgeneratorfunction(method):
-            return self._of_function(method.__func__, [owner, *args], kwargs)
-        if isinstance(owner, OURS):
-            return self.passes.of_layer(owner, method, args, kwargs)
-        return self.enter(method.__func__, [owner, *args], kwargs)
 
     def _of_container(self, owner: Any, function: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """A method of a list or a dict, which may hold expressions; those that look at them cannot be."""
@@ -191,10 +181,8 @@ class Calls(Part):
         if function in self.builtins:
             return self.builtins[function](*args, **kwargs)
         if function in GOING_OVER:
-            return function(
-                *(self.ops.items(part, "the loop") if isinstance(part, Expression) else part for part in args),
-                **kwargs,
-            )
+            args = [self.ops.items(a, "the loop") if isinstance(a, Expression) else a for a in args]
+            return function(*args, **kwargs)
         if function in WRITTEN and expressions(args) and "key" not in kwargs:
             value = self.ops.native(function, *args, **kwargs)
             return self.ops.written(function.__name__, value, args, kwargs)
@@ -218,7 +206,8 @@ class Calls(Part):
 
     def _super(self, *args: Any) -> Any:
         frame = self.writer.frame
-        return super(*args) if args else super(frame.cells["__class__"], next(iter(frame.locals.values())))
+        given = args or (frame.cells["__class__"].cell_contents, next(iter(frame.locals.values())))
+        return super(*given)
 
     def _getattr(self, owner: Any, name: str, *default: Any) -> Any:
         if default and not self._hasattr(owner, name):
@@ -248,17 +237,6 @@ class Calls(Part):
         self.objects.made[id(made)] = made
         self.call(MethodType(vars(function)["__init__"], made), args, kwargs)
         return made
-
-
-def _contents(function: FunctionType) -> list[Any]:
-    """What the variables of the functions around it hold."""
-    contents = []
-    for cell in function.__closure__ or ():
-        try:
-            contents.append(cell.cell_contents)
-        except ValueError:  # not set yet
-            contents.append(None)
-    return contents
 
 
 def _is_written_in_python(function: type) -> bool:

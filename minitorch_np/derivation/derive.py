@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
+from functools import partial
 from types import FunctionType, MethodType
 from typing import Any, NamedTuple
 
@@ -96,7 +97,7 @@ def derive(
     """
     given = model, loss, optimizer
     model, loss, optimizer = copy.deepcopy(given)
-    originals = _originals(given, (model, loss, optimizer))
+    original = partial(_original, _originals(given, (model, loss, optimizer)))
     writer, objects, helpers, rule = Writer(plain), Objects(), Helpers(), UpdateRule()
     passes = Passes(model, loss)
     connect(
@@ -116,12 +117,8 @@ def derive(
         update, left = ([], "") if optimizer is None else rule.update_or_why(optimizer)
     for variable in writer.variables.values():
         if variable.origin is not None:
-            owner = originals.get(id(variable.origin.owner), variable.origin.owner)
-            variable.origin = variable.origin._replace(owner=owner)
-    reads = [
-        Read(originals.get(id(owner), owner), key, _original(value, originals))
-        for owner, key, value in objects.reads.values()
-    ]
+            variable.origin = variable.origin._replace(owner=original(variable.origin.owner))
+    reads = [Read(original(owner), key, original(value)) for owner, key, value in objects.reads.values()]
     names = passes.roles.parameters
     return Derivation(
         model=model,
@@ -150,12 +147,12 @@ def derive(
     )
 
 
-def _original(value: Any, originals: dict[int, Any]) -> Any:
+def _original(originals: dict[int, Any], value: Any) -> Any:
     """A value of the copies as one of the objects that were copied."""
     if isinstance(value, Expression):  # for an array that is there from the start
         return value.value
     if isinstance(value, MethodType):
-        return MethodType(value.__func__, _original(value.__self__, originals))
+        return MethodType(value.__func__, _original(originals, value.__self__))
     return originals.get(id(value), value)
 
 

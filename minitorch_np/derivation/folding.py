@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from minitorch_np.derivation.statements import Block, Replaced, Statement, every_block, inside, keys_in
+from minitorch_np._internal.syntax_trees import walked
+from minitorch_np.derivation.statements import Block, Replaced, Statement, inside, keys_in
 from minitorch_np.derivation.values import Variable
 
 LARGE = 12  # operations in a statement, after which nothing more is put into it
@@ -22,7 +23,7 @@ def fold(statements: Block, variables: dict[str, Variable]) -> Block:
     """The same program with fewer statements, a copy."""
     folding = Folding([statement.copied() for statement in statements], variables)
     folding.use_what_is_the_same()
-    while sum(folding.sweep(block) for block in every_block(folding.root)):
+    while folding.sweep(folding.root):
         pass
     return folding.root
 
@@ -44,7 +45,7 @@ class Folding:
         """Take the variables of a statement into account, or out of it; those of its blocks are their own."""
         self._known.pop(id(statement), None)
         head = statement.head
-        for node in ast.walk(head):
+        for node in walked(head):
             if isinstance(node, ast.Name) and node.id.startswith("$"):
                 (self.uses if isinstance(node.ctx, ast.Load) else self.sets)[node.id] += sign
         if isinstance(head, ast.AugAssign) and isinstance(head.target, ast.Name):
@@ -88,7 +89,7 @@ class Folding:
                 self._set_value(part, part.same)
 
     def sweep(self, block: Block) -> bool:
-        """Go over a block once; whether anything was changed."""
+        """Go over a block, and those in it, once; whether anything was changed."""
         before = len(block)
         for i in reversed(range(len(block))):
             if self._is_unneeded(block[i]):
@@ -96,7 +97,8 @@ class Folding:
         i = 0
         while i < len(block):
             i += not self._fold(block, i)
-        return len(block) < before
+        within = [self.sweep(inner) for statement in block for inner in statement.blocks]
+        return len(block) < before or any(within)
 
     def _is_unneeded(self, statement: Statement) -> bool:
         """Whether it has no effect and makes what nobody reads."""
@@ -117,16 +119,13 @@ class Folding:
             return True
         if variable.place or variable.given or self.sets[variable.key] != 1:
             return False
-        trivial = self._trivial(head.value) and not self.augmented[variable.key]
-        if trivial or self._is_another(head.value):
+        value = head.value
+        is_another = isinstance(value, ast.Name) and self.sets[value.id] <= 1 and value.id in self.variables
+        if is_another or (self._trivial(value) and not self.augmented[variable.key]):
             self.remove(block, i)
-            self._replace_everywhere(variable, head.value)
+            self._replace_everywhere(variable, value)
             return True
-        return self._into_its_use(block, i, head.value, variable)
-
-    def _is_another(self, value: ast.expr) -> bool:
-        """`b` of `a = b`, if it is not set again."""
-        return isinstance(value, ast.Name) and self.sets[value.id] <= 1 and value.id in self.variables
+        return self._into_its_use(block, i, value, variable)
 
     def _trivial(self, node: ast.expr) -> bool:
         """A view or a size, as good to read as a name for it: x.T, x.size, len(x)."""
@@ -202,7 +201,7 @@ def _arrays(value: Any) -> list[Any]:
 
 
 def operations(node: ast.AST) -> int:
-    return sum(isinstance(n, OPERATIONS) for n in ast.walk(node))
+    return sum(isinstance(n, OPERATIONS) for n in walked(node))
 
 
 def _is_fresh(node: ast.expr) -> bool:

@@ -11,15 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from minitorch_np._internal.syntax_trees import copied_tree
+from minitorch_np._internal.syntax_trees import copied_tree, walked
 from minitorch_np.derivation.folding import fold, operations
 from minitorch_np.derivation.naming import Names
 from minitorch_np.derivation.parts import Part
 from minitorch_np.derivation.statements import Block, Replaced, Statement, keys_in
 from minitorch_np.derivation.values import Expression, called, expressions, identifier, literal, numbered
 from minitorch_np.derivation.writer import TooLongError
-
-UNKNOWN: Any = object()
 
 UNROLLED = 1000  # statements at most of a function whose loops are unrolled
 
@@ -45,7 +43,7 @@ class Helpers(Part):
         is_simple = kinds <= {inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY}
         if not isinstance(source.node, ast.FunctionDef) or "." in function.__qualname__ or not is_simple:
             return self.calls.enter(function, args, kwargs)
-        if any(isinstance(part, LOOPS) for part in ast.walk(source.node)) and self.writable((args, kwargs)):
+        if any(isinstance(part, LOOPS) for part in walked(source.node)) and self.writable((args, kwargs)):
             if not self.writer.plain and function.__module__.startswith("minitorch_np."):
                 return self._unrolled(function, args, kwargs)
             helper = self.copied(function) if self.writer.plain else self.named(function)
@@ -152,7 +150,7 @@ class Helpers(Part):
 
     def _kept(self, wanted: str, arguments: ast.arguments, body: Block) -> str:
         """The name of a helper, the wanted one or that with a number; one of the same text is taken again."""
-        taken = self.passes.roles.taken
+        taken = self.passes.roles.names.taken
         for chosen in numbered(identifier(wanted)):
             if chosen in taken and chosen not in self.functions:
                 continue
@@ -194,7 +192,7 @@ class Helpers(Part):
         for key in dict.fromkeys(name.id for name in names if name.id not in local):
             if key not in function.__globals__ and hasattr(builtins, key):
                 continue
-            value = function.__globals__.get(key, UNKNOWN)
+            value = function.__globals__.get(key, object())  # cannot be written if there is none
             if value is np:
                 node: ast.expr | None = ast.Name("np", ast.Load())
             elif isinstance(value, FunctionType):
@@ -225,10 +223,6 @@ class _NotAnnotated(ast.NodeTransformer):
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.stmt | None:
         return None if node.value is None else ast.Assign([node.target], node.value, lineno=node.lineno)
 
-    def visit_arg(self, node: ast.arg) -> ast.arg:
-        return ast.arg(node.arg)
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
-        node.returns = None
-        self.generic_visit(node)
-        return node
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        vars(node).update(dict.fromkeys(vars(node).keys() & {"annotation", "returns"}))
+        return super().generic_visit(node)

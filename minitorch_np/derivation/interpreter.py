@@ -42,7 +42,7 @@ class Closure:
     signature: inspect.Signature
 
 
-class Blocks(list[tuple[Any, Any, dict[str, Any]]]):
+class Blocks(list[tuple[Expression, Expression, dict[str, Expression]]]):
     """The parameters of an optimizer's group; a loop over them is written once, for all."""
 
 
@@ -79,19 +79,19 @@ class Interpreter(Part):
         return node.value
 
     def _name(self, node: ast.Name) -> Any:
-        frame = self.writer.frame
-        scopes = (frame.locals, frame.cells, frame.globals, vars(builtins))
-        found = next((scope for scope in scopes if node.id in scope), None)
-        if found is None:
-            self.writer.fail(f"NameError: {node.id} is not defined")
-        value = found[node.id]
-        holder, key = frame.closure.get(node.id) if found is frame.cells else found, node.id
-        if found is frame.cells:
-            key = "cell_contents"
-        if found is frame.locals or holder is None or holder is vars(builtins):
+        frame, name = self.writer.frame, node.id
+        if name in frame.locals:
+            value = frame.locals[name]
             is_array = isinstance(value, np.ndarray | np.random.Generator)
-            return self.writer.constant(value, node.id) if is_array else value
-        return self.objects.from_outside(value, node.id, holder, key)
+            return self.writer.constant(value, name) if is_array else value
+        if name in frame.cells:
+            value = self.ops.attempt(getattr, frame.cells[name], "cell_contents")
+            return self.objects.from_outside(value, name, frame.cells[name], "cell_contents")
+        if name in frame.globals:
+            return self.objects.from_outside(frame.globals[name], name, frame.globals, name)
+        if not hasattr(builtins, name):
+            self.writer.fail(f"NameError: {name} is not defined")
+        return getattr(builtins, name)
 
     def _attribute(self, node: ast.Attribute) -> Any:
         return self.objects.attribute(self.evaluate(node.value), node.attr)
@@ -155,17 +155,14 @@ class Interpreter(Part):
         made = ast.IfExp(*(self.writer.node(part) for part in parts))
         return self.ops.made(made, example(parts[1] if test.value else parts[2]), *parts)
 
-    def _tuple(self, node: ast.Tuple) -> Any:
-        return tuple(self._parts(node.elts))
+    def _list(self, node: ast.List | ast.Tuple | ast.Set) -> list[Any]:
+        return self._spread(node.elts, self.in_order(node.elts))
 
-    def _list(self, node: ast.List) -> Any:
-        return self._parts(node.elts)
+    def _tuple(self, node: ast.Tuple) -> tuple[Any, ...]:
+        return tuple(self._list(node))
 
-    def _set(self, node: ast.Set) -> Any:
-        return set(self._parts(node.elts))
-
-    def _parts(self, nodes: list[ast.expr]) -> list[Any]:
-        return self._spread(nodes, self.in_order(nodes))
+    def _set(self, node: ast.Set) -> set[Any]:
+        return set(self._list(node))
 
     def _starred(self, node: ast.Starred) -> Any:
         return self.evaluate(node.value)
@@ -217,26 +214,23 @@ class Interpreter(Part):
         self.assign(node.target, self.evaluate(node.value))
         return self._name(node.target)
 
-    def _listcomp(self, node: ast.ListComp | ast.GeneratorExp) -> list[Any]:
-        return self._comprehended(node.generators, node.elt)
-
-    _generatorexp = _listcomp
-
-    def _setcomp(self, node: ast.SetComp) -> set[Any]:
-        return set(self._comprehended(node.generators, node.elt))
-
-    def _dictcomp(self, node: ast.DictComp) -> dict[Any, Any]:
-        pair = ast.Tuple([node.key, node.value], ast.Load())
-        return dict(self._comprehended(node.generators, pair))
-
-    def _comprehended(self, generators: list[ast.comprehension], element: ast.expr) -> list[Any]:
+    def _listcomp(self, node: ast.ListComp | ast.GeneratorExp | ast.SetComp) -> list[Any]:
         """The elements of a comprehension, its loops unrolled; its variables are its own."""
         outer = self.writer.frame.locals
         self.writer.frame.locals = dict(outer)
         try:
-            return list(self._turns_of(generators, element))
+            return list(self._turns_of(node.generators, node.elt))
         finally:
             self.writer.frame.locals = outer
+
+    _generatorexp = _listcomp
+
+    def _setcomp(self, node: ast.SetComp) -> set[Any]:
+        return set(self._listcomp(node))
+
+    def _dictcomp(self, node: ast.DictComp) -> dict[Any, Any]:
+        pair = ast.Tuple([node.key, node.value], ast.Load())
+        return dict(self._listcomp(ast.ListComp(pair, node.generators)))
 
     def _turns_of(self, generators: list[ast.comprehension], element: ast.expr) -> Iterator[Any]:
         if not generators:
@@ -332,14 +326,13 @@ class Interpreter(Part):
             self.ops.set_item(self.evaluate(target.value), self.evaluate(target.slice), value)
 
     def _unpack(self, targets: list[ast.expr], items: list[Any]) -> None:
-        for i, target in enumerate(targets):
-            if isinstance(target, ast.Starred) and len(items) >= len(targets) - 1:
-                end = len(items) - len(targets) + i + 1
-                targets = [*targets[:i], target.value, *targets[i + 1 :]]
-                items = [*items[:i], items[i:end], *items[end:]]
+        star = next((i for i, target in enumerate(targets) if isinstance(target, ast.Starred)), None)
+        if star is not None and len(items) >= len(targets) - 1:
+            end = len(items) - len(targets) + star + 1
+            items = [*items[:star], items[star:end], *items[end:]]
         self._check_number(targets, items)
         for target, item in zip(targets, items, strict=True):
-            self.assign(target, item)
+            self.assign(target.value if isinstance(target, ast.Starred) else target, item)
 
     def _unpack_array(self, names: list[str], value: Expression) -> None:
         """`a, b = np.split(…)` stays one statement."""
@@ -469,7 +462,7 @@ class Interpreter(Part):
 
     def _both(self, test: Expression, sides: list[list[ast.stmt]], returns: bool) -> End:
         before = self.writer.frame.locals
-        after, blocks, values, attributes = [], [], [], []
+        after, blocks, attributes = [], [], []
         for side in sides:
             self.writer.frame.locals = dict(before)
             first, gradients = len(self.objects.set_attributes), len(self.passes.gradients)
@@ -481,28 +474,27 @@ class Interpreter(Part):
             if not isinstance(end, Return | None):
                 self.writer.fail("a loop is left where that depends on the numbers in the network")
             self.objects.in_branch -= 1
-            values.append(end.value if isinstance(end, Return) else None)
-            after.append(self.writer.frame.locals)
+            result = {"y": end.value if isinstance(end, Return) else None}
+            after.append(result if returns else self.writer.frame.locals)
             attributes.append(self.objects.put_back(first))
             blocks.append(block)
         taken = 0 if test.value else 1
         self.writer.frame.locals = before
-        if not returns:
-            for key in {**after[0], **after[1]}:
-                pair = [side.get(key, before.get(key)) for side in after]
-                before[key] = self._merged(key, pair, blocks, taken, before.get(key))
+        known = {} if returns else before
+        for key in {**after[0], **after[1]}:
+            pair = [side.get(key, known.get(key)) for side in after]
+            known[key] = self._merged(key, pair, blocks, taken, known.get(key))
         for at, (owner, attribute, _) in {**attributes[0], **attributes[1]}.items():
             is_in_both = all(at in side for side in attributes)
             old = None if is_in_both else self.objects.before(owner, attribute)
             pair = [side[at][2] if at in side else old for side in attributes]
             self.objects.set_attribute(owner, attribute, self._merged(attribute, pair, blocks, taken, old))
-        result = self._merged("y", values, blocks, taken, None) if returns else None
         node = test.node
         if not blocks[0]:
             node, blocks = ast.UnaryOp(ast.Not(), node), blocks[::-1]
         if blocks[0]:
             self.writer.emit(ast.If(node, [], []), "", body=blocks[0], orelse=blocks[1])
-        return Return(result) if returns else None
+        return Return(known["y"]) if returns else None
 
     def _merged(self, key: str, pair: list[Any], blocks: list[Block], taken: int, old: Any) -> Any:
         """One value for what two sides made: a variable that each of them sets."""

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import chain, count
 
+from minitorch_np._internal.syntax_trees import walked
 from minitorch_np.derivation.statements import Block, Statement, inside, keys_in, keys_of
 from minitorch_np.derivation.values import TAKEN, Location, Variable, identifier, numbered
 from minitorch_np.layer import Layer
@@ -94,7 +95,6 @@ class Roles:
         self.outputs: list[tuple[Variable, Layer, Variable | None]] = []
         program = "x y losses step steps learning_rate train predict arrays np sys".split()
         self.names = UniqueNames({*program, *TAKEN})
-        self.taken = self.names.taken
         self.parameters = {key: identifier(n) for key, n in parameter_names(model, self.names).items()}
 
     def place(self, layer: Module, what: str) -> Location:
@@ -117,9 +117,8 @@ class Roles:
             new = source is None or is_new(layer, source.value.shape, variable.value.shape)
             before = "x" if source is None else at.get(source.key, source.name or identifier(source.hint))
             outputs.append((before, "" if new else word_of(layer)))
-        for (variable, _, _), name in zip(
-            self.outputs, output_names(outputs, at[result.key], self.names), strict=True
-        ):
+        names = output_names(outputs, at[result.key], self.names)
+        for (variable, _, _), name in zip(self.outputs, names, strict=True):
             variable.name = name
 
 
@@ -143,7 +142,7 @@ class Names:
                 if not self.variables[key].name:
                     self._choose(self.variables[key], statement)
         for statement in inside(block):
-            for node in ast.walk(statement.head):
+            for node in walked(statement.head):
                 if isinstance(node, ast.Name) and node.id in self.variables:
                     node.id = self.variables[node.id].name
 

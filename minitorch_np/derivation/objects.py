@@ -54,12 +54,12 @@ class Objects(Part):
         """What `owner.name` is: of an array it is written, of an object of the network taken note of."""
         if isinstance(owner, Expression):
             return self.ops.array_attribute(owner, name)
-        getter = getattr(self._property(owner, name), "fget", None)
-        self.note_read(_class_with(owner, name) if isinstance(getter, FunctionType) else owner, name)
+        getter = _of_property(owner, name, "fget")
+        self.note_read(_class_with(owner, name) if getter else owner, name)
         if isinstance(owner, Parameter):
             if name in ("data", "grad", "has_grad"):
                 return self.passes.parameter(owner, name)
-        elif isinstance(getter, FunctionType):
+        elif getter:
             return self.calls.call(MethodType(getter, getattr(owner, "__self__", owner)), [], {})
         value = self.ops.attempt(getattr, owner, name)
         if isinstance(value, np.ndarray | np.random.Generator) and not isinstance(owner, np.ndarray):
@@ -101,12 +101,6 @@ class Objects(Part):
         variable.origin = variable.origin or Origin("held", owner, key)
         return constant
 
-    @staticmethod
-    def _property(owner: Any, name: str) -> property | None:
-        """The property of that name, also as `super()` finds it."""
-        found = vars(_class_with(owner, name)).get(name)
-        return found if isinstance(found, property) else None
-
     def native_item(self, owner: Any, index: Any) -> Any:
         """An element of a container; an array in it is one that the program gets from outside."""
         if isinstance(owner, list) and isinstance(index, slice):
@@ -133,11 +127,9 @@ class Objects(Part):
     def note_read(self, owner: Any, attribute: str) -> None:
         if self._was_set(owner, attribute) or id(owner) in self.made:
             return
-        if isinstance(owner, OURS):
+        if isinstance(owner, (*OURS, CountsChanges)):
             if attribute not in OURS_ALONE:
                 self._note(owner, attribute, getattr(owner, attribute, UNSET))
-        elif isinstance(owner, CountsChanges):
-            self._note(owner, attribute, getattr(owner, attribute, UNSET))
         elif isinstance(owner, super):
             self.note_read(_class_with(owner, attribute), attribute)
         else:
@@ -208,7 +200,7 @@ class Objects(Part):
         self._check_same(owner, attribute, value, attribute)
         if isinstance(owner, Parameter):
             self.passes.set_parameter(owner, attribute, value)
-        elif isinstance(setter := getattr(self._property(owner, attribute), "fset", None), FunctionType):
+        elif setter := _of_property(owner, attribute, "fset"):
             self.calls.call(MethodType(setter, owner), [value], {})
         elif hasattr(owner, "__dict__"):
             value = self.writer.all_named(value, attribute.lstrip("_"))
@@ -260,6 +252,12 @@ class Objects(Part):
         if not isinstance(old, np.ndarray):
             self.writer.fail(f"{attribute} is set in some steps only: keep it in an array, changed in place")
         return self.attribute(owner, attribute)
+
+
+def _of_property(owner: Any, name: str, part: str) -> FunctionType | None:
+    """The getter or the setter of a property that is written in Python, also as `super()` finds it."""
+    found = getattr(vars(_class_with(owner, name)).get(name), part, None)
+    return found if isinstance(found, FunctionType) else None
 
 
 def _class_with(owner: Any, name: str) -> type:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from minitorch_np.derivation.parts import Part
+from minitorch_np.derivation.statements import keys_in
 from minitorch_np.derivation.values import Expression, called, example, expressions, literal, numpy_name, varies
 
 OPERATORS: dict[type[ast.AST], Any] = {
@@ -116,7 +117,7 @@ class Operations(Part):
     def has_fixed_shape(self, array: Expression) -> bool:
         """Whether sizes are numbers: a compiled step is for one shape, which it asks variables for."""
         node = array.node
-        while isinstance(node, ast.Subscript) and not _names_any(node.slice):
+        while isinstance(node, ast.Subscript) and not keys_in(node.slice):
             node = node.value
         return not self.writer.plain and not array.loose and isinstance(node, ast.Name)
 
@@ -291,10 +292,6 @@ class Operations(Part):
         if changed is not None:
             changed.varies |= made.varies
         self.writer.emit(ast.Expr(made.node), made.comment, effect=True)
-
-
-def _names_any(node: ast.expr) -> bool:
-    return any(isinstance(part, ast.Name) for part in ast.walk(node))
 
 
 def _is_same(array: Any, one: Any, value: Any) -> bool:

@@ -15,9 +15,6 @@ from minitorch_np.derivation.statements import Block, Replaced, inside, keys_of
 from minitorch_np.derivation.values import Expression, Origin, Variable
 from minitorch_np.optimizers.optimizer import Optimizer, ParamGroup
 
-NAMES = {"lr": "learning_rate"}
-
-
 Row = tuple[Expression, Expression, dict[str, Expression]]  # of a parameter: weight, gradient, states
 
 
@@ -67,6 +64,7 @@ class UpdateRule(Part):
         ready = optimizer.ready()
         counts = [s + 1 for group in ready if group.counts for s in group.buffers.steps]
         begun = min(counts, default=1)
+        plain = self.writer.plain
         step = self.writer.given("step", begun, name="step", origin=Origin("step", None, None))
         self.step = self.writer.variable(step)
         with self.writer.sub_block() as block:
@@ -76,7 +74,7 @@ class UpdateRule(Part):
                     for key, value in group.options.items()
                 }
                 for made, run in self._runs(group):
-                    rows = self._rows(group, run) if self.writer.plain else [self._flat(group, number, run)]
+                    rows = [self._row(group, i) for i in run] if plain else [self._flat(group, number, run)]
                     more = made + 1 - begun  # than parameters that have made fewer steps
                     now: Any = self.ops.binary(ast.Add(), step, more) if more else step
                     self.calls.call(optimizer.update, [Blocks(rows), now if group.counts else 1], options)
@@ -89,18 +87,12 @@ class UpdateRule(Part):
         learned = [i for i, p in enumerate(buffers.parameters) if id(p) in self.passes.gradients]
         return [(made, [*run]) for made, run in groupby(learned, key=lambda i: buffers.steps[i])]
 
-    def _rows(self, group: ParamGroup, run: list[int]) -> list[Row]:
-        """Each parameter with its gradient and its states."""
-        rows: list[Row] = []
-        for i in run:
-            parameter = id(group.buffers.parameters[i])
-            weight = self.passes.weights[parameter]
-            states = {
-                key: self._state(key, group.buffers.view(flat, i), weight)
-                for key, flat in group.buffers.states.items()
-            }
-            rows.append((weight, self.passes.gradients[parameter], states))
-        return rows
+    def _row(self, group: ParamGroup, i: int) -> Row:
+        """A parameter with its gradient and its states."""
+        buffers, parameter = group.buffers, id(group.buffers.parameters[i])
+        weight = self.passes.weights[parameter]
+        states = {key: self._state(key, buffers.view(a, i), weight) for key, a in buffers.states.items()}
+        return weight, self.passes.gradients[parameter], states
 
     def _flat(self, group: ParamGroup, number: int, run: list[int]) -> Row:
         """All parameters of a run in one: the part of the flat arrays that they stand in."""
@@ -123,7 +115,7 @@ class UpdateRule(Part):
             )
         if isinstance(value, bool) or not isinstance(value, int | float):
             return value
-        wanted = NAMES.get(key, key)
+        wanted = "learning_rate" if key == "lr" else key
         for variable in self.options if self.writer.plain else ():
             if variable.hint == wanted and type(variable.value) is type(value) and variable.value == value:
                 return variable.expression(varies=False)
@@ -141,49 +133,44 @@ class UpdateRule(Part):
 
     def over_blocks(self, statement: ast.For, blocks: Blocks) -> None:
         """A loop over parameters: the body is written for a first one, and then said of all."""
-        columns = {"w": [w for w, _, _ in blocks], "g": [g for _, g, _ in blocks]}
-        columns |= {key: [state[key] for _, _, state in blocks] for key in blocks[0][2]}
-        variables = {
-            hint: self.writer.new_variable(hint, column[0].value.reshape(-1), stands_in=True)
-            for hint, column in columns.items()
+        rows = [{"w": w, "g": g, **states} for w, g, states in blocks]
+        stand_ins = {
+            key: self.writer.new_variable(key, part.value.reshape(-1), stands_in=True)
+            for key, part in rows[0].items()
         }
-        w, g, *parts = (variable.expression() for variable in variables.values())
-        states = dict(zip(blocks[0][2], parts, strict=True))
+        parts = {key: stand_in.expression() for key, stand_in in stand_ins.items()}
+        w, g = parts.pop("w"), parts.pop("g")
         outer = dict(self.writer.frame.locals)
         self.ops.in_rule = w.value.shape
         with self.writer.sub_block() as body:
-            self.interpreter.assign(statement.target, (w, g, states))
+            self.interpreter.assign(statement.target, (w, g, parts))
             self.interpreter.run(statement.body)
-            for key, now in states.items():
-                if self.writer.variable_of(now) is not variables[key]:
-                    self.ops.set_item(variables[key].expression(), ..., now)
+            for key, now in parts.items():
+                if self.writer.variable_of(now) is not stand_ins[key]:
+                    self.ops.set_item(stand_ins[key].expression(), ..., now)
         self.ops.in_rule = None
         self.writer.frame.locals = outer
-        self._write_loop([*zip(variables.values(), columns.values(), strict=True)], body)
+        self._write_loop(stand_ins, rows, body)
 
-    def _write_loop(self, columns: list[tuple[Variable, list[Expression]]], body: Block) -> None:
+    def _write_loop(
+        self, stand_ins: dict[str, Variable], rows: list[dict[str, Expression]], body: Block
+    ) -> None:
         """The loop; a short body is written once for each parameter, as the handwritten program does."""
         body = fold(body, self.writer.variables)
-        used = keys_of(body)
-        weights = columns[0][1]
-        columns = [(stand_in, column) for stand_in, column in columns if stand_in.key in used]
-        for stand_in, column in columns:
-            for part, weight in zip(column, weights, strict=True):
-                state = self.writer.variable(part)
-                if not state.name:
-                    state.name = self.passes.roles.unique(
-                        f"{stand_in.hint}_{self.writer.variable(weight).name}"
-                    )
-        stand_ins = [stand_in for stand_in, _ in columns]
-        rows = [[part.node for part in row] for row in zip(*(column for _, column in columns), strict=True)]
-        if len(weights) == 1 or (len(body) == 1 and not body[0].blocks):
+        read = keys_of(body)
+        used = {key: stand_in for key, stand_in in stand_ins.items() if stand_in.key in read}
+        for row in rows:
+            for key, stand_in in used.items():
+                state, weight = self.writer.variable(row[key]), self.writer.variable(row["w"])
+                state.name = state.name or self.passes.roles.unique(f"{stand_in.hint}_{weight.name}")
+        if len(rows) == 1 or (len(body) == 1 and not body[0].blocks):
             for row in rows:
-                values = {stand_in.key: node for stand_in, node in zip(stand_ins, row, strict=True)}
+                values = {stand_in.key: row[key].node for key, stand_in in used.items()}
                 made = [statement.copied() for statement in body]
                 for statement in inside(made):
                     statement.head = Replaced(values).visit(statement.head)
                 self.writer.block += made
             return
-        target = ast.Tuple([stand_in.store() for stand_in in stand_ins], ast.Store())
-        lines: list[ast.expr] = [ast.Tuple(row, ast.Load()) for row in rows]
+        target = ast.Tuple([stand_in.store() for stand_in in used.values()], ast.Store())
+        lines: list[ast.expr] = [ast.Tuple([row[key].node for key in used], ast.Load()) for row in rows]
         self.writer.emit(ast.For(target, ast.Tuple(lines, ast.Load()), [], []), "", effect=True, body=body)

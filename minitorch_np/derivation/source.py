@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from itertools import islice
 from types import CodeType, FunctionType
 
 TOOLS = re.compile(r"# *(type|noqa|pylint|fmt|mypy|pyright|pragma|ruff|isort)\b|(pylint|pragma|noqa) *:")
@@ -65,10 +64,9 @@ def source_of(function: FunctionType) -> Source:
     if code in KNOWN and KNOWN[code].lines is lines:  # the file has not changed
         return KNOWN[code]
     found: list[Definition] = []
-    number = None if code.co_name == "<lambda>" else 1  # of those that begin on the line
     for text in (_block(lines, code), "".join(lines)):
         with suppress(SyntaxError):
-            found = found or list(islice(_beginning(_parsed(text), code), number))
+            found = found or list(_beginning(_parsed(text), code))
     if len(found) > 1:
         found = [node for node in found if isinstance(node, ast.Lambda) and _holds(node, code)]
         found = found[-1:]  # the innermost

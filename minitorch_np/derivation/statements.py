@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from minitorch_np._internal.syntax_trees import copied_tree
+from minitorch_np._internal.syntax_trees import copied_tree, walked
 
 Compound = ast.If | ast.For | ast.While | ast.With | ast.FunctionDef
 
@@ -79,7 +79,7 @@ def keys_in(node: ast.AST | Statement, context: type[ast.expr_context] = ast.Loa
     return {
         n.id
         for head in heads
-        for n in ast.walk(head)
+        for n in walked(head)
         if isinstance(n, ast.Name) and n.id.startswith("$") and isinstance(n.ctx, context)
     }
 
@@ -87,13 +87,6 @@ def keys_in(node: ast.AST | Statement, context: type[ast.expr_context] = ast.Loa
 def keys_of(block: Block) -> set[str]:
     """All variables in a block."""
     return {key for statement in block for key in keys_in(statement, ast.expr_context)}
-
-
-def every_block(block: Block) -> Iterator[Block]:
-    yield block
-    for statement in block:
-        for inner in statement.blocks:
-            yield from every_block(inner)
 
 
 class Replaced(ast.NodeTransformer):

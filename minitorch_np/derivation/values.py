@@ -18,6 +18,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minitorch_np._internal.syntax_trees import parsed
+
 
 class Location(NamedTuple):
     """The place of an array in the network: its layer by its dotted name ("" for the loss), and its role there.
@@ -97,9 +99,6 @@ def called(function: ast.expr | str, *args: ast.expr) -> ast.Call:
     return ast.Call(parsed(function) if isinstance(function, str) else function, list(args), [])
 
 
-CONTAINERS = (tuple, list, dict, slice)
-
-
 def mapped(value: Any, function: Callable[[Expression], Any], in_place: bool = False) -> Any:
     """`value` with `function` applied to every expression in it, through containers.
 
@@ -107,7 +106,7 @@ def mapped(value: Any, function: Callable[[Expression], Any], in_place: bool = F
     """
     if isinstance(value, Expression):
         return function(value)
-    if not isinstance(value, CONTAINERS):
+    if not isinstance(value, tuple | list | dict | slice):
         return value
     if isinstance(value, slice):
         return slice(*(mapped(part, function) for part in (value.start, value.stop, value.step)))
@@ -140,7 +139,6 @@ def varies(*values: Any) -> bool:
     return any(expression.varies for expression in expressions(values))
 
 
-ALIASES = {"absolute": "abs"}
 MODULES: dict[str, Any] = {
     "": np,
     "linalg.": np.linalg,
@@ -157,7 +155,7 @@ def numpy_name(thing: Any) -> ast.expr | None:
     if isinstance(owner, np.ufunc):
         inner = numpy_name(owner)
         return inner and ast.Attribute(inner, name, ast.Load())
-    name = ALIASES.get(name, name)
+    name = "abs" if name == "absolute" else name
     for path, module in MODULES.items():
         if name and vars(module).get(name) is thing and not isinstance(owner, np.random.RandomState):
             return parsed(f"np.{path}{name}")
@@ -192,7 +190,3 @@ def literal(value: Any) -> ast.expr | None:
     if isinstance(value, type) and value in (float, int, bool):
         return ast.Name(value.__name__, ast.Load())
     return numpy_name(value)
-
-
-def parsed(text: str) -> ast.expr:
-    return ast.parse(text, mode="eval").body

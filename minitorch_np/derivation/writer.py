@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
+from types import CellType
 from typing import Any, NoReturn
 
 import numpy as np
@@ -25,8 +26,7 @@ class Frame:
     label: str
     file: str
     globals: dict[str, Any]
-    cells: dict[str, Any]  # variables of the functions around it, and the cells that hold them, where there are
-    closure: dict[str, Any]
+    cells: dict[str, CellType]  # of variables of the functions around it
     comments: dict[int, str]
     locals: dict[str, Any] = field(default_factory=dict)
     bound: dict[str, Variable] = field(default_factory=dict)  # parameters, and the variables given for them

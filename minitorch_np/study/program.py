@@ -240,7 +240,7 @@ def _name_all(derived: Derivation, root: Block, shapes: Shapes | None = None) ->
             state.name = derived.roles.unique(f"{state.hint}_{weight.name}")
     note_shapes(root, variables, shapes)
     names = {variable.name for variable in variables.values() if variable.name}
-    Names(variables, reserved=set(derived.functions) | (derived.roles.taken - names)).give(root)
+    Names(variables, reserved=set(derived.functions) | (derived.roles.names.taken - names)).give(root)
     return used
 
 

@@ -2,6 +2,7 @@ import ast
 import inspect
 
 import numpy as np
+import pytest
 
 from minitorch_np._internal import syntax_trees
 from minitorch_np._internal.syntax_trees import copied_tree
@@ -33,3 +34,37 @@ def test_what_is_no_node_is_copied_too():
     copied = copied_tree(tree)
     copied.value += 1
     assert tree.value.tolist() == [0, 1, 2]
+
+
+def test_all_nodes_that_hold_anything_are_walked():
+    tree = ast.parse(inspect.getsource(inspect))
+    walked = {id(node) for node in syntax_trees.walked(tree)}
+    assert walked == {id(node) for node in ast.walk(tree) if not isinstance(node, syntax_trees.SHARED)}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-1.5",
+        "x[1:, ::2]",
+        "x[..., None].T.shape",
+        "np.add(x, y=2) if False else np.add(x, 2)",
+        "np.clip(x, a_min=1, a_max=len(x))",
+        "np.stack([*x, x[0]])",
+        "np.add(*[x, x])",
+        "(*x.shape, 3)",
+        "np.clip(x, **{'a_min': 0, 'a_max': 1})",
+        "x @ x.T + 2 * x.sum() > 3",
+    ],
+)
+def test_an_expression_comes_to_what_python_makes_of_it(text):
+    scope = {"np": np, "x": np.arange(6.0).reshape(2, 3)}
+    made = syntax_trees.evaluated(ast.parse(text, mode="eval").body, scope)
+    expected = eval(text, dict(scope))
+    assert type(made) is type(expected)
+    np.testing.assert_array_equal(made, expected)
+
+
+def test_a_parsed_expression_may_be_changed():
+    syntax_trees.parsed("a.b").attr = "c"
+    assert ast.unparse(syntax_trees.parsed("a.b")) == "a.b"
