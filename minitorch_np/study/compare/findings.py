@@ -125,7 +125,8 @@ class Window:
         ]  # of the loss, as it is without its penalty
         self.begin = min(i for r in passes for i in r.nodes if i in judge.depends - judge.versions)
         self.truths, self.terms = Truths(), Truths()
-        self.passed = {i for r in passes for i in r.nodes}
+        ends = {v.update.new.index for v in self.wrong}
+        self.passed = {i for r in passes for i in r.nodes} - ends  # which may go into another pass of the step
         self.forward = set(self.passed)
         for reverse in dict.fromkeys([*passes, *parts]):
             largest = max(float(np.abs(g).max(initial=0)) for g in reverse.gradients.values())
@@ -138,7 +139,6 @@ class Window:
                         if np.ptp(term) > NOISE * largest:
                             self.terms.add(node, term)
         values = {n.value.tobytes() for r in passes for n in r.nodes.values() if is_varied(n.value)}
-        ends = {v.update.new.index for v in self.wrong}
         copies = (n for n in self.nodes if n.value.size > 1 and n.index not in ends)
         self.forward |= {n.index for n in copies if n.value.tobytes() in values}
         for n in self.every:  # what is kept of the forward pass for later
@@ -778,6 +778,7 @@ class Search:
             if e.statement.number in forward  # a function that the forward pass calls, too
             or not any(n.inputs for n in (*self.own.get(e.number, ()), *e.result.values()))  # zeros, for sums
             or (isinstance(e.statement.tree, ast.AugAssign) and self._again(e))  # right only at the end
+            or all(n.value.size == 1 for n in (*self.own.get(e.number, ()), *e.result.values()))
         ]  # fmt: skip
         candidates = [e for e in candidates if e not in late] or late
         execution = next((e for e in candidates if is_explained and self._takes_a_gradient(e)), candidates[0])
@@ -794,7 +795,7 @@ class Search:
         if part is not None and part[0] in (*self.own.get(execution.number, ()), *execution.result.values()):
             of = next((n for n, node in execution.values.items() if node is part[1]), "what it is of")
             mistake = f"it is only a part of the gradient of {of}: that of its other uses is left out"
-            if part[0].operation in ("setitem", "add"):  # it ends too early, and is handed on
+            if self._again(execution):  # a sum that ends too early, and is handed on
                 handed_on = self.window.handed_on.get(part[0].index, ())
                 execution = next((e for e in handed_on[::-1] if e.number > part[0].execution.number), execution)
             return WrongLine.at(execution, mistake, proof=self._direction(pending[0]))

@@ -33,6 +33,7 @@ FAR = 3000  # nodes after a version in which its rows are looked up
 NOISE = 1e-12  # of the terms that make a gradient: what rounding leaves where they sum to 0
 SECONDS = 10.0  # in which losses are tried
 TOLERANCE = {"f8": 2e-6, "f4": 1e-3}
+SUMS = frozenset("sum mean add subtract add.reduce negative".split())
 REDUCTIONS = frozenset("sum mean add.reduce max min maximum.reduce norm dot matmul inner vdot".split())
 EMPTY: Mapping[int, Any] = MappingProxyType({})
 RIGHT, WRONG, STILL, UNUSED, UNKNOWN = "right", "wrong", "still", "unused", "unknown"
@@ -195,6 +196,10 @@ def decayed(change: Array, truth: Array, value: Array) -> tuple[float, float] | 
     return (float(solution[0]), float(solution[1])) if is_fit and is_step else None
 
 
+def _names(verdicts: Iterable[Verdict]) -> set[str]:
+    return {v.update.name for v in verdicts}
+
+
 def _are_apart(a: Reverse, b: Reverse) -> bool:
     """Whether neither of two passes starts within the other."""
     return max(a.nodes) not in b.nodes and max(b.nodes) not in a.nodes
@@ -299,8 +304,10 @@ class Judge:
         """What a difference takes from a forward pass of its own, as the target of Q-learning: a constant."""
         inside = self.depends - self.versions
         statements = set()
+        summed = {m.index for n in reverse.nodes.values() if n.operation in SUMS for m in n.inputs}
         for n in reverse.nodes.values():
-            if n.operation == "subtract" and n.execution and all(m.index in inside for m in n.inputs):
+            is_error = n.operation == "subtract" and n.index not in summed  # and no sum of two losses
+            if is_error and n.execution and all(m.index in inside for m in n.inputs):
                 a, b = (ancestors([m], lambda k: k.index in inside) for m in n.inputs)
                 has_products = (any(k.operation in FORWARD_PRODUCTS for k in made.values()) for made in (a, b))
                 if not a.keys() & b.keys() & inside and all(has_products):
@@ -422,15 +429,28 @@ class Judge:
         return self._completed(self.by(best[1].loss, best[1].mode, most_updates), [j for _, j in found])
 
     def _completed(self, judgement: Judgement, others: list[Judgement]) -> Judgement:
-        """With what is right by a forward pass of its own: weights that are updated in turns."""
+        """With what has a forward pass and a loss of its own: updates in turns, adversaries."""
         verdicts = list(judgement.verdicts)
         others = [j for j in others if j.is_whole(self.bound, self.tape.replaced.values())]
-        for name in {v.update.name for v in judgement.wrong}:
+        wrong = dict.fromkeys(v.update.name for v in judgement.wrong)
+        right = []
+        for other in others:
+            names = wrong.keys() & other.by_name().keys() - _names(other.wrong)
+            are_steps = [all(v.step is not None for v in other.by_name()[name]) for name in names]
+            right.append((sum(are_steps), len(names)))
+        for name in wrong:
             mine = {v.update: v.reverse for v in judgement.verdicts if v.update.name == name}
-            for other in others:
+            # the loss by which it is right, or that by which most of the others are
+            for count, other in sorted(zip(right, others, strict=True), key=lambda pair: pair[0], reverse=True):
                 theirs = [v for v in other.verdicts if v.update.name == name]
                 apart = (v.update not in mine or _are_apart(mine[v.update], v.reverse) for v in theirs)
-                if theirs and all(v.what == RIGHT for v in theirs) and all(apart):
+                is_right = all(v.what == RIGHT for v in theirs)
+                if (
+                    theirs
+                    and all(v.reverse is not None for v in theirs)
+                    and all(apart)
+                    and (is_right or count[1])
+                ):
                     verdicts = [v for v in verdicts if v.update.name != name] + theirs
                     break
         return judgement._replace(verdicts=verdicts)

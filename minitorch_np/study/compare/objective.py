@@ -159,7 +159,8 @@ def rank(loss: Objective) -> int:
     name = loss.name.lower().replace("self.", "")
     execution = loss.first.execution
     function = execution.statement.function.lower() if execution and loss.text.startswith("return ") else ""
-    if any(len(n) > 1 and (n in name or n in function) for n in LOSS_NAMES) or name in LOSS_NAMES:
+    is_named = name in LOSS_NAMES or re.fullmatch(r"j_\w+", name) is not None  # J_G
+    if is_named or any(len(n) > 1 and (n in name or n in function) for n in LOSS_NAMES):
         return 2
     if re.search(r"(loss|cost)\w*\(", loss.text.lower()):
         return 2
