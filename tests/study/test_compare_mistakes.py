@@ -212,6 +212,12 @@ MISTAKES = [  # the program, the change, the line that is blamed, what its repor
     (ENTRIES, "dh[j] * h[j] * (1 - h[j])", "dh[j]", "w[i][j] -=", "the factor (h[j] * (1 - h[j])) is missing"),
     (ADAM, "for t in range(1, 9):", "t = 1\nfor step in range(8):", "params[i] -=",
      "the bias correction is the same in every step"),
+    (ADAM, "+ 0.1 * g", "+ g", "ms[i] =", "0.1 times what is averaged belongs in it"),
+    (ADAM, "0.01 * g ** 2", "0.01 * g", "vs[i] =", "the square of the gradient belongs in this average"),
+    (ADAM, "1 - 0.99 ** t", "1 - 0.9 ** t", "params[i] -=", "takes 0.9 for the decay 0.99 of the average"),
+    (ADAM, "params[i] -= 0.01 * (ms[i] / (1 - 0.9 ** t))",
+     "ms[i] = ms[i] / (1 - 0.9 ** t)\n        params[i] -= 0.01 * ms[i]", "ms[i] = ms[i] /",
+     "the corrected average takes the place of the average"),
 ]  # fmt: skip
 NOT_ACCUSED = [  # right programs, whose numbers say less than those of others
     "E = U @ V.T - R; U -= 0.02 * E @ V; E = U @ V.T - R; V -= 0.02 * E.T @ U",  # in turns

@@ -21,8 +21,10 @@ from minitorch_np.study.compare.judge import (
     Judge,
     Judgement,
     Verdict,
+    are_equal,
     decayed,
     multiple,
+    origin,
 )
 from minitorch_np.study.compare.objective import UNSURE_LOSSES, prediction, rank
 from minitorch_np.study.compare.recorded import CONSTANT, LEAF, Node, ancestors
@@ -603,28 +605,82 @@ class Examination:
                 )
         elif rule.options.get("momentum", 0) > 0.9999 and rule.options["lr"] > 0:
             yield from self.added_up(verdicts)
-        elif rule.name in (update_rules.UNCORRECTED, update_rules.OVERWRITTEN):
-            yield from self._corrected(rule, verdicts)
+        if rule is None or rule.name.startswith("Adam"):
+            yield from list(self._averages(verdicts)) or self._root_of_negative()
         self.rule, self.result.rule = rule, "" if rule is None else str(rule)
 
-    def _corrected(self, rule: update_rules.Rule, verdicts: list[Verdict]) -> Iterator[WrongLine]:
-        """Adam's bias correction, of which the number of the step never changes, or which is not taken back."""
-        divisor = 1 - rule.options["beta1"]
-        name = verdicts[0].update.name
-        steps = [
-            [n for n in self.judge.made_of(v.update) if n.operation == "divide" and n.inputs[1].value.size == 1]
-            for v in verdicts if v.update.name == name
-        ]  # fmt: skip
-        found = [next((n for n in step if np.isclose(n.inputs[1].value, divisor)), None) for step in steps[:2]]
-        if found and found[0] is not None and found[0].execution is not None:
-            if rule.name == update_rules.OVERWRITTEN:
-                mistake = "the corrected average takes the place of the average: give it a name of its own"
-                proof = "the steps are those of an Adam that goes on from its corrected averages"
-                yield WrongLine.at(found[0].execution, mistake, proof=proof)
-            elif None not in found[1:]:
-                mistake = "the bias correction is the same in every step: t has to count the steps"
-                proof = f"it divides by {divisor:.6g} in step 0 and in step 1"
-                yield WrongLine.at(found[0].execution, mistake, proof=proof)
+    def _averages(self, verdicts: list[Verdict]) -> Iterator[WrongLine]:
+        """Adam's averages: what they are of, and their bias correction."""
+        by_name: dict[str, list[Verdict]] = {}
+        for v in verdicts:
+            by_name.setdefault(v.update.name, []).append(v)
+        for steps in by_name.values():
+            found = [
+                update_rules.averages(self.judge.made_of(v.update), v.update.old, self.judge.depends)
+                for v in steps[:2]
+            ]
+            first = {origin(a.node): a for a in found[0]}
+            for v, averages in zip(steps, found, strict=False):
+                decays = {a.decay for a in averages}
+                roots = [n.inputs[0] for n in self.judge.made_of(v.update) if n.operation == "sqrt"]
+                under = set().union(*(_within(r, v.update.old.index) for r in roots))
+                for a in averages:
+                    before = None if v is steps[0] else first.get(origin(a.node))
+                    said = self._mistake_of(a, decays, before)
+                    if a.node.index in under and _is_of_gradient(a, v, before, steps[0]):
+                        said = (
+                            a.node,
+                            "the square of the gradient belongs in this average, which is under a root",
+                        )
+                    if said is not None and said[0].execution is not None:
+                        proof = (
+                            f"it is {a.decay:.6g} times the one before, and {a.factor:.6g} times what is new"
+                        )
+                        proof += "".join(f", divided by {divisor:.6g}" for _, divisor in a.corrections)
+                        yield WrongLine.at(said[0].execution, said[1], proof=proof)
+                        return
+
+    def _root_of_negative(self) -> Iterator[WrongLine]:
+        """A step that takes the square root of negative numbers: sums of squares have none."""
+        for p in self.judge.parameters:
+            for old, new in pairwise(p.versions):
+                if np.isfinite(old.value).all() and not np.isfinite(new.value).all():
+                    nodes = self.judge.made_of(Update(p.name, old, new))
+                    roots = (n for n in nodes if n.operation == "sqrt" and (n.inputs[0].value < 0).any())
+                    for n in (n for n in roots if n.execution is not None):
+                        mistake = "the square root of negative numbers: an average of squares belongs under it"
+                        proof = f"the smallest is {n.inputs[0].value.min():.6g}"
+                        yield WrongLine.at(n.execution, mistake, proof=proof)
+                        return
+
+    @staticmethod
+    def _mistake_of(
+        a: update_rules.Average, decays: set[float], before: update_rules.Average | None
+    ) -> tuple[Node, str] | None:
+        """What is wrong with a moving average of an update, and where; `before` is it in the first step."""
+        if a.before.operation == "divide" and a.before.inputs[0].operation == "add":
+            return a.before, "the corrected average takes the place of the average: give it a name of its own"
+        for k, (node, divisor) in enumerate(a.corrections):
+            if np.isnan(a.steps(divisor)):
+                others = [d for d in decays if a._replace(decay=d).steps(divisor) > 0]
+                if others:
+                    return (
+                        node,
+                        f"the bias correction takes {others[0]:.6g} for the decay {a.decay:.6g} of the average",
+                    )
+                continue
+            if abs(a.factor - (1 - a.decay)) > 1e-6:
+                return (
+                    a.node,
+                    f"{1 - a.decay:.6g} times what is averaged belongs in it: the bias correction takes it so",
+                )
+            if (
+                before is not None
+                and before.corrections[k : k + 1]
+                and before.corrections[k][1] == divisor < 0.999
+            ):
+                return node, "the bias correction is the same in every step: t has to count the steps"
+        return None
 
     def added_up(self, verdicts: list[Verdict]) -> Iterator[WrongLine]:
         for _, old, new in (v.update for v in verdicts):
@@ -783,6 +839,26 @@ class Examination:
         if idle:
             said += f"; nothing calls {', '.join(idle[:4])}: call the training at the end of the file"
         return said
+
+
+def _within(node: Node, start: int) -> set[int]:
+    """What a node is made of since then."""
+    return set(ancestors([node], lambda n: n.index > start))
+
+
+def _is_of_gradient(
+    a: update_rules.Average, v: Verdict, before: update_rules.Average | None, first: Verdict
+) -> bool:
+    """Whether an average is of the gradient and not of its square; of a number two steps say it."""
+    if v.truth.size > 1:
+        return multiple(a.of.value, v.truth) is not None and multiple(a.of.value, v.truth**2) is None
+    if before is None:
+        return False
+    pairs = [
+        (float(average.of.value.item()), float(w.truth.item())) for average, w in ((before, first), (a, v))
+    ]
+    plain, squared = (are_equal([of / g**power for of, g in pairs]) for power in (1, 2))
+    return plain and not squared
 
 
 def _is_exact(verdict: Verdict, bound: Collection[int]) -> bool:

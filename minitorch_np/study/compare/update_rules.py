@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import chain, product
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from minitorch_np.study.compare.judge import Verdict
-from minitorch_np.study.compare.recorded import ancestors
+from minitorch_np.study.compare.recorded import CONSTANT, LEAF, Node, ancestors
 from minitorch_np.study.compare.trained import Update
 
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
 
-ADAM, UNCORRECTED = "Adam", "Adam without bias correction"
-OVERWRITTEN = "Adam whose averages are replaced by their corrected values"
+ADAM = "Adam"
 CLOSE = 1e-5  # of the largest step
 SAMPLE = 200  # elements of a parameter that an adaptive rule is tried on
 
@@ -167,7 +166,7 @@ def _adaptive(steps: Sequence[StepSeries], constants: Sequence[float]) -> Iterat
     small = [c for c in constants if c <= 1e-3] or [1e-8]
     for eps, inside in product((*small, 1e-8), (False, True)):
         for second, first in product(rates, (0.0, *rates)):
-            for name in (ADAM, UNCORRECTED, OVERWRITTEN) if first else ("RMSprop",):
+            for name in (ADAM, "Adam without bias correction") if first else ("RMSprop",):
                 lr = _rate(steps, first, second, eps, inside, name)
                 if lr is not None and not first:
                     yield _rule(name, lr=lr, alpha=second, eps=eps)
@@ -189,8 +188,7 @@ def _rate(
         for t, g in enumerate(gradients, start=1):
             m = first * m + (1 - first) * g
             v = second * v + (1 - second if second < 1 else 1.0) * g * g
-            is_corrected = name in (ADAM, OVERWRITTEN)
-            m_hat, v_hat = (m / (1 - first**t), v / (1 - second**t)) if is_corrected else (m, v)
+            m_hat, v_hat = (m / (1 - first**t), v / (1 - second**t)) if name == ADAM else (m, v)
             made = m_hat / (np.sqrt(v_hat + eps) if inside else np.sqrt(v_hat) + eps)
             wanted = -s.changes[t - 1][:SAMPLE]
             norm = float(made @ made)
@@ -198,9 +196,58 @@ def _rate(
             lr = c if lr is None else lr
             if not norm or lr <= 0 or not np.abs(lr * made - wanted).max() <= CLOSE * np.abs(wanted).max():
                 return None
-            m, v = (m_hat, v_hat) if name == OVERWRITTEN else (m, v)
     return lr
 
 
 def _rule(name: str, **options: float) -> Rule:
     return Rule(name, {key: float(f"{value:.6g}") for key, value in options.items()})
+
+
+class Average(NamedTuple):
+    """A moving average in an update: decay · before + factor · of, and what it is divided by afterwards."""
+
+    node: Node
+    decay: float
+    before: Node
+    factor: float
+    of: Node
+    corrections: list[tuple[Node, float]]
+
+    def steps(self, divisor: float) -> float:
+        """The t of a bias correction by 1 - decay ** t; NaN if it is none."""
+        with np.errstate(all="ignore"):
+            t = float(np.log(1 - divisor) / np.log(self.decay))
+        return round(t) if abs(t - round(t)) < 1e-4 and t > 0.5 else float("nan")
+
+
+def averages(nodes: Sequence[Node], old: Node, depends: Collection[int]) -> list[Average]:
+    """The moving averages among what an update is made of; `depends` are the nodes that parameters go into."""
+    found = []
+    for n in nodes:
+        for kept, added in (n.inputs, n.inputs[::-1]) if n.operation == "add" else ():
+            decay, before = _scaled(kept, depends, ("multiply",))  # a division may be the bias correction
+            factor, of = _scaled(added, depends)
+            is_state = before.index < old.index or before.operation in (LEAF, CONSTANT)
+            if 0 < decay < 1 and is_state and of.index > old.index and before.value.size == n.value.size:
+                divided = (m for m in nodes if m.operation == "divide" and m.inputs[0] is n)
+                pairs = [(m, m.inputs[1]) for m in divided]
+                numbers = [(m, float(d.value.item())) for m, d in pairs if d.value.size == 1]
+                found.append(Average(n, decay, before, factor, of, numbers))
+    return found
+
+
+def _scaled(
+    node: Node, depends: Collection[int], operations: Collection[str] = ("multiply", "divide")
+) -> tuple[float, Node]:
+    """What a node is a multiple of by numbers that depend on no parameter, with their product."""
+    factor = 1.0
+    while node.operation in operations:
+        a, b = node.inputs
+        is_left = a.value.size == 1 and a.index not in depends and node.operation == "multiply"
+        number, other = (a, b) if is_left else (b, a)
+        if number.value.size > 1 or number.index in depends:
+            break
+        value = float(number.value.item())
+        factor = factor * value if node.operation == "multiply" else factor / value
+        node = other
+    return factor, node
