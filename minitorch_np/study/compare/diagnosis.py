@@ -295,6 +295,9 @@ class Examination:
         if not climbing:
             return
         turned = self._turned(firsts[climbing[0]])
+        others = [v for n, v in firsts.items() if changes[n] @ v.truth.reshape(-1) < 0]
+        if turned is not None and any(turned[0] in self.judge.made_of(v.update) for v in others):
+            turned = None  # the others go down with it
         is_plain = all(v.step is not None for v in firsts.values())
         if are_all and is_plain and len(climbing) > 1 and (turned is None or not turned[1]):
             search = Search(self.judge, judgement, list(firsts.values()))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
 
 MOST_EDITS = 1500
+FACTOR_LEFT_OUT = 2.3  # the cost of a factor that is missing, and is no derivative
 GRADIENT_LEFT_OUT = 2.4  # the cost of a gradient that is missing
 NUMPY = ("np", "numpy")
 DERIVATIVES = (
@@ -535,7 +536,7 @@ def _insertions(
             yield 2.0, what, f"{operand} * {factor}"
         for function in functions if is_activated else ():
             yield 2.1, f"the factor {function}({name}) is missing", f"{operand} * {function}({name})"
-        yield 2.3, f"the factor {name} is missing", f"{operand} * {name}"
+        yield FACTOR_LEFT_OUT, f"the factor {name} is missing", f"{operand} * {name}"
     yield 2.2, f"the factor (1 - {operand}) is missing", f"{operand} * (1 - {operand})"
     for factor in _gradient_products(values, shape):
         what = f"the factor {factor} is missing: the gradient of what follows"

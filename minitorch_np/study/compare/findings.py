@@ -16,7 +16,16 @@ import numpy as np
 
 from minitorch_np.study.bits import Difference, first_difference
 from minitorch_np.study.compare.derivatives import Reverse
-from minitorch_np.study.compare.edits import MOST_EDITS, Edit, Trial, Values, edits, is_a_name, scalings
+from minitorch_np.study.compare.edits import (
+    FACTOR_LEFT_OUT,
+    MOST_EDITS,
+    Edit,
+    Trial,
+    Values,
+    edits,
+    is_a_name,
+    scalings,
+)
 from minitorch_np.study.compare.instrument import Execution, carried
 from minitorch_np.study.compare.judge import (
     EMPTY,
@@ -511,8 +520,10 @@ class Search:
         for position, execution in enumerate(candidates[:24]):
             end = process_time() + STATEMENT_SECONDS
             for score, mend in self._scored(execution, pending, values, end):
-                late = max(-0.12 * position, -0.5) if mend.edit.is_missing else 0.05 * position
-                cost = mend.edit.cost + late  # what is missing may come late
+                is_late = (
+                    mend.edit.is_missing and mend.edit.cost < FACTOR_LEFT_OUT
+                )  # a derivative may come late
+                cost = mend.edit.cost + (max(-0.12 * position, -0.5) if is_late else 0.05 * position)
                 cost += 0.4 * (execution.statement.number not in likely)  # what it makes is right
                 cost -= 0.5 * (mend.edit.is_missing and is_a_name(execution.statement.tree.value))
                 found.append(((score, cost, position), mend))
@@ -769,9 +780,7 @@ class Search:
         ] or candidates
         unproven = [e for e in unproven if not self.window.is_slope(e)] or unproven
         ends = {v.update.new.execution for v in pending}  # an update that is right, if its gradient were
-        candidates = (
-            [e for e in unproven if e not in ends] or [e for e in candidates if e not in ends] or unproven
-        )
+        candidates = [e for e in unproven if e not in ends] or unproven
         forward = {n.execution.statement.number for n in self.judge.tape.nodes if self._is_forward(n)}
         late = [
             e for e in candidates
@@ -795,9 +804,16 @@ class Search:
         if part is not None and part[0] in (*self.own.get(execution.number, ()), *execution.result.values()):
             of = next((n for n, node in execution.values.items() if node is part[1]), "what it is of")
             mistake = f"it is only a part of the gradient of {of}: that of its other uses is left out"
-            if self._again(execution):  # a sum that ends too early, and is handed on
-                handed_on = self.window.handed_on.get(part[0].index, ())
-                execution = next((e for e in handed_on[::-1] if e.number > part[0].execution.number), execution)
+            owner = next((v.update for v in pending if v.update.old is part[1]), None)
+            if owner is not None:  # a sum that is lost on the way to the update
+                mistake = f"it is only a part of the gradient of {owner.name}: the sum with the others is lost"
+            end = self.executions[-1].number if owner is None else (owner.new.execution or execution).number
+            if owner is not None or self._again(execution):
+                later = self.executions[part[0].execution.number + 1 : end]
+                handed_on = [e for e in later if part[0] in e.result.values()]
+                execution = (
+                    (handed_on[-1:] if owner else handed_on[:1] or [execution])[0] if handed_on else execution
+                )
             return WrongLine.at(execution, mistake, proof=self._direction(pending[0]))
         mistake = f"from here on the gradient of {names} is wrong; no single change of this line makes it right"
         return WrongLine.at(execution, mistake, proof=self._direction(pending[0]))

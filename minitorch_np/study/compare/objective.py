@@ -96,7 +96,10 @@ def losses(tape: Tape, versions: set[int], names: dict[int, str]) -> list[Object
             places.setdefault((*place, WEIGHTED), []).append((node, weighted))
         if node.value.dtype.kind != "f" or is_test:
             continue
-        differences = list(_implied(node, depends, versions))
+        is_total = any(
+            word in names.get(node.index, "").lower() for word in ("loss", "cost")
+        )  # loss -= np.log(p)
+        differences = [] if is_total else list(_implied(node, depends, versions))
         entropies[node.index] = dict(differences).get(CROSS_ENTROPY, {})
         is_residual = node.operation == "subtract" and bool(differences)
         is_named = names.get(node.index, "").lower().removeprefix("self.") in VECTOR_NAMES
