@@ -40,6 +40,12 @@ LIKELIHOOD = re.compile("lik|reward|return|ll")  # in the name of what is maximi
 UPHILL = "its update has the wrong sign: gradient descent subtracts, w -= learning_rate * gradient"
 
 
+ADDED_UP = (
+    "the one of the step before is still in it, undiminished: set it to zero in every step, or multiply it by "
+    "the momentum"
+)
+
+
 class Gradient(NamedTuple):
     """An array of the program that is c times the true gradient with respect to `of`."""
 
@@ -608,6 +614,9 @@ class Examination:
                 )
         elif rule.options.get("momentum", 0) > 0.9999 and rule.options["lr"] > 0:
             yield from self.added_up(verdicts)
+        elif rule.options.get("momentum", 0) < -1e-4:
+            mistake = "the momentum has the other sign: each step takes a part of the one before back"
+            yield from self.added_up(verdicts, mistake)
         if rule is None or rule.name.startswith("Adam"):
             yield from list(self._averages(verdicts)) or self._root_of_negative()
         self.rule, self.result.rule = rule, "" if rule is None else str(rule)
@@ -685,15 +694,15 @@ class Examination:
                 return node, "the bias correction is the same in every step: t has to count the steps"
         return None
 
-    def added_up(self, verdicts: list[Verdict]) -> Iterator[WrongLine]:
+    def added_up(self, verdicts: list[Verdict], mistake: str = ADDED_UP) -> Iterator[WrongLine]:
+        """The statement that adds what earlier steps have left."""
         for _, old, new in (v.update for v in verdicts):
             for node in self.judge.made_of(Update("", old, new)):
-                is_sum = any(n.index < old.index and np.any(n.value) for n in node.inputs)
+                parts = ancestors(node.inputs, lambda n: n.operation == "multiply").values()
+                is_sum = any(
+                    n.index < old.index and n.value.shape == old.value.shape and np.any(n.value) for n in parts
+                )
                 if node.operation == "add" and is_sum and node.execution:
-                    mistake = (
-                        "the one of the step before is still in it, undiminished: set it to zero in every "
-                        "step, or multiply it by the momentum"
-                    )
                     yield WrongLine.at(node.execution, mistake, step=1, target=old)
                     return
 

@@ -108,10 +108,11 @@ def _of_assignment(tree: Any) -> Iterator[Edit]:
     if isinstance(tree, ast.AugAssign) and isinstance(tree.op, ast.Add):
         yield Edit(1.7, "= belongs where it adds", ast.Assign([tree.target], tree.value, lineno=0))
         yield Edit(1.6, "-= belongs where += stands", ast.AugAssign(tree.target, ast.Sub(), tree.value))
-        has_slices = any(isinstance(n, ast.Slice) for n in ast.walk(tree.target))
+        index = getattr(tree.target, "slice", None)
+        has_slices = any(isinstance(n, ast.Slice) for n in getattr(index, "elts", [index]))
         if isinstance(tree.target, ast.Subscript) and not has_slices:
-            owner, index = (ast.unparse(part) for part in (tree.target.value, tree.target.slice))
-            new = ast.parse(f"np.add.at({owner}, {index}, {ast.unparse(tree.value)})").body[0]
+            parts = ", ".join(map(ast.unparse, (tree.target.value, tree.target.slice, tree.value)))
+            new = ast.parse(f"np.add.at({parts})").body[0]
             yield Edit(1.6, "for an index that occurs several times, += adds only one of the values", new)
     if (
         isinstance(tree, ast.AugAssign)

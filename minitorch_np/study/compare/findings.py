@@ -525,6 +525,7 @@ class Search:
                 )  # a derivative may come late
                 cost = mend.edit.cost + (max(-0.12 * position, -0.5) if is_late else 0.05 * position)
                 cost += 0.4 * (execution.statement.number not in likely)  # what it makes is right
+                cost += 0.1 * self._is_called(execution)  # rather the line that calls it
                 cost -= 0.5 * (mend.edit.is_missing and is_a_name(execution.statement.tree.value))
                 found.append(((score, cost, position), mend))
             if latest == len(candidates) and found and min(f[0] for f in found)[0] <= 0:
@@ -532,6 +533,11 @@ class Search:
             if process_time() > self._deadline or position >= latest:
                 break
         return min(found, key=lambda f: f[0])[1] if found else None
+
+    def _is_called(self, execution: Execution) -> bool:
+        """Whether a statement returns what another one goes on with."""
+        made = execution.result.get("")
+        return made is not None and any(e is not execution for e in self.window.handed_on.get(made.index, ()))
 
     def _scored(
         self, execution: Execution, pending: list[Verdict], values: dict[int, Array], deadline: float

@@ -134,8 +134,8 @@ def _optimizer(rule: Rule) -> Any:
         options["betas"] = options.pop("beta1"), options.pop("beta2")
     kind: Any = {"SGD": optimizers.SGD, "Adam": optimizers.Adam}.get(rule.name)
     is_usable = (
-        kind is not None and "l1_penalty" not in options and options["lr"] > 0
-    )  # it is below 0 where a likelihood is maximised
+        kind is not None and "l1_penalty" not in options and min(options.get("momentum", 0), options["lr"]) >= 0
+    )  # lr is below 0 where a likelihood is maximised
     return (lambda model: kind(model.parameters(), **options)) if is_usable else None
 
 
