@@ -121,8 +121,8 @@ class Examination:
             return
         if judgement is None or self._is_by_chance(judgement):
             return
-        if replaced := list(self._replaced(judgement)):
-            yield replaced[0]
+        if found := [*self._replaced(judgement), *self._not_reset(judgement)][:1]:
+            yield from found
             return
         if judgement.wrong:
             if not self.judge.left_out:
@@ -170,6 +170,28 @@ class Examination:
         begins_right = not loss.kind and rank(loss) > 1 and search.begins_right
         is_sure = (has_weight and bool(loss.kind or rank(loss))) or begins_right
         return is_sure and not search.is_recurrent
+
+    def _not_reset(self, judgement: Judgement) -> Iterator[WrongLine]:
+        """Sums of gradients that are right in the first step, and go on with what it has left."""
+        by_name = judgement.by_name()
+        for v in judgement.wrong:
+            first = by_name.get(v.update.name, [v])[0]
+            if first.update.new.index > v.update.old.index or v.is_number:
+                continue  # it is wrong from the start
+            for node in self.judge.made_of(v.update):
+                left = next((n for n in node.inputs if n.index < v.update.old.index and np.any(n.value)), None)
+                is_sum = node.operation == "add" and left is not None and left.value.shape == v.truth.shape
+                last = self._last_sum(node, v)
+                if is_sum and left is not None and multiple(last.value - left.value, v.truth) is not None:
+                    yield WrongLine.at(node.execution or last.execution, ADDED_UP, step=1, target=v.update.old)
+                    return
+
+    def _last_sum(self, node: Node, verdict: Verdict) -> Node:
+        """What a sum has become when an update takes it."""
+        for n in self.judge.made_of(verdict.update):
+            if n.operation == "add" and node in n.inputs and n is not verdict.update.new:
+                node = n
+        return node
 
     def _softmax(self) -> Iterator[WrongLine]:
         """A softmax that is not taken over the classes, in which the targets sum to 1."""
@@ -628,7 +650,9 @@ class Examination:
             by_name.setdefault(v.update.name, []).append(v)
         for steps in by_name.values():
             found = [
-                update_rules.averages(self.judge.made_of(v.update), v.update.old, self.judge.depends)
+                update_rules.averages(
+                    self.judge.made_of(v.update), v.update.old, self.judge.depends, self.judge.versions
+                )
                 for v in steps[:2]
             ]
             first = {origin(a.node): a for a in found[0]}

@@ -246,8 +246,7 @@ class Window:
     def candidates(self, changed: Mapping[int, Array]) -> list[Execution]:
         """Executed statements, in order, that made something of which nothing right came."""
         proven = set(self.forward)
-        if all(v.truth is not None and v.truth.size == 1 for v in self.all):
-            proven |= {n.index for v in self.right for n in self.judge.made_of(v.update)}  # of plain numbers
+        proven |= {n.index for v in self.right for n in self.judge.made_of(v.update)}
         terms = self._terms_in(changed)
         right = self._right(changed)
         for node in reversed(self.nodes):

@@ -410,7 +410,7 @@ class Judge:
                 order = (
                     is_likely,
                     self.is_of_the_steps(j),
-                    is_written and any(v.step is not None and not v.is_number for v in j.right),
+                    is_written and any(not v.is_number for v in j.right),
                     j.score[1] if has_penalty else 0,
                     not is_part,
                     *j.score,
@@ -580,6 +580,13 @@ class Judge:
             for m in taken
         )
 
+    def _is_penalised(self, update: Update) -> bool:
+        """Whether a multiple of the parameter is added to its gradient."""
+        nodes = self.made_of(update)
+        sums = (n for n in nodes if n.operation in ("add", "subtract") and n is not update.new)
+        old = update.old.value.astype(float)
+        return any(multiple(m.value, old) for n in sums for m in n.inputs if m.value.size == old.size > 1)
+
     @cached_property
     def _penalised(self) -> set[int]:
         """The parameters of which squares or absolute values are taken, for a penalty in the loss."""
@@ -673,6 +680,8 @@ class Judge:
         found = self.gradients_in(update, truth, forward)
         if not found and truth.ndim > 1 and not rows.all():  # of a table, the rows that are used
             found = self.gradients_in(update, truth[rows], forward)
+        if loss.kind and self.owners[update.old.index] in self._penalised and self._is_penalised(update):
+            found = []  # the program's own loss has a penalty, and so has the gradient
         step = self.step_of(update.new.value, update, truth)
         what = RIGHT if (found or step) and not is_wide else WRONG
         return Verdict(update, what, truth, found, step, reverse)

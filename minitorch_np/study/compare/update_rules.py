@@ -220,14 +220,20 @@ class Average(NamedTuple):
         return round(t) if abs(t - round(t)) < 1e-4 and t > 0.5 else float("nan")
 
 
-def averages(nodes: Sequence[Node], old: Node, depends: Collection[int]) -> list[Average]:
-    """The moving averages among what an update is made of; `depends` are the nodes that parameters go into."""
+def averages(
+    nodes: Sequence[Node], old: Node, depends: Collection[int], versions: Collection[int]
+) -> list[Average]:
+    """The moving averages among what an update is made of.
+
+    `depends` are the nodes that parameters go into, `versions` the parameters.
+    """
     found = []
     for n in nodes:
         for kept, added in (n.inputs, n.inputs[::-1]) if n.operation == "add" else ():
             decay, before = _scaled(kept, depends, ("multiply",))  # a division may be the bias correction
             factor, of = _scaled(added, depends)
             is_state = before.index < old.index or before.operation in (LEAF, CONSTANT)
+            is_state &= before.index not in versions  # which has a penalty
             if 0 < decay < 1 and is_state and of.index > old.index and before.value.size == n.value.size:
                 divided = (m for m in nodes if m.operation == "divide" and m.inputs[0] is n)
                 pairs = [(m, m.inputs[1]) for m in divided]
