@@ -165,11 +165,11 @@ class Examination:
             # a loss that the program leaves unsaid: of what is made of the forward pass alone, and of several
             is_usual = search.cost <= SWAPPED or not search.takes_the_error
             return len(found) == 1 and is_usual and (search.mends > 1 or search.keeps_a_part)
-        # the sums of a recurrent network may be cut short on purpose; otherwise the gradient of a weight is
-        # right, or the backward pass begins with a gradient of the loss that the program states
+        # the gradient of a recurrent network may be a part of its sum on purpose; otherwise the gradient of a
+        # weight is right, or the backward pass begins with a gradient of the loss that the program states
         begins_right = not loss.kind and rank(loss) > 1 and search.begins_right
         is_sure = (has_weight and bool(loss.kind or rank(loss))) or begins_right
-        return is_sure and not search.is_recurrent
+        return is_sure and not (search.is_recurrent and search.window.part is not None)
 
     def _not_reset(self, judgement: Judgement) -> Iterator[WrongLine]:
         """Sums of gradients that are right in the first step, and go on with what it has left."""

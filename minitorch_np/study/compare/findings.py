@@ -266,6 +266,7 @@ class Window:
         taken = (m for n in unproven if n.operation in FACTORED or n.index in ends for m in n.inputs)
         wholes = (_whole(m) for m in taken)
         parts = [m for m in wholes if m.index in terms and not self.truth_at(m, changed)][:1]
+        parts = [m for m in parts if m.index < unproven[0].index]  # before all else that is wrong
         while parts and (scaled := [m for m in parts[0].inputs if terms.get(m.index) is terms[parts[0].index]]):
             if parts[0].operation not in ("multiply", "divide", "negative", "getitem"):
                 break
@@ -275,17 +276,23 @@ class Window:
         return self._making([*self._unchanged(unproven, changed), *unproven])
 
     def _right(self, changed: Mapping[int, Array]) -> set[int]:
-        """The nodes that are multiples of a gradient, the same one wherever their expression is executed."""
+        """The nodes that are multiples of a gradient, the same one wherever their expression is executed.
+
+        And of the sign of the gradient that they are made of, until the gradient of a parameter.
+        """
         known: dict[int, float] = {}
+        turned: set[int] = set()
         factors: dict[tuple[int, int, str], dict[int, float]] = {}
         for node in self.nodes:
             truth = None if node.index in self.forward else self.truth_at(node, changed)
             if truth is not None:
                 known[node.index] = truth[1]
-                before = next((known[n.index] for n in node.inputs if n.index in known), 1.0)
-                factors.setdefault(origin(node), {})[node.index] = truth[1] / before
+                before = next((known[n.index] for n in node.inputs if n.index in known), None)
+                factors.setdefault(origin(node), {})[node.index] = truth[1] / (before or 1.0)
+                if before and before * truth[1] < 0 and truth[0].index not in self.judge.versions:
+                    turned.add(node.index)
         uneven = (f for f in factors.values() if len(f) >= FEW_NUMBERS and not are_equal(list(f.values())))
-        return known.keys() - {index for f in uneven for index in f}
+        return known.keys() - turned - {index for f in uneven for index in f}
 
     def _terms_in(self, changed: Mapping[int, Array]) -> dict[int, Node]:
         """The arrays that are a term of a gradient, or the sum of some of its terms, and of which gradient."""
@@ -807,7 +814,11 @@ class Search:
                     return WrongLine.at(new.execution or execution, mistake, name=name, proof=proof)
         names = ", ".join(dict.fromkeys(v.update.name for v in pending))
         if part is not None and part[0] in (*self.own.get(execution.number, ()), *execution.result.values()):
-            of = next((n for n, node in execution.values.items() if node is part[1]), "what it is of")
+            line = (
+                part[1].execution.statement.line if part[1].execution is not None else execution.statement.line
+            )
+            named = (n for n, node in execution.values.items() if node is part[1])
+            of = next(named, f"what line {line} makes")
             mistake = f"it is only a part of the gradient of {of}: that of its other uses is left out"
             owner = next((v.update for v in pending if v.update.old is part[1]), None)
             if owner is not None:  # a sum that is lost on the way to the update
