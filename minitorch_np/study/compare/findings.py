@@ -287,24 +287,25 @@ class Window:
             truth = None if node.index in self.forward else self.truth_at(node, changed)
             if truth is not None:
                 known[node.index] = truth[1]
-                before = next((known[n.index] for n in node.inputs if n.index in known), None)
-                factors.setdefault(origin(node), {})[node.index] = truth[1] / (before or 1.0)
-                if before and before * truth[1] < 0 and truth[0].index not in self.judge.versions:
-                    turned.add(node.index)
+                taken = next((n.index for n in node.inputs if n.index in known), None)
+                ratio = truth[1] / known.get(taken, 1.0)  # type: ignore[arg-type]
+                factors.setdefault(origin(node), {})[node.index] = ratio
+                turns = taken is not None and ratio < 0 and truth[0].index not in self.judge.versions
+                turned |= {node.index} if turns != (taken in turned) else set()
         uneven = (f for f in factors.values() if len(f) >= FEW_NUMBERS and not are_equal(list(f.values())))
         return known.keys() - turned - {index for f in uneven for index in f}
 
     def _terms_in(self, changed: Mapping[int, Array]) -> dict[int, Node]:
         """The arrays that are a term of a gradient, or the sum of some of its terms, and of which gradient."""
-        found: dict[int, Node] = {}
+        terms: dict[int, tuple[Node, float]] = {}
         for node in self.nodes:
-            value = changed.get(node.index, node.value)
-            of = None if node.index in self.forward else self.terms.of(value)
-            if of is not None:
-                found[node.index] = of[0]
-            elif node.operation == "add":
-                a, b = (found.get(n.index) for n in node.inputs)
-                found |= {node.index: a} if a is not None and a is b else {}
+            term = None if node.index in self.forward else self.terms.of(changed.get(node.index, node.value))
+            terms |= {} if term is None else {node.index: term}
+        usual = sum(np.sign(c) for _, c in terms.values())  # one of another sign is a mistake
+        found = {index: node for index, (node, c) in terms.items() if c * usual >= 0}
+        for node in (n for n in self.nodes if n.operation == "add" and n.index not in terms):
+            a, b = (found.get(n.index) for n in node.inputs)
+            found |= {node.index: a} if a is not None and a is b else {}
         return found
 
     def others(self) -> list[Execution]:
