@@ -391,7 +391,7 @@ class Judge:
                 break
             for mode in ("last", "all") if not loss.kind and self._is_repeated(loss) else ("all",):
                 j = self.by(loss, mode, 1)
-                is_written = not loss.kind and not loss.is_inner and rank(loss) > 1
+                is_written = not loss.kind and rank(loss) > 1
                 if j.right or is_written:  # in the first step
                     j = self.by(loss, mode, 20 if loss.kind in UNSURE_LOSSES else most_updates)
                 odd, is_whole = len(j.odd(self.bound)[0]), j.is_whole(self.bound, self.tape.replaced.values())
@@ -589,14 +589,17 @@ class Judge:
 
     @cached_property
     def _penalised(self) -> set[int]:
-        """The parameters of which squares or absolute values are taken, for a penalty in the loss."""
-        found = set()
+        """The parameters of which squares or absolute values are taken in the steps, for a penalty."""
+        versions: set[int] = set()
         for n in self.tape.nodes:
             of = [m.inputs[0] if m.operation in ("transpose", "getitem") else m for m in n.inputs]
             is_product = n.operation in ("multiply", "dot", "matmul") and of[0] is of[-1] and len(of) > 1
-            if of and (is_product or n.operation in ("square", "power", "absolute", "sign", "norm", "vdot")):
-                found |= {self.owners[of[0].index]} if of[0].index in self.owners else set()
-        return found
+            if of and (is_product or n.operation in ("square", "power", "absolute", "norm", "vdot")):
+                versions.add(of[0].index)
+        return {
+            p.versions[0].index for p in self.parameters
+            if 2 * sum(v.index in versions for v in p.versions) >= len(p.used)
+        }  # fmt: skip
 
     def _steps(self, loss: Objective) -> list[list[tuple[Node, Node | None, int]]]:
         """By parameter: the versions with the next ones between which the loss is computed, and how often."""
@@ -680,8 +683,9 @@ class Judge:
         found = self.gradients_in(update, truth, forward)
         if not found and truth.ndim > 1 and not rows.all():  # of a table, the rows that are used
             found = self.gradients_in(update, truth[rows], forward)
-        if loss.kind and self.owners[update.old.index] in self._penalised and self._is_penalised(update):
-            found = []  # the program's own loss has a penalty, and so has the gradient
+        is_part = bool(loss.kind) or loss.is_inner  # of the program's own loss, which has a penalty
+        if is_part and self.owners[update.old.index] in self._penalised and self._is_penalised(update):
+            found = []
         step = self.step_of(update.new.value, update, truth)
         what = RIGHT if (found or step) and not is_wide else WRONG
         return Verdict(update, what, truth, found, step, reverse)
