@@ -290,7 +290,9 @@ class Window:
                 taken = next((n.index for n in node.inputs if n.index in known), None)
                 ratio = truth[1] / known.get(taken, 1.0)  # type: ignore[arg-type]
                 factors.setdefault(origin(node), {})[node.index] = ratio
-                turns = taken is not None and ratio < 0 and truth[0].index not in self.judge.versions
+                turns = (
+                    taken is not None and _is_close(ratio, -1.0) and truth[0].index not in self.judge.versions
+                )
                 turned |= {node.index} if turns != (taken in turned) else set()
         uneven = (f for f in factors.values() if len(f) >= FEW_NUMBERS and not are_equal(list(f.values())))
         return known.keys() - turned - {index for f in uneven for index in f}
@@ -793,7 +795,9 @@ class Search:
         ] or candidates
         unproven = [e for e in unproven if not self.window.is_slope(e)] or unproven
         ends = {v.update.new.execution for v in pending}  # an update that is right, if its gradient were
-        candidates = [e for e in unproven if e not in ends] or unproven
+        errors = {n.execution for n, _ in self.judgement.loss.instances}
+        kept = [e for e in candidates if e not in ends and e not in errors]
+        candidates = [e for e in unproven if e not in ends] or kept or unproven
         forward = {n.execution.statement.number for n in self.judge.tape.nodes if self._is_forward(n)}
         late = [
             e for e in candidates

@@ -372,11 +372,19 @@ class Judge:
             own = self.owners.get(update.new.index)
 
             def is_inside(n: Node) -> bool:
-                return n.index > update.old.index and self.owners.get(n.index, own) == own
+                owner = self.owners.get(n.index, own)
+                return n.index > update.old.index and (owner == own or owner not in self._in_losses)
 
             found = sorted(n for n in ancestors([update.new], is_inside).values() if is_inside(n))
             self._slices[key] = [n for n in found if n.operation not in (LEAF, CONSTANT)]
         return self._slices[key]
+
+    @cached_property
+    def _in_losses(self) -> set[int]:
+        """The parameters that losses are made of; others are sums of gradients."""
+        ends = [node for loss in self.losses for node, _ in loss.instances[:2]]
+        found = ancestors(ends, lambda n: n.index not in self.versions)
+        return {self.owners[i] for i in found if i in self.owners}
 
     def judge(self, most_updates: int = 3) -> Judgement | None:
         """The judgement by the loss that explains most; None if there is no loss."""
