@@ -418,7 +418,7 @@ class Judge:
                 order = (
                     is_likely,
                     self.is_of_the_steps(j),
-                    is_written and any(not v.is_number for v in j.right),
+                    is_written and j.descends and any(not v.is_number for v in j.right),
                     j.score[1] if has_penalty else 0,
                     not is_part,
                     *j.score,
