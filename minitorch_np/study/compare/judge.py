@@ -388,7 +388,7 @@ class Judge:
 
     def judge(self, most_updates: int = 3) -> Judgement | None:
         """The judgement by the loss that explains most; None if there is no loss."""
-        found: list[tuple[Any, Judgement]] = []
+        found: list[tuple[tuple[Any, ...], Judgement]] = []
         end = process_time() + SECONDS
         names = {p.name for p in self.parameters}
         has_arrays = any(p.versions[0].value.size > 1 for p in self.parameters)
@@ -407,7 +407,9 @@ class Judge:
                 is_unsure = loss.kind in UNSURE_LOSSES  # of which the rule of the updates has to be known
                 is_whole |= is_unsure and are_equal([v.step for v in j.right if v.step is not None] or [0.0])
                 is_sure = is_complete and is_whole and not odd and j.is_steady and j.descends
-                if j.right and not j.wrong and is_sure and not loss.is_inner:
+                # a written loss by which some are right is not given up for one that all are right by
+                is_given_up = bool(loss.kind) and any(all(o[:3]) and k.wrong for o, k in found)
+                if j.right and not j.wrong and is_sure and not loss.is_inner and not is_given_up:
                     return j
                 if is_unsure:
                     continue
