@@ -239,6 +239,81 @@ x = rng.random(60)
 x = (x - x.mean()) / x.std()
 for step in range(8):
     """
+FACTORIZATION = """
+import numpy as np
+rng = np.random.default_rng(0)
+R, P, Q = rng.integers(1, 6, (6, 4)), rng.random((6, 3)), rng.random((3, 4))
+for step in range(4):
+    for i in range(6):
+        for j in range(4):
+            e = R[i, j] - P[i, :] @ Q[:, j]
+            for k in range(3):
+                p = P[i][k]
+                P[i][k] = P[i][k] + 0.01 * (2 * e * Q[k][j] - 0.02 * P[i][k])
+                Q[k][j] = Q[k][j] + 0.01 * (2 * e * p - 0.02 * Q[k][j])
+"""
+MINIBATCH = """
+import numpy as np
+rng = np.random.default_rng(0)
+X, Y, w, b = rng.normal(size=(12, 3)), rng.normal(size=(12, 2)), rng.normal(size=(3, 2)), np.zeros(2)
+dw, db = np.zeros_like(w), np.zeros_like(b)
+for step in range(4):
+    loss = 0.0
+    for x, y in zip(X, Y):
+        e = x @ w + b - y
+        loss += np.sum(e ** 2) / 2
+        dw = dw + np.outer(x, e)
+        db = db + e
+    w -= 0.01 * dw
+    b -= 0.01 * db
+    dw, db = np.zeros_like(w), np.zeros_like(b)
+"""
+ADVERSARIES = """
+import numpy as np
+rng = np.random.default_rng(0)
+real, c = rng.normal(size=(20, 3)) + 2, np.zeros(4)
+g, d = 0.3 * rng.normal(size=(2, 3)), 0.3 * rng.normal(size=(3, 4))
+def sigmoid(z):
+    return 1 / (1 + np.exp(-z))
+for step in range(4):
+    z = rng.normal(size=(20, 2))
+    fake = z @ g
+    p, q = sigmoid(real @ d + c), sigmoid(fake @ d + c)
+    d_loss = -np.sum(np.log(p)) - np.sum(np.log(1 - q))
+    dd = real.T @ (p - 1) + fake.T @ q
+    dc = (p - 1).sum(0) + q.sum(0)
+    d -= 0.01 * dd
+    c -= 0.01 * dc
+    q = sigmoid(fake @ d + c)
+    g_loss = -np.sum(np.log(q))
+    dg = z.T @ ((q - 1) @ d.T)
+    g -= 0.01 * dg
+"""
+UNSAID_NET = """
+import numpy as np
+rng = np.random.default_rng(0)
+x, y, w = rng.normal(size=(12, 3)), rng.random((12, 1)), rng.normal(size=(3, 1))
+for step in range(4):
+    out = 1 / (1 + np.exp(-x @ w))
+    e = y - out
+    d = e * (out * (1 - out))
+    w += x.T @ d
+"""
+LATER = [
+    (FACTORIZATION, "2 * e * p", "2 * e * P[i][k]", "Q[k][j] =", "gradient of Q is wrong"),
+    (
+        MINIBATCH,
+        "db = db + e",
+        "db = e",
+        "db = e",
+        "should be: db += e",
+    ),
+    (MINIBATCH, "    dw, db = np.zeros_like(w), np.zeros_like(b)\n", "", "dw = dw +", "undiminished"),
+    (ADVERSARIES, "fake.T @ q\n", "real.T @ q\n", "dd = real.T", "dd = real.T @ (p - 1) + fake.T @ q"),
+    (PENALTY, "w1 -= 0.1 * dw1", "w1 -= 0.1 * dw1 * w1", "w1 -=", "w1 does not belong in it"),
+    (MOMENTUM, "mw = 0.9 * mw - ", "mw = -0.9 * mw - ", "mw = ", "the momentum has the other sign"),
+    (UNSAID_NET, "* (out * (1 - out))", "* np.cos(out)", "d =", "the derivative is (out * (1 - out))"),
+]
 NOT_TO_BLAME = [  # a momentum that is wrong: the gradients are right, and so is every line of them
     ("mv = 0.9 * mv - ", "mv = 0.9 * v - "),
     ("mv = 0.9 * mv - ", "mv = -"),
@@ -262,6 +337,36 @@ def test_the_line_that_is_wrong_is_named():
         assert result.wrong, f"{new}\n{result}"
         assert result.wrong[0].text.startswith(line), f"{new}\n{result}"
         assert said in str(result), f"{new}\n{result}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("text", "old", "new", "line", "said"), LATER)
+def test_lines_of_sums_adversaries_and_updates_are_named(text, old, new, line, said):
+    assert text.count(old) == 1, old
+    assert judged(text).judged == "right", judged(text)
+    result = judged(text.replace(old, new))
+    assert result.wrong, result
+    assert result.wrong[0].text.startswith(line), result
+    assert said in str(result), result
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("h = np.maximum(0, x @ w1)", "h = x @ w1; np.putmask(h, h < 0, 0)"),
+        ("h = np.maximum(0, x @ w1)", "h = np.maximum(0, np.vstack((x[:6] @ w1, x[6:] @ w1)))"),
+    ],
+)
+def test_functions_that_write_or_take_tuples_hide_nothing(old, new):
+    result = judged(PENALTY.replace(old, new))
+    assert result.judged == "right", result
+
+
+def test_a_function_of_objects_is_not_known_but_seen():
+    relu = "np.frompyfunc(lambda a: max(a, 0.0), 1, 1)(x @ w1).astype(float)"
+    result = judged(PENALTY.replace("np.maximum(0, x @ w1)", relu))
+    assert result.judged == "not judged", result
+    assert "the derivative of <lambda>" in result.reason
 
 
 def test_no_line_is_blamed_for_a_momentum():

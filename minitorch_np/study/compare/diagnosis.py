@@ -12,6 +12,7 @@ import numpy as np
 
 from minitorch_np._internal.syntax_trees import copied_tree
 from minitorch_np.study.compare import update_rules
+from minitorch_np.study.compare.edits import OTHER_DERIVATIVE
 from minitorch_np.study.compare.findings import Search, crash_finding
 from minitorch_np.study.compare.instrument import Execution, carried
 from minitorch_np.study.compare.judge import (
@@ -44,6 +45,7 @@ ADDED_UP = (
     "the one of the step before is still in it, undiminished: set it to zero in every step, or multiply it by "
     "the momentum"
 )
+TURNED = "the momentum has the other sign: each step takes a part of the one before back"
 
 
 class Gradient(NamedTuple):
@@ -164,7 +166,9 @@ class Examination:
         if search.mends:
             # a loss that the program leaves unsaid: of what is made of the forward pass alone, and of several
             is_usual = search.cost <= SWAPPED or not search.takes_the_error
-            return len(found) == 1 and is_usual and (search.mends > 1 or search.keeps_a_part)
+            is_derivative = search.cost == OTHER_DERIVATIVE and any(not v.is_number for v in judgement.wrong)
+            are_many = search.mends > 1 or search.keeps_a_part
+            return len(found) == 1 and ((is_usual and are_many) or is_derivative)
         # the gradient of a recurrent network may be a part of its sum on purpose; otherwise the gradient of a
         # weight is right, or the backward pass begins with a gradient of the loss that the program states
         begins_right = not loss.kind and rank(loss) > 1 and search.begins_right
@@ -627,18 +631,19 @@ class Examination:
             forgotten = list(self._forgotten(verdicts))
             yield from forgotten
             if rule is None and not forgotten:
-                arrays = [v.update.name for v in verdicts if not v.is_number]
-                rules = {name: update_rules.rule_of([steps[name]], constants) for name in dict.fromkeys(arrays)}
+                arrays = dict.fromkeys(v.update.name for v in verdicts if not v.is_number)
+                rules = {name: update_rules.rule_of([steps[name]], constants) for name in arrays}
                 said = [f"{name} is updated by {one}" for name, one in rules.items() if one is not None]
                 self.result.remarks.append(
                     "; ".join(["the update is none of the rules known here", *said[:4]])
                     + "; the gradients that it uses are right"
                 )
+                turned = [name for name, one in rules.items() if one and one.options.get("momentum", 0) < -1e-4]
+                yield from self.added_up([v for v in verdicts if v.update.name in turned], TURNED)
         elif rule.options.get("momentum", 0) > 0.9999 and rule.options["lr"] > 0:
             yield from self.added_up(verdicts)
         elif rule.options.get("momentum", 0) < -1e-4:
-            mistake = "the momentum has the other sign: each step takes a part of the one before back"
-            yield from self.added_up(verdicts, mistake)
+            yield from self.added_up(verdicts, TURNED)
         if rule is None or rule.name.startswith("Adam"):
             yield from list(self._averages(verdicts)) or self._root_of_negative()
         self.rule, self.result.rule = rule, "" if rule is None else str(rule)
@@ -726,7 +731,7 @@ class Examination:
                 is_sum = any(
                     n.index < old.index and n.value.shape == old.value.shape and np.any(n.value) for n in parts
                 )
-                if node.operation == "add" and is_sum and node.execution:
+                if node.operation in ("add", "subtract") and is_sum and node.execution:
                     yield WrongLine.at(node.execution, mistake, step=1, target=old)
                     return
 

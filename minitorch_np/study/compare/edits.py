@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
 
 MOST_EDITS = 1500
+OTHER_DERIVATIVE = 1.65  # the cost of the derivative of something else
 FACTOR_LEFT_OUT = 2.3  # the cost of a factor that is missing, and is no derivative
 GRADIENT_LEFT_OUT = 2.4  # the cost of a gradient that is missing
 NUMPY = ("np", "numpy")
@@ -512,7 +513,11 @@ def _of_derivative(part: ast.expr, values: Values) -> Iterator[Replacement]:
         gone = " * ".join(_operand(f) for f, of in zip(factors, names, strict=True) if of == {name})
         for form in DERIVATIVES if kept and values.forward[name].value.ndim else ():
             new = form.format(name)
-            yield 1.65, f"the derivative is {new}, not {gone}", " * ".join([*(f"({k})" for k in kept), new])
+            yield (
+                OTHER_DERIVATIVE,
+                f"the derivative is {new}, not {gone}",
+                " * ".join([*(f"({k})" for k in kept), new]),
+            )
 
 
 def _factors(part: ast.expr) -> Iterator[ast.expr]:

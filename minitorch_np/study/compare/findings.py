@@ -135,6 +135,7 @@ class Window:
         self.begin = min(i for r in passes for i in r.nodes if i in judge.depends - judge.versions)
         self.truths, self.terms = Truths(), Truths()
         ends = {v.update.new.index for v in self.wrong}
+        self.ends = {v.update.new.index for v in self.all}
         self.passed = {i for r in passes for i in r.nodes} - ends  # which may go into another pass of the step
         self.forward = set(self.passed)
         for reverse in dict.fromkeys([*passes, *parts]):
@@ -369,7 +370,8 @@ class Window:
         end = self.every[-1].index + 1 if end is None else end
         with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
             for node in self.judge.tape.nodes[start:end]:
-                if node.index in changed or not any(n.index in values for n in node.inputs):
+                inputs = (n.index for n in node.inputs if n.index not in self.ends)  # of a later pass no more
+                if node.index in changed or not any(i in values for i in inputs):
                     continue
                 try:
                     made = node.compute(*(values.get(n.index, n.value) for n in node.inputs))  # type: ignore[misc]

@@ -668,6 +668,11 @@ class Judge:
         inner = [loss for loss in self.losses if loss.is_inner][:4]
         return [r for loss in inner if (r := self._reverse_of(update, loss, "all")) is not None]
 
+    def _hidden(self, reverse: Reverse) -> set[int]:
+        """The versions of parameters behind operations without a derivative: their gradient is only a part."""
+        found = ancestors(reverse.unknown, lambda n: n.index not in self.versions)
+        return found.keys() & self.versions if reverse.unknown else set()
+
     def _verdict(self, update: Update, loss: Objective, mode: str) -> Verdict:
         reverse = self._reverse_of(update, loss, mode)
         if reverse is None:
@@ -686,7 +691,7 @@ class Judge:
             is_still |= decay is not None and -0.5 < decay < 0
             is_moved = np.any(truth) or self.has_history(update)  # noise that Adam scales up, or a momentum
             return Verdict(update, STILL if is_still or is_moved else WRONG, truth, reverse=reverse)
-        if not np.isfinite(truth).all():
+        if not np.isfinite(truth).all() or update.old.index in self._hidden(reverse):
             return Verdict(update, UNKNOWN, truth, reverse=reverse)
         forward = {n.index for n in reverse.nodes.values()}
         rows = truth.any(axis=tuple(range(1, truth.ndim)))
