@@ -130,7 +130,7 @@ class Examination:
             if not self.judge.left_out:
                 search = Search(self.judge, judgement)
                 found = search.findings()
-                turned = list(self._turned_term(judgement))
+                turned = list(self._turned_term(judgement)) or list(self._spoiled(judgement, found))
                 if turned or self._is_proven(judgement, search, found):
                     yield from turned or found
                 elif search.is_recurrent and search.window.part is not None:
@@ -174,6 +174,19 @@ class Examination:
         begins_right = not loss.kind and rank(loss) > 1 and search.begins_right
         is_sure = (has_weight and bool(loss.kind or rank(loss))) or begins_right
         return is_sure and not (search.is_recurrent and search.window.part is not None)
+
+    def _spoiled(self, judgement: Judgement, found: list[WrongLine]) -> Iterator[WrongLine]:
+        """Gradients that are right, and are multiplied with weights on their way to the update."""
+        firsts = {v.update.name: v for v in judgement.wrong[::-1] if v.truth is not None and not v.is_number}
+        nodes = [self.judge.spoiled(v) for v in firsts.values()]
+        for node in nodes if None not in nodes else ():
+            if node is not None and node.execution is not None:
+                line = node.execution.statement.line
+                mistake = "the gradient is multiplied with something of the forward pass, and is none any more"
+                proof = f"what it is made of is the gradient of {next(iter(firsts))}, its own multiple is not"
+                mended = [f for f in found if f.line == line and f.write]
+                yield from mended or [WrongLine.at(node.execution, mistake, proof=proof)]
+                return
 
     def _not_reset(self, judgement: Judgement) -> Iterator[WrongLine]:
         """Sums of gradients that are right in the first step, and go on with what it has left."""

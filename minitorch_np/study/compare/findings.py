@@ -386,10 +386,11 @@ class Window:
     ) -> Multiples | None:
         """The multiples of the true gradient that an update is made of, with changed values; or None."""
         truth, update, usual = verdict.truth, verdict.update, usual or self.usual
-        if values.get(update.new.index, update.old.value).shape != update.old.value.shape:
+        new = values.get(update.new.index, update.new.value)
+        if new.shape != update.old.value.shape or not np.isfinite(new).all():
             return None  # broadcasting makes another array of it, or an error
         found = self.judge.gradients_in(update, truth, self.forward, values)
-        step = self.judge.step_of(values.get(update.new.index, update.new.value), update, truth)
+        step = self.judge.step_of(new, update, truth)
         if truth.size == 1 and usual is not None:  # any number is a multiple of another
             step = step if _is_close(step, usual.step) else None
             found = [(n, c) for n, c in found if _is_close(c, usual.named)]
@@ -688,7 +689,7 @@ class Search:
             usual = m if v.truth.size > 1 and usual is None else usual
             factors.append(m)
         if not righted:
-            return 2.0 if any(self._is_a_truth(i, a) for i, a in changed.items()) else None
+            return 2.0 if changed and all(self._is_a_truth(i, a) for i, a in changed.items()) else None
         is_part = any(f.step is None for f in factors) and all(map(self.window.has_step, self.window.right))
         if not is_uniform(factors) or (is_part and self.window.right and not self.judgement.loss.kind):
             return None  # something else is added to it later
@@ -809,6 +810,7 @@ class Search:
             or all(n.value.size == 1 for n in (*self.own.get(e.number, ()), *e.result.values()))
         ]  # fmt: skip
         candidates = [e for e in candidates if e not in late] or late
+        candidates = self._first_of(candidates) or candidates
         execution = next((e for e in candidates if is_explained and self._takes_a_gradient(e)), candidates[0])
         for verdict in pending:
             name, old, new = verdict.update
@@ -840,6 +842,19 @@ class Search:
             return WrongLine.at(execution, mistake, proof=self._direction(pending[0]))
         mistake = f"from here on the gradient of {names} is wrong; no single change of this line makes it right"
         return WrongLine.at(execution, mistake, proof=self._direction(pending[0]))
+
+    def _first_of(self, candidates: list[Execution]) -> list[Execution]:
+        """The statements that make something of parameters, and of nothing that is wrong already."""
+        found = []
+        for e in candidates:
+            nodes = (*self.own.get(e.number, ()), *e.result.values())
+            taken = [m for n in nodes for m in n.inputs if m.execution is not None]
+            is_wrong = any(
+                m.index not in self.window.proven and m.execution.statement is not e.statement for m in taken
+            )
+            if any(n.index in self.judge.depends for n in nodes) and not is_wrong:
+                found.append(e)
+        return found
 
     def _is_forward(self, node: Node) -> bool:
         return node.index in self.window.passed and node.execution is not None and bool(node.inputs)

@@ -399,7 +399,7 @@ class Judge:
                 break
             for mode in ("last", "all") if not loss.kind and self._is_repeated(loss) else ("all",):
                 j = self.by(loss, mode, 1)
-                is_written = not loss.kind and rank(loss) > 1
+                is_written = not loss.kind and rank(loss) > 1 and (bool(loss.name) or not loss.is_inner)
                 if j.right or is_written:  # in the first step
                     j = self.by(loss, mode, 20 if loss.kind in UNSURE_LOSSES else most_updates)
                 odd, is_whole = len(j.odd(self.bound)[0]), j.is_whole(self.bound, self.tape.replaced.values())
@@ -527,11 +527,13 @@ class Judge:
     ) -> list[tuple[Node, float]]:
         """The arrays of an update that are multiples of the gradient.
 
-        None if after them it is summed up, or multiplied with something of the forward pass.
+        None if after them it is summed up, multiplied with something of the forward pass, or added to something
+        that is made of more of it than the parameter.
         """
         found: list[tuple[Node, float]] = []
         reached: set[int] = set()
         taken: set[int] = set()  # what is made of the forward pass, and of no gradient
+        foreign: set[int] = set()  # and of more than the parameter itself, as a penalty is
         for n in self.made_of(update):
             value = changed.get(n.index, n.value)
             c = None
@@ -539,14 +541,33 @@ class Judge:
                 c = multiple(value, truth) if n.index in changed else self._multiple(n, truth)
             if c is not None:
                 found.append((n, c))
-            is_sum = n.operation in REDUCTIONS and value.size < truth.size
-            is_taken = any(m.index in forward or m.index in taken for m in n.inputs)
-            is_product = is_taken and n.operation in ("multiply", "divide")
-            if c is not None or (not (is_sum or is_product) and any(m.index in reached for m in n.inputs)):
+            others = [m.index for m in n.inputs if m.index not in reached]
+            is_taken = any(i in forward or i in taken for i in others)
+            is_foreign = any((i in forward and i != update.old.index) or i in foreign for i in others)
+            is_lost = n.operation in REDUCTIONS and value.size < truth.size
+            is_lost |= is_taken and n.operation in ("multiply", "divide")
+            is_lost |= is_foreign and n.operation in ("add", "subtract") and n.index not in self.versions
+            if c is not None or (not is_lost and len(others) < len(n.inputs)):
                 reached.add(n.index)
-            elif is_taken:
-                taken.add(n.index)
+            else:
+                taken |= {n.index} if is_taken else set()
+                foreign |= {n.index} if is_foreign else set()
         return found if update.new.index in reached else []
+
+    def spoiled(self, verdict: Verdict) -> Node | None:
+        """What multiplies the gradient of an update with a part of the forward pass; None if nothing does."""
+        forward = set(verdict.reverse.nodes)
+        reached: set[int] = set()
+        for n in self.made_of(verdict.update):
+            is_gradient = n.index not in forward and self._multiple(n, verdict.truth) is not None
+            others = [m for m in n.inputs if m.index not in reached]
+            takes = ancestors(others, lambda m: m.index > verdict.update.old.index and m.index not in forward)
+            is_product = n.operation in ("multiply", "divide") and len(others) == 1 and not is_gradient
+            if is_product and takes.keys() & forward:
+                return n
+            if is_gradient or len(others) < len(n.inputs):
+                reached.add(n.index)
+        return None
 
     def _multiple(self, node: Node, truth: Array) -> float | None:
         """The same as `multiple`, kept for the next time."""
@@ -665,7 +686,7 @@ class Judge:
 
     def parts(self, update: Update) -> list[Reverse]:
         """The reverse passes of what another loss is computed from, such as the loss without a penalty."""
-        inner = [loss for loss in self.losses if loss.is_inner][:4]
+        inner = [loss for loss in self.losses if loss.is_inner and loss.name][:4]
         return [r for loss in inner if (r := self._reverse_of(update, loss, "all")) is not None]
 
     def _hidden(self, reverse: Reverse) -> set[int]:
