@@ -849,10 +849,9 @@ class Search:
         for e in candidates:
             nodes = (*self.own.get(e.number, ()), *e.result.values())
             taken = [m for n in nodes for m in n.inputs if m.execution is not None]
-            is_wrong = any(
-                m.index not in self.window.proven and m.execution.statement is not e.statement for m in taken
-            )
-            if any(n.index in self.judge.depends for n in nodes) and not is_wrong:
+            unproven = (m for m in taken if m.index in self.judge.depends - self.window.proven)
+            is_later = any(m.execution.statement is not e.statement for m in unproven)
+            if any(n.index in self.judge.depends for n in nodes) and not is_later:
                 found.append(e)
         return found
 
