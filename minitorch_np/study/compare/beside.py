@@ -382,7 +382,7 @@ class Against:
             order = {e.statement.line: e.number for e in reversed(self.judge.executions)}
             yield from sorted((*steps[:1], *wrong), key=lambda f: order[f.line])
             return
-        idle = [*self.diagnosis.stale(judgement), *self.diagnosis.not_updated(judgement)]
+        idle = [*self.diagnosis.updates.stale(judgement), *self.diagnosis.updates.not_updated(judgement)]
         yield from idle or (*self._steps(judgement), *self._later_steps(judgement))
 
     def _steps(self, judgement: Judgement) -> Iterator[WrongLine]:
@@ -450,7 +450,7 @@ class Against:
             if np.abs(columns @ solution - now).max() > 1e-6 * np.abs(now).max():
                 continue
             if abs(solution[0] - 1) < 1e-6:
-                yield from self.diagnosis.added_up(verdicts)
+                yield from self.diagnosis.updates.added_up(verdicts)
             elif new.execution is not None:
                 said = f"its step has {solution[0]:.4g} of the step before in it: momentum, which SGD has not"
                 yield WrongLine.at(new.execution, said, name=name, step=1)

@@ -533,7 +533,7 @@ class Judge:
         found: list[tuple[Node, float]] = []
         reached: set[int] = set()
         taken: set[int] = set()  # what is made of the forward pass, and of no gradient
-        foreign: set[int] = set()  # and of more than the parameter itself, as a penalty is
+        foreign: set[int] = set()  # and of more than the parameter itself, as a penalty is, or a state
         for n in self.made_of(update):
             value = changed.get(n.index, n.value)
             c = None
@@ -543,7 +543,7 @@ class Judge:
                 found.append((n, c))
             others = [m.index for m in n.inputs if m.index not in reached]
             is_taken = any(i in forward or i in taken for i in others)
-            is_foreign = any((i in forward and i != update.old.index) or i in foreign for i in others)
+            is_foreign = any((i in forward and i > update.old.index) or i in foreign for i in others)
             is_lost = n.operation in REDUCTIONS and value.size < truth.size
             is_lost |= is_taken and n.operation in ("multiply", "divide")
             is_lost |= is_foreign and n.operation in ("add", "subtract") and n.index not in self.versions
@@ -683,6 +683,11 @@ class Judge:
             if reverse is not None:
                 return reverse
         return None
+
+    def unknown(self, verdicts: Iterable[Verdict]) -> list[Node]:
+        """Operations without a derivative between the parameters and the loss."""
+        passes = (v.reverse for v in verdicts if v.reverse is not None)
+        return [n for reverse in passes for n in reverse.unknown if n.index in self.depends]
 
     def parts(self, update: Update) -> list[Reverse]:
         """The reverse passes of what another loss is computed from, such as the loss without a penalty."""

@@ -90,7 +90,7 @@ class _Linear(NamedTuple):
 def read_off(diagnosis: Examination) -> Beside | None:
     """The stack of layers that the forward pass is, with its loss; None if it is none."""
     judge, judgement = diagnosis.judge, diagnosis.judgement
-    optimizer = None if diagnosis.rule is None else _optimizer(diagnosis.rule)
+    optimizer = None if diagnosis.updates.rule is None else _optimizer(diagnosis.updates.rule)
     nodes = judgement.right[0].reverse.nodes if judgement.right else {}
     linears = _linears(judge, nodes)
     if optimizer is None or not linears:
