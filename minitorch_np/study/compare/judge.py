@@ -417,6 +417,7 @@ class Judge:
                 is_likely = any(not v.is_number for v in j.right) or not (loss.kind and has_arrays)
                 # beside a written penalty, the gradient without it is only a part
                 is_part = (bool(loss.kind) or loss.is_inner) and not is_whole and has_penalty
+                is_written &= not any(self._is_mixed(v.reverse) for v in j.right[:2])
                 order = (
                     is_likely,
                     self.is_of_the_steps(j),
@@ -437,6 +438,11 @@ class Judge:
         if best is None:
             return None
         return self._completed(self.by(best[1].loss, best[1].mode, most_updates), [j for _, j in found])
+
+    def _is_mixed(self, reverse: Reverse) -> bool:
+        """Whether a loss is made of several versions of a parameter: of a prediction before, a penalty after."""
+        owners = [self.owners[i] for i in reverse.gradients if i in self.owners]
+        return len(owners) > len(set(owners))
 
     def _completed(self, judgement: Judgement, others: list[Judgement]) -> Judgement:
         """With what has a forward pass and a loss of its own: updates in turns, adversaries."""
@@ -691,7 +697,7 @@ class Judge:
 
     def parts(self, update: Update) -> list[Reverse]:
         """The reverse passes of what another loss is computed from, such as the loss without a penalty."""
-        inner = [loss for loss in self.losses if loss.is_inner and loss.name][:4]
+        inner = [n for n in self.losses if n.is_inner and n.name and not self._is_repeated(n)][:4]
         return [r for loss in inner if (r := self._reverse_of(update, loss, "all")) is not None]
 
     def _hidden(self, reverse: Reverse) -> set[int]:

@@ -233,7 +233,7 @@ class Window:
         ends = {v.update.new.index for v in self.wrong}
         taken = (m for n in unproven if n.operation in FACTORED or n.index in ends for m in n.inputs)
         wholes = (_whole(m) for m in taken)
-        parts = [m for m in wholes if m.index in terms and not self.truth_at(m, changed)][:1]
+        parts = [m for m in wholes if m.index in terms and m.index not in right][:1]
         parts = [m for m in parts if m.index < unproven[0].index]  # before all else that is wrong
         while parts and (scaled := [m for m in parts[0].inputs if terms.get(m.index) is terms[parts[0].index]]):
             if parts[0].operation not in ("multiply", "divide", "negative", "getitem"):
