@@ -440,7 +440,7 @@ class Judge:
         return self._completed(self.by(best[1].loss, best[1].mode, most_updates), [j for _, j in found])
 
     def _is_mixed(self, reverse: Reverse) -> bool:
-        """Whether a loss is made of several versions of a parameter: of a prediction before, a penalty after."""
+        """Whether a loss is made of several versions of a parameter: a prediction before, a penalty after."""
         owners = [self.owners[i] for i in reverse.gradients if i in self.owners]
         return len(owners) > len(set(owners))
 
