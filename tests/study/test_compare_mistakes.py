@@ -330,24 +330,25 @@ def test_these_programs_are_right():
         assert result.judged == "right", f"{text}\n{result}"
 
 
+def assert_named(text, old, new, line, said):
+    """The changed program is wrong in the line that begins so, and its report says so."""
+    assert text.count(old) == 1, old
+    result = judged(text.replace(old, new))
+    assert result.wrong, f"{new}\n{result}"
+    assert result.wrong[0].text.startswith(line), f"{new}\n{result}"
+    assert said in str(result), f"{new}\n{result}"
+
+
 def test_the_line_that_is_wrong_is_named():
-    for text, old, new, line, said in MISTAKES:
-        assert text.count(old) == 1, old
-        result = judged(text.replace(old, new))
-        assert result.wrong, f"{new}\n{result}"
-        assert result.wrong[0].text.startswith(line), f"{new}\n{result}"
-        assert said in str(result), f"{new}\n{result}"
+    for mistake in MISTAKES:
+        assert_named(*mistake)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("text", "old", "new", "line", "said"), LATER)
-def test_lines_of_sums_adversaries_and_updates_are_named(text, old, new, line, said):
-    assert text.count(old) == 1, old
-    assert judged(text).judged == "right", judged(text)
-    result = judged(text.replace(old, new))
-    assert result.wrong, result
-    assert result.wrong[0].text.startswith(line), result
-    assert said in str(result), result
+@pytest.mark.parametrize("mistake", LATER)
+def test_lines_of_sums_adversaries_and_updates_are_named(mistake):
+    assert judged(mistake[0]).judged == "right", judged(mistake[0])
+    assert_named(*mistake)
 
 
 @pytest.mark.parametrize(
@@ -496,12 +497,8 @@ MORE = [
 def test_more_lines_that_are_wrong_are_named():
     for text in (GATES, APPENDED):
         assert judged(text).judged == "right", judged(text)
-    for text, old, new, line, said in MORE:
-        assert text.count(old) == 1, old
-        result = judged(text.replace(old, new))
-        assert result.wrong, f"{new}\n{result}"
-        assert result.wrong[0].text.startswith(line), f"{new}\n{result}"
-        assert said in str(result), f"{new}\n{result}"
+    for mistake in MORE:
+        assert_named(*mistake)
 
 
 def test_a_sign_in_the_loss_and_one_of_the_decay_are_named():

@@ -518,15 +518,23 @@ class Judge:
 
     def _is_handed_on(self, verdict: Verdict, node: Node) -> bool:
         """Whether an update takes a node as it is: not multiplied with something of the forward pass."""
-        reached, taken = {node.index}, set(verdict.reverse.nodes)
+        return verdict.update.new.index in self._followed(verdict, {node.index})[0]
+
+    def _followed(self, verdict: Verdict, starts: set[int]) -> tuple[set[int], Node | None]:
+        """What an update makes of some nodes, and what multiplies them with a part of the forward pass."""
+        reached, taken, spoiled = set(starts), set(verdict.reverse.nodes), None
         for n in self.made_of(verdict.update):
-            if any(m.index in reached for m in n.inputs):
-                others = [m.index for m in n.inputs if m.index not in reached]
-                is_product = n.operation in ("multiply", "divide") and any(i in taken for i in others)
-                reached |= set() if is_product else {n.index}
-            elif any(m.index in taken for m in n.inputs):
+            others = [m.index for m in n.inputs if m.index not in reached]
+            is_taken = any(i in taken for i in others)
+            is_made = len(others) < len(n.inputs)
+            is_product = is_made and is_taken and n.operation in ("multiply", "divide")
+            if is_product and n.index not in starts:
+                spoiled = spoiled or n
+            if n.index in starts or (is_made and not is_product):
+                reached.add(n.index)
+            elif is_taken:
                 taken.add(n.index)
-        return verdict.update.new.index in reached
+        return reached, spoiled
 
     def gradients_in(
         self, update: Update, truth: Array, forward: Collection[int], changed: Mapping[int, Array] = EMPTY
@@ -562,18 +570,9 @@ class Judge:
 
     def spoiled(self, verdict: Verdict) -> Node | None:
         """What multiplies the gradient of an update with a part of the forward pass; None if nothing does."""
-        forward = set(verdict.reverse.nodes)
-        reached: set[int] = set()
-        for n in self.made_of(verdict.update):
-            is_gradient = n.index not in forward and self._multiple(n, verdict.truth) is not None
-            others = [m for m in n.inputs if m.index not in reached]
-            takes = ancestors(others, lambda m: m.index > verdict.update.old.index and m.index not in forward)
-            is_product = n.operation in ("multiply", "divide") and len(others) == 1 and not is_gradient
-            if is_product and takes.keys() & forward:
-                return n
-            if is_gradient or len(others) < len(n.inputs):
-                reached.add(n.index)
-        return None
+        nodes = (n for n in self.made_of(verdict.update) if n.index not in verdict.reverse.nodes)
+        gradients = {n.index for n in nodes if self._multiple(n, verdict.truth) is not None}
+        return self._followed(verdict, gradients)[1] if gradients else None
 
     def _multiple(self, node: Node, truth: Array) -> float | None:
         """The same as `multiple`, kept for the next time."""

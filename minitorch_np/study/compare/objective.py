@@ -96,9 +96,7 @@ def losses(tape: Tape, versions: set[int], names: dict[int, str]) -> list[Object
             places.setdefault((*place, WEIGHTED), []).append((node, weighted))
         if node.value.dtype.kind != "f" or is_test:
             continue
-        is_total = any(
-            word in names.get(node.index, "").lower() for word in ("loss", "cost")
-        )  # loss -= np.log(p)
+        is_total = re.search("loss|cost", names.get(node.index, "").lower())  # loss -= np.log(p)
         differences = [] if is_total else list(_implied(node, depends, versions))
         entropies[node.index] = dict(differences).get(CROSS_ENTROPY, {})
         is_residual = node.operation == "subtract" and bool(differences)
@@ -258,11 +256,8 @@ def _logit_gradient(output: Node, before: Node, error: Array, ends: set[int]) ->
                 if np.any(z):
                     return turn * sign * error
                 # both fit; z may be computed twice, as in exp(z) / (1 + exp(z))
-                alike = [
-                    n
-                    for n in ancestors([output], lambda n: n.index not in ends).values()
-                    if _is_like(n, before)
-                ]
+                nodes = ancestors([output], lambda n: n.index not in ends).values()
+                alike = [n for n in nodes if n.operation == before.operation and n.inputs == before.inputs]
                 passed = Reverse(
                     {output: np.full(output.value.shape, turn)}, ends.union(n.index for n in alike)
                 )
@@ -275,11 +270,6 @@ def _logit_gradient(output: Node, before: Node, error: Array, ends: set[int]) ->
             if is_softmax and np.abs(error.sum(axis=axis)).max(initial=0) <= 1e-4 * largest:
                 return error
     return None
-
-
-def _is_like(a: Node, b: Node) -> bool:
-    """Whether two nodes are the same operation on the same things."""
-    return (a.operation, a.value.shape) == (b.operation, b.value.shape) and a.inputs == b.inputs
 
 
 def prediction(node: Node, depends: set[int]) -> tuple[Node, float] | None:
