@@ -206,18 +206,8 @@ MISTAKES = [  # the program, the change, the line that is blamed, what its repor
      "broadcasting makes an array of shape (12, 12)"),
     (TABLE, "np.add.at(dE, ids, d @ W.T)", "dE[ids] += d @ W.T", "dE[ids]",
      "should be: np.add.at(dE, ids, d @ W.T)"),
-    (TIED, " + d.T @ h", "", "dW = ", "the term d.T @ h is missing"),
-    (LOGISTIC, "np.r_[0, theta[1:]]", "theta", "grad = ", "the biases in theta have no penalty in the loss"),
     (BATCHES, "        w -=", "    w -=", "w -=", "it takes only the last of 3 gradients"),
-    (ENTRIES, "dh[j] * h[j] * (1 - h[j])", "dh[j]", "w[i][j] -=", "the factor (h[j] * (1 - h[j])) is missing"),
-    (ADAM, "for t in range(1, 9):", "t = 1\nfor step in range(8):", "params[i] -=",
-     "the bias correction is the same in every step"),
-    (ADAM, "+ 0.1 * g", "+ g", "ms[i] =", "0.1 times what is averaged belongs in it"),
-    (ADAM, "0.01 * g ** 2", "0.01 * g", "vs[i] =", "the square of the gradient belongs in this average"),
     (ADAM, "1 - 0.99 ** t", "1 - 0.9 ** t", "params[i] -=", "takes 0.9 for the decay 0.99 of the average"),
-    (ADAM, "params[i] -= 0.01 * (ms[i] / (1 - 0.9 ** t))",
-     "ms[i] = ms[i] / (1 - 0.9 ** t)\n        params[i] -= 0.01 * ms[i]", "ms[i] = ms[i] /",
-     "the corrected average takes the place of the average"),
 ]  # fmt: skip
 NOT_ACCUSED = [  # right programs, whose numbers say less than those of others
     "E = U @ V.T - R; U -= 0.02 * E @ V; E = U @ V.T - R; V -= 0.02 * E.T @ U",  # in turns
@@ -300,20 +290,24 @@ for step in range(4):
     w += x.T @ d
 """
 LATER = [
+    (TIED, " + d.T @ h", "", "dW = ", "the term d.T @ h is missing"),
+    (LOGISTIC, "np.r_[0, theta[1:]]", "theta", "grad = ", "the biases in theta have no penalty in the loss"),
+    (ENTRIES, "dh[j] * h[j] * (1 - h[j])", "dh[j]", "w[i][j] -=", "the factor (h[j] * (1 - h[j])) is missing"),
+    (ADAM, "for t in range(1, 9):", "t = 1\nfor step in range(8):", "params[i] -=",
+     "the bias correction is the same in every step"),
+    (ADAM, "+ 0.1 * g", "+ g", "ms[i] =", "0.1 times what is averaged belongs in it"),
+    (ADAM, "0.01 * g ** 2", "0.01 * g", "vs[i] =", "the square of the gradient belongs in this average"),
+    (ADAM, "params[i] -= 0.01 * (ms[i] / (1 - 0.9 ** t))",
+     "ms[i] = ms[i] / (1 - 0.9 ** t)\n        params[i] -= 0.01 * ms[i]", "ms[i] = ms[i] /",
+     "the corrected average takes the place of the average"),
     (FACTORIZATION, "2 * e * p", "2 * e * P[i][k]", "Q[k][j] =", "gradient of Q is wrong"),
-    (
-        MINIBATCH,
-        "db = db + e",
-        "db = e",
-        "db = e",
-        "should be: db += e",
-    ),
+    (MINIBATCH, "db = db + e", "db = e", "db = e", "should be: db += e"),
     (MINIBATCH, "    dw, db = np.zeros_like(w), np.zeros_like(b)\n", "", "dw = dw +", "undiminished"),
     (ADVERSARIES, "fake.T @ q\n", "real.T @ q\n", "dd = real.T", "dd = real.T @ (p - 1) + fake.T @ q"),
     (PENALTY, "w1 -= 0.1 * dw1", "w1 -= 0.1 * dw1 * w1", "w1 -=", "w1 does not belong in it"),
     (MOMENTUM, "mw = 0.9 * mw - ", "mw = -0.9 * mw - ", "mw = ", "the momentum has the other sign"),
     (UNSAID_NET, "* (out * (1 - out))", "* np.cos(out)", "d =", "the derivative is (out * (1 - out))"),
-]
+]  # fmt: skip
 NOT_TO_BLAME = [  # a momentum that is wrong: the gradients are right, and so is every line of them
     ("mv = 0.9 * mv - ", "mv = 0.9 * v - "),
     ("mv = 0.9 * mv - ", "mv = -"),
