@@ -304,8 +304,7 @@ class Examination:
         is_likelihood = values and (
             values[0] < 0 or (len(values) > 1 and LIKELIHOOD.search(judgement.loss.name.lower()))
         )
-        is_said = judgement.loss.kind or rank(judgement.loss)  # to be the loss
-        if not climbing or (are_all and (is_likelihood or not is_said)):
+        if not climbing or (are_all and (is_likelihood or self._is_by_chance(judgement))):
             return  # a likelihood is maximised
         # a momentum that is made of something else may go up too, with the right sign
         climbing = [n for n in climbing if _climbs(changes[n], firsts[n])]

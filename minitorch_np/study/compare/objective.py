@@ -77,6 +77,7 @@ def losses(tape: Tape, versions: set[int], names: dict[int, str]) -> list[Object
     first: dict[int, int] = {}
     with_data: set[int] = set()  # what is made of other arrays than parameters too: no mere penalty
     entropies: dict[int, Seeds] = {}  # by the difference that is the gradient
+    steps = {n.index for i in versions for n in tape.nodes[i].inputs}
     after: set[int] = set()  # what is made of a difference of a prediction and a target
     for node in tape.nodes:
         if node.index in versions:
@@ -96,8 +97,8 @@ def losses(tape: Tape, versions: set[int], names: dict[int, str]) -> list[Object
             places.setdefault((*place, WEIGHTED), []).append((node, weighted))
         if node.value.dtype.kind != "f" or is_test:
             continue
-        is_total = re.search("loss|cost", names.get(node.index, "").lower())  # loss -= np.log(p)
-        differences = [] if is_total else list(_implied(node, depends, versions))
+        is_other = node.index in steps or re.search("loss|cost", names.get(node.index, "").lower())
+        differences = [] if is_other else list(_implied(node, depends, versions))
         entropies[node.index] = dict(differences).get(CROSS_ENTROPY, {})
         is_residual = node.operation == "subtract" and bool(differences)
         is_named = names.get(node.index, "").lower().removeprefix("self.") in VECTOR_NAMES
