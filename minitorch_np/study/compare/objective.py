@@ -108,9 +108,10 @@ def losses(tape: Tape, versions: set[int], names: dict[int, str]) -> list[Object
         if any(n.index in after for n in node.inputs):
             after.add(node.index)
             continue
-        given = (n for n in node.inputs if n.index not in depends)
-        if differences and any(n.operation != CONSTANT or n.value.size > 1 for n in given):
-            after.add(node.index)
+        given = [
+            n for n in node.inputs if n.index not in depends and (n.operation != CONSTANT or n.value.size > 1)
+        ]
+        after |= {node.index} if differences and given else set()
         for kind, seeds in differences:
             places.setdefault((*place, kind), []).append((node, seeds))
     found = [_loss(key[2], instances, names) for key, instances in places.items()]
