@@ -33,7 +33,7 @@ FAR = 3000  # nodes after a version in which its rows are looked up
 NOISE = 1e-12  # of the terms that make a gradient: what rounding leaves where they sum to 0
 SECONDS = 10.0  # in which losses are tried
 TOLERANCE = {"f8": 2e-6, "f4": 1e-3}
-SUMS = frozenset("sum mean add subtract add.reduce negative".split())
+SUMS = frozenset("sum mean add subtract add.reduce negative divide".split())
 REDUCTIONS = frozenset("sum mean add.reduce max min maximum.reduce norm dot matmul inner vdot".split())
 EMPTY: Mapping[int, Any] = MappingProxyType({})
 RIGHT, WRONG, STILL, UNUSED, UNKNOWN = "right", "wrong", "still", "unused", "unknown"
@@ -87,6 +87,12 @@ class Judgement(NamedTuple):
         for v in self.right:
             found.setdefault(v.update.name, []).append(v)
         return found
+
+    @property
+    def starts_wrong(self) -> bool:
+        """Whether the first update of some parameter is wrong."""
+        firsts = {v.update.name: v for v in reversed(self.verdicts)}
+        return any(v.what == WRONG for v in firsts.values())
 
     @property
     def is_steady(self) -> bool:
@@ -418,6 +424,7 @@ class Judge:
                 # beside a written penalty, the gradient without it is only a part
                 is_part = (bool(loss.kind) or loss.is_inner) and not is_whole and has_penalty
                 is_written &= not any(self._is_mixed(v.reverse) for v in j.right[:2])
+                is_written &= not j.wrong or j.starts_wrong  # later a clipped loss may have no gradient
                 order = (
                     is_likely,
                     self.is_of_the_steps(j),

@@ -288,8 +288,11 @@ class Window:
         """The executed statements that made some nodes or handed them on, in order."""
         found: dict[int, Execution] = {}
         for n in nodes:
-            own = None if n.index in self.passed else n.execution  # no line of the forward pass
-            found |= {e.number: e for e in (own, *self.handed_on.get(n.index, ())) if e is not None}
+            handed_on = self.handed_on.get(n.index, ())
+            if n.index in self.passed and n.execution is not None:  # no line of the forward pass
+                found |= {e.number: e for e in handed_on if e.number > n.execution.number}
+                continue
+            found |= {e.number: e for e in (n.execution, *handed_on) if e is not None}
         return [found[number] for number in sorted(found)]
 
     def _unchanged(self, unproven: list[Node], changed: Mapping[int, Array]) -> list[Node]:
