@@ -45,7 +45,9 @@ def against(tmp_path):
 
 
 CASES = [
-    pytest.param(text, network, mistake, id=f"{title}: {name}")
+    pytest.param(
+        text, network, mistake, id=f"{title}: {name}", marks=[pytest.mark.slow] if title == "student" else []
+    )
     for title, text, network, table in (
         ("tutorial", programs.TUTORIAL, tutorial_network, programs.MISTAKES),
         ("student", programs.STUDENT, student_network, programs.STUDENT_MISTAKES),

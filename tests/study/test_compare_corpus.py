@@ -29,7 +29,7 @@ def test_the_corpus_has_all_forms():
     assert min(forms.values()) >= 5
 
 
-QUICK = [name for i, name in enumerate(PROGRAMS) if i % 8 == 0]
+QUICK = [name for i, name in enumerate(PROGRAMS) if i % 12 == 0]
 SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in PROGRAMS if name not in QUICK]
 
 

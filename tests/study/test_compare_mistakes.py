@@ -193,13 +193,6 @@ MISTAKES = [  # the program, the change, the line that is blamed, what its repor
     (PENALTY, "w2 = w2 - 0.1 * dw2", "w2 = w2 * 0.1 * dw2", "w2 = w2 * 0.1", "multiplied by its gradient"),
     (PENALTY, "w2 = w2 - 0.1 * dw2", "w2 = dw2", "w2 = dw2", "should be: w2 -= dw2"),
     (PENALTY, "d = p.copy()", "d = p * p * (1 - p)", "d = p * p", "p * (1 - p) does not belong in it"),
-    (ADAM, "dh * (1 - h ** 2)", "dh", "da = dh", "should be: da = dh * (1 - h ** 2)"),
-    (ADAM, "dh * (1 - h ** 2)", "1 - h ** 2", "da = 1", "should be: da = (1 - h ** 2) * dh"),
-    (ADAM, "(pred - y) / 12", "(pred - pred) / 12", "d = 2 *", "should be: d = 2 * (pred - y) / 12"),
-    (DEEP, "d = d * (1", "d = 2 * d * (1", "d = 2", "should be: d = d * (1 - hs[k + 1] ** 2)"),
-    (DEEP, "d = d * (1", "d = (1", "d = (1", "should be: d = (1 - hs[k + 1] ** 2) * d"),
-    (ONLINE, "0.1 * dh", "0.1 * dh.sum()", "b -= ", "should be: b -= 0.1 * dh"),
-    (ONLINE, "gc = np.zeros_like(c)", "gc = c", "gc = c", "gc is the same array as c"),
     (ADAM, "params[i] -=", "params[i] +=", "params[i] +=", "its update has the wrong sign"),
     (ADAM, "d = 2 * (pred - y)", "d = 2 * (y - pred)", "d = 2 *", "it has the other sign"),
     (ADAM, "rng.normal(size=(12, 1))", "rng.normal(size=12)", "loss = ",
@@ -290,6 +283,13 @@ for step in range(4):
     w += x.T @ d
 """
 LATER = [
+    (ADAM, "dh * (1 - h ** 2)", "dh", "da = dh", "should be: da = dh * (1 - h ** 2)"),
+    (ADAM, "dh * (1 - h ** 2)", "1 - h ** 2", "da = 1", "should be: da = (1 - h ** 2) * dh"),
+    (ADAM, "(pred - y) / 12", "(pred - pred) / 12", "d = 2 *", "should be: d = 2 * (pred - y) / 12"),
+    (DEEP, "d = d * (1", "d = 2 * d * (1", "d = 2", "should be: d = d * (1 - hs[k + 1] ** 2)"),
+    (DEEP, "d = d * (1", "d = (1", "d = (1", "should be: d = (1 - hs[k + 1] ** 2) * d"),
+    (ONLINE, "0.1 * dh", "0.1 * dh.sum()", "b -= ", "should be: b -= 0.1 * dh"),
+    (ONLINE, "gc = np.zeros_like(c)", "gc = c", "gc = c", "gc is the same array as c"),
     (TIED, " + d.T @ h", "", "dW = ", "the term d.T @ h is missing"),
     (LOGISTIC, "np.r_[0, theta[1:]]", "theta", "grad = ", "the biases in theta have no penalty in the loss"),
     (ENTRIES, "dh[j] * h[j] * (1 - h[j])", "dh[j]", "w[i][j] -=", "the factor (h[j] * (1 - h[j])) is missing"),
