@@ -95,6 +95,12 @@ class Judgement(NamedTuple):
         return any(v.what == WRONG for v in firsts.values())
 
     @property
+    def is_clipped(self) -> bool:
+        """Whether a loss clips something, so that it may have no gradient in later steps."""
+        nodes = (n for v in self.wrong if v.reverse is not None for n in v.reverse.nodes.values())
+        return any(n.operation == "clip" for n in nodes)
+
+    @property
     def is_steady(self) -> bool:
         """Whether the gradients are the same multiple of the true ones in all steps of batches of one size.
 
@@ -424,7 +430,7 @@ class Judge:
                 # beside a written penalty, the gradient without it is only a part
                 is_part = (bool(loss.kind) or loss.is_inner) and not is_whole and has_penalty
                 is_written &= not any(self._is_mixed(v.reverse) for v in j.right[:2])
-                is_written &= not j.wrong or j.starts_wrong  # later a clipped loss may have no gradient
+                is_written &= not j.wrong or j.starts_wrong or not j.is_clipped
                 order = (
                     is_likely,
                     self.is_of_the_steps(j),
