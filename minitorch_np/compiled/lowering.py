@@ -6,7 +6,7 @@ import ast
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy._core import umath
@@ -592,6 +592,14 @@ class Lowering:
     def _is_array(self, atom: ast.expr) -> bool:
         value = self._value(atom)
         return isinstance(value, np.ndarray) and value.ndim > 0
+
+
+class Lowered(NamedTuple):
+    """What the statements of a step have become: all values and constants, and the operations of each half."""
+
+    lowering: Lowering
+    gradients: list[Operation]
+    update: list[Operation]
 
 
 def joined(statements: list[ast.stmt]) -> list[ast.stmt]:

@@ -20,12 +20,13 @@ import numpy as np
 from minitorch_np._internal.flat_buffers import BLOCK_BYTES
 from minitorch_np._internal.numerics import summed_rows
 from minitorch_np._internal.syntax_trees import walked
-from minitorch_np.compiled.lowering import Lowering, Operation, changed_in, joined, owners
+from minitorch_np.compiled.kept import derived_once
+from minitorch_np.compiled.lowering import Lowered, Lowering, Operation, changed_in, joined, owners
 from minitorch_np.compiled.planning import FAILED, Planned
 from minitorch_np.compiled.reads import HOLDERS, Content, Contents, compared, is_as_read
 from minitorch_np.compiled.rollback import copied
 from minitorch_np.compiled.unchanged import unchanged
-from minitorch_np.derivation.derive import Derivation, derive
+from minitorch_np.derivation.derive import Derivation
 from minitorch_np.derivation.objects import OURS, UNSET, Read
 from minitorch_np.layer import Layer
 from minitorch_np.layers.sequential import Sequential
@@ -119,10 +120,10 @@ class Plan:
         for group in ready:
             group.buffers.fetch()
         self.number_of_groups = len(ready)
-        derived = derive(model, loss, optimizer, x, y, plain=False)
+        derived, kept = derived_once(model, loss, optimizer, x, y)
         if derived.leftovers:
-            kept = ", ".join(derived.leftovers)
-            raise ValueError(f"a layer keeps {kept}, which is no parameter and no buffer")
+            names = ", ".join(derived.leftovers)
+            raise ValueError(f"a layer keeps {names}, which is no parameter and no buffer")
         self.reads = compared(derived.reads)
         counted = {id(layer._layers) for layer in model.modules() if isinstance(layer, Sequential)}
         uncounted = [read for read in self.reads if not _is_counted(read) and id(read.owner) not in counted]
@@ -144,7 +145,10 @@ class Plan:
         self._values: dict[str, Any] = {}  # of what the functions are given
         self._fixed: dict[str, Any] = {}  # arrays that stay where they are
         self._bind(derived, x, y)
-        self._compile(derived)
+        lowered = (kept and kept.lowered) or self._lowered(derived)
+        if kept is not None:
+            kept.lowered = lowered
+        self._compile(derived, lowered)
         self._values.clear()  # the first batch is among them
         self.unchanged = unchanged(self, model, optimizer) if self.updates else None
 
@@ -173,8 +177,8 @@ class Plan:
         for variable in derived.constants:
             self._values.setdefault(variable.key, derived.starts[variable.key])
 
-    def _compile(self, derived: Derivation) -> None:
-        lowering, gradients, update = self._lowered(derived)
+    def _compile(self, derived: Derivation, lowered: Lowered) -> None:
+        lowering, gradients, update = lowered
         parameters = zip(derived.model.parameters(), self.arrays, strict=True)
         by_name = {derived.roles.parameters[id(mine)]: original for mine, (original, _, _) in parameters}
         made = [(by_name[name], variable.key) for name, variable in derived.gradients.items()]
@@ -224,7 +228,7 @@ class Plan:
         learned = sum(len(group.buffers.parameters) for group in self.optimizer._groups)
         self.updates = len(self.targets) == learned
 
-    def _lowered(self, derived: Derivation) -> tuple[Lowering, list[Operation], list[Operation]]:
+    def _lowered(self, derived: Derivation) -> Lowered:
         """The operations of the passes and those of the update."""
         values = {key: copied(value) for key, value in {**self._values, **self._fixed}.items()}
         passes = [statement.tree() for statement in (*derived.forward, *derived.backward)]
@@ -245,7 +249,7 @@ class Plan:
             lowering.lower(passes)
             gradients = lowering.taken()
             lowering.lower(update)
-        return lowering, gradients, lowering.taken()
+        return Lowered(lowering, gradients, lowering.taken())
 
     def _function(
         self, planned: Planned, names: dict[str, str], called: str, arguments: list[str], result: str
