@@ -441,9 +441,10 @@ class Lowering:
         )
 
     def _both_arrays(self, atoms: list[ast.expr]) -> list[ast.expr]:
-        """An array of a number among them: NumPy finds its vector instructions only for two arrays."""
+        """An array of a constant among them: NumPy finds its vector instructions only for two arrays."""
         a, number = map(self._value, atoms)
-        if not self._is_array(atoms[0]) or a.dtype.kind != "f" or type(number) not in (int, float):
+        is_constant = type(number) in (int, float) and names_in(atoms[1]) <= self.constants.keys()
+        if not is_constant or not self._is_array(atoms[0]) or a.dtype.kind != "f":
             return atoms
         shape = a.shape if a.size < LARGE else a.shape[-1:]
         name = f"$full{number}_{'x'.join(map(str, shape))}_{a.dtype}".replace(".", "_").replace("-", "m")

@@ -125,17 +125,26 @@ class Steps:
         self, x: Any, targets: list[Any], losses: list[float], measurement: Measurement, first: int
     ) -> None:
         """What an iteration of `epoch` does, with a compiled step."""
+
+        def check(value: Any) -> None:
+            if not isfinite(value):
+                self.state.model.zero_grad()  # the loop over layers ends before it makes any
+                self._record(first)
+                raise self.watchdog.loss_error(float(value), x, targets[0], losses)
+            if not len(losses) % SNAPSHOT_EVERY:
+                self.watchdog.take_snapshot(len(losses))
+
         compiled: Any = self.compiled
-        value = compiled.gradients(x, *targets)
-        if not isfinite(value):
-            self.state.model.zero_grad()  # the loop over layers ends before it makes any
-            self._record(first)
-            raise self.watchdog.loss_error(float(value), x, targets[0], losses)
-        if not len(losses) % SNAPSHOT_EVERY:
-            self.watchdog.take_snapshot(len(losses))
+        if self.clip_norm is None and self.clip_value is None:
+            value = compiled(x, *targets, check=check)
+            if self.schedule is not None:
+                self.schedule.step()
+        else:
+            value = compiled.gradients(x, *targets)
+            check(value)
+            self._update(compiled.update)
         if self.metrics:
             measurement.add(compiled.prediction, targets[0])
-        self._update(compiled.update)
         losses.append(float(value))
 
     def check_end(self) -> None:

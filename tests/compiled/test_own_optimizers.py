@@ -163,3 +163,46 @@ def test_updates_are_compared_before_they_are_trusted():
     with pytest.warns(UserWarning, match="the compiled update does not have the bits of the optimizer's step"):
         both.make(*data())
     steps(both, 3)
+
+
+class Bounded(mt.Optimizer):
+    """Moves no number by more than the learning rate."""
+
+    def __init__(self, params, lr=0.01):
+        super().__init__(params, lr=lr)
+
+    def update(self, blocks, step, *, lr):
+        for w, g, _ in blocks:
+            w -= np.minimum(np.abs(g), lr) * np.sign(g)
+
+
+def test_a_bound_that_is_an_option_follows_it():
+    model = network()
+    both = Both(model, mt.MSELoss(), Bounded(model.parameters()))
+    for seed in range(9):
+        both.each(lambda model, loss, optimizer: setattr(optimizer, "lr", 0.01 / (1 + seed)))  # noqa: B023
+        both.make(*data(seed))
+    assert both.is_compiled
+    assert both.step._plan.updates
+
+
+class Capped(mt.Layer):
+    """Nothing above a mean, which is a number."""
+
+    def forward(self, x):
+        x = self.check_input(x)
+        cap = float(x.mean())
+        self.save_for_backward(x < cap, output=x)
+        return np.minimum(x, cap)
+
+    def backward(self, dy):
+        dy, mask = self.saved(dy)
+        return dy * mask
+
+
+def test_a_bound_that_is_made_of_the_data_follows_them():
+    model = network("float64", Capped())
+    both = Both(model, mt.MSELoss(), mt.SGD(model.parameters(), lr=0.01))
+    for seed in range(9):
+        both.make(*data(seed))
+    assert both.is_compiled

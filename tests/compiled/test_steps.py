@@ -6,6 +6,7 @@ import threading
 import tracemalloc
 import warnings
 import weakref
+from collections import OrderedDict
 
 import numpy as np
 import pytest
@@ -55,6 +56,7 @@ def state(model, optimizer):
 @pytest.fixture(autouse=True)
 def _every_shape_gets_a_plan_at_once(monkeypatch):
     monkeypatch.setattr("minitorch_np.compiled.step.OFTEN", 1)
+    monkeypatch.setattr("minitorch_np.compiled.kept._KEPT", OrderedDict())
 
 
 class Both:
@@ -747,7 +749,7 @@ def test_an_error_without_a_text_is_named(monkeypatch):
     def fails(*everything, **options):
         raise RecursionError
 
-    monkeypatch.setattr("minitorch_np.compiled.plan.derive", fails)
+    monkeypatch.setattr("minitorch_np.compiled.kept.derive", fails)
     step = mt.compile(*parts())
     with pytest.warns(UserWarning, match="this step cannot be compiled: RecursionError"):
         step(*data())
@@ -894,6 +896,27 @@ def test_the_prediction_of_a_step_is_that_before_the_update():
         np.testing.assert_array_equal(both.step.prediction, expected)
         both.step.update()
         losses.append(layered(*both.layers, x, y))
+
+
+@pytest.mark.parametrize("made", [0, 1, 5])
+def test_a_check_of_the_loss_comes_before_the_update(made):
+    both = Both(*parts(optimizer=mt.Adam))
+    for seed in range(made):
+        both.make(*data(seed))
+
+    def refuse(value):
+        losses.append(value)
+        raise OverflowError("too large")
+
+    losses, weights = [], [parameter.data.copy() for parameter in both.compiled[0].parameters()]
+    with pytest.raises(OverflowError, match="too large"):
+        both.step(*data(9), check=refuse)
+    assert all(map(np.array_equal, weights, (p.data for p in both.compiled[0].parameters())))
+    both.compiled[0].zero_grad()
+    x, y = data(9)
+    assert both.step(x, y, check=losses.append) == losses[0] == losses[1]
+    layered(*both.layers, x, y)
+    both.check()
 
 
 def test_fit_has_the_same_history_to_the_bit():
