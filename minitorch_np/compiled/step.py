@@ -32,8 +32,8 @@ class CompiledStep:
     It has the bits of the layers. For each shape of x and y that comes often their source is gone through once,
     and what remains of it, one NumPy call after the other on arrays that are there, becomes a function, whose
     text `source` shows. That takes as long as some hundred steps of a small network, and a fifth of it for
-    another network of the same structure. The function works on the parameters, gradients and states themselves, so that compiled and layered steps, saving, clipping and
-    schedules mix in any order.
+    another network of the same structure. The function works on the parameters, gradients and states
+    themselves, so that compiled and layered steps, saving, clipping and schedules mix in any order.
 
     `gradients(x, y)` and `update()` are its two halves, for clipping in between; two `gradients` before an
     `update` add up. `prediction` is what the model made of the last x. Without loss and optimizer, `step(x)` is
