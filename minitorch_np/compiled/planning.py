@@ -152,13 +152,14 @@ class Planned:
             return ast.unparse(ast.fix_missing_locations(self._named(code))).splitlines()
         if isinstance(code, ast.expr):
             return self._code_lines(operation, code, i)
+        given = [self._argument(argument, operation) for argument in operation.arguments]
+        numbers = self._numbers(operation, given)
         if operation.writes:
             (name,) = operation.writes
-            return [self._call(operation, self.name_of(name))]
+            return [*numbers, self._call(operation, self.name_of(name), given)]
         value = self.values[operation.target]
         if not isinstance(value, np.ndarray) or not value.ndim:
-            return [f"{self.names[operation.target]} = {self._call(operation, '')}"]
-        given = [self._argument(argument, operation) for argument in operation.arguments]
+            return [*numbers, f"{self.names[operation.target]} = {self._call(operation, '', given)}"]
         into = self.targets.get(operation.target)
         if operation.function in (zero_where, summed_rows):
             return (self._zeroing if operation.function is zero_where else self._summing)(operation, i, into)
@@ -166,7 +167,22 @@ class Planned:
             into = self._buffer(operation, i)
         self.places[operation.target] = into
         spread = self._spread(operation, given)
-        return [*spread, self._call(operation, self.hold(into), given)]
+        return [*numbers, *spread, self._call(operation, self.hold(into), given)]
+
+    def _numbers(self, operation: Operation, given: list[str]) -> list[str]:
+        """Lines that put numbers that change into arrays of the dtype that they meet: faster operands."""
+        lines = []
+        for k, argument in enumerate(operation.arguments):
+            is_number = isinstance(argument, ast.Name) and type(self.values.get(argument.id)) is float
+            if not is_number or given[k] in self.scope or not is_elementwise(operation.function):
+                continue
+            if (dtype := self._float_of(operation.arguments)) is None or operation.function is np.power:
+                continue
+            number = f"{given[k]}_{dtype}"
+            self.scope.setdefault(number, np.empty((), dtype))
+            lines.append(f"{number}[...] = {given[k]}")
+            given[k] = number
+        return lines
 
     def _spread(self, operation: Operation, given: list[str]) -> list[str]:
         """Lines that repeat what is broadcast, such as a bias; the copy then stands in its place in `given`.
@@ -305,9 +321,7 @@ class Planned:
         is_option = isinstance(argument, ast.Name) and argument.id in self.options
         if number is None and not is_option:
             return ""
-        arrays = [self.values.get(a.id) for a in operands if isinstance(a, ast.Name)]
-        dtypes = {a.dtype for a in arrays if isinstance(a, np.ndarray) and a.ndim}
-        if len(dtypes) != 1 or (dtype := dtypes.pop()).kind != "f":
+        if (dtype := self._float_of(operands)) is None:
             return ""
         if isinstance(argument, ast.Name) and is_option:
             key = f"{self.names[argument.id]}_{dtype}"
@@ -319,6 +333,12 @@ class Planned:
         if key not in self.scope:
             self.scope[key] = np.array(number, dtype)
         return key
+
+    def _float_of(self, operands: list[ast.expr]) -> Any:
+        """The dtype of the arrays among operands, if all have the same one, of floats; None otherwise."""
+        arrays = [self.values.get(a.id) for a in operands if isinstance(a, ast.Name)]
+        dtypes = {a.dtype for a in arrays if isinstance(a, np.ndarray) and a.ndim}
+        return dtypes.pop() if len(dtypes) == 1 and min(dtypes).kind == "f" else None
 
     def text_of(self, node: ast.AST) -> str:
         if isinstance(node, ast.Name) and node.id[0] == "$":
