@@ -42,7 +42,7 @@ class Place(NamedTuple):
     number: int
 
 
-class Method(NamedTuple):
+class PlacedMethod(NamedTuple):
     """A method of such an object."""
 
     function: Any
@@ -118,12 +118,12 @@ class Structure:
     def placed(self, value: Any) -> Any:
         """The place of an object; any other value itself."""
         if isinstance(value, MethodType):
-            return Method(value.__func__, self.placed(value.__self__))
+            return PlacedMethod(value.__func__, self.placed(value.__self__))
         return self._places.get(id(value), value)
 
     def at(self, value: Any) -> Any:
         """The object at a place; any other value itself."""
-        if isinstance(value, Method):
+        if isinstance(value, PlacedMethod):
             return MethodType(value.function, self.at(value.place))
         return self.objects[value.number] if isinstance(value, Place) else value
 
