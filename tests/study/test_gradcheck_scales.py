@@ -327,6 +327,16 @@ def test_a_forward_that_computes_in_float32_may_be_wrong(slope):
     assert [finding.name for finding in diagnose(layer, X, rng=0).findings] == ["x"]
 
 
+def test_a_turned_gradient_is_named_where_forward_computes_in_float32():
+    class Turned(DenseOfFloat32Products):
+        def backward(self, dy):
+            self.dW, self.db = dy.T @ self.x, dy.sum(axis=0)
+            return dy @ self.W.T
+
+    (finding,) = diagnose(Turned(), X, rng=0).findings
+    assert "the transpose of the right one" in finding.mistake
+
+
 def test_the_coarse_rounding_is_that_of_float32_alone():
     """A function of 1e8 + x does not see a small move of x either, as float64 holds no such number."""
     for function, rounding in ((np.tanh, FINE), (lambda x: 1e8 + x, FINE), (lambda x: single(x) * 2.0, COARSE)):
