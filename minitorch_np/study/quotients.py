@@ -102,9 +102,10 @@ class Quotients:
 
     @cached_property
     def rounding(self) -> float:
-        """The part of an output that may be rounding: that of float32 if forward computes in it somewhere.
+        """The part of an output that may be rounding: that of float32 if all of v goes through it.
 
-        Then most of y stays where it is as v moves by less than float32 can hold.
+        Then most of y stays where it is as v moves by less than float32 can hold. What also depends on v by
+        another way, in float64, moves all the same, and is taken for float64.
         """
         kept, moves = self.v.copy(), []
         parts = kept * np.cos(np.arange(kept.size)).reshape(kept.shape)  # a factor alone may cancel out
