@@ -128,7 +128,7 @@ def gradcheck(
     the slope of those that agree best counts, with an estimate of its own error. At a kink, any slope
     between its two sides is right. What cannot be told, such as the gradient of a function that is made of
     steps, is neither right nor wrong: a warning says so. A float32 layer is checked in float64, and its own
-    gradients against those.
+    gradients against those. Of a forward that casts to float32 itself only the larger steps count.
 
     Integers that a layer looks up have no gradient, and only those of the parameters are compared; the row
     `padding_idx` of an Embedding counts as a constant.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,7 +14,8 @@ if TYPE_CHECKING:
 
 Index = tuple[int, ...]
 
-ROUNDING = 16 * float(np.finfo(np.float64).eps)  # of an output that some operations have made
+# Rounding of an output that some operations have made, as a part of it: in float64, and in float32.
+FINE, COARSE = (16 * float(np.finfo(dtype).eps) for dtype in (np.float64, np.float32))
 SURE = 1e-3  # error of a slope, as a part of it
 SMALLEST = 1e-14  # step, as a part of an element
 ENOUGH = 32  # elements that are wrong beyond doubt, after which the others are not looked at so closely
@@ -44,10 +46,10 @@ class Quotients:
         self.size = float(sizes.max()) if sizes.size else 1.0  # of elements that are 0
 
     def central(self) -> Array:
-        """(f(v + h) − f(v − h)) / 2h for each element, h = eps times its size."""
-        slope = np.empty_like(self.v)
+        """(f(v + h) − f(v − h)) / 2h for each element, h = eps times its size, more in float32."""
+        slope, eps = np.empty_like(self.v), self.eps if self.rounding == FINE else 1e-2
         for index in np.ndindex(self.v.shape):
-            slope[index] = self.at(index)
+            slope[index] = self._quotient(index, eps * self._size(index)).central
         return slope
 
     def at(self, index: Index) -> float:
@@ -71,7 +73,7 @@ class Quotients:
             found.append(self._quotient(index, step))
             step /= 10
         changed = np.logical_or.reduce([q.changed for q in found])
-        noise = ROUNDING * float((np.abs(self.here) * np.abs(self.dy))[changed].sum())
+        noise = self.rounding * float((np.abs(self.here) * np.abs(self.dy))[changed].sum())
         bend = found[-1].gap * found[-1].width  # over the smallest step: nothing but rounding
         noise = max(noise, bend) if np.isfinite(bend) else noise
         usual = self.usual(index)
@@ -83,7 +85,7 @@ class Quotients:
                 tried.append((estimate / against, estimate, smaller))
         if not tried:
             return Slope(np.nan, np.inf, np.nan, np.nan)
-        finest = 60 * ROUNDING * size * float(np.abs(self.dy).max(initial=0))
+        finest = 60 * FINE * size * float(np.abs(self.dy).max(initial=0))
         _, error, best = min(tried, key=lambda t: t[0])
         for score, estimate, smaller in reversed(tried):
             if not smaller.changed.any() and abs(best.central) * smaller.width < finest:
@@ -97,6 +99,28 @@ class Quotients:
             return Slope(0.0, error, 0.0, 0.0, is_step=any(q.changed.any() for q in further))
         sides = self._sides(found, noise, best.width) or (best.central, best.central)
         return Slope(best.central, error, min(sides), max(sides))
+
+    @cached_property
+    def rounding(self) -> float:
+        """The part of an output that may be rounding: that of float32 if all of v goes through it.
+
+        Then most of y stays where it is as v moves by less than float32 can hold. What also depends on v by
+        another way, in float64, moves all the same, and is taken for float64.
+        """
+        kept, moves = self.v.copy(), []
+        parts = kept * np.cos(np.arange(kept.size)).reshape(kept.shape)  # a factor alone may cancel out
+        try:
+            with np.errstate(all="ignore"):
+                for size in (1e-11, 1e-4):
+                    self.v[...] = kept + size * parts
+                    moves.append(np.abs(self.y() - self.here))
+        except (ValueError, IndexError, FloatingPointError):  # it takes no such numbers
+            return FINE
+        finally:
+            self.v[...] = kept
+        small, large = moves
+        is_due = 1e-7 * large > FINE * np.abs(self.here)  # so that the small move should be seen
+        return COARSE if is_due.any() and (small[is_due] == 0).mean() > 0.5 else FINE
 
     @staticmethod
     def _sides(found: list[Quotient], noise: float, width: float) -> tuple[float, float] | None:

@@ -8,6 +8,7 @@ from table.layers import ACTIVATIONS, LAYERS
 
 import minitorch_np as mt
 from minitorch_np.study.gradcheck import diagnose, gradcheck
+from minitorch_np.study.quotients import COARSE, FINE, Quotients
 
 RNG = np.random.default_rng(5)
 X = RNG.standard_normal((5, 4))
@@ -241,6 +242,107 @@ WRONG = {
 def test_every_wrong_layer_is_found(case):
     with warnings.catch_warnings(action="ignore"):
         assert diagnose(*case, rng=0).findings
+
+
+def single(a):
+    return a.astype(np.float32)
+
+
+class ReluInFloat32:
+    def forward(self, x):
+        self.x = single(x)
+        return np.maximum(self.x, 0)
+
+    def backward(self, dy):
+        return dy * (self.x > 0)
+
+
+class DenseOfFloat32Products:
+    """A product in float32 and a bias in float64."""
+
+    def __init__(self):
+        rng = np.random.default_rng(1)
+        self.W, self.b = rng.standard_normal((4, 3)), rng.standard_normal(3)
+
+    def forward(self, x):
+        self.x = x
+        return single(x @ self.W) + self.b
+
+    def backward(self, dy):
+        self.dW, self.db = self.x.T @ dy, dy.sum(axis=0)
+        return dy @ self.W.T
+
+
+class NormInFloat32:
+    """It undoes a common factor of x, so that only moves of another kind show its rounding."""
+
+    def forward(self, x):
+        self.std = x.std(axis=1, keepdims=True)
+        self.y = (x - x.mean(axis=1, keepdims=True)) / self.std
+        return single(self.y)
+
+    def backward(self, dy):
+        projected = self.y * (dy * self.y).mean(axis=1, keepdims=True)
+        return (dy - dy.mean(axis=1, keepdims=True) - projected) / self.std
+
+
+class TanhIntoABuffer:
+    slope = 1.0
+
+    def forward(self, x):
+        self.y = np.zeros(x.shape, np.float32)
+        self.y[...] = np.tanh(x)
+        return self.y
+
+    def backward(self, dy):
+        return self.slope * dy * (1 - self.y * self.y)
+
+
+def squared_error(y_pred, y):
+    d = y_pred - y
+    return single(np.square(d).mean()), 2 * d / d.size
+
+
+IN_FLOAT32 = {
+    "x in float32": (ReluInFloat32(), X),
+    "products in float32": (DenseOfFloat32Products(), X),
+    "a normalisation": (NormInFloat32(), X),
+    "a float32 buffer": (TanhIntoABuffer(), X),
+    "a loss": (squared_error, X, X[::-1].copy()),
+}
+
+
+@pytest.mark.parametrize("case", IN_FLOAT32.values(), ids=IN_FLOAT32)
+def test_a_forward_that_computes_in_float32_is_right_and_can_be_told(case):
+    found = diagnose(*case, rng=0)
+    assert found, str(found)
+    assert not found.unjudged
+    assert not any(found.untold.values())
+
+
+@pytest.mark.parametrize("slope", [0.98, 1.02, -1.0])
+def test_a_forward_that_computes_in_float32_may_be_wrong(slope):
+    layer = TanhIntoABuffer()
+    layer.slope = slope
+    assert [finding.name for finding in diagnose(layer, X, rng=0).findings] == ["x"]
+
+
+def test_a_turned_gradient_is_named_where_forward_computes_in_float32():
+    class Turned(DenseOfFloat32Products):
+        def backward(self, dy):
+            self.dW, self.db = dy.T @ self.x, dy.sum(axis=0)
+            return dy @ self.W.T
+
+    (finding,) = diagnose(Turned(), X, rng=0).findings
+    assert "the transpose of the right one" in finding.mistake
+
+
+def test_the_coarse_rounding_is_that_of_float32_alone():
+    """A function of 1e8 + x does not see a small move of x either, as float64 holds no such number."""
+    for function, rounding in ((np.tanh, FINE), (lambda x: 1e8 + x, FINE), (lambda x: single(x) * 2.0, COARSE)):
+        v = X.copy()
+        assert Quotients(lambda f=function, v=v: f(v), v, np.ones(v.shape), 1e-6).rounding == rounding
+        assert np.array_equal(v, X)
 
 
 SCALES = [1e-10, 1e-6, 1e-3, 1, 8, 50, 1e3, 1e6, 1e10]

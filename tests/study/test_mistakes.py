@@ -82,6 +82,24 @@ def test_the_report_says_where_and_how_much():
     assert not found
 
 
+def test_a_gradient_of_another_shape_that_no_mistake_explains():
+    class Turned:
+        def __init__(self):
+            self.W, self.b = W[:, :3].copy(), np.ones(3)
+
+        def forward(self, x):
+            self.x = x
+            return x @ self.W + self.b
+
+        def backward(self, dy):
+            self.dW, self.db = np.sin(dy.T @ self.x), dy.sum(axis=0)
+            return dy @ self.W.T
+
+    (finding,) = diagnose(Turned(), X, rng=0).findings
+    assert finding.what == "the gradient should be an array of shape (4, 3), got (3, 4)"
+    assert "no usual mistake" in finding.mistake
+
+
 class OneSample(Dense):
     def backward(self, dy):
         dy, x = self.saved(dy)
