@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import copy
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
 from typing import Any
 
 SHARED = (ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop)  # they hold nothing
@@ -66,17 +65,6 @@ def evaluated(tree: Any, scope: dict[str, Any]) -> Any:
 
 def _has_star(parts: list[ast.expr]) -> bool:
     return any(isinstance(part, ast.Starred) for part in parts)
-
-
-@lru_cache(maxsize=256)
-def _parsed(text: str) -> ast.expr:
-    return ast.parse(text, mode="eval").body
-
-
-def parsed(text: str) -> ast.expr:
-    """Return the tree of an expression, which the caller may change."""
-    made: ast.expr = copied_tree(_parsed(text))
-    return made
 
 
 def _copied(thing: Any, replacements: Mapping[int, Any]) -> Any:

@@ -18,7 +18,7 @@ from minitorch_np.derivation.objects import OURS
 from minitorch_np.derivation.operations import Method
 from minitorch_np.derivation.parts import Part
 from minitorch_np.derivation.source import Source, SourceError, source_of
-from minitorch_np.derivation.values import Expression, expressions, numpy_name
+from minitorch_np.derivation.values import HELD, Expression, expressions, numpy_name
 from minitorch_np.derivation.writer import Frame
 from minitorch_np.parameter import Parameter
 
@@ -39,7 +39,7 @@ class Calls(Part):
     """Calls, by the kind of what is called."""
 
     def __init__(self) -> None:
-        self.sources: dict[FunctionType, tuple[Source, inspect.Signature]] = {}
+        self.sources: dict[FunctionType, Source] = {}
         self.builtins: dict[Any, Callable[..., Any]] = {
             super: self._super,
             getattr: self._getattr,
@@ -57,9 +57,9 @@ class Calls(Part):
             args, kwargs = [*function.args, *args], {**function.keywords, **kwargs}
             function = function.func
         if isinstance(function, Closure):  # its variables are, to begin with, those of the function around it
-            outer, body = function.frame, Source(function.node, [], "").body
-            frame = Frame("", outer.file, outer.globals, outer.cells, outer.comments, dict(outer.locals))
-            return self._through(frame, body, function.signature, args, kwargs)
+            outer, body = function.frame, function.source.body
+            frame = Frame(None, outer.file, outer.globals, outer.cells, outer.comments, dict(outer.locals))
+            return self._through(frame, body, function.bind, args, kwargs)
         if isinstance(function, Method):
             return self.ops.of_array(function, args, kwargs)
         if isinstance(function, Expression):
@@ -73,31 +73,30 @@ class Calls(Part):
             return self._of_bound(owner, function, args, kwargs)
         return self._of_object(function, args, kwargs)
 
-    def source_of(self, function: FunctionType) -> tuple[Source, inspect.Signature]:
+    def source_of(self, function: FunctionType) -> Source:
         if function not in self.sources:
             try:
-                self.sources[function] = source_of(function), inspect.signature(function, follow_wrapped=False)
+                self.sources[function] = source_of(function)
             except SourceError as error:
                 self.writer.fail(str(error))
         return self.sources[function]
 
-    def enter(self, function: Any, args: list[Any], kwargs: dict[str, Any], label: str = "") -> Any:
+    def enter(self, function: Any, args: list[Any], kwargs: dict[str, Any], owner: Any = None) -> Any:
         """Go through a function: its statements are written where the call stands."""
         self.objects.note_function(function)
-        source, signature = self.source_of(function)
+        source = self.source_of(function)
         cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
         comments = source.comments if self.writer.plain else {}
-        frame = Frame(label, source.file.rpartition("/")[2], function.__globals__, cells, comments)
-        return self._through(frame, source.body, signature, args, kwargs)
+        frame = Frame(owner, source.file.rpartition("/")[2], function.__globals__, cells, comments)
+        bind = source.binding(function.__defaults__, function.__kwdefaults__)
+        return self._through(frame, source.body, bind, args, kwargs)
 
     def _through(
-        self, frame: Frame, body: list[ast.stmt], signature: inspect.Signature, args: list[Any], kwargs: Any
+        self, frame: Frame, body: list[ast.stmt], bind: Callable[..., Any], args: list[Any], kwargs: Any
     ) -> Any:
         if len(self.writer.frames) > DEEPEST:
             self.writer.fail("functions call each other without an end")
-        bound = self.ops.attempt(signature.bind, *args, **kwargs)
-        bound.apply_defaults()
-        for key, value in bound.arguments.items():
+        for key, value in self.ops.attempt(bind, *args, **kwargs).items():
             frame.locals[key] = self.writer.all_named(value, key, mine=True)
             if variable := self.writer.variable_of(frame.locals[key]):
                 frame.bound[key] = variable
@@ -121,7 +120,7 @@ class Calls(Part):
             return self.enter(function, args, kwargs)
         if of_numpy or yields or is_constant:
             value = self.ops.native(function, *args, **kwargs)
-            if of_numpy or not isinstance(value, np.ndarray | np.random.Generator | list | dict):
+            if of_numpy or not isinstance(value, (*HELD, list, dict)):
                 return value  # what can be changed has to be a new one at every step
         plain = plain_form(function)
         if plain and not self.writer.plain and self.helpers.writable((args, kwargs)):
@@ -164,7 +163,7 @@ class Calls(Part):
         if name not in ("get", "items", "keys", "values", "copy", "index", "count"):
             self.objects.check_change(owner)
         found = self.ops.attempt(function, *self.writer.all_named(args, "part"), **kwargs)
-        if isinstance(found, np.ndarray | np.random.Generator):
+        if isinstance(found, HELD):
             return self.writer.constant(found, "constant")
         return list(found) if name in ("items", "values") else found
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from minitorch_np._internal.syntax_trees import copied_tree, walked
+from minitorch_np._internal.syntax_trees import copied_tree
 from minitorch_np.derivation.folding import fold, operations
 from minitorch_np.derivation.naming import Names
 from minitorch_np.derivation.parts import Part
@@ -20,8 +20,6 @@ from minitorch_np.derivation.values import Expression, called, expressions, iden
 from minitorch_np.derivation.writer import TooLongError
 
 UNROLLED = 1000  # statements at most of a function whose loops are unrolled
-
-LOOPS = (ast.For, ast.While, ast.ListComp, ast.GeneratorExp, ast.SetComp, ast.DictComp)
 
 
 class Helpers(Part):
@@ -38,19 +36,20 @@ class Helpers(Part):
 
     def of_helper(self, function: FunctionType, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """A call of a function, as a call of a helper if that is possible; otherwise gone through."""
-        source, signature = self.calls.source_of(function)
-        kinds = {parameter.kind for parameter in signature.parameters.values()}
-        is_simple = kinds <= {inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY}
+        source = self.calls.source_of(function)
+        given = source.node.args
+        is_simple = not (given.posonlyargs or given.vararg or given.kwarg)
         if not isinstance(source.node, ast.FunctionDef) or "." in function.__qualname__ or not is_simple:
             return self.calls.enter(function, args, kwargs)
-        if any(isinstance(part, LOOPS) for part in walked(source.node)) and self.writable((args, kwargs)):
+        if source.has_loops and self.writable((args, kwargs)):
             if not self.writer.plain and function.__module__.startswith("minitorch_np."):
                 return self._unrolled(function, args, kwargs)
             helper = self.copied(function) if self.writer.plain else self.named(function)
             if helper is not None:
                 return self.copy_called(function, helper, args, kwargs)
         if self.writer.plain:
-            return self._specialised(function, source.node, signature.bind(*args, **kwargs).arguments)
+            bound = inspect.signature(function, follow_wrapped=False).bind(*args, **kwargs)
+            return self._specialised(function, source.node, bound.arguments)
         return self.calls.enter(function, args, kwargs)
 
     def _unrolled(self, function: FunctionType, args: list[Any], kwargs: dict[str, Any]) -> Any:
@@ -165,7 +164,7 @@ class Helpers(Part):
         """Take a function as it is, but for annotations; its name, or None if it needs more than NumPy."""
         if function in self.copies:
             return self.copies[function]
-        source = self.calls.source_of(function)[0].node
+        source = self.calls.source_of(function).node
         if not isinstance(source, ast.FunctionDef):
             return None
         made = _NotAnnotated().visit(copied_tree(source))

@@ -9,13 +9,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minitorch_np.derivation.parts import Part
-from minitorch_np.derivation.values import Expression, Origin, expressions
+from minitorch_np.derivation.values import HELD, Expression, Origin, expressions
 from minitorch_np.layer import Layer
 from minitorch_np.losses.loss import Loss
 from minitorch_np.optimizers.optimizer import Optimizer
 from minitorch_np.parameter import CountsChanges, Parameter
 
 OURS = (Layer, Loss, Optimizer)
+
+COUNTED = (*OURS, CountsChanges)  # whose attributes are taken note of, whatever module they are of
 
 # Of the contract of layers and losses; no numbers depend on them.
 OURS_ALONE = ("_saved", "_first_call", "_function_checked", "_derivative_checked")
@@ -62,7 +64,7 @@ class Objects(Part):
         elif getter:
             return self.calls.call(MethodType(getter, getattr(owner, "__self__", owner)), [], {})
         value = self.ops.attempt(getattr, owner, name)
-        if isinstance(value, np.ndarray | np.random.Generator) and not isinstance(owner, np.ndarray):
+        if isinstance(value, HELD) and not isinstance(owner, np.ndarray):
             held, value = value, self._constant(value, name, owner, name)
             if isinstance(held, np.ndarray) and hasattr(owner, "__dict__"):
                 self.origins.append((vars(owner), name, value))
@@ -70,7 +72,7 @@ class Objects(Part):
 
     def from_outside(self, value: Any, name: str, holder: Any, key: Any) -> Any:
         """A variable of a module, or of a function around the one that is gone through."""
-        if isinstance(value, np.ndarray | np.random.Generator):
+        if isinstance(value, HELD):
             return self._constant(value, name, holder, key)
         self._note_outside(holder, key, value, self.writer.frame.globals.get("__name__"))
         return value
@@ -106,7 +108,7 @@ class Objects(Part):
         if isinstance(owner, list) and isinstance(index, slice):
             return [self.native_item(owner, i) for i in range(*index.indices(len(owner)))]
         found = value = self.ops.attempt(lambda: owner[index])
-        if isinstance(value, np.ndarray | np.random.Generator):
+        if isinstance(value, HELD):
             value = self._constant(value, index if isinstance(index, str) else "constant", owner, index)
             if id(owner) in self.lasting:
                 owner[index] = value
@@ -127,7 +129,7 @@ class Objects(Part):
     def note_read(self, owner: Any, attribute: str) -> None:
         if self._was_set(owner, attribute) or id(owner) in self.made:
             return
-        if isinstance(owner, (*OURS, CountsChanges)):
+        if isinstance(owner, COUNTED):
             if attribute not in OURS_ALONE:
                 self._note(owner, attribute, getattr(owner, attribute, UNSET))
         elif isinstance(owner, super):
@@ -149,7 +151,7 @@ class Objects(Part):
             self.outside[id(holder)] = holder
         if isinstance(holder, list | dict | tuple):
             for key, part in [*(holder.items() if isinstance(holder, dict) else enumerate(holder))]:
-                if isinstance(part, np.ndarray | np.random.Generator):
+                if isinstance(part, HELD):
                     self._constant(part, key if isinstance(key, str) else "constant", holder, key)
                 else:
                     self._hold(part)

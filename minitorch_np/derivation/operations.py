@@ -81,7 +81,7 @@ class Operations(Part):
         if self.in_rule is not None and np.shape(value) != self.in_rule:
             self.check_elementwise(*found)
         loose = isinstance(value, np.ndarray) and value.ndim > 0 and any(part.loose for part in found)
-        return Expression(node, value, varies(found), self.writer.comment, loose)
+        return Expression(node, value, any(part.varies for part in found), self.writer.comment, loose)
 
     def check_elementwise(self, *parts: Expression) -> None:
         """In an optimizer's rule, whose blocks are pieces of parameters, the shape of a block says nothing."""

@@ -107,7 +107,7 @@ class Passes(Part):
         function: Any = method.__func__
         if self.writer.plain or hasattr(function, "__wrapped__"):
             function = plain_form(function) or function
-        result = self.calls.enter(function, [layer, *args], kwargs, label=repr(layer))
+        result = self.calls.enter(function, [layer, *args], kwargs, layer)
         if not is_pass:
             return result
         self.active.discard(mark)

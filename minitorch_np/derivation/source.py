@@ -6,13 +6,18 @@ import ast
 import linecache
 import re
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from types import CodeType, FunctionType
+from typing import Any
+
+from minitorch_np._internal.syntax_trees import walked
 
 TOOLS = re.compile(r"# *(type|noqa|pylint|fmt|mypy|pyright|pragma|ruff|isort)\b|(pylint|pragma|noqa) *:")
+
+LOOPS = (ast.For, ast.While, ast.ListComp, ast.GeneratorExp, ast.SetComp, ast.DictComp)
 
 Definition = ast.FunctionDef | ast.Lambda
 
@@ -29,12 +34,42 @@ class Source:
     lines: list[str]
     file: str
 
-    @property
+    @cached_property
     def body(self) -> list[ast.stmt]:
         """The statements, without the docstring; a lambda's is one `return`."""
         if isinstance(self.node, ast.Lambda):
             return [ast.copy_location(ast.Return(self.node.body), self.node.body)]
         return self.node.body[1:] if ast.get_docstring(self.node) else self.node.body
+
+    @cached_property
+    def has_loops(self) -> bool:
+        return any(isinstance(part, LOOPS) for part in walked(self.node))
+
+    @cached_property
+    def _binding(self) -> CodeType:
+        """The code of a function with the same parameters, which returns what they are."""
+        given = self.node.args
+        several = [arg for arg in (given.vararg, *given.kwonlyargs, given.kwarg) if arg]
+        names = [arg.arg for arg in (*given.posonlyargs, *given.args, *several)]
+        pairs = [ast.Constant(name) for name in names], [ast.Name(name, ast.Load()) for name in names]
+        bare = ast.arguments(
+            given.posonlyargs,
+            given.args,
+            given.vararg,
+            given.kwonlyargs,
+            [None] * len(given.kwonlyargs),
+            given.kwarg,
+            [],
+        )
+        made = ast.fix_missing_locations(ast.Expression(ast.Lambda(bare, ast.Dict(*pairs))))
+        code: CodeType = eval(compile(made, self.file, "eval")).__code__
+        return code.replace(co_qualname=getattr(self.node, "name", "<lambda>"))
+
+    def binding(self, defaults: Any, named_defaults: Any) -> Callable[..., dict[str, Any]]:
+        """A function that tells which of its parameters gets which argument, by name, in their order."""
+        function = FunctionType(self._binding, {}, argdefs=defaults)
+        function.__kwdefaults__ = named_defaults
+        return function
 
     @cached_property
     def comments(self) -> dict[int, str]:
