@@ -557,7 +557,7 @@ class Lowering:
         """By what two operations make the same; () if that cannot be said."""
         if operation.function is None or operation.writes or operation.target in self.changed:
             return ()
-        arguments = tuple(ast.unparse(a) for a in operation.arguments)
+        arguments = tuple(a.id if isinstance(a, ast.Name) else ast.unparse(a) for a in operation.arguments)
         read = [part for name in sorted(operation.reads) for part in (name, *owners(self.values.get(name)))]
         written = tuple(self.written[part] for part in read)
         options = tuple(sorted(operation.keywords.items()))

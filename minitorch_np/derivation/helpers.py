@@ -15,7 +15,7 @@ from minitorch_np._internal.syntax_trees import copied_tree
 from minitorch_np.derivation.folding import fold, operations
 from minitorch_np.derivation.naming import Names
 from minitorch_np.derivation.parts import Part
-from minitorch_np.derivation.statements import Block, Replaced, Statement, keys_in
+from minitorch_np.derivation.statements import Block, Statement, keys_in, replaced
 from minitorch_np.derivation.values import Expression, called, expressions, identifier, literal, numbered
 from minitorch_np.derivation.writer import TooLongError
 
@@ -173,7 +173,7 @@ class Helpers(Part):
         if renamed is None:
             del self.copies[function]
             return None
-        made = Replaced(renamed).visit(made)
+        made = replaced(made, renamed)
         body = [Statement.of(statement) for statement in made.body[1 if ast.get_docstring(source) else 0 :]]
         self.copies[function] = self._kept(function.__name__, made.args, _said(source) + body)
         return self.copies[function]

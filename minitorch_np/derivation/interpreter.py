@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minitorch_np.derivation.operations import OPERATORS
+from minitorch_np._internal.syntax_trees import OPERATORS
 from minitorch_np.derivation.parts import Part
 from minitorch_np.derivation.source import Source
 from minitorch_np.derivation.statements import Block, Statement

@@ -258,7 +258,8 @@ class Objects(Part):
 
 def _of_property(owner: Any, name: str, part: str) -> FunctionType | None:
     """The getter or the setter of a property that is written in Python, also as `super()` finds it."""
-    found = getattr(vars(_class_with(owner, name)).get(name), part, None)
+    kind = _class_with(owner, name) if isinstance(owner, super) else type(owner)
+    found = getattr(getattr(kind, name, None), part, None)
     return found if isinstance(found, FunctionType) else None
 
 

@@ -9,39 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from minitorch_np._internal.syntax_trees import OPERATORS
 from minitorch_np.derivation.parts import Part
 from minitorch_np.derivation.statements import keys_in
 from minitorch_np.derivation.values import Expression, called, example, expressions, literal, numpy_name, varies
-
-OPERATORS: dict[type[ast.AST], Any] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.FloorDiv: operator.floordiv,
-    ast.Mod: operator.mod,
-    ast.Pow: operator.pow,
-    ast.MatMult: operator.matmul,
-    ast.BitAnd: operator.and_,
-    ast.BitOr: operator.or_,
-    ast.BitXor: operator.xor,
-    ast.LShift: operator.lshift,
-    ast.RShift: operator.rshift,
-    ast.USub: operator.neg,
-    ast.UAdd: operator.pos,
-    ast.Invert: operator.invert,
-    ast.Not: operator.not_,
-    ast.Eq: operator.eq,
-    ast.NotEq: operator.ne,
-    ast.Lt: operator.lt,
-    ast.LtE: operator.le,
-    ast.Gt: operator.gt,
-    ast.GtE: operator.ge,
-    ast.Is: operator.is_,
-    ast.IsNot: operator.is_not,
-    ast.In: lambda a, b: a in b,
-    ast.NotIn: lambda a, b: a not in b,
-}
 
 SIZES = ("shape", "size", "itemsize", "nbytes", "strides", "flags")  # mostly the same in every step
 
@@ -97,7 +68,7 @@ class Operations(Part):
 
     def native(self, function: Any, *args: Any, **kwargs: Any) -> Any:
         """What a function makes of the arguments' values."""
-        return self.attempt(function, *example(args), **example(kwargs))
+        return self.attempt(function, *map(example, args), **(kwargs and example(kwargs)))
 
     def array_attribute(self, owner: Expression, name: str) -> Any:
         value = self.native(getattr, owner, name)

@@ -19,6 +19,8 @@ TOOLS = re.compile(r"# *(type|noqa|pylint|fmt|mypy|pyright|pragma|ruff|isort)\b|
 
 LOOPS = (ast.For, ast.While, ast.ListComp, ast.GeneratorExp, ast.SetComp, ast.DictComp)
 
+BLOCKS = (ast.stmt, ast.excepthandler, ast.match_case)  # in which definitions stand
+
 Definition = ast.FunctionDef | ast.Lambda
 
 
@@ -39,7 +41,7 @@ class Source:
         """The statements, without the docstring; a lambda's is one `return`."""
         if isinstance(self.node, ast.Lambda):
             return [ast.copy_location(ast.Return(self.node.body), self.node.body)]
-        return self.node.body[1:] if ast.get_docstring(self.node) else self.node.body
+        return self.node.body[1:] if ast.get_docstring(self.node, clean=False) else self.node.body
 
     @cached_property
     def has_loops(self) -> bool:
@@ -142,15 +144,15 @@ def _parsed(text: str) -> ast.Module:
 
 def _beginning(tree: ast.Module, code: CodeType) -> Iterator[Definition]:
     """The definitions that may be those of a code: of its name, on its line."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Lambda) and code.co_name == "<lambda>":
-            first = node.lineno
-        elif isinstance(node, ast.FunctionDef) and node.name == code.co_name:
-            first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-        else:
-            continue
-        if first == code.co_firstlineno:
-            yield node
+    is_lambda = code.co_name == "<lambda>"
+    pending: list[ast.AST] = [tree]
+    for node in pending:  # the outer ones first
+        if isinstance(node, ast.Lambda) if is_lambda else isinstance(node, ast.FunctionDef):
+            first = min(part.lineno for part in (node, *getattr(node, "decorator_list", [])))
+            if first == code.co_firstlineno and getattr(node, "name", "<lambda>") == code.co_name:
+                yield node
+        within = ast.AST if is_lambda else BLOCKS
+        pending += [part for part in ast.iter_child_nodes(node) if isinstance(part, within)]
 
 
 def _holds(node: ast.Lambda, code: CodeType) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from minitorch_np._internal.syntax_trees import copied_tree, walked
+from minitorch_np._internal.syntax_trees import changed_tree, copied_tree, walked
 
 Compound = ast.If | ast.For | ast.While | ast.With | ast.FunctionDef
 
@@ -89,14 +89,11 @@ def keys_of(block: Block) -> set[str]:
     return {key for statement in block for key in keys_in(statement, ast.expr_context)}
 
 
-class Replaced(ast.NodeTransformer):
-    """With an expression in the place of each of some names."""
+def replaced(tree: Any, values: Mapping[str, ast.expr]) -> Any:
+    """A copy of a tree, with an expression in the place of each of some names."""
 
-    def __init__(self, values: Mapping[str, ast.expr]) -> None:
-        self.values = values
+    def other(node: ast.AST) -> ast.AST | None:
+        value = values.get(node.id) if isinstance(node, ast.Name) else None
+        return ast.Name(value.id, node.ctx) if isinstance(value, ast.Name) else value and copied_tree(value)
 
-    def visit_Name(self, node: ast.Name) -> Any:
-        value = copied_tree(self.values.get(node.id, node))
-        if isinstance(value, ast.Name):
-            value.ctx = node.ctx
-        return value
+    return changed_tree(tree, other)

@@ -21,6 +21,8 @@ import numpy as np
 
 CONTAINERS = (tuple, list, dict, slice)  # of expressions, among other things
 
+VALUE = attrgetter("value")
+
 HELD = (np.ndarray, np.random.Generator)  # by a layer or a module: the program gets them from outside
 
 
@@ -137,6 +139,10 @@ def mapped(value: Any, function: Callable[[Expression], Any], in_place: bool = F
 
 def expressions(value: Any) -> list[Expression]:
     """All expressions in a value, through containers."""
+    if type(value) is Expression:
+        return [value]
+    if not isinstance(value, CONTAINERS):
+        return []
     found: list[Expression] = []
     mapped(value, found.append)
     return found
@@ -144,7 +150,9 @@ def expressions(value: Any) -> list[Expression]:
 
 def example(value: Any) -> Any:
     """A value with what its expressions came to."""
-    return mapped(value, attrgetter("value"))
+    if type(value) is Expression:
+        return value.value
+    return mapped(value, VALUE) if isinstance(value, CONTAINERS) else value
 
 
 def varies(*values: Any) -> bool:
