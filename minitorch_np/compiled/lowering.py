@@ -534,8 +534,7 @@ class Lowering:
             self.values[operation.target] = self.values[self.same[key]]
             self._add_alias(operation.target, self.same[key])
             return self.same[key]
-        with np.errstate(all="ignore"):
-            self._do(operation)
+        self._do(operation)
         if key:
             self.same[key] = operation.target
         self.operations.append(operation)

@@ -379,8 +379,9 @@ class Planned:
 
 def _name_in_numpy(function: ast.expr) -> str:
     """`add` of np.add."""
-    is_there = isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name)
-    return function.attr if is_there and function.value.id == "np" else ""
+    if isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name):
+        return function.attr if function.value.id == "np" else ""
+    return ""
 
 
 def _called(operations: list[Operation]) -> set[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import inspect
+import linecache
 import random
 from collections.abc import Callable
 from types import FunctionType, MethodType, ModuleType
@@ -14,7 +15,7 @@ import numpy as np
 
 from minitorch_np._internal.numerics import plain_form
 from minitorch_np.derivation.interpreter import Closure, Return
-from minitorch_np.derivation.objects import OURS
+from minitorch_np.derivation.objects import OURS, class_with
 from minitorch_np.derivation.operations import Method
 from minitorch_np.derivation.parts import Part
 from minitorch_np.derivation.source import Source, SourceError, source_of
@@ -40,6 +41,7 @@ class Calls(Part):
 
     def __init__(self) -> None:
         self.sources: dict[FunctionType, Source] = {}
+        self.files: set[str] = set()  # that were looked at, whether they have changed
         self.builtins: dict[Any, Callable[..., Any]] = {
             super: self._super,
             getattr: self._getattr,
@@ -64,8 +66,8 @@ class Calls(Part):
             return self.ops.of_array(function, args, kwargs)
         if isinstance(function, Expression):
             self.writer.fail("which function is called depends on the numbers in the network")
-        if numpy_name(function) is not None:
-            return self.ops.of_numpy(function, args, kwargs)
+        if (name := numpy_name(function)) is not None:
+            return self.ops.of_numpy(function, name, args, kwargs)
         if isinstance(function, FunctionType):
             return self._of_function(function, args, kwargs)
         owner = getattr(function, "__self__", None)
@@ -75,6 +77,9 @@ class Calls(Part):
 
     def source_of(self, function: FunctionType) -> Source:
         if function not in self.sources:
+            if (file := function.__code__.co_filename) not in self.files:
+                linecache.checkcache(file)
+                self.files.add(file)
             try:
                 self.sources[function] = source_of(function)
             except SourceError as error:
@@ -109,7 +114,8 @@ class Calls(Part):
 
     def _of_function(self, function: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """A function of Python."""
-        ours = any(isinstance(part, OURS) for part in (*args, *kwargs.values()))
+        given = [part for part in (*args, *kwargs.values()) if type(part) is not Expression]
+        ours = any(isinstance(part, OURS) for part in given)
         of_numpy = (function.__module__ or "").startswith("numpy.")
         yields = inspect.isgeneratorfunction(function)
         if yields:
@@ -169,7 +175,7 @@ class Calls(Part):
 
     def _of_object(self, function: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """An object that can be called: one with a method for that, a class, a builtin function."""
-        callee = inspect.getattr_static(type(function), "__call__", None)
+        callee = vars(class_with(function, "__call__")).get("__call__")
         if isinstance(callee, FunctionType):
             self.objects.note_read(type(function), "__call__")
             return self.call(MethodType(callee, function), args, kwargs)
@@ -240,6 +246,5 @@ class Calls(Part):
 
 def _is_written_in_python(function: type) -> bool:
     """Whether making an object of a class is what a few lines of Python do."""
-    if issubclass(function, (BaseException, *OURS)):
-        return False
-    return hasattr(function, "_fields") or isinstance(vars(function).get("__init__"), FunctionType)
+    is_written = hasattr(function, "_fields") or isinstance(vars(function).get("__init__"), FunctionType)
+    return is_written and not issubclass(function, (BaseException, *OURS))

@@ -80,7 +80,7 @@ class Interpreter(Part):
         return node.value
 
     def _name(self, node: ast.Name) -> Any:
-        frame, name = self.writer.frame, node.id
+        frame, name = self.writer.frames[-1], node.id
         if name in frame.locals:
             value = frame.locals[name]
             return self.writer.constant(value, name) if isinstance(value, HELD) else value
@@ -170,6 +170,8 @@ class Interpreter(Part):
 
     def _spread(self, nodes: list[ast.expr], values: list[Any]) -> list[Any]:
         """The values of nodes, of which those with a star are several."""
+        if ast.Starred not in map(type, nodes):
+            return values
         parts: list[Any] = []
         for node, value in zip(nodes, values, strict=True):
             parts += self.ops.items(value, "what is unpacked") if isinstance(node, ast.Starred) else [value]

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minitorch_np.derivation.parts import Part
-from minitorch_np.derivation.values import HELD, Expression, Origin, expressions
+from minitorch_np.derivation.values import CONTAINERS, HELD, Expression, Origin, expressions
 from minitorch_np.layer import Layer
 from minitorch_np.losses.loss import Loss
 from minitorch_np.optimizers.optimizer import Optimizer
@@ -54,10 +54,10 @@ class Objects(Part):
 
     def attribute(self, owner: Any, name: str) -> Any:
         """What `owner.name` is: of an array it is written, of an object of the network taken note of."""
-        if isinstance(owner, Expression):
+        if type(owner) is Expression:
             return self.ops.array_attribute(owner, name)
         getter = _of_property(owner, name, "fget")
-        self.note_read(_class_with(owner, name) if getter else owner, name)
+        self.note_read(class_with(owner, name) if getter else owner, name)
         if isinstance(owner, Parameter):
             if name in ("data", "grad", "has_grad"):
                 return self.passes.parameter(owner, name)
@@ -79,7 +79,9 @@ class Objects(Part):
 
     def note_function(self, function: FunctionType) -> None:
         """Take note of what a function does, and of what its arguments are if they are left out."""
-        for part in ("__code__", "__defaults__", "__kwdefaults__"):
+        for part in (
+            ("__code__", "__defaults__", "__kwdefaults__") if self.may_change(function.__module__) else ()
+        ):
             if getattr(function, part) is not None:
                 self._note_outside(function, part, getattr(function, part), function.__module__)
 
@@ -133,7 +135,7 @@ class Objects(Part):
             if attribute not in OURS_ALONE:
                 self._note(owner, attribute, getattr(owner, attribute, UNSET))
         elif isinstance(owner, super):
-            self.note_read(_class_with(owner, attribute), attribute)
+            self.note_read(class_with(owner, attribute), attribute)
         else:
             kind = owner if isinstance(owner, type | FunctionType) else type(owner)
             module = owner.__name__ if isinstance(owner, ModuleType) else kind.__module__
@@ -142,7 +144,7 @@ class Objects(Part):
 
     def _note(self, owner: Any, key: Any, value: Any) -> None:
         self.reads.setdefault((id(owner), key), Read(owner, key, value))
-        if not self.writer.plain and key != "__dict__":
+        if isinstance(value, (*CONTAINERS, set)) and not self.writer.plain and key != "__dict__":
             self._hold(value)
 
     def _hold(self, holder: Any) -> None:
@@ -258,12 +260,12 @@ class Objects(Part):
 
 def _of_property(owner: Any, name: str, part: str) -> FunctionType | None:
     """The getter or the setter of a property that is written in Python, also as `super()` finds it."""
-    kind = _class_with(owner, name) if isinstance(owner, super) else type(owner)
+    kind = class_with(owner, name) if type(owner) is super else type(owner)
     found = getattr(getattr(kind, name, None), part, None)
     return found if isinstance(found, FunctionType) else None
 
 
-def _class_with(owner: Any, name: str) -> type:
+def class_with(owner: Any, name: str) -> type:
     """The class that has an attribute of that name, for an object or for a `super()`; otherwise the first."""
     classes: Any = type(owner).__mro__
     if isinstance(owner, super):

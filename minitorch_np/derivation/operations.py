@@ -12,7 +12,7 @@ import numpy as np
 from minitorch_np._internal.syntax_trees import OPERATORS
 from minitorch_np.derivation.parts import Part
 from minitorch_np.derivation.statements import keys_in
-from minitorch_np.derivation.values import Expression, called, example, expressions, literal, numpy_name, varies
+from minitorch_np.derivation.values import Expression, called, example, expressions, literal, varies
 
 SIZES = ("shape", "size", "itemsize", "nbytes", "strides", "flags")  # mostly the same in every step
 
@@ -71,7 +71,7 @@ class Operations(Part):
         return self.attempt(function, *map(example, args), **(kwargs and example(kwargs)))
 
     def array_attribute(self, owner: Expression, name: str) -> Any:
-        value = self.native(getattr, owner, name)
+        value = self.attempt(getattr, owner.value, name)
         if isinstance(value, np.random.BitGenerator):
             self.writer.fail("the state of a generator cannot be written out")
         if callable(value):
@@ -102,11 +102,12 @@ class Operations(Part):
 
     def decide(self, value: Any) -> bool | None:
         """Whether a value is true, as far as that is the same in every step; None if it is not."""
-        if isinstance(value, Expression) and value.varies:
+        if type(value) is not Expression:
+            return value if type(value) is bool else bool(self.native(bool, value))
+        if value.varies:
             return None
         truth = bool(self.native(bool, value))
-        if isinstance(value, Expression):
-            self.writer.guard(value.node if truth else ast.UnaryOp(ast.Not(), value.node))
+        self.writer.guard(value.node if truth else ast.UnaryOp(ast.Not(), value.node))
         return truth
 
     def settled(self, value: Any, what: str) -> Any:
@@ -189,7 +190,7 @@ class Operations(Part):
         old.varies |= varies(value)
         return old
 
-    def of_numpy(self, function: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    def of_numpy(self, function: Any, name: ast.expr, args: list[Any], kwargs: dict[str, Any]) -> Any:
         if isinstance(function, np.ufunc) and len(args) > function.nin:
             *args, out = args
             kwargs = {**kwargs, "out": out}
@@ -203,14 +204,13 @@ class Operations(Part):
         is_first = first is not None and first.value is value and "out" not in kwargs
         if is_first and function.__name__ in UNCHANGED:
             return first
-        written = numpy_name(function) or ast.Constant(None)
         if is_first or value is None:  # np.add.at, np.copyto
             if first is not None:
                 first = self.writer.named(first, "part", mine=True)
                 args = [first, *args[1:]]
-            self._change(first, self.written(written, value, args, kwargs))
+            self._change(first, self.written(name, value, args, kwargs))
             return first if is_first else None
-        made = self._called(written, value, [self._argument(part, value) for part in args], kwargs)
+        made = self._called(name, value, [self._argument(part, value) for part in args], kwargs)
         if _picks(function.__name__, args[:1], args[1:], kwargs):
             made.loose |= function.__name__ != "where" or len(args) == 1
         return made

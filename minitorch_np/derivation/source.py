@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import linecache
 import re
 import tokenize
@@ -18,6 +19,8 @@ from minitorch_np._internal.syntax_trees import walked
 TOOLS = re.compile(r"# *(type|noqa|pylint|fmt|mypy|pyright|pragma|ruff|isort)\b|(pylint|pragma|noqa) *:")
 
 LOOPS = (ast.For, ast.While, ast.ListComp, ast.GeneratorExp, ast.SetComp, ast.DictComp)
+
+ALL_LOCAL = (lambda: locals()).__code__
 
 BLOCKS = (ast.stmt, ast.excepthandler, ast.match_case)  # in which definitions stand
 
@@ -51,24 +54,21 @@ class Source:
     def _binding(self) -> CodeType:
         """The code of a function with the same parameters, which returns what they are."""
         given = self.node.args
-        several = [arg for arg in (given.vararg, *given.kwonlyargs, given.kwarg) if arg]
-        names = [arg.arg for arg in (*given.posonlyargs, *given.args, *several)]
-        pairs = [ast.Constant(name) for name in names], [ast.Name(name, ast.Load()) for name in names]
-        bare = ast.arguments(
-            given.posonlyargs,
-            given.args,
-            given.vararg,
-            given.kwonlyargs,
-            [None] * len(given.kwonlyargs),
-            given.kwarg,
-            [],
+        positional = [*given.posonlyargs, *given.args]
+        names = [arg.arg for arg in (*positional, *given.kwonlyargs, given.vararg, given.kwarg) if arg]
+        several = bool(given.vararg) * inspect.CO_VARARGS | bool(given.kwarg) * inspect.CO_VARKEYWORDS
+        return ALL_LOCAL.replace(
+            co_argcount=len(positional),
+            co_posonlyargcount=len(given.posonlyargs),
+            co_kwonlyargcount=len(given.kwonlyargs),
+            co_nlocals=len(names),
+            co_varnames=tuple(names),
+            co_flags=ALL_LOCAL.co_flags | several,
+            co_qualname=getattr(self.node, "name", "<lambda>"),
         )
-        made = ast.fix_missing_locations(ast.Expression(ast.Lambda(bare, ast.Dict(*pairs))))
-        code: CodeType = eval(compile(made, self.file, "eval")).__code__
-        return code.replace(co_qualname=getattr(self.node, "name", "<lambda>"))
 
     def binding(self, defaults: Any, named_defaults: Any) -> Callable[..., dict[str, Any]]:
-        """A function that tells which of its parameters gets which argument, by name, in their order."""
+        """A function that tells which of its parameters gets which argument, by name."""
         function = FunctionType(self._binding, {}, argdefs=defaults)
         function.__kwdefaults__ = named_defaults
         return function
@@ -94,7 +94,6 @@ KNOWN: dict[CodeType, Source] = {}
 def source_of(function: FunctionType) -> Source:
     """Find a function's source; raises SourceError if that cannot be read."""
     code = function.__code__
-    linecache.checkcache(code.co_filename)
     lines = linecache.getlines(code.co_filename, function.__globals__)
     if not lines:
         raise SourceError(f"the source of {function.__qualname__} cannot be read: write it in a file")
@@ -144,14 +143,13 @@ def _parsed(text: str) -> ast.Module:
 
 def _beginning(tree: ast.Module, code: CodeType) -> Iterator[Definition]:
     """The definitions that may be those of a code: of its name, on its line."""
-    is_lambda = code.co_name == "<lambda>"
+    within = ast.AST if code.co_name == "<lambda>" else BLOCKS
     pending: list[ast.AST] = [tree]
     for node in pending:  # the outer ones first
-        if isinstance(node, ast.Lambda) if is_lambda else isinstance(node, ast.FunctionDef):
+        if isinstance(node, Definition) and getattr(node, "name", "<lambda>") == code.co_name:
             first = min(part.lineno for part in (node, *getattr(node, "decorator_list", [])))
-            if first == code.co_firstlineno and getattr(node, "name", "<lambda>") == code.co_name:
+            if first == code.co_firstlineno:
                 yield node
-        within = ast.AST if is_lambda else BLOCKS
         pending += [part for part in ast.iter_child_nodes(node) if isinstance(part, within)]
 
 

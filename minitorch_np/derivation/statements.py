@@ -93,7 +93,9 @@ def replaced(tree: Any, values: Mapping[str, ast.expr]) -> Any:
     """A copy of a tree, with an expression in the place of each of some names."""
 
     def other(node: ast.AST) -> ast.AST | None:
-        value = values.get(node.id) if isinstance(node, ast.Name) else None
-        return ast.Name(value.id, node.ctx) if isinstance(value, ast.Name) else value and copied_tree(value)
+        if not isinstance(node, ast.Name) or node.id not in values:
+            return None
+        value = values[node.id]
+        return ast.Name(value.id, node.ctx) if isinstance(value, ast.Name) else copied_tree(value)
 
     return changed_tree(tree, other)

@@ -139,12 +139,18 @@ def mapped(value: Any, function: Callable[[Expression], Any], in_place: bool = F
 
 def expressions(value: Any) -> list[Expression]:
     """All expressions in a value, through containers."""
-    if type(value) is Expression:
-        return [value]
     if not isinstance(value, CONTAINERS):
-        return []
+        return [value] if type(value) is Expression else []
+    if isinstance(value, dict):
+        value = value.values()
+    elif isinstance(value, slice):
+        value = value.start, value.stop, value.step
     found: list[Expression] = []
-    mapped(value, found.append)
+    for part in value:
+        if type(part) is Expression:
+            found.append(part)
+        elif isinstance(part, CONTAINERS):
+            found += expressions(part)
     return found
 
 
@@ -156,7 +162,7 @@ def example(value: Any) -> Any:
 
 
 def varies(*values: Any) -> bool:
-    return any(expression.varies for expression in expressions(values))
+    return any([expression.varies for expression in expressions(values)])
 
 
 MODULES: dict[str, Any] = {
@@ -167,6 +173,11 @@ MODULES: dict[str, Any] = {
     "lib.stride_tricks.": np.lib.stride_tricks,
 }
 
+PLACES: dict[str, list[str]] = {}  # in which of them there is something of that name
+for _place, _module in MODULES.items():
+    for _name in vars(_module):
+        PLACES.setdefault(_name, []).append(_place)
+
 
 def numpy_name(thing: Any) -> ast.expr | None:
     """`np.maximum`, `np.add.reduce`, `np.linalg.norm`: how a program that imports numpy as np says it."""
@@ -176,8 +187,8 @@ def numpy_name(thing: Any) -> ast.expr | None:
         inner = numpy_name(owner)
         return inner and ast.Attribute(inner, name, ast.Load())
     name = "abs" if name == "absolute" else name
-    for place, module in MODULES.items():
-        if name and vars(module).get(name) is thing and not isinstance(owner, np.random.RandomState):
+    for place in PLACES.get(name, ()):
+        if vars(MODULES[place]).get(name) is thing and not isinstance(owner, np.random.RandomState):
             return path(f"np.{place}{name}")
     return None
 

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from minitorch_np._internal.syntax_trees import LEAVES
 from minitorch_np.derivation.statements import Block, Statement
-from minitorch_np.derivation.values import HELD, Expression, Variable, literal, mapped
+from minitorch_np.derivation.values import CONTAINERS, HELD, Expression, Variable, literal, mapped
 
 
 @dataclass(slots=True, eq=False)
@@ -114,6 +114,8 @@ class Writer:
 
     def all_named(self, value: Any, hint: str, *, mine: bool = False) -> Any:
         """`named` for every expression in a container; a list or a dict stays the same object."""
+        if not isinstance(value, CONTAINERS):
+            return self.named(value, hint, mine=mine) if type(value) is Expression else value
         return mapped(value, lambda expression: self.named(expression, hint, mine=mine), in_place=True)
 
     def variable_of(self, value: Any) -> Variable | None:
