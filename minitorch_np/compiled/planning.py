@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -73,9 +72,8 @@ class Planned:
                 lines += [f"    with np.errstate({context}):"] if context else []
             if made and isinstance(value := self.values.get(operation.target), np.ndarray):
                 called = self.names.get(operation.target, "")
-                made[-1] += (
-                    f"  # {called} {value.shape}" if not re.fullmatch(r"t\d+", called) else f"  # {value.shape}"
-                )
+                is_named = not (called[:1] == "t" and called[1:].isdecimal())
+                made[-1] += f"  # {called} {value.shape}" if is_named else f"  # {value.shape}"
             lines += [f"{'        ' if context else '    '}{line}" for line in made]
             self._release(i)
         if result:

@@ -64,7 +64,7 @@ class Calls(Part):
             return self._through(frame, body, function.bind, args, kwargs)
         if isinstance(function, Method):
             return self.ops.of_array(function, args, kwargs)
-        if isinstance(function, Expression):
+        if type(function) is Expression:
             self.writer.fail("which function is called depends on the numbers in the network")
         if (name := numpy_name(function)) is not None:
             return self.ops.of_numpy(function, name, args, kwargs)
@@ -117,7 +117,7 @@ class Calls(Part):
         given = [part for part in (*args, *kwargs.values()) if type(part) is not Expression]
         ours = any(isinstance(part, OURS) for part in given)
         of_numpy = (function.__module__ or "").startswith("numpy.")
-        yields = inspect.isgeneratorfunction(function)
+        yields = _yields(function)
         if yields:
             self._check_generator(function, args)
             self.ops.settled((args, kwargs), "what a generator yields")
@@ -152,7 +152,7 @@ class Calls(Part):
                 "a global random generator: hold a np.random.Generator, np.random.default_rng(seed)"
             )
         if isinstance(function, MethodType) and isinstance(function.__func__, FunctionType):
-            if inspect.isgeneratorfunction(function):
+            if _yields(function.__func__):
                 return self._of_function(function.__func__, [owner, *args], kwargs)
             if isinstance(owner, OURS):
                 return self.passes.of_layer(owner, function, args, kwargs)
@@ -186,7 +186,7 @@ class Calls(Part):
         if function in self.builtins:
             return self.builtins[function](*args, **kwargs)
         if function in GOING_OVER:
-            args = [self.ops.items(a, "the loop") if isinstance(a, Expression) else a for a in args]
+            args = [self.ops.items(a, "the loop") if type(a) is Expression else a for a in args]
             return function(*args, **kwargs)
         if function in WRITTEN and expressions(args) and "key" not in kwargs:
             value = self.ops.native(function, *args, **kwargs)
@@ -200,7 +200,7 @@ class Calls(Part):
         return self.ops.native(function, *args, **kwargs)
 
     def _len(self, value: Any) -> Any:
-        if not isinstance(value, Expression):
+        if type(value) is not Expression:
             return self.ops.attempt(len, value)
         self.ops.check_elementwise(value)
         if self.ops.has_fixed_shape(value):
@@ -224,7 +224,7 @@ class Calls(Part):
         return bool(self.ops.native(hasattr, owner, name))
 
     def _isinstance(self, value: Any, classes: Any) -> bool:
-        if isinstance(value, Expression) and value.loose:
+        if type(value) is Expression and value.loose:
             self.writer.fail("whether there is a value depends on the numbers in the network")
         return bool(self.ops.native(isinstance, value, classes))
 
@@ -242,6 +242,10 @@ class Calls(Part):
         self.objects.made[id(made)] = made
         self.call(MethodType(vars(function)["__init__"], made), args, kwargs)
         return made
+
+
+def _yields(function: FunctionType) -> bool:
+    return bool(function.__code__.co_flags & inspect.CO_GENERATOR)
 
 
 def _is_written_in_python(function: type) -> bool:

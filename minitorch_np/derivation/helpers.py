@@ -94,14 +94,14 @@ class Helpers(Part):
         """Whether arguments can be handed to a function of the program as they are."""
         if isinstance(value, tuple | list | dict):
             return all(map(self.writable, value.values() if isinstance(value, dict) else value))
-        return isinstance(value, Expression) or literal(value) is not None
+        return type(value) is Expression or literal(value) is not None
 
     def _specialised(self, function: FunctionType, node: ast.FunctionDef, bound: dict[str, Any]) -> Any:
         """A helper for these sizes, options and precision, with the arrays as its parameters."""
         actual: dict[str, Expression] = {}
         formal: dict[str, Any] = {}
         for key, value in bound.items():
-            if isinstance(value, Expression) and not isinstance(value.node, ast.Constant):
+            if type(value) is Expression and not isinstance(value.node, ast.Constant):
                 variable = self.writer.new_variable(key, value.value, name=key)
                 actual[variable.key] = value
                 formal[key] = variable.expression(value.varies)
@@ -115,7 +115,7 @@ class Helpers(Part):
         is_closed = actual and all(keys_in(part) <= inside for part in parts)
         if (
             not is_closed
-            or not isinstance(result, Expression)
+            or type(result) is not Expression
             or _contents(actual.values()) != before
             or (not body and operations(result.node) < 2)
             or (isinstance(result.node, ast.Name) and result.node.id in actual)

@@ -111,7 +111,7 @@ class Interpreter(Part):
         if isinstance(node.op, ast.Not) and (truth := self.ops.decide(operand)) is not None:
             return not truth
         value = self.ops.native(OPERATORS[type(node.op)], operand)
-        if not isinstance(operand, Expression):
+        if type(operand) is not Expression:
             return value
         return self.ops.made(ast.UnaryOp(node.op, self.ops.operand(operand)), value, operand)
 
@@ -308,7 +308,7 @@ class Interpreter(Part):
         """Give the names in a target their values."""
         if isinstance(target, ast.Name):
             value = self.writer.all_named(value, target.id)
-            if isinstance(value, Expression) and type(value.value) in (tuple, list) and value.value:
+            if type(value) is Expression and type(value.value) in (tuple, list) and value.value:
                 value = type(value.value)(self.ops.items(value, "what is unpacked"))
             variable = self.writer.variable_of(value)
             if variable is not None and variable.stands_in:  # it takes the name that the source has for it
@@ -316,7 +316,7 @@ class Interpreter(Part):
             self.writer.frame.locals[target.id] = value
         elif isinstance(target, ast.Tuple | ast.List):
             names = [part.id for part in target.elts if isinstance(part, ast.Name)]
-            if isinstance(value, Expression) and len(names) == len(target.elts):
+            if type(value) is Expression and len(names) == len(target.elts):
                 self._unpack_array(names, value)
             else:
                 self._unpack(target.elts, self.ops.items(value, "what is unpacked"))
@@ -369,7 +369,7 @@ class Interpreter(Part):
             if not isinstance(target, ast.Subscript | ast.Attribute):
                 self.writer.fail(f"`{ast.unparse(statement)}` cannot be written out")
             owner = self.evaluate(target.value)
-            if isinstance(owner, Expression):
+            if type(owner) is Expression:
                 self.writer.fail(f"`{ast.unparse(statement)}`: elements of an array cannot be deleted")
             self.objects.check_change(owner)
             if isinstance(target, ast.Attribute):

@@ -129,7 +129,8 @@ class Objects(Part):
         owner[index] = value
 
     def note_read(self, owner: Any, attribute: str) -> None:
-        if self._was_set(owner, attribute) or id(owner) in self.made:
+        at = id(owner), attribute
+        if at in self.reads or at in self.set_names or id(owner) in self.made:
             return
         if isinstance(owner, COUNTED):
             if attribute not in OURS_ALONE:
@@ -167,7 +168,7 @@ class Objects(Part):
         old = known.value if known else new
         if old is new or isinstance(old, np.ndarray | Expression):
             return
-        if type(old) is not type(new) or isinstance(new, Expression) or old != new:
+        if type(old) is not type(new) or type(new) is Expression or old != new:
             self.writer.fail(f"{name} changes from step to step: keep it in an array, there from the start")
 
     def remember(self, thing: Any) -> None:
@@ -184,7 +185,7 @@ class Objects(Part):
         for holder, key, before in self.origins[first:]:
             now = holder[key] if not isinstance(holder, dict) else holder.get(key)
             variable = self.writer.variable_of(now)
-            if not isinstance(now, Expression) or variable is self.writer.variable_of(before):
+            if type(now) is not Expression or variable is self.writer.variable_of(before):
                 continue
             was, becomes = before.value, np.asarray(now.value)
             if (was.shape, was.dtype) != (becomes.shape, becomes.dtype):

@@ -93,7 +93,7 @@ class Operations(Part):
         return not self.writer.plain and not array.loose and isinstance(node, ast.Name)
 
     def item(self, owner: Any, index: Any) -> Any:
-        if not isinstance(owner, Expression):
+        if type(owner) is not Expression:
             return self.objects.native_item(owner, self.settled(index, "the index"))
         value = self.native(operator.getitem, owner, index)
         made = self.made(ast.Subscript(owner.node, self.writer.index(index), ast.Load()), value, owner, index)
@@ -122,7 +122,7 @@ class Operations(Part):
         return example(value)
 
     def binary(self, op: ast.operator, left: Any, right: Any) -> Any:
-        if not isinstance(left, Expression) and not isinstance(right, Expression):
+        if type(left) is not Expression and type(right) is not Expression:
             return self.attempt(OPERATORS[type(op)], left, right)
         value = self.native(OPERATORS[type(op)], left, right)
         made = self.made(ast.BinOp(self.operand(left), op, self.operand(right)), value, left, right)
@@ -138,7 +138,7 @@ class Operations(Part):
 
     def _argument(self, part: Any, value: Any) -> Any:
         """An argument of a function that came to a value, as short as the memory of both allows."""
-        if not isinstance(part, Expression) or not part.same or not isinstance(value, np.ndarray | np.generic):
+        if type(part) is not Expression or not part.same or not isinstance(value, np.ndarray | np.generic):
             return part
         return part if np.may_share_memory(value, part.value) else replace(part, node=part.same)
 
@@ -152,7 +152,7 @@ class Operations(Part):
 
     def items(self, value: Any, what: str) -> list[Any]:
         """What iterating gives: of an array its rows, as many as it has."""
-        if not isinstance(value, Expression):
+        if type(value) is not Expression:
             return self.attempt(list, value)
         if value.loose or not hasattr(value.value, "__len__"):
             self.writer.fail(f"{what} depends on the numbers in the network")
@@ -161,7 +161,7 @@ class Operations(Part):
 
     def set_item(self, owner: Any, index: Any, value: Any, op: ast.operator | None = None) -> None:
         """`owner[index] = value`, or `owner[index] op= value`."""
-        if not isinstance(owner, Expression):
+        if type(owner) is not Expression:
             if op is not None:
                 value = self.augmented(self.item(owner, index), op, value)
             self.objects.put_item(owner, self.settled(index, "the index"), self.writer.all_named(value, "part"))
@@ -181,7 +181,7 @@ class Operations(Part):
 
     def augmented(self, old: Any, op: ast.operator, value: Any) -> Any:
         """`old op= value`: an array changes in place, a number becomes another."""
-        if not isinstance(old, Expression) or not isinstance(old.value, np.ndarray):
+        if type(old) is not Expression or not isinstance(old.value, np.ndarray):
             return self.binary(op, old, value)
         old = self.writer.named(old, "part", mine=True)
         self.native(operator.setitem, old, ..., self.binary(op, old, value))
@@ -200,7 +200,7 @@ class Operations(Part):
             if isinstance(value, bool | float | complex):  # np.allclose; np.shape is the same in every step
                 self.settled(args, f"np.{function.__name__}")
             return value
-        first = args[0] if args and isinstance(args[0], Expression) else None
+        first = args[0] if args and type(args[0]) is Expression else None
         is_first = first is not None and first.value is value and "out" not in kwargs
         if is_first and function.__name__ in UNCHANGED:
             return first
@@ -241,7 +241,7 @@ class Operations(Part):
     ) -> Expression:
         """A call; one that writes to `out` is a statement, and its value what it wrote to."""
         out = kwargs.get("out")
-        if not isinstance(out, Expression):
+        if type(out) is not Expression:
             return self.written(function, value, args, kwargs, *parts)
         out = self.writer.named(out, "out", mine=True)
         self._change(out, self.written(function, value, args, kwargs | {"out": out}, *parts))
@@ -267,7 +267,7 @@ class Operations(Part):
 
 def _is_same(array: Any, one: Any, value: Any) -> bool:
     """Whether an array with a factor of one, which came to a value, is the array to the bit."""
-    is_array = isinstance(array, Expression) and isinstance(array.value, np.ndarray)
+    is_array = type(array) is Expression and isinstance(array.value, np.ndarray)
     return is_array and type(one) in (int, float) and one == 1 and array.value.dtype == value.dtype
 
 
@@ -277,7 +277,7 @@ def _index_picks(index: Any) -> bool:
         return any(_index_picks(part) for part in index)
     if isinstance(index, slice):
         return varies(index.start, index.stop, index.step)
-    return isinstance(index, Expression) and index.varies and np.asarray(index.value).dtype == bool
+    return type(index) is Expression and index.varies and np.asarray(index.value).dtype == bool
 
 
 def _is_numeric(value: Any) -> bool:

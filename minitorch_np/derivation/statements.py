@@ -45,10 +45,11 @@ class Statement:
         body, orelse = ([part.tree() for part in block] for block in (self.body, self.orelse))
         return _with_blocks(self.head, body, orelse)
 
-    def copied(self) -> Statement:
-        """A copy of it and of all in it."""
-        body, orelse = ([part.copied() for part in block] for block in (self.body, self.orelse))
-        return replace(self, head=copied_tree(self.head), body=body, orelse=orelse, same=copied_tree(self.same))
+    def copied(self, values: Mapping[str, ast.expr] | None = None) -> Statement:
+        """A copy of it and of all in it, with an expression in the place of each of some names."""
+        body, orelse = ([part.copied(values) for part in block] for block in (self.body, self.orelse))
+        head = replaced(self.head, values) if values else copied_tree(self.head)
+        return replace(self, head=head, body=body, orelse=orelse, same=copied_tree(self.same))
 
     @property
     def blocks(self) -> list[list[Statement]]:

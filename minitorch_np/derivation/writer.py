@@ -139,7 +139,7 @@ class Writer:
 
     def node(self, value: Any) -> ast.expr:
         """Any value as it is written in the program."""
-        if isinstance(value, Expression):
+        if type(value) is Expression:
             return value.node
         if isinstance(value, tuple | list):
             parts = [self.node(part) for part in value]
