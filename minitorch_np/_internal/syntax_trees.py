@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import copy
+import inspect
 import operator
 from collections.abc import Callable, Mapping
+from types import CodeType
 from typing import Any
 
 EMPTY = frozenset(  # kinds of nodes that hold nothing: copies share them
@@ -14,6 +16,7 @@ EMPTY = frozenset(  # kinds of nodes that hold nothing: copies share them
     for kind in kinds.__subclasses__()
 )
 LEAVES = (ast.Name, ast.Constant)  # nothing to look for is in them
+ALL_LOCAL = (lambda: locals()).__code__  # noqa: PLW0108
 PLAIN = (str, int, float, complex, bool, bytes, type(None), type(...))
 
 OPERATORS: dict[type[ast.AST], Any] = {
@@ -88,6 +91,31 @@ def walked(tree: ast.AST) -> list[ast.AST]:
     return found
 
 
+def path(text: str) -> ast.expr:
+    """Return the tree of a name, or of one in a module: `len`, `np.linalg.norm`."""
+    first, *others = text.split(".")
+    node: ast.expr = ast.Name(first, ast.Load())
+    for name in others:
+        node = ast.Attribute(node, name, ast.Load())
+    return node
+
+
+def parameters_alone(given: ast.arguments, name: str) -> CodeType:
+    """Return the code of a function with these parameters, which returns by name what they are."""
+    positional = [*given.posonlyargs, *given.args]
+    names = [arg.arg for arg in (*positional, *given.kwonlyargs, given.vararg, given.kwarg) if arg]
+    several = bool(given.vararg) * inspect.CO_VARARGS | bool(given.kwarg) * inspect.CO_VARKEYWORDS
+    return ALL_LOCAL.replace(
+        co_argcount=len(positional),
+        co_posonlyargcount=len(given.posonlyargs),
+        co_kwonlyargcount=len(given.kwonlyargs),
+        co_nlocals=len(names),
+        co_varnames=tuple(names),
+        co_flags=ALL_LOCAL.co_flags | several,
+        co_qualname=name,
+    )
+
+
 def evaluated(tree: Any, scope: dict[str, Any]) -> Any:
     """Return what an expression comes to; a simple one is not compiled, which would take longer."""
     made: Any
@@ -99,7 +127,7 @@ def evaluated(tree: Any, scope: dict[str, Any]) -> Any:
         case ast.Attribute():
             made = getattr(evaluated(tree.value, scope), tree.attr)
         case ast.Call() if not _has_star(tree.args) and all(option.arg for option in tree.keywords):
-            options = {option.arg: evaluated(option.value, scope) for option in tree.keywords}
+            options = {str(option.arg): evaluated(option.value, scope) for option in tree.keywords}
             made = evaluated(tree.func, scope)(*[evaluated(part, scope) for part in tree.args], **options)
         case ast.Subscript():
             made = evaluated(tree.value, scope)[evaluated(tree.slice, scope)]

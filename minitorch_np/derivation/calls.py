@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import functools
 import inspect
-import linecache
 import random
 from collections.abc import Callable
 from types import FunctionType, MethodType, ModuleType
@@ -41,7 +40,6 @@ class Calls(Part):
 
     def __init__(self) -> None:
         self.sources: dict[FunctionType, Source] = {}
-        self.files: set[str] = set()  # that were looked at, whether they have changed
         self.builtins: dict[Any, Callable[..., Any]] = {
             super: self._super,
             getattr: self._getattr,
@@ -66,8 +64,8 @@ class Calls(Part):
             return self.ops.of_array(function, args, kwargs)
         if type(function) is Expression:
             self.writer.fail("which function is called depends on the numbers in the network")
-        if (name := numpy_name(function)) is not None:
-            return self.ops.of_numpy(function, name, args, kwargs)
+        if numpy_name(function) is not None:
+            return self.ops.of_numpy(function, args, kwargs)
         if isinstance(function, FunctionType):
             return self._of_function(function, args, kwargs)
         owner = getattr(function, "__self__", None)
@@ -77,9 +75,6 @@ class Calls(Part):
 
     def source_of(self, function: FunctionType) -> Source:
         if function not in self.sources:
-            if (file := function.__code__.co_filename) not in self.files:
-                linecache.checkcache(file)
-                self.files.add(file)
             try:
                 self.sources[function] = source_of(function)
             except SourceError as error:
@@ -114,11 +109,9 @@ class Calls(Part):
 
     def _of_function(self, function: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """A function of Python."""
-        given = [part for part in (*args, *kwargs.values()) if type(part) is not Expression]
-        ours = any(isinstance(part, OURS) for part in given)
+        ours = any(isinstance(part, OURS) for part in (*args, *kwargs.values()) if type(part) is not Expression)
         of_numpy = (function.__module__ or "").startswith("numpy.")
-        yields = _yields(function)
-        if yields:
+        if yields := _yields(function):
             self._check_generator(function, args)
             self.ops.settled((args, kwargs), "what a generator yields")
         is_constant = not (ours or expressions((args, kwargs)))

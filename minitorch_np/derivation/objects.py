@@ -17,8 +17,6 @@ from minitorch_np.parameter import CountsChanges, Parameter
 
 OURS = (Layer, Loss, Optimizer)
 
-COUNTED = (*OURS, CountsChanges)  # whose attributes are taken note of, whatever module they are of
-
 # Of the contract of layers and losses; no numbers depend on them.
 OURS_ALONE = ("_saved", "_first_call", "_function_checked", "_derivative_checked")
 
@@ -79,9 +77,8 @@ class Objects(Part):
 
     def note_function(self, function: FunctionType) -> None:
         """Take note of what a function does, and of what its arguments are if they are left out."""
-        for part in (
-            ("__code__", "__defaults__", "__kwdefaults__") if self.may_change(function.__module__) else ()
-        ):
+        may_change = self.may_change(function.__module__)
+        for part in ("__code__", "__defaults__", "__kwdefaults__") if may_change else ():
             if getattr(function, part) is not None:
                 self._note_outside(function, part, getattr(function, part), function.__module__)
 
@@ -132,7 +129,7 @@ class Objects(Part):
         at = id(owner), attribute
         if at in self.reads or at in self.set_names or id(owner) in self.made:
             return
-        if isinstance(owner, COUNTED):
+        if isinstance(owner, (*OURS, CountsChanges)):
             if attribute not in OURS_ALONE:
                 self._note(owner, attribute, getattr(owner, attribute, UNSET))
         elif isinstance(owner, super):
@@ -158,9 +155,6 @@ class Objects(Part):
                     self._constant(part, key if isinstance(key, str) else "constant", holder, key)
                 else:
                     self._hold(part)
-
-    def _was_set(self, owner: Any, attribute: str) -> bool:
-        return (id(owner), attribute) in self.set_names
 
     def _check_same(self, owner: Any, key: Any, new: Any, name: str) -> None:
         """What was read in a step before it is set must be set to what it was, unless it is an array."""
@@ -252,7 +246,7 @@ class Objects(Part):
     def before(self, owner: Any, attribute: str) -> Any:
         """What an attribute is where only the other side sets it."""
         old = vars(owner).get(attribute, UNSET)
-        if self._was_set(owner, attribute):
+        if (id(owner), attribute) in self.set_names:
             return old  # before, in this step
         if not isinstance(old, np.ndarray):
             self.writer.fail(f"{attribute} is set in some steps only: keep it in an array, changed in place")

@@ -12,7 +12,7 @@ import numpy as np
 from minitorch_np._internal.syntax_trees import OPERATORS
 from minitorch_np.derivation.parts import Part
 from minitorch_np.derivation.statements import keys_in
-from minitorch_np.derivation.values import Expression, called, example, expressions, literal, varies
+from minitorch_np.derivation.values import Expression, called, example, expressions, literal, numpy_name, varies
 
 SIZES = ("shape", "size", "itemsize", "nbytes", "strides", "flags")  # mostly the same in every step
 
@@ -190,7 +190,7 @@ class Operations(Part):
         old.varies |= varies(value)
         return old
 
-    def of_numpy(self, function: Any, name: ast.expr, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    def of_numpy(self, function: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         if isinstance(function, np.ufunc) and len(args) > function.nin:
             *args, out = args
             kwargs = {**kwargs, "out": out}
@@ -204,13 +204,14 @@ class Operations(Part):
         is_first = first is not None and first.value is value and "out" not in kwargs
         if is_first and function.__name__ in UNCHANGED:
             return first
+        written = numpy_name(function) or ast.Constant(None)
         if is_first or value is None:  # np.add.at, np.copyto
             if first is not None:
                 first = self.writer.named(first, "part", mine=True)
                 args = [first, *args[1:]]
-            self._change(first, self.written(name, value, args, kwargs))
+            self._change(first, self.written(written, value, args, kwargs))
             return first if is_first else None
-        made = self._called(name, value, [self._argument(part, value) for part in args], kwargs)
+        made = self._called(written, value, [self._argument(part, value) for part in args], kwargs)
         if _picks(function.__name__, args[:1], args[1:], kwargs):
             made.loose |= function.__name__ != "where" or len(args) == 1
         return made

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import inspect
 import linecache
 import re
 import tokenize
@@ -14,13 +13,11 @@ from functools import cached_property, lru_cache
 from types import CodeType, FunctionType
 from typing import Any
 
-from minitorch_np._internal.syntax_trees import walked
+from minitorch_np._internal.syntax_trees import parameters_alone, walked
 
 TOOLS = re.compile(r"# *(type|noqa|pylint|fmt|mypy|pyright|pragma|ruff|isort)\b|(pylint|pragma|noqa) *:")
 
 LOOPS = (ast.For, ast.While, ast.ListComp, ast.GeneratorExp, ast.SetComp, ast.DictComp)
-
-ALL_LOCAL = (lambda: locals()).__code__
 
 BLOCKS = (ast.stmt, ast.excepthandler, ast.match_case)  # in which definitions stand
 
@@ -51,25 +48,12 @@ class Source:
         return any(isinstance(part, LOOPS) for part in walked(self.node))
 
     @cached_property
-    def _binding(self) -> CodeType:
-        """The code of a function with the same parameters, which returns what they are."""
-        given = self.node.args
-        positional = [*given.posonlyargs, *given.args]
-        names = [arg.arg for arg in (*positional, *given.kwonlyargs, given.vararg, given.kwarg) if arg]
-        several = bool(given.vararg) * inspect.CO_VARARGS | bool(given.kwarg) * inspect.CO_VARKEYWORDS
-        return ALL_LOCAL.replace(
-            co_argcount=len(positional),
-            co_posonlyargcount=len(given.posonlyargs),
-            co_kwonlyargcount=len(given.kwonlyargs),
-            co_nlocals=len(names),
-            co_varnames=tuple(names),
-            co_flags=ALL_LOCAL.co_flags | several,
-            co_qualname=getattr(self.node, "name", "<lambda>"),
-        )
+    def _bound(self) -> CodeType:
+        return parameters_alone(self.node.args, getattr(self.node, "name", "<lambda>"))
 
     def binding(self, defaults: Any, named_defaults: Any) -> Callable[..., dict[str, Any]]:
         """A function that tells which of its parameters gets which argument, by name."""
-        function = FunctionType(self._binding, {}, argdefs=defaults)
+        function = FunctionType(self._bound, {}, argdefs=defaults)
         function.__kwdefaults__ = named_defaults
         return function
 
@@ -94,6 +78,7 @@ KNOWN: dict[CodeType, Source] = {}
 def source_of(function: FunctionType) -> Source:
     """Find a function's source; raises SourceError if that cannot be read."""
     code = function.__code__
+    linecache.checkcache(code.co_filename)
     lines = linecache.getlines(code.co_filename, function.__globals__)
     if not lines:
         raise SourceError(f"the source of {function.__qualname__} cannot be read: write it in a file")
@@ -120,7 +105,9 @@ def _block(lines: list[str], code: CodeType) -> str:
     first = code.co_firstlineno - 1
     margin = _margin(lines[first]) if first < len(lines) else 0
     end = _last_line(code)
-    while end < len(lines) and (not lines[end].strip() or _margin(lines[end]) > margin):
+    while end < len(lines) and (
+        not lines[end].strip() or _margin(lines[end]) > margin or lines[end - 1].lstrip().startswith("@")
+    ):  # a lambda may be a decorator's argument
         end += 1
     before = "\n" * (first - 1) + "if True:\n" if margin else "\n" * first
     return before + "".join(lines[first:end])
@@ -150,6 +137,8 @@ def _beginning(tree: ast.Module, code: CodeType) -> Iterator[Definition]:
             first = min(part.lineno for part in (node, *getattr(node, "decorator_list", [])))
             if first == code.co_firstlineno:
                 yield node
+                if isinstance(node, ast.FunctionDef):
+                    return  # there is no other on its line
         pending += [part for part in ast.iter_child_nodes(node) if isinstance(part, within)]
 
 

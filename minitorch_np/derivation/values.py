@@ -19,9 +19,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-CONTAINERS = (tuple, list, dict, slice)  # of expressions, among other things
+from minitorch_np._internal.syntax_trees import path
 
-VALUE = attrgetter("value")
+CONTAINERS = (tuple, list, dict, slice)  # of expressions, among other things
 
 HELD = (np.ndarray, np.random.Generator)  # by a layer or a module: the program gets them from outside
 
@@ -104,15 +104,6 @@ def called(function: ast.expr | str, *args: ast.expr) -> ast.Call:
     return ast.Call(path(function) if isinstance(function, str) else function, list(args), [])
 
 
-def path(text: str) -> ast.expr:
-    """A name, or one in a module: `len`, `np.linalg.norm`."""
-    first, *others = text.split(".")
-    node: ast.expr = ast.Name(first, ast.Load())
-    for name in others:
-        node = ast.Attribute(node, name, ast.Load())
-    return node
-
-
 def mapped(value: Any, function: Callable[[Expression], Any], in_place: bool = False) -> Any:
     """`value` with `function` applied to every expression in it, through containers.
 
@@ -139,18 +130,11 @@ def mapped(value: Any, function: Callable[[Expression], Any], in_place: bool = F
 
 def expressions(value: Any) -> list[Expression]:
     """All expressions in a value, through containers."""
-    if not isinstance(value, CONTAINERS):
-        return [value] if type(value) is Expression else []
-    if isinstance(value, dict):
-        value = value.values()
-    elif isinstance(value, slice):
-        value = value.start, value.stop, value.step
+    if type(value) is Expression:
+        return [value]
     found: list[Expression] = []
-    for part in value:
-        if type(part) is Expression:
-            found.append(part)
-        elif isinstance(part, CONTAINERS):
-            found += expressions(part)
+    if isinstance(value, CONTAINERS):
+        mapped(value, found.append)
     return found
 
 
@@ -158,11 +142,11 @@ def example(value: Any) -> Any:
     """A value with what its expressions came to."""
     if type(value) is Expression:
         return value.value
-    return mapped(value, VALUE) if isinstance(value, CONTAINERS) else value
+    return mapped(value, attrgetter("value")) if isinstance(value, CONTAINERS) else value
 
 
 def varies(*values: Any) -> bool:
-    return any([expression.varies for expression in expressions(values)])
+    return any(expression.varies for expression in expressions(values))
 
 
 MODULES: dict[str, Any] = {
@@ -173,11 +157,6 @@ MODULES: dict[str, Any] = {
     "lib.stride_tricks.": np.lib.stride_tricks,
 }
 
-PLACES: dict[str, list[str]] = {}  # in which of them there is something of that name
-for _place, _module in MODULES.items():
-    for _name in vars(_module):
-        PLACES.setdefault(_name, []).append(_place)
-
 
 def numpy_name(thing: Any) -> ast.expr | None:
     """`np.maximum`, `np.add.reduce`, `np.linalg.norm`: how a program that imports numpy as np says it."""
@@ -187,8 +166,8 @@ def numpy_name(thing: Any) -> ast.expr | None:
         inner = numpy_name(owner)
         return inner and ast.Attribute(inner, name, ast.Load())
     name = "abs" if name == "absolute" else name
-    for place in PLACES.get(name, ()):
-        if vars(MODULES[place]).get(name) is thing and not isinstance(owner, np.random.RandomState):
+    for place, module in MODULES.items() if name else ():
+        if vars(module).get(name) is thing and not isinstance(owner, np.random.RandomState):
             return path(f"np.{place}{name}")
     return None
 
@@ -207,6 +186,13 @@ def numbered(name: str, before: str = "") -> Iterator[str]:
     return chain([name], (f"{name}{before}{number}" for number in count(2)))
 
 
+def _number(value: float) -> ast.expr:
+    text = repr(value)
+    if text[0] == "-":
+        return ast.UnaryOp(ast.USub(), _number(-value))
+    return ast.Constant(value) if text[0].isdigit() else path(f"np.{text}")
+
+
 def literal(value: Any) -> ast.expr | None:
     """A constant as it is written in a program; None if it cannot be."""
     if isinstance(value, np.dtype):
@@ -215,10 +201,7 @@ def literal(value: Any) -> ast.expr | None:
         inner = literal(value.item())
         return inner and called(f"np.{value.dtype.name}", inner)
     if type(value) in (int, float):
-        text = repr(value)
-        if text[0] == "-":
-            return ast.UnaryOp(ast.USub(), literal(-value) or ast.Constant(value))
-        return ast.Constant(value) if text[0].isdigit() else path(f"np.{text}")
+        return _number(value)
     if value is None or value is ... or type(value) in (bool, str, bytes, complex):
         return ast.Constant(value)
     if isinstance(value, type) and value in (float, int, bool):

@@ -12,7 +12,7 @@ from minitorch_np.derivation.naming import Names
 from minitorch_np.derivation.operations import Operations
 from minitorch_np.derivation.parts import connect
 from minitorch_np.derivation.source import SourceError, source_of
-from minitorch_np.derivation.statements import Replaced, Statement, inside, keys_in
+from minitorch_np.derivation.statements import Statement, inside, keys_in, replaced
 from minitorch_np.derivation.values import Expression, Variable, example, literal, numpy_name, varies
 from minitorch_np.derivation.writer import Writer
 from minitorch_np.study.program import rendered
@@ -73,7 +73,7 @@ def test_a_ledger_counts_what_is_read_and_set_and_changed():
     assert ledger.augmented["$2"] == 1
     ledger.remove(block, 1)
     assert (ledger.uses["$0"], ledger.uses["$2"]) == (1, 0)
-    made = Replaced({"$1": a.node, "$2": a.node}).visit(block[0].copied().head)
+    made = replaced(block[0].head, {"$1": a.node, "$2": a.node})
     assert (keys_in(made), keys_in(made, ast.Store)) == ({"$0"}, {"$0"})
 
 
