@@ -130,11 +130,8 @@ def mapped(value: Any, function: Callable[[Expression], Any], in_place: bool = F
 
 def expressions(value: Any) -> list[Expression]:
     """All expressions in a value, through containers."""
-    if type(value) is Expression:
-        return [value]
     found: list[Expression] = []
-    if isinstance(value, CONTAINERS):
-        mapped(value, found.append)
+    mapped(value, found.append)
     return found
 
 
