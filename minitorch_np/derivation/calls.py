@@ -111,7 +111,7 @@ class Calls(Part):
         """A function of Python."""
         ours = any(isinstance(part, OURS) for part in (*args, *kwargs.values()) if type(part) is not Expression)
         of_numpy = (function.__module__ or "").startswith("numpy.")
-        if yields := _yields(function):
+        if yields := function.__code__.co_flags & inspect.CO_GENERATOR:
             self._check_generator(function, args)
             self.ops.settled((args, kwargs), "what a generator yields")
         is_constant = not (ours or expressions((args, kwargs)))
@@ -145,7 +145,7 @@ class Calls(Part):
                 "a global random generator: hold a np.random.Generator, np.random.default_rng(seed)"
             )
         if isinstance(function, MethodType) and isinstance(function.__func__, FunctionType):
-            if _yields(function.__func__):
+            if function.__func__.__code__.co_flags & inspect.CO_GENERATOR:
                 return self._of_function(function.__func__, [owner, *args], kwargs)
             if isinstance(owner, OURS):
                 return self.passes.of_layer(owner, function, args, kwargs)
@@ -235,10 +235,6 @@ class Calls(Part):
         self.objects.made[id(made)] = made
         self.call(MethodType(vars(function)["__init__"], made), args, kwargs)
         return made
-
-
-def _yields(function: FunctionType) -> bool:
-    return bool(function.__code__.co_flags & inspect.CO_GENERATOR)
 
 
 def _is_written_in_python(function: type) -> bool:

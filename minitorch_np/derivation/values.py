@@ -131,7 +131,11 @@ def mapped(value: Any, function: Callable[[Expression], Any], in_place: bool = F
 def expressions(value: Any) -> list[Expression]:
     """All expressions in a value, through containers."""
     found: list[Expression] = []
-    mapped(value, found.append)
+    if isinstance(value, tuple | list):
+        for part in value:
+            found += [part] if type(part) is Expression else expressions(part)
+    else:
+        mapped(value, found.append)
     return found
 
 
