@@ -1,11 +1,14 @@
 """The parts of a derivation, each by itself, and the product of all."""
 
 import ast
+import linecache
 
 import numpy as np
 import pytest
 
 import minitorch_np as mt
+from minitorch_np._internal.numerics import plain_form, product
+from minitorch_np.derivation import source
 from minitorch_np.derivation.derive import derive
 from minitorch_np.derivation.folding import Folding, fold
 from minitorch_np.derivation.naming import Names
@@ -177,6 +180,12 @@ def test_the_source_of_a_function_is_found_or_said_to_be_missing():
     assert source_of(np.linalg.norm.__wrapped__ if hasattr(np.linalg.norm, "__wrapped__") else mt.split).body
     with pytest.raises(SourceError, match="cannot be read: write it in a file"):
         source_of(eval("lambda x: x"))
+
+
+def test_a_lambda_that_decorates_is_found_without_its_whole_file():
+    code = plain_form(product).__code__
+    text = source._block(linecache.getlines(code.co_filename), code)
+    assert [ast.unparse(node) for node in source._beginning(ast.parse(text), code)] == ["lambda a, b: a.dot(b)"]
 
 
 def test_lambdas_are_told_apart_and_a_changed_file_is_noticed(tmp_path):
