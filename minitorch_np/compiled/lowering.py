@@ -12,7 +12,7 @@ import numpy as np
 from numpy._core import umath
 
 from minitorch_np._internal.numerics import LARGE, maximum, summed_rows, total, zero_where
-from minitorch_np._internal.syntax_trees import evaluated, walked
+from minitorch_np._internal.syntax_trees import LEAVES, evaluated, walked
 from minitorch_np.compiled.outputs import DRAWS, Lines, drawn, way_into
 
 UFUNCS: dict[type[ast.AST], np.ufunc] = {
@@ -91,9 +91,8 @@ class Operation:
 
 
 def names_in(*nodes: ast.AST) -> frozenset[str]:
-    return frozenset(
-        node.id for part in nodes for node in walked(part) if isinstance(node, ast.Name) and node.id[0] == "$"
-    )
+    found = [node.id for part in nodes for node in walked(part) if isinstance(node, ast.Name)]
+    return frozenset([name for name in found if name[0] == "$"])
 
 
 class Lowering:
@@ -293,7 +292,7 @@ class Lowering:
 
     def _atom(self, node: ast.expr) -> ast.expr:
         """The name of a value, or a constant."""
-        if isinstance(node, ast.Name | ast.Constant):
+        if isinstance(node, LEAVES):
             return self._constant_of(node)
         if (
             isinstance(node, ast.UnaryOp)
@@ -535,8 +534,7 @@ class Lowering:
             self.values[operation.target] = self.values[self.same[key]]
             self._add_alias(operation.target, self.same[key])
             return self.same[key]
-        with np.errstate(all="ignore"):
-            self._do(operation)
+        self._do(operation)
         if key:
             self.same[key] = operation.target
         self.operations.append(operation)
@@ -558,7 +556,7 @@ class Lowering:
         """By what two operations make the same; () if that cannot be said."""
         if operation.function is None or operation.writes or operation.target in self.changed:
             return ()
-        arguments = tuple(ast.unparse(a) for a in operation.arguments)
+        arguments = tuple(a.id if isinstance(a, ast.Name) else ast.unparse(a) for a in operation.arguments)
         read = [part for name in sorted(operation.reads) for part in (name, *owners(self.values.get(name)))]
         written = tuple(self.written[part] for part in read)
         options = tuple(sorted(operation.keywords.items()))

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from minitorch_np._internal.numerics import BITS, SMALL, TRUE, summed_rows, zero_where
-from minitorch_np._internal.syntax_trees import copied_tree, evaluated, walked
+from minitorch_np._internal.syntax_trees import changed_tree, evaluated, walked
 from minitorch_np.compiled.lowering import Operation, is_elementwise, owners, shares
 
 FAILED = object()  # what a compiled function returns if a decision would be another one now
@@ -73,9 +72,8 @@ class Planned:
                 lines += [f"    with np.errstate({context}):"] if context else []
             if made and isinstance(value := self.values.get(operation.target), np.ndarray):
                 called = self.names.get(operation.target, "")
-                made[-1] += (
-                    f"  # {called} {value.shape}" if not re.fullmatch(r"t\d+", called) else f"  # {value.shape}"
-                )
+                is_named = not (called[:1] == "t" and called[1:].isdecimal())
+                made[-1] += f"  # {called} {value.shape}" if is_named else f"  # {value.shape}"
             lines += [f"{'        ' if context else '    '}{line}" for line in made]
             self._release(i)
         if result:
@@ -345,8 +343,21 @@ class Planned:
             return self.name_of(node.id)
         return ast.unparse(self._named(node))
 
-    def _named(self, node: ast.AST) -> Any:
-        return _Renamed(self).visit(copied_tree(node))
+    def _named(self, node: Any) -> Any:
+        return changed_tree(node, self._renamed)
+
+    def _renamed(self, node: ast.AST) -> ast.expr | None:
+        """What stands in the text for a name, and for a call of a ufunc with numbers."""
+        if isinstance(node, ast.Name):
+            return ast.Name(self.name_of(node.id), node.ctx) if node.id[0] == "$" else None
+        if not isinstance(node, ast.Call) or (ufunc := _name_in_numpy(node.func)) not in IN_PLACE:
+            return None
+        function = ast.Name(self.hold(getattr(np, ufunc), ufunc), ast.Load())
+        numbers = [self._number_text(argument, node.args) for argument in node.args]
+        args = [
+            ast.Name(n, ast.Load()) if n else self._named(a) for n, a in zip(numbers, node.args, strict=True)
+        ]
+        return ast.Call(function, args, self._named(node.keywords))
 
     def name_of(self, name: str) -> str:
         """How a value is called in the text."""
@@ -384,22 +395,11 @@ class Planned:
         return evaluated(self._named(node), self.scope)
 
 
-class _Renamed(ast.NodeTransformer):
-    def __init__(self, planned: Planned) -> None:
-        self.planned = planned
-
-    def visit_Call(self, node: ast.Call) -> ast.AST:
-        ufunc = node.func.attr if isinstance(node.func, ast.Attribute) else ""
-        if ufunc in IN_PLACE and ast.unparse(node.func) == f"np.{ufunc}":
-            node.func = ast.Name(self.planned.hold(getattr(np, ufunc), ufunc), ast.Load())
-            given = [self.planned._number_text(argument, node.args) for argument in node.args]
-            node.args = [
-                ast.Name(name, ast.Load()) if name else a for name, a in zip(given, node.args, strict=True)
-            ]
-        return self.generic_visit(node)
-
-    def visit_Name(self, node: ast.Name) -> ast.Name:
-        return ast.Name(self.planned.name_of(node.id), node.ctx) if node.id[0] == "$" else node
+def _name_in_numpy(function: ast.expr) -> str:
+    """`add` of np.add."""
+    if isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name):
+        return function.attr if function.value.id == "np" else ""
+    return ""
 
 
 def _called(operations: list[Operation]) -> set[str]:

@@ -14,11 +14,11 @@ import numpy as np
 
 from minitorch_np._internal.numerics import plain_form
 from minitorch_np.derivation.interpreter import Closure, Return
-from minitorch_np.derivation.objects import OURS
+from minitorch_np.derivation.objects import OURS, class_with
 from minitorch_np.derivation.operations import Method
 from minitorch_np.derivation.parts import Part
 from minitorch_np.derivation.source import Source, SourceError, source_of
-from minitorch_np.derivation.values import Expression, expressions, numpy_name
+from minitorch_np.derivation.values import HELD, Expression, expressions, numpy_name
 from minitorch_np.derivation.writer import Frame
 from minitorch_np.parameter import Parameter
 
@@ -39,7 +39,7 @@ class Calls(Part):
     """Calls, by the kind of what is called."""
 
     def __init__(self) -> None:
-        self.sources: dict[FunctionType, tuple[Source, inspect.Signature]] = {}
+        self.sources: dict[FunctionType, Source] = {}
         self.builtins: dict[Any, Callable[..., Any]] = {
             super: self._super,
             getattr: self._getattr,
@@ -57,12 +57,12 @@ class Calls(Part):
             args, kwargs = [*function.args, *args], {**function.keywords, **kwargs}
             function = function.func
         if isinstance(function, Closure):  # its variables are, to begin with, those of the function around it
-            outer, body = function.frame, Source(function.node, [], "").body
-            frame = Frame("", outer.file, outer.globals, outer.cells, outer.comments, dict(outer.locals))
-            return self._through(frame, body, function.signature, args, kwargs)
+            outer, body = function.frame, function.source.body
+            frame = Frame(None, outer.file, outer.globals, outer.cells, outer.comments, dict(outer.locals))
+            return self._through(frame, body, function.bind, args, kwargs)
         if isinstance(function, Method):
             return self.ops.of_array(function, args, kwargs)
-        if isinstance(function, Expression):
+        if type(function) is Expression:
             self.writer.fail("which function is called depends on the numbers in the network")
         if numpy_name(function) is not None:
             return self.ops.of_numpy(function, args, kwargs)
@@ -73,31 +73,30 @@ class Calls(Part):
             return self._of_bound(owner, function, args, kwargs)
         return self._of_object(function, args, kwargs)
 
-    def source_of(self, function: FunctionType) -> tuple[Source, inspect.Signature]:
+    def source_of(self, function: FunctionType) -> Source:
         if function not in self.sources:
             try:
-                self.sources[function] = source_of(function), inspect.signature(function, follow_wrapped=False)
+                self.sources[function] = source_of(function)
             except SourceError as error:
                 self.writer.fail(str(error))
         return self.sources[function]
 
-    def enter(self, function: Any, args: list[Any], kwargs: dict[str, Any], label: str = "") -> Any:
+    def enter(self, function: Any, args: list[Any], kwargs: dict[str, Any], owner: Any = None) -> Any:
         """Go through a function: its statements are written where the call stands."""
         self.objects.note_function(function)
-        source, signature = self.source_of(function)
+        source = self.source_of(function)
         cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
         comments = source.comments if self.writer.plain else {}
-        frame = Frame(label, source.file.rpartition("/")[2], function.__globals__, cells, comments)
-        return self._through(frame, source.body, signature, args, kwargs)
+        frame = Frame(owner, source.file.rpartition("/")[2], function.__globals__, cells, comments)
+        bind = source.binding(function.__defaults__, function.__kwdefaults__)
+        return self._through(frame, source.body, bind, args, kwargs)
 
     def _through(
-        self, frame: Frame, body: list[ast.stmt], signature: inspect.Signature, args: list[Any], kwargs: Any
+        self, frame: Frame, body: list[ast.stmt], bind: Callable[..., Any], args: list[Any], kwargs: Any
     ) -> Any:
         if len(self.writer.frames) > DEEPEST:
             self.writer.fail("functions call each other without an end")
-        bound = self.ops.attempt(signature.bind, *args, **kwargs)
-        bound.apply_defaults()
-        for key, value in bound.arguments.items():
+        for key, value in self.ops.attempt(bind, *args, **kwargs).items():
             frame.locals[key] = self.writer.all_named(value, key, mine=True)
             if variable := self.writer.variable_of(frame.locals[key]):
                 frame.bound[key] = variable
@@ -110,10 +109,9 @@ class Calls(Part):
 
     def _of_function(self, function: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """A function of Python."""
-        ours = any(isinstance(part, OURS) for part in (*args, *kwargs.values()))
+        ours = any(isinstance(part, OURS) for part in (*args, *kwargs.values()) if type(part) is not Expression)
         of_numpy = (function.__module__ or "").startswith("numpy.")
-        yields = inspect.isgeneratorfunction(function)
-        if yields:
+        if yields := function.__code__.co_flags & inspect.CO_GENERATOR:
             self._check_generator(function, args)
             self.ops.settled((args, kwargs), "what a generator yields")
         is_constant = not (ours or expressions((args, kwargs)))
@@ -121,7 +119,7 @@ class Calls(Part):
             return self.enter(function, args, kwargs)
         if of_numpy or yields or is_constant:
             value = self.ops.native(function, *args, **kwargs)
-            if of_numpy or not isinstance(value, np.ndarray | np.random.Generator | list | dict):
+            if of_numpy or not isinstance(value, (*HELD, list, dict)):
                 return value  # what can be changed has to be a new one at every step
         plain = plain_form(function)
         if plain and not self.writer.plain and self.helpers.writable((args, kwargs)):
@@ -147,7 +145,7 @@ class Calls(Part):
                 "a global random generator: hold a np.random.Generator, np.random.default_rng(seed)"
             )
         if isinstance(function, MethodType) and isinstance(function.__func__, FunctionType):
-            if inspect.isgeneratorfunction(function):
+            if function.__func__.__code__.co_flags & inspect.CO_GENERATOR:
                 return self._of_function(function.__func__, [owner, *args], kwargs)
             if isinstance(owner, OURS):
                 return self.passes.of_layer(owner, function, args, kwargs)
@@ -164,13 +162,13 @@ class Calls(Part):
         if name not in ("get", "items", "keys", "values", "copy", "index", "count"):
             self.objects.check_change(owner)
         found = self.ops.attempt(function, *self.writer.all_named(args, "part"), **kwargs)
-        if isinstance(found, np.ndarray | np.random.Generator):
+        if isinstance(found, HELD):
             return self.writer.constant(found, "constant")
         return list(found) if name in ("items", "values") else found
 
     def _of_object(self, function: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """An object that can be called: one with a method for that, a class, a builtin function."""
-        callee = inspect.getattr_static(type(function), "__call__", None)
+        callee = vars(class_with(function, "__call__")).get("__call__")
         if isinstance(callee, FunctionType):
             self.objects.note_read(type(function), "__call__")
             return self.call(MethodType(callee, function), args, kwargs)
@@ -181,7 +179,7 @@ class Calls(Part):
         if function in self.builtins:
             return self.builtins[function](*args, **kwargs)
         if function in GOING_OVER:
-            args = [self.ops.items(a, "the loop") if isinstance(a, Expression) else a for a in args]
+            args = [self.ops.items(a, "the loop") if type(a) is Expression else a for a in args]
             return function(*args, **kwargs)
         if function in WRITTEN and expressions(args) and "key" not in kwargs:
             value = self.ops.native(function, *args, **kwargs)
@@ -195,7 +193,7 @@ class Calls(Part):
         return self.ops.native(function, *args, **kwargs)
 
     def _len(self, value: Any) -> Any:
-        if not isinstance(value, Expression):
+        if type(value) is not Expression:
             return self.ops.attempt(len, value)
         self.ops.check_elementwise(value)
         if self.ops.has_fixed_shape(value):
@@ -219,7 +217,7 @@ class Calls(Part):
         return bool(self.ops.native(hasattr, owner, name))
 
     def _isinstance(self, value: Any, classes: Any) -> bool:
-        if isinstance(value, Expression) and value.loose:
+        if type(value) is Expression and value.loose:
             self.writer.fail("whether there is a value depends on the numbers in the network")
         return bool(self.ops.native(isinstance, value, classes))
 
@@ -241,6 +239,5 @@ class Calls(Part):
 
 def _is_written_in_python(function: type) -> bool:
     """Whether making an object of a class is what a few lines of Python do."""
-    if issubclass(function, (BaseException, *OURS)):
-        return False
-    return hasattr(function, "_fields") or isinstance(vars(function).get("__init__"), FunctionType)
+    is_written = hasattr(function, "_fields") or isinstance(vars(function).get("__init__"), FunctionType)
+    return is_written and not issubclass(function, (BaseException, *OURS))

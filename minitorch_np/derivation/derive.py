@@ -149,7 +149,7 @@ def derive(
 
 def _original(originals: dict[int, Any], value: Any) -> Any:
     """A value of the copies as one of the objects that were copied."""
-    if isinstance(value, Expression):  # for an array that is there from the start
+    if type(value) is Expression:  # for an array that is there from the start
         return value.value
     if isinstance(value, MethodType):
         return MethodType(value.__func__, _original(originals, value.__self__))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from minitorch_np._internal.syntax_trees import walked
-from minitorch_np.derivation.statements import Block, Replaced, Statement, inside, keys_in
+from minitorch_np.derivation.statements import Block, Statement, inside, keys_in, replaced
 from minitorch_np.derivation.values import Variable
 
 LARGE = 12  # operations in a statement, after which nothing more is put into it
@@ -77,7 +77,7 @@ class Folding:
     def _replace(self, statement: Statement, key: str, value: ast.expr) -> None:
         """Put an expression in the place of a variable, but not in the blocks of a statement."""
         self._count(statement, -1)
-        statement.head = Replaced({key: value}).visit(statement.head)
+        statement.head = replaced(statement.head, {key: value})
         self._count(statement, 1)
 
     def use_what_is_the_same(self) -> None:

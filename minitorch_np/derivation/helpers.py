@@ -11,17 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from minitorch_np._internal.syntax_trees import copied_tree, walked
+from minitorch_np._internal.syntax_trees import copied_tree
 from minitorch_np.derivation.folding import fold, operations
 from minitorch_np.derivation.naming import Names
 from minitorch_np.derivation.parts import Part
-from minitorch_np.derivation.statements import Block, Replaced, Statement, keys_in
+from minitorch_np.derivation.statements import Block, Statement, keys_in, replaced
 from minitorch_np.derivation.values import Expression, called, expressions, identifier, literal, numbered
 from minitorch_np.derivation.writer import TooLongError
 
 UNROLLED = 1000  # statements at most of a function whose loops are unrolled
-
-LOOPS = (ast.For, ast.While, ast.ListComp, ast.GeneratorExp, ast.SetComp, ast.DictComp)
 
 
 class Helpers(Part):
@@ -38,19 +36,20 @@ class Helpers(Part):
 
     def of_helper(self, function: FunctionType, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """A call of a function, as a call of a helper if that is possible; otherwise gone through."""
-        source, signature = self.calls.source_of(function)
-        kinds = {parameter.kind for parameter in signature.parameters.values()}
-        is_simple = kinds <= {inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY}
+        source = self.calls.source_of(function)
+        given = source.node.args
+        is_simple = not (given.posonlyargs or given.vararg or given.kwarg)
         if not isinstance(source.node, ast.FunctionDef) or "." in function.__qualname__ or not is_simple:
             return self.calls.enter(function, args, kwargs)
-        if any(isinstance(part, LOOPS) for part in walked(source.node)) and self.writable((args, kwargs)):
+        if source.has_loops and self.writable((args, kwargs)):
             if not self.writer.plain and function.__module__.startswith("minitorch_np."):
                 return self._unrolled(function, args, kwargs)
             helper = self.copied(function) if self.writer.plain else self.named(function)
             if helper is not None:
                 return self.copy_called(function, helper, args, kwargs)
         if self.writer.plain:
-            return self._specialised(function, source.node, signature.bind(*args, **kwargs).arguments)
+            bound = inspect.signature(function, follow_wrapped=False).bind(*args, **kwargs)
+            return self._specialised(function, source.node, bound.arguments)
         return self.calls.enter(function, args, kwargs)
 
     def _unrolled(self, function: FunctionType, args: list[Any], kwargs: dict[str, Any]) -> Any:
@@ -95,14 +94,14 @@ class Helpers(Part):
         """Whether arguments can be handed to a function of the program as they are."""
         if isinstance(value, tuple | list | dict):
             return all(map(self.writable, value.values() if isinstance(value, dict) else value))
-        return isinstance(value, Expression) or literal(value) is not None
+        return type(value) is Expression or literal(value) is not None
 
     def _specialised(self, function: FunctionType, node: ast.FunctionDef, bound: dict[str, Any]) -> Any:
         """A helper for these sizes, options and precision, with the arrays as its parameters."""
         actual: dict[str, Expression] = {}
         formal: dict[str, Any] = {}
         for key, value in bound.items():
-            if isinstance(value, Expression) and not isinstance(value.node, ast.Constant):
+            if type(value) is Expression and not isinstance(value.node, ast.Constant):
                 variable = self.writer.new_variable(key, value.value, name=key)
                 actual[variable.key] = value
                 formal[key] = variable.expression(value.varies)
@@ -116,7 +115,7 @@ class Helpers(Part):
         is_closed = actual and all(keys_in(part) <= inside for part in parts)
         if (
             not is_closed
-            or not isinstance(result, Expression)
+            or type(result) is not Expression
             or _contents(actual.values()) != before
             or (not body and operations(result.node) < 2)
             or (isinstance(result.node, ast.Name) and result.node.id in actual)
@@ -165,7 +164,7 @@ class Helpers(Part):
         """Take a function as it is, but for annotations; its name, or None if it needs more than NumPy."""
         if function in self.copies:
             return self.copies[function]
-        source = self.calls.source_of(function)[0].node
+        source = self.calls.source_of(function).node
         if not isinstance(source, ast.FunctionDef):
             return None
         made = _NotAnnotated().visit(copied_tree(source))
@@ -174,7 +173,7 @@ class Helpers(Part):
         if renamed is None:
             del self.copies[function]
             return None
-        made = Replaced(renamed).visit(made)
+        made = replaced(made, renamed)
         body = [Statement.of(statement) for statement in made.body[1 if ast.get_docstring(source) else 0 :]]
         self.copies[function] = self._kept(function.__name__, made.args, _said(source) + body)
         return self.copies[function]

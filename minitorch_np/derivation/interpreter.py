@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import ast
 import builtins
-import copy
-import inspect
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import repeat
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from minitorch_np.derivation.operations import OPERATORS
+from minitorch_np._internal.syntax_trees import OPERATORS
 from minitorch_np.derivation.parts import Part
+from minitorch_np.derivation.source import Source
 from minitorch_np.derivation.statements import Block, Statement
-from minitorch_np.derivation.values import Expression, Variable, called, example, expressions
+from minitorch_np.derivation.values import HELD, Expression, Variable, called, example, expressions
 from minitorch_np.derivation.writer import Frame
 
 LONGEST = 10_000  # turns of a loop
@@ -37,9 +36,9 @@ End = Return | ast.Break | ast.Continue | None
 class Closure:
     """A function that was defined on the way, in the frame around it."""
 
-    node: ast.FunctionDef | ast.Lambda
+    source: Source
     frame: Frame
-    signature: inspect.Signature
+    bind: Callable[..., dict[str, Any]]
 
 
 class Blocks(list[tuple[Expression, Expression, dict[str, Expression]]]):
@@ -51,26 +50,28 @@ class Interpreter(Part):
 
     def __init__(self) -> None:
         self.complains = False  # an error is being made, whose text may tell all numbers
+        self.methods: dict[type[ast.AST], Callable[[Any], Any]] = {}  # that were found, by the kind of node
 
     def _method(self, node: ast.AST) -> Any:
         method = getattr(self, f"_{type(node).__name__.lower()}", None)
         if method is None:
             self.writer.fail(f"`{ast.unparse(node).splitlines()[0]}` cannot be written out")
+        self.methods[type(node)] = method
         return method
 
     def evaluate(self, node: ast.expr) -> Any:
-        return self._method(node)(node)
+        return (self.methods.get(type(node)) or self._method(node))(node)
 
     def in_order(self, nodes: list[ast.expr]) -> list[Any]:
         """Values one after the other; one that a later one may change is written before that."""
-        values: list[Any] = []
-        for node in nodes:
-            place, block, effects = len(self.writer.block), self.writer.block, self.writer.effects
+        writer, values = self.writer, [self.evaluate(node) for node in nodes[:1]]
+        for node in nodes[1:]:
+            place, block, effects = len(writer.block), writer.block, writer.effects
             value = self.evaluate(node)
-            if self.writer.effects > effects and self.writer.block is block:
+            if writer.effects > effects and writer.block is block:
                 after = block[place:]
                 del block[place:]
-                values = self.writer.all_named(values, "value", mine=True)
+                values = writer.all_named(values, "value", mine=True)
                 block += after
             values.append(value)
         return values
@@ -79,11 +80,10 @@ class Interpreter(Part):
         return node.value
 
     def _name(self, node: ast.Name) -> Any:
-        frame, name = self.writer.frame, node.id
+        frame, name = self.writer.frames[-1], node.id
         if name in frame.locals:
             value = frame.locals[name]
-            is_array = isinstance(value, np.ndarray | np.random.Generator)
-            return self.writer.constant(value, name) if is_array else value
+            return self.writer.constant(value, name) if isinstance(value, HELD) else value
         if name in frame.cells:
             value = self.ops.attempt(getattr, frame.cells[name], "cell_contents")
             return self.objects.from_outside(value, name, frame.cells[name], "cell_contents")
@@ -111,7 +111,7 @@ class Interpreter(Part):
         if isinstance(node.op, ast.Not) and (truth := self.ops.decide(operand)) is not None:
             return not truth
         value = self.ops.native(OPERATORS[type(node.op)], operand)
-        if not isinstance(operand, Expression):
+        if type(operand) is not Expression:
             return value
         return self.ops.made(ast.UnaryOp(node.op, self.ops.operand(operand)), value, operand)
 
@@ -123,9 +123,9 @@ class Interpreter(Part):
 
     def _compared(self, op: ast.cmpop, left: Any, right: Any) -> Any:
         value = self.ops.native(OPERATORS[type(op)], left, right)
-        is_written = isinstance(left, Expression) or isinstance(right, Expression)
-        if isinstance(op, ast.Is | ast.IsNot):  # None may be an array in the next step
-            is_written &= any(part.loose for part in expressions((left, right)))
+        is_written = type(left) is Expression or type(right) is Expression
+        if is_written and isinstance(op, ast.Is | ast.IsNot):  # None may be an array in the next step
+            is_written = any(part.loose for part in expressions((left, right)))
         if isinstance(op, ast.In | ast.NotIn):
             self.ops.settled((left, right), "membership")
         elif is_written:
@@ -139,10 +139,11 @@ class Interpreter(Part):
             value = self.evaluate(part)
             truth = self.ops.decide(value)
             if truth is isinstance(node.op, ast.Or):
-                return self.ops.junction(node.op, [*kept, value])
+                kept.append(value)
+                break
             if truth is None or (kept and part is node.values[-1]):
                 kept.append(value)
-        return self.ops.junction(node.op, kept or [value])
+        return self.ops.junction(node.op, kept) if kept else value
 
     def _ifexp(self, node: ast.IfExp) -> Any:
         test = self.evaluate(node.test)
@@ -169,6 +170,8 @@ class Interpreter(Part):
 
     def _spread(self, nodes: list[ast.expr], values: list[Any]) -> list[Any]:
         """The values of nodes, of which those with a star are several."""
+        if ast.Starred not in map(type, nodes):
+            return values
         parts: list[Any] = []
         for node, value in zip(nodes, values, strict=True):
             parts += self.ops.items(value, "what is unpacked") if isinstance(node, ast.Starred) else [value]
@@ -195,15 +198,11 @@ class Interpreter(Part):
 
     def _closure(self, node: ast.FunctionDef | ast.Lambda) -> Closure:
         """A function with the defaults that it has where it is defined."""
-        given = copy.copy(node.args)
-        named = zip(given.kwonlyargs, given.kw_defaults, strict=True)
-        defaults = tuple(self._default(part) for part in given.defaults)
+        named = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
+        defaults = tuple(self._default(part) for part in node.args.defaults)
         named_defaults = {arg.arg: self._default(part) for arg, part in named if part}
-        given.defaults, given.kw_defaults = [], [None] * len(given.kwonlyargs)
-        empty = ast.fix_missing_locations(ast.Expression(ast.Lambda(given, ast.Constant(None))))
-        function = eval(compile(empty, "<closure>", "eval"))  # of the same parameters
-        function.__defaults__, function.__kwdefaults__ = defaults, named_defaults
-        return Closure(node, self.writer.frame, inspect.signature(function))
+        source = Source(node, [], "")
+        return Closure(source, self.writer.frame, source.binding(defaults, named_defaults))
 
     def _default(self, node: ast.expr) -> Any:
         return self.writer.all_named(self.evaluate(node), "default")
@@ -253,12 +252,13 @@ class Interpreter(Part):
         return self.calls.call(function, args, kwargs)
 
     def run(self, statements: list[ast.stmt]) -> End:
+        frame = self.writer.frame
         for i, statement in enumerate(statements):
-            self.writer.frame.line, self.writer.frame.end_line = statement.lineno, statement.end_lineno or 0
+            frame.line, frame.end_line = statement.lineno, statement.end_lineno or 0
             if isinstance(statement, ast.If):
                 end = self._branch(statement, statements[i + 1 :])
             else:
-                end = self._method(statement)(statement)
+                end = (self.methods.get(type(statement)) or self._method(statement))(statement)
             if end is not None:
                 return end
         return None
@@ -308,7 +308,7 @@ class Interpreter(Part):
         """Give the names in a target their values."""
         if isinstance(target, ast.Name):
             value = self.writer.all_named(value, target.id)
-            if isinstance(value, Expression) and type(value.value) in (tuple, list) and value.value:
+            if type(value) is Expression and type(value.value) in (tuple, list) and value.value:
                 value = type(value.value)(self.ops.items(value, "what is unpacked"))
             variable = self.writer.variable_of(value)
             if variable is not None and variable.stands_in:  # it takes the name that the source has for it
@@ -316,7 +316,7 @@ class Interpreter(Part):
             self.writer.frame.locals[target.id] = value
         elif isinstance(target, ast.Tuple | ast.List):
             names = [part.id for part in target.elts if isinstance(part, ast.Name)]
-            if isinstance(value, Expression) and len(names) == len(target.elts):
+            if type(value) is Expression and len(names) == len(target.elts):
                 self._unpack_array(names, value)
             else:
                 self._unpack(target.elts, self.ops.items(value, "what is unpacked"))
@@ -369,7 +369,7 @@ class Interpreter(Part):
             if not isinstance(target, ast.Subscript | ast.Attribute):
                 self.writer.fail(f"`{ast.unparse(statement)}` cannot be written out")
             owner = self.evaluate(target.value)
-            if isinstance(owner, Expression):
+            if type(owner) is Expression:
                 self.writer.fail(f"`{ast.unparse(statement)}`: elements of an array cannot be deleted")
             self.objects.check_change(owner)
             if isinstance(target, ast.Attribute):

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minitorch_np.derivation.parts import Part
-from minitorch_np.derivation.values import Expression, Origin, expressions
+from minitorch_np.derivation.values import CONTAINERS, HELD, Expression, Origin, expressions
 from minitorch_np.layer import Layer
 from minitorch_np.losses.loss import Loss
 from minitorch_np.optimizers.optimizer import Optimizer
@@ -52,17 +52,17 @@ class Objects(Part):
 
     def attribute(self, owner: Any, name: str) -> Any:
         """What `owner.name` is: of an array it is written, of an object of the network taken note of."""
-        if isinstance(owner, Expression):
+        if type(owner) is Expression:
             return self.ops.array_attribute(owner, name)
         getter = _of_property(owner, name, "fget")
-        self.note_read(_class_with(owner, name) if getter else owner, name)
+        self.note_read(class_with(owner, name) if getter else owner, name)
         if isinstance(owner, Parameter):
             if name in ("data", "grad", "has_grad"):
                 return self.passes.parameter(owner, name)
         elif getter:
             return self.calls.call(MethodType(getter, getattr(owner, "__self__", owner)), [], {})
         value = self.ops.attempt(getattr, owner, name)
-        if isinstance(value, np.ndarray | np.random.Generator) and not isinstance(owner, np.ndarray):
+        if isinstance(value, HELD) and not isinstance(owner, np.ndarray):
             held, value = value, self._constant(value, name, owner, name)
             if isinstance(held, np.ndarray) and hasattr(owner, "__dict__"):
                 self.origins.append((vars(owner), name, value))
@@ -70,14 +70,15 @@ class Objects(Part):
 
     def from_outside(self, value: Any, name: str, holder: Any, key: Any) -> Any:
         """A variable of a module, or of a function around the one that is gone through."""
-        if isinstance(value, np.ndarray | np.random.Generator):
+        if isinstance(value, HELD):
             return self._constant(value, name, holder, key)
         self._note_outside(holder, key, value, self.writer.frame.globals.get("__name__"))
         return value
 
     def note_function(self, function: FunctionType) -> None:
         """Take note of what a function does, and of what its arguments are if they are left out."""
-        for part in ("__code__", "__defaults__", "__kwdefaults__"):
+        may_change = self.may_change(function.__module__)
+        for part in ("__code__", "__defaults__", "__kwdefaults__") if may_change else ():
             if getattr(function, part) is not None:
                 self._note_outside(function, part, getattr(function, part), function.__module__)
 
@@ -106,7 +107,7 @@ class Objects(Part):
         if isinstance(owner, list) and isinstance(index, slice):
             return [self.native_item(owner, i) for i in range(*index.indices(len(owner)))]
         found = value = self.ops.attempt(lambda: owner[index])
-        if isinstance(value, np.ndarray | np.random.Generator):
+        if isinstance(value, HELD):
             value = self._constant(value, index if isinstance(index, str) else "constant", owner, index)
             if id(owner) in self.lasting:
                 owner[index] = value
@@ -125,13 +126,14 @@ class Objects(Part):
         owner[index] = value
 
     def note_read(self, owner: Any, attribute: str) -> None:
-        if self._was_set(owner, attribute) or id(owner) in self.made:
+        at = id(owner), attribute
+        if at in self.reads or at in self.set_names or id(owner) in self.made:
             return
         if isinstance(owner, (*OURS, CountsChanges)):
             if attribute not in OURS_ALONE:
                 self._note(owner, attribute, getattr(owner, attribute, UNSET))
         elif isinstance(owner, super):
-            self.note_read(_class_with(owner, attribute), attribute)
+            self.note_read(class_with(owner, attribute), attribute)
         else:
             kind = owner if isinstance(owner, type | FunctionType) else type(owner)
             module = owner.__name__ if isinstance(owner, ModuleType) else kind.__module__
@@ -140,7 +142,7 @@ class Objects(Part):
 
     def _note(self, owner: Any, key: Any, value: Any) -> None:
         self.reads.setdefault((id(owner), key), Read(owner, key, value))
-        if not self.writer.plain and key != "__dict__":
+        if isinstance(value, (*CONTAINERS, set)) and not self.writer.plain and key != "__dict__":
             self._hold(value)
 
     def _hold(self, holder: Any) -> None:
@@ -149,13 +151,10 @@ class Objects(Part):
             self.outside[id(holder)] = holder
         if isinstance(holder, list | dict | tuple):
             for key, part in [*(holder.items() if isinstance(holder, dict) else enumerate(holder))]:
-                if isinstance(part, np.ndarray | np.random.Generator):
+                if isinstance(part, HELD):
                     self._constant(part, key if isinstance(key, str) else "constant", holder, key)
                 else:
                     self._hold(part)
-
-    def _was_set(self, owner: Any, attribute: str) -> bool:
-        return (id(owner), attribute) in self.set_names
 
     def _check_same(self, owner: Any, key: Any, new: Any, name: str) -> None:
         """What was read in a step before it is set must be set to what it was, unless it is an array."""
@@ -163,7 +162,7 @@ class Objects(Part):
         old = known.value if known else new
         if old is new or isinstance(old, np.ndarray | Expression):
             return
-        if type(old) is not type(new) or isinstance(new, Expression) or old != new:
+        if type(old) is not type(new) or type(new) is Expression or old != new:
             self.writer.fail(f"{name} changes from step to step: keep it in an array, there from the start")
 
     def remember(self, thing: Any) -> None:
@@ -180,7 +179,7 @@ class Objects(Part):
         for holder, key, before in self.origins[first:]:
             now = holder[key] if not isinstance(holder, dict) else holder.get(key)
             variable = self.writer.variable_of(now)
-            if not isinstance(now, Expression) or variable is self.writer.variable_of(before):
+            if type(now) is not Expression or variable is self.writer.variable_of(before):
                 continue
             was, becomes = before.value, np.asarray(now.value)
             if (was.shape, was.dtype) != (becomes.shape, becomes.dtype):
@@ -247,7 +246,7 @@ class Objects(Part):
     def before(self, owner: Any, attribute: str) -> Any:
         """What an attribute is where only the other side sets it."""
         old = vars(owner).get(attribute, UNSET)
-        if self._was_set(owner, attribute):
+        if (id(owner), attribute) in self.set_names:
             return old  # before, in this step
         if not isinstance(old, np.ndarray):
             self.writer.fail(f"{attribute} is set in some steps only: keep it in an array, changed in place")
@@ -256,11 +255,12 @@ class Objects(Part):
 
 def _of_property(owner: Any, name: str, part: str) -> FunctionType | None:
     """The getter or the setter of a property that is written in Python, also as `super()` finds it."""
-    found = getattr(vars(_class_with(owner, name)).get(name), part, None)
+    kind = class_with(owner, name) if type(owner) is super else type(owner)
+    found = getattr(getattr(kind, name, None), part, None)
     return found if isinstance(found, FunctionType) else None
 
 
-def _class_with(owner: Any, name: str) -> type:
+def class_with(owner: Any, name: str) -> type:
     """The class that has an attribute of that name, for an object or for a `super()`; otherwise the first."""
     classes: Any = type(owner).__mro__
     if isinstance(owner, super):

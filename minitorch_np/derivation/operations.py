@@ -9,39 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from minitorch_np._internal.syntax_trees import OPERATORS
 from minitorch_np.derivation.parts import Part
 from minitorch_np.derivation.statements import keys_in
 from minitorch_np.derivation.values import Expression, called, example, expressions, literal, numpy_name, varies
-
-OPERATORS: dict[type[ast.AST], Any] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.FloorDiv: operator.floordiv,
-    ast.Mod: operator.mod,
-    ast.Pow: operator.pow,
-    ast.MatMult: operator.matmul,
-    ast.BitAnd: operator.and_,
-    ast.BitOr: operator.or_,
-    ast.BitXor: operator.xor,
-    ast.LShift: operator.lshift,
-    ast.RShift: operator.rshift,
-    ast.USub: operator.neg,
-    ast.UAdd: operator.pos,
-    ast.Invert: operator.invert,
-    ast.Not: operator.not_,
-    ast.Eq: operator.eq,
-    ast.NotEq: operator.ne,
-    ast.Lt: operator.lt,
-    ast.LtE: operator.le,
-    ast.Gt: operator.gt,
-    ast.GtE: operator.ge,
-    ast.Is: operator.is_,
-    ast.IsNot: operator.is_not,
-    ast.In: lambda a, b: a in b,
-    ast.NotIn: lambda a, b: a not in b,
-}
 
 SIZES = ("shape", "size", "itemsize", "nbytes", "strides", "flags")  # mostly the same in every step
 
@@ -81,7 +52,7 @@ class Operations(Part):
         if self.in_rule is not None and np.shape(value) != self.in_rule:
             self.check_elementwise(*found)
         loose = isinstance(value, np.ndarray) and value.ndim > 0 and any(part.loose for part in found)
-        return Expression(node, value, varies(found), self.writer.comment, loose)
+        return Expression(node, value, any(part.varies for part in found), self.writer.comment, loose)
 
     def check_elementwise(self, *parts: Expression) -> None:
         """In an optimizer's rule, whose blocks are pieces of parameters, the shape of a block says nothing."""
@@ -97,10 +68,10 @@ class Operations(Part):
 
     def native(self, function: Any, *args: Any, **kwargs: Any) -> Any:
         """What a function makes of the arguments' values."""
-        return self.attempt(function, *example(args), **example(kwargs))
+        return self.attempt(function, *map(example, args), **(kwargs and example(kwargs)))
 
     def array_attribute(self, owner: Expression, name: str) -> Any:
-        value = self.native(getattr, owner, name)
+        value = self.attempt(getattr, owner.value, name)
         if isinstance(value, np.random.BitGenerator):
             self.writer.fail("the state of a generator cannot be written out")
         if callable(value):
@@ -122,7 +93,7 @@ class Operations(Part):
         return not self.writer.plain and not array.loose and isinstance(node, ast.Name)
 
     def item(self, owner: Any, index: Any) -> Any:
-        if not isinstance(owner, Expression):
+        if type(owner) is not Expression:
             return self.objects.native_item(owner, self.settled(index, "the index"))
         value = self.native(operator.getitem, owner, index)
         made = self.made(ast.Subscript(owner.node, self.writer.index(index), ast.Load()), value, owner, index)
@@ -131,11 +102,12 @@ class Operations(Part):
 
     def decide(self, value: Any) -> bool | None:
         """Whether a value is true, as far as that is the same in every step; None if it is not."""
-        if isinstance(value, Expression) and value.varies:
+        if type(value) is not Expression:
+            return value if type(value) is bool else bool(self.native(bool, value))
+        if value.varies:
             return None
         truth = bool(self.native(bool, value))
-        if isinstance(value, Expression):
-            self.writer.guard(value.node if truth else ast.UnaryOp(ast.Not(), value.node))
+        self.writer.guard(value.node if truth else ast.UnaryOp(ast.Not(), value.node))
         return truth
 
     def settled(self, value: Any, what: str) -> Any:
@@ -150,7 +122,7 @@ class Operations(Part):
         return example(value)
 
     def binary(self, op: ast.operator, left: Any, right: Any) -> Any:
-        if not isinstance(left, Expression) and not isinstance(right, Expression):
+        if type(left) is not Expression and type(right) is not Expression:
             return self.attempt(OPERATORS[type(op)], left, right)
         value = self.native(OPERATORS[type(op)], left, right)
         made = self.made(ast.BinOp(self.operand(left), op, self.operand(right)), value, left, right)
@@ -166,7 +138,7 @@ class Operations(Part):
 
     def _argument(self, part: Any, value: Any) -> Any:
         """An argument of a function that came to a value, as short as the memory of both allows."""
-        if not isinstance(part, Expression) or not part.same or not isinstance(value, np.ndarray | np.generic):
+        if type(part) is not Expression or not part.same or not isinstance(value, np.ndarray | np.generic):
             return part
         return part if np.may_share_memory(value, part.value) else replace(part, node=part.same)
 
@@ -180,7 +152,7 @@ class Operations(Part):
 
     def items(self, value: Any, what: str) -> list[Any]:
         """What iterating gives: of an array its rows, as many as it has."""
-        if not isinstance(value, Expression):
+        if type(value) is not Expression:
             return self.attempt(list, value)
         if value.loose or not hasattr(value.value, "__len__"):
             self.writer.fail(f"{what} depends on the numbers in the network")
@@ -189,7 +161,7 @@ class Operations(Part):
 
     def set_item(self, owner: Any, index: Any, value: Any, op: ast.operator | None = None) -> None:
         """`owner[index] = value`, or `owner[index] op= value`."""
-        if not isinstance(owner, Expression):
+        if type(owner) is not Expression:
             if op is not None:
                 value = self.augmented(self.item(owner, index), op, value)
             self.objects.put_item(owner, self.settled(index, "the index"), self.writer.all_named(value, "part"))
@@ -209,7 +181,7 @@ class Operations(Part):
 
     def augmented(self, old: Any, op: ast.operator, value: Any) -> Any:
         """`old op= value`: an array changes in place, a number becomes another."""
-        if not isinstance(old, Expression) or not isinstance(old.value, np.ndarray):
+        if type(old) is not Expression or not isinstance(old.value, np.ndarray):
             return self.binary(op, old, value)
         old = self.writer.named(old, "part", mine=True)
         self.native(operator.setitem, old, ..., self.binary(op, old, value))
@@ -228,7 +200,7 @@ class Operations(Part):
             if isinstance(value, bool | float | complex):  # np.allclose; np.shape is the same in every step
                 self.settled(args, f"np.{function.__name__}")
             return value
-        first = args[0] if args and isinstance(args[0], Expression) else None
+        first = args[0] if args and type(args[0]) is Expression else None
         is_first = first is not None and first.value is value and "out" not in kwargs
         if is_first and function.__name__ in UNCHANGED:
             return first
@@ -270,7 +242,7 @@ class Operations(Part):
     ) -> Expression:
         """A call; one that writes to `out` is a statement, and its value what it wrote to."""
         out = kwargs.get("out")
-        if not isinstance(out, Expression):
+        if type(out) is not Expression:
             return self.written(function, value, args, kwargs, *parts)
         out = self.writer.named(out, "out", mine=True)
         self._change(out, self.written(function, value, args, kwargs | {"out": out}, *parts))
@@ -296,7 +268,7 @@ class Operations(Part):
 
 def _is_same(array: Any, one: Any, value: Any) -> bool:
     """Whether an array with a factor of one, which came to a value, is the array to the bit."""
-    is_array = isinstance(array, Expression) and isinstance(array.value, np.ndarray)
+    is_array = type(array) is Expression and isinstance(array.value, np.ndarray)
     return is_array and type(one) in (int, float) and one == 1 and array.value.dtype == value.dtype
 
 
@@ -306,7 +278,7 @@ def _index_picks(index: Any) -> bool:
         return any(_index_picks(part) for part in index)
     if isinstance(index, slice):
         return varies(index.start, index.stop, index.step)
-    return isinstance(index, Expression) and index.varies and np.asarray(index.value).dtype == bool
+    return type(index) is Expression and index.varies and np.asarray(index.value).dtype == bool
 
 
 def _is_numeric(value: Any) -> bool:

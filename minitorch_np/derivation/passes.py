@@ -56,8 +56,8 @@ class Passes(Part):
             if self.loss is None:
                 return block
             value = self.calls.call(self.loss, [result, self.y], {})
-            if not isinstance(value, Expression) or np.ndim(value.value):
-                found = f"{np.shape(example(value))} values" if isinstance(value, Expression) else repr(value)
+            if type(value) is not Expression or np.ndim(value.value):
+                found = f"{np.shape(example(value))} values" if type(value) is Expression else repr(value)
                 raise ValueError(
                     f"{self.loss!r} gives {found} and no single one to go down from: "
                     "reduction='sum' or 'mean' makes it one"
@@ -107,11 +107,11 @@ class Passes(Part):
         function: Any = method.__func__
         if self.writer.plain or hasattr(function, "__wrapped__"):
             function = plain_form(function) or function
-        result = self.calls.enter(function, [layer, *args], kwargs, label=repr(layer))
+        result = self.calls.enter(function, [layer, *args], kwargs, layer)
         if not is_pass:
             return result
         self.active.discard(mark)
-        if not isinstance(result, Expression):
+        if type(result) is not Expression:
             return result
         if kind == "forward":
             return self._output(layer, self.writer.variable_of(args[0]) if args else None, result)

@@ -11,7 +11,7 @@ import numpy as np
 from minitorch_np.derivation.folding import fold
 from minitorch_np.derivation.interpreter import Blocks
 from minitorch_np.derivation.parts import Part
-from minitorch_np.derivation.statements import Block, Replaced, inside, keys_of
+from minitorch_np.derivation.statements import Block, keys_of
 from minitorch_np.derivation.values import Expression, Origin, Variable
 from minitorch_np.optimizers.optimizer import Optimizer, ParamGroup
 
@@ -166,10 +166,7 @@ class UpdateRule(Part):
         if len(rows) == 1 or (len(body) == 1 and not body[0].blocks):
             for row in rows:
                 values = {stand_in.key: row[key].node for key, stand_in in used.items()}
-                made = [statement.copied() for statement in body]
-                for statement in inside(made):
-                    statement.head = Replaced(values).visit(statement.head)
-                self.writer.block += made
+                self.writer.block += [statement.copied(values) for statement in body]
             return
         target = ast.Tuple([stand_in.store() for stand_in in used.values()], ast.Store())
         lines: list[ast.expr] = [ast.Tuple([row[key].node for key in used], ast.Load()) for row in rows]

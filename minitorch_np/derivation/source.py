@@ -6,13 +6,20 @@ import ast
 import linecache
 import re
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from types import CodeType, FunctionType
+from typing import Any
+
+from minitorch_np._internal.syntax_trees import parameters_alone, walked
 
 TOOLS = re.compile(r"# *(type|noqa|pylint|fmt|mypy|pyright|pragma|ruff|isort)\b|(pylint|pragma|noqa) *:")
+
+LOOPS = (ast.For, ast.While, ast.ListComp, ast.GeneratorExp, ast.SetComp, ast.DictComp)
+
+BLOCKS = (ast.stmt, ast.excepthandler, ast.match_case)  # in which definitions stand
 
 Definition = ast.FunctionDef | ast.Lambda
 
@@ -29,12 +36,26 @@ class Source:
     lines: list[str]
     file: str
 
-    @property
+    @cached_property
     def body(self) -> list[ast.stmt]:
         """The statements, without the docstring; a lambda's is one `return`."""
         if isinstance(self.node, ast.Lambda):
             return [ast.copy_location(ast.Return(self.node.body), self.node.body)]
-        return self.node.body[1:] if ast.get_docstring(self.node) else self.node.body
+        return self.node.body[1:] if ast.get_docstring(self.node, clean=False) else self.node.body
+
+    @cached_property
+    def has_loops(self) -> bool:
+        return any(isinstance(part, LOOPS) for part in walked(self.node))
+
+    @cached_property
+    def _bound(self) -> CodeType:
+        return parameters_alone(self.node.args, getattr(self.node, "name", "<lambda>"))
+
+    def binding(self, defaults: Any, named_defaults: Any) -> Callable[..., dict[str, Any]]:
+        """A function that tells which of its parameters gets which argument, by name."""
+        function = FunctionType(self._bound, {}, argdefs=defaults)
+        function.__kwdefaults__ = named_defaults
+        return function
 
     @cached_property
     def comments(self) -> dict[int, str]:
@@ -84,7 +105,9 @@ def _block(lines: list[str], code: CodeType) -> str:
     first = code.co_firstlineno - 1
     margin = _margin(lines[first]) if first < len(lines) else 0
     end = _last_line(code)
-    while end < len(lines) and (not lines[end].strip() or _margin(lines[end]) > margin):
+    while end < len(lines) and (
+        not lines[end].strip() or _margin(lines[end]) > margin or lines[end - 1].lstrip().startswith("@")
+    ):  # a lambda may be a decorator's argument
         end += 1
     before = "\n" * (first - 1) + "if True:\n" if margin else "\n" * first
     return before + "".join(lines[first:end])
@@ -107,15 +130,16 @@ def _parsed(text: str) -> ast.Module:
 
 def _beginning(tree: ast.Module, code: CodeType) -> Iterator[Definition]:
     """The definitions that may be those of a code: of its name, on its line."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Lambda) and code.co_name == "<lambda>":
-            first = node.lineno
-        elif isinstance(node, ast.FunctionDef) and node.name == code.co_name:
-            first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-        else:
-            continue
-        if first == code.co_firstlineno:
-            yield node
+    within = ast.AST if code.co_name == "<lambda>" else BLOCKS
+    pending: list[ast.AST] = [tree]
+    for node in pending:  # the outer ones first
+        if isinstance(node, Definition) and getattr(node, "name", "<lambda>") == code.co_name:
+            first = min(part.lineno for part in (node, *getattr(node, "decorator_list", [])))
+            if first == code.co_firstlineno:
+                yield node
+                if isinstance(node, ast.FunctionDef):
+                    return  # there is no other on its line
+        pending += [part for part in ast.iter_child_nodes(node) if isinstance(part, within)]
 
 
 def _holds(node: ast.Lambda, code: CodeType) -> bool:

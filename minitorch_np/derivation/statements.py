@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from minitorch_np._internal.syntax_trees import copied_tree, walked
+from minitorch_np._internal.syntax_trees import changed_tree, copied_tree, walked
 
 Compound = ast.If | ast.For | ast.While | ast.With | ast.FunctionDef
 
@@ -45,10 +45,11 @@ class Statement:
         body, orelse = ([part.tree() for part in block] for block in (self.body, self.orelse))
         return _with_blocks(self.head, body, orelse)
 
-    def copied(self) -> Statement:
-        """A copy of it and of all in it."""
-        body, orelse = ([part.copied() for part in block] for block in (self.body, self.orelse))
-        return replace(self, head=copied_tree(self.head), body=body, orelse=orelse, same=copied_tree(self.same))
+    def copied(self, values: Mapping[str, ast.expr] | None = None) -> Statement:
+        """A copy of it and of all in it, with an expression in the place of each of some names."""
+        body, orelse = ([part.copied(values) for part in block] for block in (self.body, self.orelse))
+        head = replaced(self.head, values) if values else copied_tree(self.head)
+        return replace(self, head=head, body=body, orelse=orelse, same=copied_tree(self.same))
 
     @property
     def blocks(self) -> list[list[Statement]]:
@@ -89,14 +90,13 @@ def keys_of(block: Block) -> set[str]:
     return {key for statement in block for key in keys_in(statement, ast.expr_context)}
 
 
-class Replaced(ast.NodeTransformer):
-    """With an expression in the place of each of some names."""
+def replaced(tree: Any, values: Mapping[str, ast.expr]) -> Any:
+    """A copy of a tree, with an expression in the place of each of some names."""
 
-    def __init__(self, values: Mapping[str, ast.expr]) -> None:
-        self.values = values
+    def other(node: ast.AST) -> ast.AST | None:
+        if not isinstance(node, ast.Name) or node.id not in values:
+            return None
+        value = values[node.id]
+        return ast.Name(value.id, node.ctx) if isinstance(value, ast.Name) else copied_tree(value)
 
-    def visit_Name(self, node: ast.Name) -> Any:
-        value = copied_tree(self.values.get(node.id, node))
-        if isinstance(value, ast.Name):
-            value.ctx = node.ctx
-        return value
+    return changed_tree(tree, other)

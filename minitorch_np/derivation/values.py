@@ -14,11 +14,16 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain, count
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from minitorch_np._internal.syntax_trees import parsed
+from minitorch_np._internal.syntax_trees import path
+
+CONTAINERS = (tuple, list, dict, slice)  # of expressions, among other things
+
+HELD = (np.ndarray, np.random.Generator)  # by a layer or a module: the program gets them from outside
 
 
 class Location(NamedTuple):
@@ -96,7 +101,7 @@ class Origin(NamedTuple):
 
 def called(function: ast.expr | str, *args: ast.expr) -> ast.Call:
     """A call in the program; a function may be given by its name, `len` or `np.array`."""
-    return ast.Call(parsed(function) if isinstance(function, str) else function, list(args), [])
+    return ast.Call(path(function) if isinstance(function, str) else function, list(args), [])
 
 
 def mapped(value: Any, function: Callable[[Expression], Any], in_place: bool = False) -> Any:
@@ -104,9 +109,9 @@ def mapped(value: Any, function: Callable[[Expression], Any], in_place: bool = F
 
     `in_place` lists and dicts stay the same objects.
     """
-    if isinstance(value, Expression):
+    if type(value) is Expression:
         return function(value)
-    if not isinstance(value, tuple | list | dict | slice):
+    if not isinstance(value, CONTAINERS):
         return value
     if isinstance(value, slice):
         return slice(*(mapped(part, function) for part in (value.start, value.stop, value.step)))
@@ -126,13 +131,19 @@ def mapped(value: Any, function: Callable[[Expression], Any], in_place: bool = F
 def expressions(value: Any) -> list[Expression]:
     """All expressions in a value, through containers."""
     found: list[Expression] = []
-    mapped(value, found.append)
+    if isinstance(value, tuple | list):
+        for part in value:
+            found += [part] if type(part) is Expression else expressions(part)
+    else:
+        mapped(value, found.append)
     return found
 
 
 def example(value: Any) -> Any:
     """A value with what its expressions came to."""
-    return mapped(value, lambda expression: expression.value)
+    if type(value) is Expression:
+        return value.value
+    return mapped(value, attrgetter("value")) if isinstance(value, CONTAINERS) else value
 
 
 def varies(*values: Any) -> bool:
@@ -156,9 +167,9 @@ def numpy_name(thing: Any) -> ast.expr | None:
         inner = numpy_name(owner)
         return inner and ast.Attribute(inner, name, ast.Load())
     name = "abs" if name == "absolute" else name
-    for path, module in MODULES.items():
-        if name and vars(module).get(name) is thing and not isinstance(owner, np.random.RandomState):
-            return parsed(f"np.{path}{name}")
+    for place, module in MODULES.items() if name else ():
+        if vars(module).get(name) is thing and not isinstance(owner, np.random.RandomState):
+            return path(f"np.{place}{name}")
     return None
 
 
@@ -176,15 +187,22 @@ def numbered(name: str, before: str = "") -> Iterator[str]:
     return chain([name], (f"{name}{before}{number}" for number in count(2)))
 
 
+def _number(value: float) -> ast.expr:
+    text = repr(value)
+    if text[0] == "-":
+        return ast.UnaryOp(ast.USub(), _number(-value))
+    return ast.Constant(value) if text[0].isdigit() else path(f"np.{text}")
+
+
 def literal(value: Any) -> ast.expr | None:
     """A constant as it is written in a program; None if it cannot be."""
     if isinstance(value, np.dtype):
-        return parsed(f"np.{value.name}" if value.isnative else f"np.dtype({value.str!r})")
+        return path(f"np.{value.name}") if value.isnative else called("np.dtype", ast.Constant(value.str))
     if isinstance(value, np.bool_ | np.integer | np.floating):
         inner = literal(value.item())
-        return inner and ast.Call(parsed(f"np.{value.dtype.name}"), [inner], [])
+        return inner and called(f"np.{value.dtype.name}", inner)
     if type(value) in (int, float):
-        return parsed(re.sub("inf|nan", r"np.\g<0>", repr(value)))
+        return _number(value)
     if value is None or value is ... or type(value) in (bool, str, bytes, complex):
         return ast.Constant(value)
     if isinstance(value, type) and value in (float, int, bool):

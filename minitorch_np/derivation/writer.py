@@ -12,18 +12,16 @@ from itertools import count
 from types import CellType
 from typing import Any, NoReturn
 
-import numpy as np
-
-from minitorch_np._internal.syntax_trees import copied_tree
+from minitorch_np._internal.syntax_trees import LEAVES
 from minitorch_np.derivation.statements import Block, Statement
-from minitorch_np.derivation.values import Expression, Variable, literal, mapped
+from minitorch_np.derivation.values import CONTAINERS, HELD, Expression, Variable, literal, mapped
 
 
 @dataclass(slots=True, eq=False)
 class Frame:
     """A function on its way: its local variables, and the line it is at."""
 
-    label: str
+    owner: Any  # the layer, the loss or the optimizer whose method it is
     file: str
     globals: dict[str, Any]
     cells: dict[str, CellType]  # of variables of the functions around it
@@ -67,7 +65,7 @@ class Writer:
 
     def fail(self, message: str) -> NoReturn:
         """Raise ValueError: what cannot be written out, in which layer, file and line."""
-        label = next((frame.label for frame in reversed(self.frames) if frame.label), "the network")
+        label = next((repr(f.owner) for f in reversed(self.frames) if f.owner is not None), "the network")
         place = f"{self.frame.file} line {self.frame.line}" if self.frames else "outside any layer"
         raise ValueError(f"{label} cannot be written out: {place}: {message}")
 
@@ -84,7 +82,7 @@ class Writer:
     def guard(self, test: ast.expr) -> None:
         """Write down what has to be true for the statements after it, unless that is plain."""
         if not self.plain:
-            self.emit(ast.Assert(copied_tree(test)), "")
+            self.emit(ast.Assert(test), "")
 
     def new_variable(self, hint: str, value: Any, **options: Any) -> Variable:
         variable = Variable(f"${next(self._keys)}", hint, value, **options)
@@ -97,7 +95,7 @@ class Writer:
 
     def named(self, value: Expression, hint: str, *, mine: bool = False) -> Expression:
         """The value as a variable: itself if it is one, otherwise written to a new one."""
-        if isinstance(value.node, ast.Name | ast.Constant):
+        if isinstance(value.node, LEAVES):
             return value
         return self.assigned(value, hint, mine=mine)
 
@@ -116,11 +114,13 @@ class Writer:
 
     def all_named(self, value: Any, hint: str, *, mine: bool = False) -> Any:
         """`named` for every expression in a container; a list or a dict stays the same object."""
+        if not isinstance(value, CONTAINERS):
+            return self.named(value, hint, mine=mine) if type(value) is Expression else value
         return mapped(value, lambda expression: self.named(expression, hint, mine=mine), in_place=True)
 
     def variable_of(self, value: Any) -> Variable | None:
         """The variable that a value is, if it is one."""
-        if isinstance(value, Expression) and isinstance(value.node, ast.Name):
+        if type(value) is Expression and isinstance(value.node, ast.Name):
             return self.variables.get(value.node.id)
         return None
 
@@ -139,14 +139,14 @@ class Writer:
 
     def node(self, value: Any) -> ast.expr:
         """Any value as it is written in the program."""
-        if isinstance(value, Expression):
+        if type(value) is Expression:
             return value.node
         if isinstance(value, tuple | list):
             parts = [self.node(part) for part in value]
             return ast.Tuple(parts, ast.Load()) if isinstance(value, tuple) else ast.List(parts, ast.Load())
         if isinstance(value, dict):
             return ast.Dict([self.node(key) for key in value], [self.node(part) for part in value.values()])
-        if isinstance(value, np.ndarray | np.random.Generator):
+        if isinstance(value, HELD):
             return self.constant(value, "constant").node
         written = literal(value)
         if written is None:

@@ -1,5 +1,6 @@
 import ast
 import inspect
+from types import FunctionType
 
 import numpy as np
 import pytest
@@ -39,7 +40,7 @@ def test_what_is_no_node_is_copied_too():
 def test_all_nodes_that_hold_anything_are_walked():
     tree = ast.parse(inspect.getsource(inspect))
     walked = {id(node) for node in syntax_trees.walked(tree)}
-    assert walked == {id(node) for node in ast.walk(tree) if not isinstance(node, syntax_trees.SHARED)}
+    assert walked == {id(node) for node in ast.walk(tree) if type(node) not in syntax_trees.EMPTY}
 
 
 @pytest.mark.parametrize(
@@ -65,6 +66,29 @@ def test_an_expression_comes_to_what_python_makes_of_it(text):
     np.testing.assert_array_equal(made, expected)
 
 
-def test_a_parsed_expression_may_be_changed():
-    syntax_trees.parsed("a.b").attr = "c"
-    assert ast.unparse(syntax_trees.parsed("a.b")) == "a.b"
+def test_a_path_is_a_tree_of_its_own():
+    syntax_trees.path("a.b").attr = "c"
+    for text in ("a", "a.b", "np.linalg.norm"):
+        assert ast.dump(syntax_trees.path(text)) == ast.dump(ast.parse(text, mode="eval").body)
+
+
+@pytest.mark.parametrize("text", ["", "a", "a, /, b", "a, *more", "*, b", "a, /, b, *more, c, **others"])
+def test_a_function_of_the_same_parameters_returns_what_they_are(text):
+    arguments = ast.parse(f"lambda {text}: 0", mode="eval").body.args
+    function = FunctionType(syntax_trees.parameters_alone(arguments, "f"), {})
+    theirs = inspect.signature(eval(f"lambda {text}: 0"))
+    for given, named in (
+        ((), {}),
+        ((1,), {}),
+        ((1, 2), {"c": 3}),
+        ((1, 2, 3), {"c": 4, "d": 5}),
+        ((), {"b": 6}),
+    ):
+        try:
+            bound = theirs.bind(*given, **named)
+        except TypeError:
+            with pytest.raises(TypeError, match=r"^f\(\)"):
+                function(*given, **named)
+        else:
+            bound.apply_defaults()
+            assert function(*given, **named) == bound.arguments

@@ -326,7 +326,7 @@ def recursive(x):
     return again(x)
 
 
-@refused("TypeError: missing a required argument: 'y'")
+@refused("TypeError: <lambda>() missing 1 required positional argument: 'y'")
 def missing_argument(x):
     identity = lambda y: y  # noqa: E731
     return identity()

@@ -1,18 +1,21 @@
 """The parts of a derivation, each by itself, and the product of all."""
 
 import ast
+import linecache
 
 import numpy as np
 import pytest
 
 import minitorch_np as mt
+from minitorch_np._internal.numerics import plain_form, product
+from minitorch_np.derivation import source
 from minitorch_np.derivation.derive import derive
 from minitorch_np.derivation.folding import Folding, fold
 from minitorch_np.derivation.naming import Names
 from minitorch_np.derivation.operations import Operations
 from minitorch_np.derivation.parts import connect
 from minitorch_np.derivation.source import SourceError, source_of
-from minitorch_np.derivation.statements import Replaced, Statement, inside, keys_in
+from minitorch_np.derivation.statements import Statement, inside, keys_in, replaced
 from minitorch_np.derivation.values import Expression, Variable, example, literal, numpy_name, varies
 from minitorch_np.derivation.writer import Writer
 from minitorch_np.study.program import rendered
@@ -73,7 +76,7 @@ def test_a_ledger_counts_what_is_read_and_set_and_changed():
     assert ledger.augmented["$2"] == 1
     ledger.remove(block, 1)
     assert (ledger.uses["$0"], ledger.uses["$2"]) == (1, 0)
-    made = Replaced({"$1": a.node, "$2": a.node}).visit(block[0].copied().head)
+    made = replaced(block[0].head, {"$1": a.node, "$2": a.node})
     assert (keys_in(made), keys_in(made, ast.Store)) == ({"$0"}, {"$0"})
 
 
@@ -177,6 +180,12 @@ def test_the_source_of_a_function_is_found_or_said_to_be_missing():
     assert source_of(np.linalg.norm.__wrapped__ if hasattr(np.linalg.norm, "__wrapped__") else mt.split).body
     with pytest.raises(SourceError, match="cannot be read: write it in a file"):
         source_of(eval("lambda x: x"))
+
+
+def test_a_lambda_that_decorates_is_found_without_its_whole_file():
+    code = plain_form(product).__code__
+    text = source._block(linecache.getlines(code.co_filename), code)
+    assert [ast.unparse(node) for node in source._beginning(ast.parse(text), code)] == ["lambda a, b: a.dot(b)"]
 
 
 def test_lambdas_are_told_apart_and_a_changed_file_is_noticed(tmp_path):
