@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,12 @@ def float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     raise ValueError(f"dtype must be float64 or float32, got {dtype!r}")
 
 
+def is_masked(value: Any) -> bool:
+    """Whether an array has a mask; numpy.ma, which takes as long to import as many steps, is there then."""
+    masked = sys.modules.get("numpy.ma")
+    return masked is not None and isinstance(value, masked.MaskedArray)
+
+
 def as_floats(value: Any, dtype: np.dtype[Any] | None, owner: object, name: str) -> Array:
     """Return `value` as an array of floats, without a change of precision.
 
@@ -36,7 +43,7 @@ def as_floats(value: Any, dtype: np.dtype[Any] | None, owner: object, name: str)
     """
     if type(value) is np.ndarray and (value.dtype == dtype if dtype else value.dtype in FLOATS):
         return value
-    if isinstance(value, np.ma.MaskedArray):
+    if is_masked(value):
         raise TypeError(f"{owner} expects {name} without a mask: fill it, {name}.filled(0)")
     try:
         array = np.asarray(value)
@@ -59,7 +66,7 @@ def as_floats(value: Any, dtype: np.dtype[Any] | None, owner: object, name: str)
 
 def as_indices(value: Any, count: int, owner: object, name: str) -> Array:
     """Return `value` as an array of integers from 0 to `count` − 1; raise an error that says what is wrong."""
-    if isinstance(value, np.ma.MaskedArray):
+    if is_masked(value):
         raise TypeError(f"{owner} expects {name} without a mask: fill it, {name}.filled(0)")
     try:
         array = np.asarray(value)

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from threading import Lock
-from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType, NoneType
+from types import BuiltinFunctionType, FunctionType, MemberDescriptorType, MethodType, ModuleType, NoneType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -32,8 +32,6 @@ NUMBERS = (float, complex, np.inexact)  # 0.0 and -0.0 are equal, and not the sa
 NAMES = (bool, int, str, bytes, np.generic, np.dtype, NoneType)
 
 SHARED = (type, FunctionType, BuiltinFunctionType, ModuleType, np.ufunc)  # by all networks
-
-HEAP_TYPE = 1 << 9  # the flag of classes that are written in Python
 
 
 class Place(NamedTuple):
@@ -129,9 +127,10 @@ class Structure:
 
 
 def _is_open(kind: type) -> bool:
-    """Whether all that objects of a class hold is in their attributes."""
-    classes = [cls for cls in kind.__mro__ if cls is not object]
-    return all(cls.__flags__ & HEAP_TYPE and not vars(cls).get("__slots__") for cls in classes)
+    """Whether objects of a class hold all in their attributes: it is written in Python, without slots."""
+    members = [(name, member) for cls in kind.__mro__[:-1] for name, member in vars(cls).items()]
+    is_python = not any(name == "__new__" and isinstance(m, BuiltinFunctionType) for name, m in members)
+    return is_python and not any(isinstance(member, MemberDescriptorType) for _, member in members)
 
 
 class Kept:

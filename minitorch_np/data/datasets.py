@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minitorch_np._internal.arrays import is_masked
+
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
 
@@ -93,7 +95,7 @@ class WeightedSamples:
 
 def as_samples(owner: str, values: Any) -> Array:
     """Return `values` as a plain array of samples; what is memory-mapped stays on the disk."""
-    if isinstance(values, np.ma.MaskedArray):
+    if is_masked(values):
         raise TypeError(f"{owner} expects arrays without a mask: fill it, .filled(0)")
     try:
         array = np.asarray(values)

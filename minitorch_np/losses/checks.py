@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minitorch_np._internal.arrays import FLOATS
+from minitorch_np._internal.arrays import FLOATS, is_masked
 
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
@@ -21,7 +21,7 @@ TOLERANCE = 1e-3
 
 def as_target(owner: object, target: Any) -> Array:
     """Return the target as an array of class indices or of floats; its dtype says which."""
-    if isinstance(target, np.ma.MaskedArray):
+    if is_masked(target):
         raise TypeError(f"{owner!r} expects target without a mask: put ignore_index where it is masked")
     return np.asarray(target)
 

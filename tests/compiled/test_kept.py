@@ -2,9 +2,11 @@
 
 import copy
 import gc
+import random
 import warnings
 import weakref
-from collections import OrderedDict
+from collections import OrderedDict, deque
+from functools import partial
 
 import numpy as np
 import pytest
@@ -193,22 +195,46 @@ def test_arrays_that_share_memory_are_told_from_others(derived):
     assert len(derived) == 2
 
 
-class Opaque(mt.Identity):
-    """Holds what nobody can look into."""
+class Holding(mt.Identity):
+    """Holds a thing."""
 
-    def __init__(self):
+    def __init__(self, held):
         super().__init__()
-        self.held = iter([])
+        self.held = held
 
 
-def test_what_cannot_be_looked_into_is_gone_through_each_time(derived):
+class Plain:
+    def __init__(self):
+        self.value = 0.5
+
+
+class Slotted:
+    __slots__ = ("value",)
+
+
+class HalfSlotted(Slotted):
+    pass
+
+
+@pytest.mark.parametrize(
+    "thing",
+    [lambda: iter([]), lambda: partial(max, 1), Slotted, HalfSlotted, random.Random, lambda: {1.5}, deque],
+)
+def test_what_cannot_be_looked_into_is_gone_through_each_time(thing, derived):
     for turn in range(2):
-        model, loss, optimizer = parts(middle=(Opaque(),))
+        model, loss, optimizer = parts(middle=(Holding(thing()),))
         step = mt.compile(model, loss, optimizer)
         for seed in range(4):
             step(*data(seed))
         assert len(derived) == turn + 1
     assert not kept._KEPT
+
+
+@pytest.mark.parametrize("thing", [lambda: [0.5, (1, "a")], Plain, mt.Identity])
+def test_what_can_be_looked_into_is_compared(thing, derived):
+    source(*of(with_middle(Holding(thing())))())
+    source(*of(with_middle(Holding(thing())))())
+    assert len(derived) == 1
 
 
 def test_no_network_is_held_by_what_is_kept():
