@@ -344,6 +344,11 @@ def _is_pure(target: ast.AST) -> bool:
     )
 
 
+AS_IT_IS = (
+    ast.Import, ast.ImportFrom, ast.Global, ast.Nonlocal, ast.Pass, ast.Break, ast.Continue, ast.pattern,
+)  # fmt: skip
+
+
 class Instrumenter(ast.NodeTransformer):
     """Puts the hooks into a tree; fills `statements`."""
 
@@ -353,26 +358,22 @@ class Instrumenter(ast.NodeTransformer):
         self.functions = [""]
 
     def run(self, tree: Any) -> Any:
-        self._body(tree, "body")
-        return ast.fix_missing_locations(tree)
+        return ast.fix_missing_locations(self.generic_visit(tree))
 
-    def _body(self, node: Any, part: str) -> None:
-        setattr(node, part, [made for statement in getattr(node, part) for made in self._statement(statement)])
+    def visit(self, node: Any) -> Any:
+        if isinstance(node, AS_IT_IS) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
+            is_of_file = isinstance(node, ast.ImportFrom) and not self.functions[-1]
+            is_import = is_of_file and node.module != "__future__"
+            return [node, parsed("__imported__()", node)] if is_import else node
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            return self._function(node)
+        if isinstance(node, ast.ClassDef):
+            node.body = [self.visit(n) if isinstance(n, ast.FunctionDef) else n for n in node.body]
+            return node
+        return self._statement(node) if isinstance(node, ast.stmt) else super().visit(node)
 
     def _statement(self, st: Any) -> list[Any]:
-        if isinstance(st, ast.FunctionDef | ast.AsyncFunctionDef):
-            self._function(st)
-            return [st]
-        if isinstance(st, ast.ClassDef):
-            for method in st.body:
-                if isinstance(method, ast.FunctionDef):
-                    self._function(method)
-            return [st]
-        if isinstance(st, ast.ImportFrom) and st.module != "__future__" and not self.functions[-1]:
-            return [st, parsed("__imported__()", st)]
-        skipped = (ast.Import, ast.ImportFrom, ast.Global, ast.Nonlocal, ast.Pass, ast.Break, ast.Continue)
-        if isinstance(st, skipped) or (isinstance(st, ast.Expr) and isinstance(st.value, ast.Constant)):
-            return [st]
+        """A statement with the hooks before and after it, and in its expressions."""
         number, is_compound = len(self.statements), hasattr(st, "body")
         text = ast.unparse(st).partition("\n")[0]
         if is_compound or st.lineno == st.end_lineno:  # as it stands there, without a comment
@@ -382,20 +383,19 @@ class Instrumenter(ast.NodeTransformer):
         self.statements.append(MarkedStatement(number, st.lineno, text, tree, self.functions[-1]))
         pure = tuple(ast.unparse(t) for t in _targets(st) if _is_pure(t))
         calls = "".join(f", lambda: {target}" for target in pure if not target.isidentifier())
-        made = [parsed(f"__at__({number}, {pure!r}{calls})", st), st]
-        if _targets(st):
-            made.append(parsed(f"__after__({number}, {pure!r}{calls})", st))
-        for part in ("body", "orelse", "finalbody"):
-            if isinstance(getattr(st, part, None), list):
-                self._body(st, part)
-        for inner in (*getattr(st, "handlers", ()), *getattr(st, "cases", ())):
-            self._body(inner, "body")
-        self._expressions(st)
-        return made
+        hooks = [parsed(f"__{name}__({number}, {pure!r}{calls})", st) for name in ("at", "after")]
+        self.generic_visit(st)
+        if isinstance(st, ast.Assign | ast.AnnAssign | ast.Return) and st.value is not None:
+            integers: list[Any] = [ast.Constant(ast.unparse(t) in self.updated) for t in _targets(st)]
+            arguments = [ast.keyword("integers", ast.Tuple(integers, ast.Load()))] if integers else []
+            st.value = _call("__value__", [st.value], arguments, st)
+        return [hooks[0], st, *(hooks[1:] if _targets(st) else ())]
 
-    def _function(self, st: Any) -> None:
+    def _function(self, st: Any) -> Any:
+        """A function that hands on its arguments as recorded values."""
         self.functions.append(st.name)
-        self._body(st, "body")
+        body = ast.Module(st.body, [])
+        st.body = self.generic_visit(body).body
         self.functions.pop()
         wraps = []
         for name in (a.arg for a in (*st.args.posonlyargs, *st.args.args, *st.args.kwonlyargs)):
@@ -403,20 +403,7 @@ class Instrumenter(ast.NodeTransformer):
             wraps += [parsed(f"{name} = {hook}", st)] if name not in ("self", "cls") else []
         has_text = ast.get_docstring(st, clean=False) is not None
         st.body[has_text:has_text] = wraps
-
-    def _expressions(self, st: Any) -> None:
-        """Wrap calls and loads in the expressions of a statement itself."""
-        for part, value in ast.iter_fields(st):
-            if part in ("body", "orelse", "finalbody", "handlers", "cases"):
-                continue
-            if isinstance(value, ast.AST):
-                setattr(st, part, self.visit(value))
-            elif isinstance(value, list):
-                setattr(st, part, [self.visit(v) if isinstance(v, ast.AST) else v for v in value])
-        if isinstance(st, ast.Assign | ast.AnnAssign | ast.Return) and st.value is not None:
-            integers: list[Any] = [ast.Constant(ast.unparse(t) in self.updated) for t in _targets(st)]
-            arguments = [ast.keyword("integers", ast.Tuple(integers, ast.Load()))] if integers else []
-            st.value = _call("__value__", [st.value], arguments, st)
+        return st
 
     def visit_Call(self, node: ast.Call) -> Any:
         self.generic_visit(node)
