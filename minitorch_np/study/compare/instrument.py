@@ -226,7 +226,7 @@ def _looked_up(
     """The values of targets, without recording that they were looked at."""
     calls = iter(targets)
     found = []
-    with recorded.paused():
+    with recorded.recording_on(None):
         for path in paths:
             try:
                 found.append(scope.get(path) if path.isidentifier() else next(calls)())
@@ -362,9 +362,8 @@ class Instrumenter(ast.NodeTransformer):
 
     def visit(self, node: Any) -> Any:
         if isinstance(node, AS_IT_IS) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
-            is_of_file = isinstance(node, ast.ImportFrom) and not self.functions[-1]
-            is_import = is_of_file and node.module != "__future__"
-            return [node, parsed("__imported__()", node)] if is_import else node
+            is_import = isinstance(node, ast.ImportFrom) and node.module != "__future__"
+            return [node, parsed("__imported__()", node)] if is_import and not self.functions[-1] else node
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             return self._function(node)
         if isinstance(node, ast.ClassDef):
@@ -394,8 +393,8 @@ class Instrumenter(ast.NodeTransformer):
     def _function(self, st: Any) -> Any:
         """A function that hands on its arguments as recorded values."""
         self.functions.append(st.name)
-        body = ast.Module(st.body, [])
-        st.body = self.generic_visit(body).body
+        made: Any = self.generic_visit(ast.Module(st.body, []))
+        st.body = made.body
         self.functions.pop()
         wraps = []
         for name in (a.arg for a in (*st.args.posonlyargs, *st.args.args, *st.args.kwonlyargs)):

@@ -10,6 +10,7 @@ import io
 import itertools
 import os
 import random
+import re
 import sys
 import textwrap
 import tokenize
@@ -129,11 +130,8 @@ def record(
     """
     recorder = Recorder(steps, seconds)
     tree = Instrumenter(recorder.statements, source.tree(), source.line).run(source.tree())
-    recorded.start(recorder.tape)
-    try:
-        error, was_cut_short = _run(source, tree, recorder.hooks(), call, recorded.leaf)
-    finally:
-        recorded.stop()
+    with recorded.recording_on(recorder.tape):
+        error, was_cut_short = _run(source, tree, recorder.hooks(), call)
     return Recording(source, recorder.tape, recorder.executions, error, was_cut_short)
 
 
@@ -145,7 +143,7 @@ def run_plainly(source: ProgramSource, seconds: float = 5.0) -> ProgramError | N
         if perf_counter() > end:
             raise TapeIsFull
 
-    return _run(source, _ticking(source), {TICK: tick}, None, lambda a: a)[0]
+    return _run(source, _ticking(source), {TICK: tick}, None)[0]
 
 
 def time_steps(
@@ -174,7 +172,7 @@ def time_steps(
         between()
         starts.append(perf_counter())
 
-    _run(source, _ticking(source, line), {TICK: tick}, call, lambda a: a)
+    _run(source, _ticking(source, line), {TICK: tick}, call)
     return times
 
 
@@ -196,7 +194,6 @@ def _run(
     tree: Any,
     hooks: Mapping[str, Any],
     call: tuple[str, Mapping[str, Any]] | None,
-    given: Callable[[Any], Any],
 ) -> tuple[ProgramError | None, bool]:
     """Execute the tree as a script, or as a module whose function is then called."""
     module = ModuleType("__main__" if call is None else Path(source.name).stem)
@@ -209,7 +206,7 @@ def _run(
             exec(compile(tree, source.filename, "exec", flags, dont_inherit=True), namespace)
             if call is not None:
                 name, arguments = call
-                namespace[name](**{k: given(copy.copy(v)) for k, v in arguments.items()})
+                namespace[name](**{k: recorded.leaf(copy.copy(v)) for k, v in arguments.items()})
         except TapeIsFull:
             return None, True
         except (SystemExit, Exception) as error:
@@ -242,7 +239,7 @@ def _program_error(source: ProgramSource, error: BaseException) -> ProgramError:
         if frame.f_code.co_filename == source.filename:
             line, scope = number, frame.f_locals
     text = source.line(line).strip()
-    words = "".join(c if c.isalnum() or c == "_" else " " for c in text).split()
+    words = re.findall(r"\w+", text)
     shapes = {n: scope[n].shape for n in words if isinstance(scope.get(n), np.ndarray)}
     return ProgramError(line, text, _said(error), shapes)
 
