@@ -240,7 +240,7 @@ def _nothing(node: Node, g: Array) -> Gradients:
     return [None] * len(node.inputs)
 
 
-RULES: dict[str, Rule] = {
+_TABLE: dict[str, Rule] = {  # by the operations that have it
     "add": elementwise(lambda a, b, y: (1, 1)),
     "subtract": elementwise(lambda a, b, y: (1, -1)),
     "multiply": elementwise(lambda a, b, y: (b, a)),
@@ -287,33 +287,31 @@ RULES: dict[str, Rule] = {
     "reshape": _reshaped,
     "clip": _clip,
     "where": _where,
-    ELEMENTWISE: _by_differences,
     "add.at": lambda node, g: [g, g[node.options["index"]]],
-}
-ALIKE: dict[Rule, str] = {
-    extremum(1): "maximum fmax",
-    extremum(-1): "minimum fmin",
-    _power: "power float_power",
-    elementwise(lambda x, y: np.sign(x)): "absolute fabs",
-    reduction(lambda x, y, n, axis, ddof: 1): "sum nansum add.reduce",
-    reduction(lambda x, y, n, axis, ddof: 1 / n): "mean average",
-    reduction(lambda x, y, n, axis, ddof: y / x): "prod multiply.reduce",
-    reduction(_of_extremum): "max amax min amin maximum.reduce minimum.reduce",
-    _contracted: "dot inner vdot outer tensordot",
-    _same: "ravel squeeze expand_dims copy astype asarray asanyarray atleast_1d atleast_2d nan_to_num",
-    _moved: """
+    "maximum fmax": extremum(1),
+    "minimum fmin": extremum(-1),
+    "power float_power": _power,
+    "absolute fabs": elementwise(lambda x, y: np.sign(x)),
+    "sum nansum add.reduce": reduction(lambda x, y, n, axis, ddof: 1),
+    "mean average": reduction(lambda x, y, n, axis, ddof: 1 / n),
+    "prod multiply.reduce": reduction(lambda x, y, n, axis, ddof: y / x),
+    "max amax min amin maximum.reduce minimum.reduce": reduction(_of_extremum),
+    "dot inner vdot outer tensordot": _contracted,
+    "ravel squeeze expand_dims copy astype asarray asanyarray atleast_1d atleast_2d nan_to_num": _same,
+    """
         getitem setitem array concatenate stack hstack vstack dstack column_stack append insert delete
         roll flip fliplr flipud repeat tile take swapaxes moveaxis rollaxis rot90 diag diagonal pad split
         array_split hsplit vsplit broadcast_to take_along_axis ascontiguousarray block tril triu diagflat
         compress
-    """,
-    _nothing: """
+    """: _moved,
+    """
         greater greater_equal less less_equal equal not_equal logical_and logical_or logical_not
         logical_xor sign heaviside floor ceil rint trunc round around isnan isinf isfinite floor_divide
         signbit bitwise_and bitwise_or invert
-    """,
+    """: _nothing,
 }
-RULES |= {name: rule for rule, names in ALIKE.items() for name in names.split()}
+RULES = {name: rule for names, rule in _TABLE.items() for name in names.split()}
+RULES[ELEMENTWISE] = _by_differences
 
 
 def unbroadcast(g: Array, shape: tuple[int, ...]) -> Array:
