@@ -380,15 +380,16 @@ class Instrumenter(ast.NodeTransformer):
             text = self.line(st.lineno).encode()[st.col_offset : end].decode().strip()
         tree = st if is_compound else copied_tree(st)
         self.statements.append(MarkedStatement(number, st.lineno, text, tree, self.functions[-1]))
-        pure = tuple(ast.unparse(t) for t in _targets(st) if _is_pure(t))
+        targets = _targets(st)
+        pure = tuple(ast.unparse(t) for t in targets if _is_pure(t))
         calls = "".join(f", lambda: {target}" for target in pure if not target.isidentifier())
         hooks = [parsed(f"__{name}__({number}, {pure!r}{calls})", st) for name in ("at", "after")]
         self.generic_visit(st)
         if isinstance(st, ast.Assign | ast.AnnAssign | ast.Return) and st.value is not None:
-            integers: list[Any] = [ast.Constant(ast.unparse(t) in self.updated) for t in _targets(st)]
+            integers: list[Any] = [ast.Constant(ast.unparse(t) in self.updated) for t in targets]
             arguments = [ast.keyword("integers", ast.Tuple(integers, ast.Load()))] if integers else []
             st.value = _call("__value__", [st.value], arguments, st)
-        return [hooks[0], st, *(hooks[1:] if _targets(st) else ())]
+        return [hooks[0], st, *(hooks[1:] if targets else ())]
 
     def _function(self, st: Any) -> Any:
         """A function that hands on its arguments as recorded values."""

@@ -422,9 +422,9 @@ class RecordedArray(_Recorded, np.ndarray):
         return [v.tolist() if isinstance(v, RecordedArray) else v for v in self] if self.ndim else self.item()
 
 
-def _method(name: str) -> Callable[..., Any]:
-    function = getattr(np, name)
-    return lambda self, *args, **options: function(self, *args, **options)  # noqa: PLW0108
+def _method(owner: Any, name: str) -> Callable[..., Any]:
+    function = getattr(owner, name)
+    return lambda self, *args, **options: call_function(function, (self, *args), options, name)
 
 
 def _of_plain(name: str) -> Callable[..., Any]:
@@ -435,7 +435,7 @@ for _name in """
     sum mean max min prod std var cumsum dot squeeze swapaxes repeat take trace round argmax argmin
     argsort ravel any all nonzero diagonal ptp
 """.split():
-    setattr(RecordedArray, _name, _method(_name))
+    setattr(RecordedArray, _name, _method(np, _name))
 for _name in ("__repr__", "__str__", "__format__", "__reduce__"):
     setattr(RecordedArray, _name, _of_plain(_name))
 
@@ -465,13 +465,8 @@ class RecordedMatrix(RecordedArray, np.matrix):
         return self.A.tolist()
 
 
-def _own_method(name: str) -> Callable[..., Any]:
-    function = getattr(np.matrix, name)
-    return lambda self, *args, **options: call_function(function, (self, *args), options, name)
-
-
 for _name in ("ravel", "flatten", "diagonal", "trace"):  # of which np.ravel(matrix) and others differ
-    setattr(RecordedMatrix, _name, _own_method(_name))
+    setattr(RecordedMatrix, _name, _method(np.matrix, _name))
 
 
 class RecordedNumber(_Recorded):
@@ -507,24 +502,21 @@ _OPERATORS = {
 
 
 def _binary(name: str, ufunc: str, *, swapped: bool) -> Callable[..., Any]:
-    call = getattr(operator, name)
-
     def apply(self: Any, other: Any) -> Any:
-        if isinstance(other, np.ndarray):
-            function = getattr(np, ufunc)
-            return function(other, self) if swapped else function(self, other)
         if isinstance(other, list | tuple) and self.plain_type not in (int, float):
-            return getattr(np, ufunc)(self, leaf(np.asarray(other)))
+            other = leaf(np.asarray(other))
+        operands = (other, self) if swapped else (self, other)
+        if isinstance(other, np.ndarray):
+            return getattr(np, ufunc)(*operands)
         if not isinstance(other, int | float | np.generic):
             return NotImplemented
-        return _of_numbers(ufunc, call, *((other, self) if swapped else (self, other)))
+        return _of_numbers(ufunc, getattr(operator, name), *operands)
 
     return apply
 
 
 def _unary(name: str, ufunc: str) -> Callable[..., Any]:
-    call = getattr(operator, name)
-    return lambda self: _of_numbers(ufunc, call, self)
+    return lambda self: _of_numbers(ufunc, getattr(operator, name), self)
 
 
 for _name, _ufunc in _OPERATORS.items():
