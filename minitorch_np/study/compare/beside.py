@@ -351,15 +351,12 @@ class Against:
             raise ValueError(f"it takes ({', '.join(names)}), and should take {form}")
         found: dict[str, Any] = main if is_by_name else dict(zip(names, main.values(), strict=False))
         rate = self.given.optimizer.param_groups[0].get("lr")
-        others = dict.fromkeys(STEPS, self.steps) | dict.fromkeys(RATES, rate)
-        for name in (n for n in names if n not in found):
-            if name in self.program.arrays:
-                found[name] = self.program.arrays[name]
-            elif name.lower() in others:
-                found[name] = others[name.lower()]
-            elif name in needed:
-                raise ValueError(f"what its parameter {name} should be is not clear: it should take {form}")
-        return found
+        options = dict.fromkeys(STEPS, self.steps) | dict.fromkeys(RATES, rate)
+        known = {n: options[n.lower()] for n in names if n.lower() in options} | self.program.arrays | found
+        unclear = [n for n in needed if n not in known]
+        if unclear:
+            raise ValueError(f"what its parameter {unclear[0]} should be is not clear: it should take {form}")
+        return {n: known[n] for n in names if n in known}
 
     def comparison(self) -> Comparison:
         result, error = self.result, self.recording.error
@@ -530,12 +527,15 @@ class Against:
         first = self._same(self.prediction)
         if first is None or first.execution is None:
             return []
-        here = (n for n in self.judge.tape.nodes if n.execution is not None and n.operation == first.operation)
-        like = [n for n in here if n.execution.statement is first.execution.statement]
-        like = [n for n in like if (n.value.shape, len(n.inputs)) == (first.value.shape, len(first.inputs))]
+
+        def kind(node: Node) -> Any:
+            line = None if node.execution is None else node.execution.statement.number
+            return line, node.operation, node.value.shape, len(node.inputs)
+
+        like = (n for n in self.judge.tape.nodes if kind(n) == kind(first))
         loss = self.given.copied().loss
         found = []
-        for node in like[: self.steps]:
+        for node in islice(like, self.steps):
             loss(np.array(node.value.reshape(self.prediction.shape)), self.given.y)
             found.append((node, loss.backward().reshape(node.value.shape)))
         return found

@@ -320,10 +320,8 @@ def unbroadcast(g: Array, shape: tuple[int, ...]) -> Array:
     if g.shape == shape:
         return g
     g = g.sum(axis=tuple(range(g.ndim - len(shape))))
-    for axis, length in enumerate(shape):
-        if length == 1 and g.shape[axis] != 1:
-            g = g.sum(axis=axis, keepdims=True)
-    return np.broadcast_to(g, shape)
+    axes = (axis for axis, length in enumerate(shape) if length == 1 != g.shape[axis])
+    return np.broadcast_to(g.sum(axis=tuple(axes), keepdims=True), shape)
 
 
 def backward(node: Node, g: Array) -> list[Array | None]:

@@ -396,12 +396,6 @@ class RecordedArray(_Recorded, np.ndarray):
     def flat(self) -> Any:
         return np.ravel(self).__iter__()
 
-    def astype(self, dtype: Any, *args: Any, **options: Any) -> Any:
-        return call_function(np.ndarray.astype, (self, dtype, *args), options, "astype")
-
-    def copy(self, order: Any = "C") -> Any:
-        return np.copy(self, order=order, subok=True)
-
     def transpose(self, *axes: Any) -> Any:
         return np.transpose(self, axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes or None)
 
@@ -436,6 +430,8 @@ for _name in """
     argsort ravel any all nonzero diagonal ptp
 """.split():
     setattr(RecordedArray, _name, _method(np, _name))
+for _name in ("astype", "copy"):
+    setattr(RecordedArray, _name, _method(np.ndarray, _name))
 for _name in ("__repr__", "__str__", "__format__", "__reduce__"):
     setattr(RecordedArray, _name, _of_plain(_name))
 

@@ -30,6 +30,7 @@ from minitorch_np.study.compare.instrument import Execution, Instrumenter, Recor
 from minitorch_np.study.compare.recorded import TapeIsFull
 
 TICK = "__tick__"
+Call = tuple[str, Mapping[str, Any]]  # of a function of the program, with its arguments by name
 
 
 class ProgramSource(NamedTuple):
@@ -120,13 +121,11 @@ class Recording(NamedTuple):
     was_cut_short: bool
 
 
-def record(
-    source: ProgramSource, steps: int, call: tuple[str, Mapping[str, Any]] | None = None, seconds: float = 2.0
-) -> Recording:
+def record(source: ProgramSource, steps: int, call: Call | None = None, seconds: float = 2.0) -> Recording:
     """Run a program until it has made some updates, and record it.
 
-    With `call` the function of that name is called with these arguments, otherwise the program is run
-    as a script. An error in it is the recording's `error`. Raises ValueError if it cannot be parsed.
+    Without a call it is run as a script. An error in it is the recording's `error`. Raises ValueError if it
+    cannot be parsed.
     """
     recorder = Recorder(steps, seconds)
     tree = Instrumenter(recorder.statements, source.tree(), source.line).run(source.tree())
@@ -147,11 +146,7 @@ def run_plainly(source: ProgramSource, seconds: float = 5.0) -> ProgramError | N
 
 
 def time_steps(
-    source: ProgramSource,
-    last: tuple[int, int],
-    steps: int,
-    call: tuple[str, Mapping[str, Any]] | None,
-    between: Callable[[], None],
+    source: ProgramSource, last: tuple[int, int], steps: int, call: Call | None, between: Callable[[], None]
 ) -> list[float]:
     """Seconds that each step takes without recording, with `between` called before each.
 
@@ -190,12 +185,12 @@ def _ticking(source: ProgramSource, line: int | None = None) -> ast.Module:
 
 
 def _run(
-    source: ProgramSource,
-    tree: Any,
-    hooks: Mapping[str, Any],
-    call: tuple[str, Mapping[str, Any]] | None,
+    source: ProgramSource, tree: Any, hooks: Mapping[str, Any], call: Call | None
 ) -> tuple[ProgramError | None, bool]:
-    """Execute the tree as a script, or as a module whose function is then called."""
+    """Execute the tree as a script, or as a module of which a function is called then.
+
+    Returns the error that ended it, and whether it was cut short.
+    """
     module = ModuleType("__main__" if call is None else Path(source.name).stem)
     namespace = {**(source.namespace or vars(module)), **hooks}
     namespace |= {"__file__": source.filename, "__name__": module.__name__}
