@@ -629,37 +629,29 @@ class Against:
 
     def _placed(self, finding: WrongLine) -> WrongLine:
         """A finding with what it is in the network."""
-        if finding.place is not None:
-            return finding
-        places = self.program.places
+        places, target = self.program.places, finding.target
         own = ((name, self.parameters.get(f"{p.layer}.{p.what}".lstrip("."))) for name, p in places.items())
         weights = [(name, parameter) for name, parameter in own if parameter is not None]
-        outputs = [(name, place, node) for name, place, _, node in self.outputs if node is not None]
-        for name, parameter in weights:
-            if finding.name == parameter.name:
-                return finding._replace(array=name, place=places[name])
-        if (target := finding.target) is not None:
+        outputs = [(name, node) for name, _, _, node in self.outputs if node is not None]
+        names = [name for name, parameter in weights if parameter.name == finding.name]
+        if target is not None:
             of = [name for name, parameter in weights if target in parameter.versions]
-            of += [
-                name for name, _, node in outputs if node is target or np.array_equal(node.value, target.value)
-            ]
-            for name in of:
-                return finding._replace(array=f"grad_{name}", place=places.get(f"grad_{name}"))
+            of += [n for n, node in outputs if node is target or np.array_equal(node.value, target.value)]
+            names += [f"grad_{name}" for name in of]
         here = (e for e in self.judge.executions if e.statement.line == finding.line)
         made = {new.index for e in here for _, _, new in e.bound}
-        for name, place, node in outputs:
-            if node.index in made:
-                return finding._replace(array=name, place=place)
-        return finding
+        names += [name for name, node in outputs if node.index in made]
+        if finding.place is not None or not names:
+            return finding
+        return finding._replace(array=names[0], place=places.get(names[0]))
 
     def _rounding(self) -> Iterator[WrongLine]:
         """The arrays whose bits differ, in order."""
         loss = "loss", Location("", repr(self.given.loss), "loss"), self.loss, self._same(self.loss)
         for name, place, value, node in (*self.outputs, loss):
-            a = None if node is None else _fitted(node.value, value)
-            if node is None or a is None or node.execution is None or a.dtype != value.dtype:
+            if node is None or node.execution is None or node.value.dtype != value.dtype:
                 continue
-            apart = first_difference(np.ascontiguousarray(a), np.ascontiguousarray(value))
+            apart = first_difference(*map(np.ascontiguousarray, (node.value.reshape(value.shape), value)))
             if apart is not None:
                 made = node.execution.made or name
                 where = {"array": name, "place": place, "difference": apart}

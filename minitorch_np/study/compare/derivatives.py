@@ -23,11 +23,7 @@ Rule = Callable[[Node, "Array"], Gradients]
 
 
 class NoDerivative(Exception):  # noqa: N818
-    """The recording has an operation on the way whose derivative is not known."""
-
-    def __init__(self, node: Node) -> None:
-        super().__init__(node.operation)
-        self.node = node
+    """Of a node, by an operation whose derivative is not known."""
 
 
 def argument(node: Node, position: int, name: str, default: Any = None) -> Any:
