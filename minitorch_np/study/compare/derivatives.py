@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,24 +48,11 @@ def elementwise(derivative: Callable[..., Any]) -> Rule:
     return rule
 
 
-_tie = [0.0]
-
-
-@contextmanager
-def ties(passed: float) -> Iterator[None]:
-    """The part of a gradient that passes where both sides of a maximum are equal: 1 in `grad[h < 0] = 0`."""
-    _tie[0] = passed
-    try:
-        yield
-    finally:
-        _tie[0] = 0.0
-
-
-def extremum(sign: int) -> Rule:
-    """The rule of the larger (1) or the smaller (-1) of two."""
+def extremum(sign: int, passed: float = 0.0) -> Rule:
+    """The rule of the larger (1) or the smaller (-1) of two; of equal ones `passed` is the part of each."""
 
     def larger(a: Array, b: Array, y: Array) -> tuple[Any, Any]:
-        tie = np.where(a == b, _tie[0], 0.0)
+        tie = np.where(a == b, passed, 0.0)
         return (sign * a > sign * b) + tie, (sign * b > sign * a) + tie
 
     return elementwise(larger)
@@ -308,6 +294,9 @@ _TABLE: dict[str, Rule] = {  # by the operations that have it
 }
 RULES = {name: rule for names, rule in _TABLE.items() for name in names.split()}
 RULES[ELEMENTWISE] = _by_differences
+# Those that pass the gradient where both sides are equal, as `grad[h < 0] = 0` does.
+TIED_RULES = RULES | dict.fromkeys(("maximum", "fmax"), extremum(1, 1.0))
+TIED_RULES |= dict.fromkeys(("minimum", "fmin"), extremum(-1, 1.0))
 
 
 def unbroadcast(g: Array, shape: tuple[int, ...]) -> Array:
@@ -320,9 +309,9 @@ def unbroadcast(g: Array, shape: tuple[int, ...]) -> Array:
     return np.broadcast_to(g.sum(axis=tuple(axes), keepdims=True), shape)
 
 
-def backward(node: Node, g: Array) -> list[Array | None]:
+def backward(node: Node, g: Array, rules: Mapping[str, Rule] = RULES) -> list[Array | None]:
     """The gradients of a node's inputs. Raises NoDerivative where there is no rule."""
-    rule = RULES.get(node.operation)
+    rule = rules.get(node.operation)
     if rule is None:
         raise NoDerivative(node)
     try:
@@ -338,12 +327,14 @@ def backward(node: Node, g: Array) -> list[Array | None]:
 class Reverse:
     """A reverse pass: the gradient of the seeds' sum with respect to every node that leads to them.
 
-    `ends` are the nodes that are taken for independent variables. `unknown` are operations without a
+    `ends` are the nodes that are taken for independent variables; with a `tie` both sides of a maximum pass the
+    gradient where they are equal. `unknown` are operations without a
     rule that were met: what lies behind them has no gradient here. `terms` are the single gradients of what
     is used in several places: their sum is the gradient.
     """
 
-    def __init__(self, seeds: Mapping[Node, Array], ends: Collection[int] = ()) -> None:
+    def __init__(self, seeds: Mapping[Node, Array], ends: Collection[int] = (), *, tie: bool = False) -> None:
+        rules = TIED_RULES if tie else RULES
         self.gradients: dict[int, Array] = {}
         self.terms: dict[int, list[Array]] = {}
         self.nodes: dict[int, Node] = {}
@@ -357,7 +348,7 @@ class Reverse:
                 if node.index in ends or node.operation in (LEAF, CONSTANT):
                     continue
                 try:
-                    found = backward(node, self.gradients[node.index])
+                    found = backward(node, self.gradients[node.index], rules)
                 except NoDerivative:
                     self.unknown.append(node)
                     continue
