@@ -78,7 +78,7 @@ class Training(NamedTuple):
         self.model.astype(dtype if dtype in (np.float64, np.float32) else np.dtype(np.float64))
         for name, parameter in self.model.named_parameters():
             if name in weights:
-                parameter.data = weights[name].astype(parameter.data.dtype)
+                parameter.data = weights[name].reshape(parameter.shape).astype(parameter.data.dtype)
 
     def __repr__(self) -> str:
         return f"{self.model!r}, {self.loss!r}, {optimizer_call(self.optimizer)}"
@@ -125,9 +125,7 @@ def read_off(diagnosis: Examination) -> Beside | None:
     x = _turned(linears[0].x.value, is_turned).astype(dtype)
     training = Training(model, losses.SquaredLoss(), optimizer(model), x, x)
     try:
-        shapes = {name: p.shape for name, p in model.named_parameters()}
-        starts = {name: _turned(p.used[0].value, is_turned) for name, p in parameters.items()}
-        training.load({name: a.reshape(shapes[name]) for name, a in starts.items()})
+        training.load({name: _turned(p.used[0].value, is_turned) for name, p in parameters.items()})
         out = model(x)
     except ValueError:  # between two of the layers stands something that is none
         return None
@@ -264,12 +262,10 @@ def count_bits(diagnosis: Examination, beside: Beside, steps: int, losses: list[
 
 def time_both(result: Comparison, source: ProgramSource, beside: Beside, call: Any) -> None:
     """Run both once more, a step of each in turn."""
-    updates = [p.versions[1] for p in beside.parameters.values() if len(p.versions) > 1]
+    updates = sorted(p.versions[1] for p in beside.parameters.values() if len(p.versions) > 1)
     lines = [v.execution.statement.line for v in updates if v.execution is not None]
-    last = max(updates, default=None)
-    if last is None or not lines:
+    if not lines:
         return
-    line = lines[-1] if last.execution is None else last.execution.statement.line
     training = beside.training.copied()
 
     def step() -> None:
@@ -277,7 +273,7 @@ def time_both(result: Comparison, source: ProgramSource, beside: Beside, call: A
         training.step()
         result.times.append(perf_counter() - start)
 
-    result.handwritten_times = time_steps(source, (line, lines.count(line)), result.steps, call, step)
+    result.handwritten_times = time_steps(source, (lines[-1], lines.count(lines[-1])), result.steps, call, step)
 
 
 def _fitted(a: Array, like: Array, is_turned: bool = False) -> Array | None:
@@ -430,11 +426,11 @@ class Against:
     def _take_over(self) -> None:
         """Let the network start from the file's arrays."""
         own = dict(self.given.model.named_parameters())
-        starts = {n: p.versions[0].value.reshape(own[n].shape) for n, p in self.parameters.items()}
-        changed = [n for n, a in starts.items() if not np.array_equal(a, own[n].data)]
+        starts = {n: p.versions[0].value for n, p in self.parameters.items()}
+        is_other = any(not np.array_equal(a.reshape(own[n].shape), own[n].data) for n, a in starts.items())
         self.given.load(starts)
         x, y = self._data()
-        if changed or not np.array_equal(x, self.given.x):
+        if is_other or not np.array_equal(x, self.given.x):
             names = ", ".join([p.name for p in self.parameters.values()])
             self.result.remarks.append(f"the network starts from the file's own arrays: x, y, {names}")
         self.given = self.given._replace(x=x, y=y)

@@ -84,13 +84,13 @@ def _recorded_in(scope: Mapping[str, Any]) -> Iterator[tuple[str, Node]]:
 
 
 def _elements(value: Any) -> list[tuple[str, Any]]:
+    """What a container or an object of the program holds, by what stands behind its name for it."""
     kind = type(value)
     if isinstance(value, tuple) and hasattr(value, "_asdict"):
         return [(f".{k}", v) for k, v in value._asdict().items()]
-    if kind in (list, tuple):
-        return [(f"[{i}]", v) for i, v in enumerate(value)] if len(value) <= MOST else []
-    if kind is dict:
-        return [(f"[{k!r}]", v) for k, v in value.items()] if len(value) <= MOST else []
+    if kind in (list, tuple, dict):
+        items = value.items() if kind is dict else enumerate(value)
+        return [(f"[{k!r}]", v) for k, v in items] if len(value) <= MOST else []
     inside = getattr(value, "__dict__", None)
     if type(inside) is dict and kind.__module__ == "__main__":
         return [(f".{k}", v) for k, v in inside.items()]

@@ -93,8 +93,7 @@ def _of_function(function: FunctionType) -> ProgramSource:
     start = next((i for i, line in enumerate(text) if line.startswith("def ")), None)  # past decorators
     if start is None:
         raise ValueError(f"expected a function made with def, got {''.join(lines).strip()!r}")
-    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
-    seen = {**function.__globals__, **{name: cell.cell_contents for name, cell in cells}}
+    seen = {**function.__globals__, **inspect.getclosurevars(function).nonlocals}
     return ProgramSource("\n".join(text[start:]), file, f"{name} in {Path(file).name}", first + start, seen)
 
 
