@@ -297,13 +297,9 @@ class Against:
 
         self.given, self.steps = given.copied(), steps
         self.program = write(*given.copied(), data="npz")  # no numbers in its text
-        if program is None:
-            self.source = ProgramSource(
-                self.program.text, "<derived program>", "the derived program", namespace={}
-            )
-        else:
-            self.source = ProgramSource.of(program)
+        derived = ProgramSource(self.program.text, "<derived program>", "the derived program", namespace={})
         self.is_ours = program is None
+        self.source = derived if self.is_ours else ProgramSource.of(program)
         self.call = self._call()
         self.recording = record(self.source, steps, self.call)
         self.diagnosis = Examination(self.recording)
