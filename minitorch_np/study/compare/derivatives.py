@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from string import ascii_letters
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -115,7 +116,6 @@ def _matmul(node: Node, g: Array) -> Gradients:
 def _contracted(node: Node, g: Array) -> Gradients:
     """Sums of products over axes of a and b: tensordot, and the products that are special cases of it."""
     a, b = values(node)
-    shapes = a.shape, b.shape
     axes: Any = 0 if not (a.ndim and b.ndim) else argument(node, 2, "axes", 2)
     if node.operation in ("outer", "vdot"):
         a, b, axes = a.ravel(), b.ravel(), int(node.operation == "vdot")
@@ -123,17 +123,13 @@ def _contracted(node: Node, g: Array) -> Gradients:
         axes = (-1, -1 if node.operation == "inner" or b.ndim == 1 else -2)
     if isinstance(axes, int):
         axes = (range(a.ndim - axes, a.ndim), range(axes))
-    of_a, of_b = (
-        [k % n for k in ([s] if isinstance(s, int) else s)] for s, n in zip(axes, (a.ndim, b.ndim), strict=True)
-    )
-    free_a, free_b = ([k for k in range(n) if k not in used] for n, used in ((a.ndim, of_a), (b.ndim, of_b)))
-    at = len(free_a)
-    da = np.tensordot(g, b, (list(range(at, g.ndim)), free_b))
-    order_a = free_a + [of_a[of_b.index(k)] for k in sorted(of_b)]
-    db = np.tensordot(g, a, (list(range(at)), free_a))
-    order_b = free_b + [of_b[of_a.index(k)] for k in sorted(of_a)]
-    found = np.transpose(da, np.argsort(order_a)), np.transpose(db, np.argsort(order_b))
-    return [d.reshape(shape) for d, shape in zip(found, shapes, strict=True)]
+    of_a, of_b = list(ascii_letters[: a.ndim]), list(ascii_letters[a.ndim : a.ndim + b.ndim])
+    for i, j in zip(*map(np.atleast_1d, axes), strict=True):
+        of_b[j] = of_a[i]
+    result = [axis for axis in of_a + of_b if not (axis in of_a and axis in of_b)]
+    x, w, y = map("".join, (of_a, of_b, result))
+    found = (np.einsum(how, g, c, optimize=True) for how, c in ((f"{y},{w}->{x}", b), (f"{y},{x}->{w}", a)))
+    return [d.reshape(n.value.shape) for d, n in zip(found, node.inputs, strict=True)]
 
 
 def _einsum(node: Node, g: Array) -> Gradients:
