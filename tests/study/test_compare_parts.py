@@ -191,6 +191,7 @@ PLAIN = {
     "numbers": lambda x, w: float(x.sum()) * w + round(float(w.mean()), 3),
     "indices": lambda x, w: x[[0, 2]][:, 1:] * w[x[:, 0] > 0][:1, 1:],
     "lists": lambda x, w: np.array([x[0, 0], 1.0, w[1, 1]]) + sum([x[0, i] for i in range(3)]),
+    "a list and a number": lambda x, w: ([1.0, 2.0] - x.sum()) * ([3.0, 4.0] / w.mean()) + (x.sum() - [5, 6]),
     "iteration": lambda x, w: np.array([np.dot(a, b) for a, b in zip(x, w, strict=True)]),
     "float32": lambda x, w: x.astype(np.float32) * np.float32(0.1) + w.astype(np.float32).sum(),
     "matrices": _matrices,
