@@ -19,7 +19,7 @@ from minitorch_np.layer import Layer
 from minitorch_np.losses.loss import Loss
 from minitorch_np.optimizers.optimizer import Optimizer
 from minitorch_np.study.bits import equal_bits, first_difference
-from minitorch_np.study.compare.diagnosis import UPHILL, Examination, Gradient, other_sign, times_of
+from minitorch_np.study.compare.diagnosis import UPHILL, Examination, other_sign, times_of
 from minitorch_np.study.compare.edits import Trial, Values, edits, forward_edits
 from minitorch_np.study.compare.findings import Search
 from minitorch_np.study.compare.instrument import Execution
@@ -387,7 +387,7 @@ class Against:
         steps = max(1, min(self.steps, *(len(p.used) for p in self.parameters.values())))
         self.beside = Beside(self.given, self.parameters)
         if self._predictions:
-            self.diagnosis.judgement = self._judgement()
+            self.diagnosis.judgement = self._judgement
         if self.diagnosis.judgement is not None:
             own = (loss for loss in self.judge.losses if not loss.kind and self._is_loss(loss.first))
             losses = next(([node.value.reshape(()) for node, _ in loss.instances] for loss in own), [])
@@ -532,13 +532,14 @@ class Against:
             found.append((node, loss.backward().reshape(node.value.shape)))
         return found
 
+    @cached_property
     def _judgement(self) -> Judgement:
         """The program by the network's loss."""
         instances = [(node, {node: dy}) for node, dy in self._predictions]
         return self.judge.by(Objective(0, repr(self.given.loss), "", "", instances), "last", 3)
 
     def _backward(self) -> Iterator[WrongLine]:
-        judgement = self.diagnosis.judgement = self._judgement()
+        judgement = self.diagnosis.judgement = self._judgement
         wrong = Search(self.judge, judgement).findings() if judgement.wrong else []
         if wrong:
             lines = {f.line for f in wrong}
@@ -573,10 +574,8 @@ class Against:
     def _other_step(self, verdict: Verdict, change: Array, right: Array) -> Iterator[WrongLine]:
         """A gradient of another size than the network's, or a step of another length."""
         execution = verdict.update.new.execution
-        last: dict[int, Gradient] = {}  # by the executed statement
-        for gradient in self.diagnosis.output_gradients(verdict):
-            if gradient.node.execution is not execution:
-                last[gradient.node.execution.number] = gradient
+        made = (g for g in self.diagnosis.output_gradients(verdict) if g.node.execution is not execution)
+        last = {g.node.execution.number: g for g in made}  # of each executed statement
         off = next((g for g in last.values() if abs(g.c - 1) > 1e-6), None)
         if off is not None:
             times = times_of(off.c, off.node.execution)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from itertools import accumulate
+from math import prod
 from string import ascii_letters
 from typing import TYPE_CHECKING, Any
 
@@ -74,7 +76,7 @@ def reduction(derivative: Callable[..., Any]) -> Rule:
     """
 
     def rule(node: Node, g: Array) -> Gradients:
-        x, y, ddof = values(node)[0], node.value, 0
+        x, y = values(node)[0], node.value
         is_norm, is_reduce = node.operation == "norm", "." in node.operation
         axis, ddof = argument(node, 1 + is_norm, "axis", 0 if is_reduce else None), argument(node, 4, "ddof", 0)
         keepdims = argument(node, 3 if is_norm else 5, "keepdims")  # after out= nobody gives it by position
@@ -180,11 +182,9 @@ def _moved(node: Node, g: Array) -> Gradients:
     """Functions that only put elements in other places: see where each one goes."""
     if node.compute is None:
         raise NoDerivative(node)
-    numbers: list[Array] = []
-    count = 1
-    for n in node.inputs:
-        numbers.append(np.arange(count, count + n.value.size, dtype=float).reshape(n.value.shape))
-        count += n.value.size
+    *starts, count = accumulate((n.value.size for n in node.inputs), initial=1)
+    shapes = [n.value.shape for n in node.inputs]
+    numbers = [np.arange(k, k + prod(s), dtype=float).reshape(s) for k, s in zip(starts, shapes, strict=True)]
     where = np.asarray(node.compute(*numbers))
     if "shape" in node.options:  # numbers among the arguments are no positions: np.append(h, 1)
         where = np.where(np.asarray(node.compute(*(-a for a in numbers))) == -where, where, 0)
