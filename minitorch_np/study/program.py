@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import copy
-import inspect
 import io
 import textwrap
 import tokenize
@@ -13,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minitorch_np._internal.reprs import constructor_arguments
 from minitorch_np.derivation.derive import Derivation
 from minitorch_np.derivation.folding import fold
 from minitorch_np.derivation.naming import Names
@@ -309,17 +309,17 @@ def _states(derived: Derivation, used: set[str]) -> tuple[list[str], list[Variab
 
 
 def _description(derived: Derivation) -> str:
-    """The network, the loss and the options of the optimizer that are not the usual ones."""
-    optimizer: Any = derived.optimizer
-    signature = inspect.signature(type(optimizer)).parameters
-    options = [
-        f"{key}={value!r}"
-        for key, value in optimizer.defaults.items()
-        if key == "lr" or (key in signature and value != signature[key].default)
-    ]
-    made = f"{type(optimizer).__name__}({', '.join(options)})"
-    network = f"{_network(derived)} with {derived.loss!r} and {made}"
+    """The network, the loss and the optimizer."""
+    network = f"{_network(derived)} with {derived.loss!r} and {optimizer_call(derived.optimizer)}"
     return f"{network}, written by hand in NumPy: the same bits as the layers."
+
+
+def optimizer_call(optimizer: Any) -> str:
+    """Return the call that builds an optimizer, with the options that are not the usual ones."""
+    usual = constructor_arguments(type(optimizer))
+    options = optimizer.defaults.items()
+    said = [f"{n}={v!r}" for n, v in options if n == "lr" or (n in usual and v != usual[n])]
+    return f"{type(optimizer).__name__}({', '.join(said)})"
 
 
 def _network(derived: Derivation) -> str:

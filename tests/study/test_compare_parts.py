@@ -20,9 +20,8 @@ INDEX = np.array([2, 0, 2])
 @pytest.fixture
 def tape():
     made = Tape()
-    recorded.start(made)
-    yield made
-    recorded.stop()
+    with recorded.recording_on(made):
+        yield made
 
 
 def leaf(a):
@@ -145,7 +144,7 @@ def test_a_derivative_is_that_of_difference_quotients(tape, name, case):
     upstream = np.random.default_rng(1).standard_normal(node.value.shape)
     reverse = Reverse({node: upstream})
     assert not reverse.unknown
-    with recorded.paused():
+    with recorded.recording_on(None):
         for i, array in enumerate(arrays):
             expected = np.zeros(array.shape)
             for at in np.ndindex(array.shape):
@@ -192,6 +191,7 @@ PLAIN = {
     "numbers": lambda x, w: float(x.sum()) * w + round(float(w.mean()), 3),
     "indices": lambda x, w: x[[0, 2]][:, 1:] * w[x[:, 0] > 0][:1, 1:],
     "lists": lambda x, w: np.array([x[0, 0], 1.0, w[1, 1]]) + sum([x[0, i] for i in range(3)]),
+    "a list and a number": lambda x, w: ([1.0, 2.0] - x.sum()) * ([3.0, 4.0] / w.mean()) + (x.sum() - [5, 6]),
     "iteration": lambda x, w: np.array([np.dot(a, b) for a, b in zip(x, w, strict=True)]),
     "float32": lambda x, w: x.astype(np.float32) * np.float32(0.1) + w.astype(np.float32).sum(),
     "matrices": _matrices,
@@ -213,7 +213,7 @@ def _in_place(x, w):
 def test_recording_changes_no_bit(tape, name):
     function = PLAIN[name]
     found = function(leaf(A), leaf(B))
-    with recorded.paused():
+    with recorded.recording_on(None):
         expected = function(A.copy(), B.copy())
     got = recorded.plain(recorded.call(np.asarray, found))
     assert got.dtype == np.asarray(expected).dtype

@@ -16,9 +16,8 @@ from minitorch_np._internal.validation import whole
 from minitorch_np.layer import Layer
 from minitorch_np.losses.loss import Loss
 from minitorch_np.optimizers.optimizer import Optimizer
-from minitorch_np.study.compare.beside import Against, count_bits, time_both
+from minitorch_np.study.compare.beside import Against, Training, count_bits, read_off, time_both
 from minitorch_np.study.compare.diagnosis import Examination
-from minitorch_np.study.compare.network import Training, read_off
 from minitorch_np.study.compare.recording import ProgramSource, record, run_plainly
 from minitorch_np.study.compare.report import NOT_JUDGED, RIGHT, Comparison
 
@@ -58,20 +57,13 @@ def examined_apart(source: ProgramSource, steps: int, timeout: float, **how: Any
         folder = Path(name)
         _copy_files(tree, source, folder)
         try:
-            return call_apart(examined_here, source, steps, timeout=timeout, folder=folder, **how)
+            return call_apart(examined, source, steps, timeout=timeout, folder=folder, **how)
         except ChildEndedError as ended:
             result = Comparison(source.name, source.text)
             result.reason = str(ended)
             if "was stopped after" in result.reason:
                 result.reason += ": shorten it, or give more with --timeout"
             return result
-
-
-def examined_here(source: ProgramSource, steps: int) -> Comparison:
-    """Judge a program in this process; the result can be sent to another one."""
-    result = examined(source, steps)
-    result.findings = [finding._replace(target=None) for finding in result.findings]
-    return result
 
 
 def _copy_files(tree: ast.Module, source: ProgramSource, folder: Path) -> None:

@@ -1,38 +1,208 @@
-"""A program and a network of layers side by side: the same bits or not, and where a given network differs."""
+"""A network of layers beside a program, given or read off it: the same bits or not, and where they differ."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import copy
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import cached_property
-from itertools import islice
+from itertools import islice, product, zip_longest
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from minitorch_np import layers, losses, optimizers
 from minitorch_np.derivation.values import Location
+from minitorch_np.layer import Layer
+from minitorch_np.losses.loss import Loss
+from minitorch_np.optimizers.optimizer import Optimizer
 from minitorch_np.study.bits import equal_bits, first_difference
-from minitorch_np.study.compare.diagnosis import UPHILL, Examination, Gradient, other_sign, times_of
+from minitorch_np.study.compare.diagnosis import UPHILL, Examination, other_sign, times_of
 from minitorch_np.study.compare.edits import Trial, Values, edits, forward_edits
 from minitorch_np.study.compare.findings import Search
 from minitorch_np.study.compare.instrument import Execution
-from minitorch_np.study.compare.judge import Judgement, Verdict, multiple
-from minitorch_np.study.compare.network import Beside, Training
+from minitorch_np.study.compare.judge import Judge, Judgement, Verdict, multiple
 from minitorch_np.study.compare.objective import Objective
 from minitorch_np.study.compare.recorded import CONSTANT, LEAF, Node
 from minitorch_np.study.compare.recording import ProgramSource, record, time_steps
 from minitorch_np.study.compare.report import RIGHT, WRONG, Comparison, Equal, WrongLine
 from minitorch_np.study.compare.trained import TrainedArray
+from minitorch_np.study.compare.update_rules import Rule
 from minitorch_np.study.explain.run import Run
+from minitorch_np.study.program import optimizer_call
 
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
 
+ACTIVATIONS: tuple[type[layers.Activation], ...] = (
+    layers.ReLU, layers.Tanh, layers.Sigmoid, layers.LeakyReLU, layers.ELU, layers.Softplus, layers.SiLU,
+    layers.GELU,
+)  # fmt: skip
+LOSSES: tuple[type[Loss], ...] = (
+    losses.SquaredLoss, losses.MSELoss, losses.CrossEntropyLoss, losses.BCELoss, losses.BCEWithLogitsLoss,
+    losses.L1Loss,
+)  # fmt: skip
 COUNTED = ("losses", "numbers in gradients", "numbers in weights")
 NO_EDIT = "no single change of this line makes it right"
 RATES = frozenset("lr learning_rate rate eta alpha step_size".split())
 STEPS = frozenset("steps epochs iterations n_steps num_steps n_epochs num_epochs n_iter iters".split())
+
+
+class Training(NamedTuple):
+    """A network, its loss, its optimizer and its data, which are the same in every step."""
+
+    model: Layer
+    loss: Loss
+    optimizer: Optimizer
+    x: Array
+    y: Array
+
+    def copied(self) -> Training:
+        """Copies that belong together, without gradients that were not used."""
+        made = Training(*copy.deepcopy(self[:3]), self.x, self.y)
+        made.model.zero_grad()
+        return made
+
+    def step(self) -> Any:
+        """One step of training; returns the loss."""
+        value = self.loss(self.model(self.x), self.y)
+        self.model.backward(self.loss.backward())
+        self.optimizer.step()
+        return value
+
+    def load(self, weights: Mapping[str, Array]) -> None:
+        """Take over weights, and their precision."""
+        dtype = next(iter(weights.values())).dtype
+        self.model.astype(dtype if dtype in (np.float64, np.float32) else np.dtype(np.float64))
+        for name, parameter in self.model.named_parameters():
+            if name in weights:
+                parameter.data = weights[name].reshape(parameter.shape).astype(parameter.data.dtype)
+
+    def __repr__(self) -> str:
+        return f"{self.model!r}, {self.loss!r}, {optimizer_call(self.optimizer)}"
+
+
+class Beside(NamedTuple):
+    """A network and the program's parameters by torch's names; `is_turned` if its samples are columns."""
+
+    training: Training
+    parameters: dict[str, TrainedArray]
+    is_turned: bool = False
+
+
+class _Linear(NamedTuple):
+    x: Node
+    z: Node
+    weight: TrainedArray
+    bias: TrainedArray | None
+    is_turned: bool
+
+
+def read_off(diagnosis: Examination) -> Beside | None:
+    """The stack of layers that the forward pass is, with its loss; None if it is none."""
+    judge, judgement = diagnosis.judge, diagnosis.judgement
+    optimizer = None if diagnosis.updates.rule is None else _optimizer(diagnosis.updates.rule)
+    nodes = judgement.right[0].reverse.nodes if judgement.right else {}
+    linears = _linears(judge, nodes)
+    if optimizer is None or not linears:
+        return None
+    is_turned, dtype = linears[0].is_turned, linears[0].z.value.dtype
+    parameters: dict[str, TrainedArray] = {}
+    stack: list[Layer] = []
+    for linear, following in zip_longest(linears, linears[1:]):
+        between = _activation(linear.z.value, following and following.x, nodes)
+        if between is None or linear.is_turned != is_turned:
+            return None
+        own = {"weight": linear.weight, "bias": linear.bias}
+        parameters |= {f"{len(stack)}.{what}": p for what, p in own.items() if p is not None}
+        height, width = _turned(linear.weight.versions[0].value, is_turned).shape
+        stack += [layers.Linear(height, width, linear.bias is not None, dtype=dtype), *between]
+    if len({p.name for p in judge.parameters}) != len(parameters):
+        return None
+    model = layers.Sequential(stack)
+    x = _turned(linears[0].x.value, is_turned).astype(dtype)
+    training = Training(model, losses.SquaredLoss(), optimizer(model), x, x)
+    try:
+        training.load({name: _turned(p.used[0].value, is_turned) for name, p in parameters.items()})
+        out = model(x)
+    except ValueError:  # between two of the layers stands something that is none
+        return None
+    found = _loss(judge, judgement, out, is_turned)
+    if found is None:
+        return None
+    return Beside(training._replace(loss=found[0], y=found[1]), parameters, is_turned)
+
+
+def _turned(a: Array, is_turned: bool) -> Array:
+    return a.T if is_turned and a.ndim == 2 else a
+
+
+def _optimizer(rule: Rule) -> Any:
+    options: Any = dict(rule.options)
+    if rule.name == "Adam":
+        options["betas"] = options.pop("beta1"), options.pop("beta2")
+    kind: Any = {"SGD": optimizers.SGD, "Adam": optimizers.Adam}.get(rule.name)
+    is_usable = (
+        kind is not None and "l1_penalty" not in options and min(options.get("momentum", 0), options["lr"]) >= 0
+    )  # lr is below 0 where a likelihood is maximised
+    return (lambda model: kind(model.parameters(), **options)) if is_usable else None
+
+
+def _linears(judge: Judge, nodes: Mapping[int, Node]) -> list[_Linear]:
+    """The products of an array and a parameter in a forward pass, with their biases, in order."""
+    owners = {v.index: p for p in judge.parameters for v in p.versions}
+    found = []
+    for index in sorted(nodes):
+        node = nodes[index]
+        if node.operation not in ("dot", "matmul") or node.value.ndim != 2:
+            continue
+        a, b = node.inputs
+        is_turned = a.index in owners
+        if is_turned == (b.index in owners):
+            return []
+        weight, x = (a, b) if is_turned else (b, a)
+        sums = (n for n in nodes.values() if n.operation == "add" and node in n.inputs)
+        biased = ((n, owners[m.index]) for n in sums for m in n.inputs if m.index in owners)
+        z, bias = next(biased, (node, None))
+        found.append(_Linear(x, z, owners[weight.index], bias, is_turned))
+    return found
+
+
+def _activation(z: Array, after: Node | None, nodes: Mapping[int, Node]) -> list[Layer] | None:
+    """What stands between a Linear and the next one, or the loss."""
+    if after is not None and np.array_equal(after.value, z):
+        return []
+    wanted = [n.value for n in (nodes.values() if after is None else [after]) if n.value.shape == z.shape]
+    for kind in ACTIVATIONS:
+        try:
+            made = kind()(z.copy())
+        except (TypeError, ValueError):
+            continue
+        if not np.array_equal(made, z) and any(np.allclose(made, w, rtol=1e-9, atol=1e-12) for w in wanted):
+            return [kind()]
+    return None if after is not None else []
+
+
+def _loss(judge: Judge, judgement: Judgement, out: Array, is_turned: bool) -> tuple[Loss, Array] | None:
+    """The loss whose value the program has, and the target that it has it for."""
+    values = judgement.loss.values()
+    nodes = judge.tape.nodes[: judgement.loss.first.index + 1] if values else []
+    given = (n.value for n in nodes if n.index not in judge.depends and n.value.ndim)
+    targets = [_turned(a, is_turned) for a in given]
+    for target, kind in product(targets, LOSSES):
+        is_classes = kind is losses.CrossEntropyLoss and target.dtype.kind in "iu"
+        y = target if is_classes else target.astype(out.dtype)
+        if len(target) != len(out) or target.size not in (len(out), out.size):
+            continue
+        usual = out.shape if y.size == out.size else y.shape
+        for shape in (y.shape, y.size) if kind is losses.CrossEntropyLoss else (usual,):
+            loss = kind()
+            with suppress(TypeError, ValueError, IndexError), np.errstate(all="ignore"):
+                if np.isclose(float(loss(out, y.reshape(shape))), float(values[0]), rtol=1e-7):
+                    return kind(), y.reshape(shape)
+    return None
 
 
 def count_bits(diagnosis: Examination, beside: Beside, steps: int, losses: list[Any]) -> bool:
@@ -92,12 +262,10 @@ def count_bits(diagnosis: Examination, beside: Beside, steps: int, losses: list[
 
 def time_both(result: Comparison, source: ProgramSource, beside: Beside, call: Any) -> None:
     """Run both once more, a step of each in turn."""
-    updates = [p.versions[1] for p in beside.parameters.values() if len(p.versions) > 1]
+    updates = sorted(p.versions[1] for p in beside.parameters.values() if len(p.versions) > 1)
     lines = [v.execution.statement.line for v in updates if v.execution is not None]
-    last = max(updates, default=None)
-    if last is None or not lines:
+    if not lines:
         return
-    line = lines[-1] if last.execution is None else last.execution.statement.line
     training = beside.training.copied()
 
     def step() -> None:
@@ -105,7 +273,7 @@ def time_both(result: Comparison, source: ProgramSource, beside: Beside, call: A
         training.step()
         result.times.append(perf_counter() - start)
 
-    result.handwritten_times = time_steps(source, (line, lines.count(line)), result.steps, call, step)
+    result.handwritten_times = time_steps(source, (lines[-1], lines.count(lines[-1])), result.steps, call, step)
 
 
 def _fitted(a: Array, like: Array, is_turned: bool = False) -> Array | None:
@@ -129,13 +297,9 @@ class Against:
 
         self.given, self.steps = given.copied(), steps
         self.program = write(*given.copied(), data="npz")  # no numbers in its text
-        if program is None:
-            self.source = ProgramSource(
-                self.program.text, "<derived program>", "the derived program", namespace={}
-            )
-        else:
-            self.source = ProgramSource.of(program)
+        derived = ProgramSource(self.program.text, "<derived program>", "the derived program", namespace={})
         self.is_ours = program is None
+        self.source = derived if self.is_ours else ProgramSource.of(program)
         self.call = self._call()
         self.recording = record(self.source, steps, self.call)
         self.diagnosis = Examination(self.recording)
@@ -179,15 +343,12 @@ class Against:
             raise ValueError(f"it takes ({', '.join(names)}), and should take {form}")
         found: dict[str, Any] = main if is_by_name else dict(zip(names, main.values(), strict=False))
         rate = self.given.optimizer.param_groups[0].get("lr")
-        others = dict.fromkeys(STEPS, self.steps) | dict.fromkeys(RATES, rate)
-        for name in (n for n in names if n not in found):
-            if name in self.program.arrays:
-                found[name] = self.program.arrays[name]
-            elif name.lower() in others:
-                found[name] = others[name.lower()]
-            elif name in needed:
-                raise ValueError(f"what its parameter {name} should be is not clear: it should take {form}")
-        return found
+        options = dict.fromkeys(STEPS, self.steps) | dict.fromkeys(RATES, rate)
+        known = {n: options[n.lower()] for n in names if n.lower() in options} | self.program.arrays | found
+        unclear = [n for n in needed if n not in known]
+        if unclear:
+            raise ValueError(f"what its parameter {unclear[0]} should be is not clear: it should take {form}")
+        return {n: known[n] for n in names if n in known}
 
     def comparison(self) -> Comparison:
         result, error = self.result, self.recording.error
@@ -226,7 +387,7 @@ class Against:
         steps = max(1, min(self.steps, *(len(p.used) for p in self.parameters.values())))
         self.beside = Beside(self.given, self.parameters)
         if self._predictions:
-            self.diagnosis.judgement = self._judgement()
+            self.diagnosis.judgement = self._judgement
         if self.diagnosis.judgement is not None:
             own = (loss for loss in self.judge.losses if not loss.kind and self._is_loss(loss.first))
             losses = next(([node.value.reshape(()) for node, _ in loss.instances] for loss in own), [])
@@ -261,11 +422,11 @@ class Against:
     def _take_over(self) -> None:
         """Let the network start from the file's arrays."""
         own = dict(self.given.model.named_parameters())
-        starts = {n: p.versions[0].value.reshape(own[n].shape) for n, p in self.parameters.items()}
-        changed = [n for n, a in starts.items() if not np.array_equal(a, own[n].data)]
+        starts = {n: p.versions[0].value for n, p in self.parameters.items()}
+        is_other = any(not np.array_equal(a.reshape(own[n].shape), own[n].data) for n, a in starts.items())
         self.given.load(starts)
         x, y = self._data()
-        if changed or not np.array_equal(x, self.given.x):
+        if is_other or not np.array_equal(x, self.given.x):
             names = ", ".join([p.name for p in self.parameters.values()])
             self.result.remarks.append(f"the network starts from the file's own arrays: x, y, {names}")
         self.given = self.given._replace(x=x, y=y)
@@ -358,23 +519,27 @@ class Against:
         first = self._same(self.prediction)
         if first is None or first.execution is None:
             return []
-        here = (n for n in self.judge.tape.nodes if n.execution is not None and n.operation == first.operation)
-        like = [n for n in here if n.execution.statement is first.execution.statement]
-        like = [n for n in like if (n.value.shape, len(n.inputs)) == (first.value.shape, len(first.inputs))]
+
+        def kind(node: Node) -> Any:
+            line = None if node.execution is None else node.execution.statement.number
+            return line, node.operation, node.value.shape, len(node.inputs)
+
+        like = (n for n in self.judge.tape.nodes if kind(n) == kind(first))
         loss = self.given.copied().loss
         found = []
-        for node in like[: self.steps]:
+        for node in islice(like, self.steps):
             loss(np.array(node.value.reshape(self.prediction.shape)), self.given.y)
             found.append((node, loss.backward().reshape(node.value.shape)))
         return found
 
+    @cached_property
     def _judgement(self) -> Judgement:
         """The program by the network's loss."""
         instances = [(node, {node: dy}) for node, dy in self._predictions]
         return self.judge.by(Objective(0, repr(self.given.loss), "", "", instances), "last", 3)
 
     def _backward(self) -> Iterator[WrongLine]:
-        judgement = self.diagnosis.judgement = self._judgement()
+        judgement = self.diagnosis.judgement = self._judgement
         wrong = Search(self.judge, judgement).findings() if judgement.wrong else []
         if wrong:
             lines = {f.line for f in wrong}
@@ -409,10 +574,8 @@ class Against:
     def _other_step(self, verdict: Verdict, change: Array, right: Array) -> Iterator[WrongLine]:
         """A gradient of another size than the network's, or a step of another length."""
         execution = verdict.update.new.execution
-        last: dict[int, Gradient] = {}  # by the executed statement
-        for gradient in self.diagnosis.output_gradients(verdict):
-            if gradient.node.execution is not execution:
-                last[gradient.node.execution.number] = gradient
+        made = (g for g in self.diagnosis.output_gradients(verdict) if g.node.execution is not execution)
+        last = {g.node.execution.number: g for g in made}  # of each executed statement
         off = next((g for g in last.values() if abs(g.c - 1) > 1e-6), None)
         if off is not None:
             times = times_of(off.c, off.node.execution)
@@ -457,37 +620,29 @@ class Against:
 
     def _placed(self, finding: WrongLine) -> WrongLine:
         """A finding with what it is in the network."""
-        if finding.place is not None:
-            return finding
-        places = self.program.places
+        places, target = self.program.places, finding.target
         own = ((name, self.parameters.get(f"{p.layer}.{p.what}".lstrip("."))) for name, p in places.items())
         weights = [(name, parameter) for name, parameter in own if parameter is not None]
-        outputs = [(name, place, node) for name, place, _, node in self.outputs if node is not None]
-        for name, parameter in weights:
-            if finding.name == parameter.name:
-                return finding._replace(array=name, place=places[name])
-        if (target := finding.target) is not None:
+        outputs = [(name, node) for name, _, _, node in self.outputs if node is not None]
+        names = [name for name, parameter in weights if parameter.name == finding.name]
+        if target is not None:
             of = [name for name, parameter in weights if target in parameter.versions]
-            of += [
-                name for name, _, node in outputs if node is target or np.array_equal(node.value, target.value)
-            ]
-            for name in of:
-                return finding._replace(array=f"grad_{name}", place=places.get(f"grad_{name}"))
+            of += [n for n, node in outputs if node is target or np.array_equal(node.value, target.value)]
+            names += [f"grad_{name}" for name in of]
         here = (e for e in self.judge.executions if e.statement.line == finding.line)
         made = {new.index for e in here for _, _, new in e.bound}
-        for name, place, node in outputs:
-            if node.index in made:
-                return finding._replace(array=name, place=place)
-        return finding
+        names += [name for name, node in outputs if node.index in made]
+        if finding.place is not None or not names:
+            return finding
+        return finding._replace(array=names[0], place=places.get(names[0]))
 
     def _rounding(self) -> Iterator[WrongLine]:
         """The arrays whose bits differ, in order."""
         loss = "loss", Location("", repr(self.given.loss), "loss"), self.loss, self._same(self.loss)
         for name, place, value, node in (*self.outputs, loss):
-            a = None if node is None else _fitted(node.value, value)
-            if node is None or a is None or node.execution is None or a.dtype != value.dtype:
+            if node is None or node.execution is None or node.value.dtype != value.dtype:
                 continue
-            apart = first_difference(np.ascontiguousarray(a), np.ascontiguousarray(value))
+            apart = first_difference(*map(np.ascontiguousarray, (node.value.reshape(value.shape), value)))
             if apart is not None:
                 made = node.execution.made or name
                 where = {"array": name, "place": place, "difference": apart}

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from itertools import accumulate
+from math import prod
+from string import ascii_letters
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,11 +25,7 @@ Rule = Callable[[Node, "Array"], Gradients]
 
 
 class NoDerivative(Exception):  # noqa: N818
-    """The recording has an operation on the way whose derivative is not known."""
-
-    def __init__(self, node: Node) -> None:
-        super().__init__(node.operation)
-        self.node = node
+    """Of a node, by an operation whose derivative is not known."""
 
 
 def argument(node: Node, position: int, name: str, default: Any = None) -> Any:
@@ -53,24 +51,11 @@ def elementwise(derivative: Callable[..., Any]) -> Rule:
     return rule
 
 
-_tie = [0.0]
-
-
-@contextmanager
-def ties(passed: float) -> Iterator[None]:
-    """The part of a gradient that passes where both sides of a maximum are equal: 1 in `grad[h < 0] = 0`."""
-    _tie[0] = passed
-    try:
-        yield
-    finally:
-        _tie[0] = 0.0
-
-
-def extremum(sign: int) -> Rule:
-    """The rule of the larger (1) or the smaller (-1) of two."""
+def extremum(sign: int, passed: float = 0.0) -> Rule:
+    """The rule of the larger (1) or the smaller (-1) of two; of equal ones `passed` is the part of each."""
 
     def larger(a: Array, b: Array, y: Array) -> tuple[Any, Any]:
-        tie = np.where(a == b, _tie[0], 0.0)
+        tie = np.where(a == b, passed, 0.0)
         return (sign * a > sign * b) + tie, (sign * b > sign * a) + tie
 
     return elementwise(larger)
@@ -91,7 +76,7 @@ def reduction(derivative: Callable[..., Any]) -> Rule:
     """
 
     def rule(node: Node, g: Array) -> Gradients:
-        x, y, ddof = values(node)[0], node.value, 0
+        x, y = values(node)[0], node.value
         is_norm, is_reduce = node.operation == "norm", "." in node.operation
         axis, ddof = argument(node, 1 + is_norm, "axis", 0 if is_reduce else None), argument(node, 4, "ddof", 0)
         keepdims = argument(node, 3 if is_norm else 5, "keepdims")  # after out= nobody gives it by position
@@ -133,7 +118,6 @@ def _matmul(node: Node, g: Array) -> Gradients:
 def _contracted(node: Node, g: Array) -> Gradients:
     """Sums of products over axes of a and b: tensordot, and the products that are special cases of it."""
     a, b = values(node)
-    shapes = a.shape, b.shape
     axes: Any = 0 if not (a.ndim and b.ndim) else argument(node, 2, "axes", 2)
     if node.operation in ("outer", "vdot"):
         a, b, axes = a.ravel(), b.ravel(), int(node.operation == "vdot")
@@ -141,17 +125,13 @@ def _contracted(node: Node, g: Array) -> Gradients:
         axes = (-1, -1 if node.operation == "inner" or b.ndim == 1 else -2)
     if isinstance(axes, int):
         axes = (range(a.ndim - axes, a.ndim), range(axes))
-    of_a, of_b = (
-        [k % n for k in ([s] if isinstance(s, int) else s)] for s, n in zip(axes, (a.ndim, b.ndim), strict=True)
-    )
-    free_a, free_b = ([k for k in range(n) if k not in used] for n, used in ((a.ndim, of_a), (b.ndim, of_b)))
-    at = len(free_a)
-    da = np.tensordot(g, b, (list(range(at, g.ndim)), free_b))
-    order_a = free_a + [of_a[of_b.index(k)] for k in sorted(of_b)]
-    db = np.tensordot(g, a, (list(range(at)), free_a))
-    order_b = free_b + [of_b[of_a.index(k)] for k in sorted(of_a)]
-    found = np.transpose(da, np.argsort(order_a)), np.transpose(db, np.argsort(order_b))
-    return [d.reshape(shape) for d, shape in zip(found, shapes, strict=True)]
+    of_a, of_b = list(ascii_letters[: a.ndim]), list(ascii_letters[a.ndim : a.ndim + b.ndim])
+    for i, j in zip(*map(np.atleast_1d, axes), strict=True):
+        of_b[j] = of_a[i]
+    result = [axis for axis in of_a + of_b if not (axis in of_a and axis in of_b)]
+    x, w, y = map("".join, (of_a, of_b, result))
+    found = (np.einsum(how, g, c, optimize=True) for how, c in ((f"{y},{w}->{x}", b), (f"{y},{x}->{w}", a)))
+    return [d.reshape(n.value.shape) for d, n in zip(found, node.inputs, strict=True)]
 
 
 def _einsum(node: Node, g: Array) -> Gradients:
@@ -202,11 +182,9 @@ def _moved(node: Node, g: Array) -> Gradients:
     """Functions that only put elements in other places: see where each one goes."""
     if node.compute is None:
         raise NoDerivative(node)
-    numbers: list[Array] = []
-    count = 1
-    for n in node.inputs:
-        numbers.append(np.arange(count, count + n.value.size, dtype=float).reshape(n.value.shape))
-        count += n.value.size
+    *starts, count = accumulate((n.value.size for n in node.inputs), initial=1)
+    shapes = [n.value.shape for n in node.inputs]
+    numbers = [np.arange(k, k + prod(s), dtype=float).reshape(s) for k, s in zip(starts, shapes, strict=True)]
     where = np.asarray(node.compute(*numbers))
     if "shape" in node.options:  # numbers among the arguments are no positions: np.append(h, 1)
         where = np.where(np.asarray(node.compute(*(-a for a in numbers))) == -where, where, 0)
@@ -240,7 +218,7 @@ def _nothing(node: Node, g: Array) -> Gradients:
     return [None] * len(node.inputs)
 
 
-RULES: dict[str, Rule] = {
+_TABLE: dict[str, Rule] = {  # by the operations that have it
     "add": elementwise(lambda a, b, y: (1, 1)),
     "subtract": elementwise(lambda a, b, y: (1, -1)),
     "multiply": elementwise(lambda a, b, y: (b, a)),
@@ -287,33 +265,34 @@ RULES: dict[str, Rule] = {
     "reshape": _reshaped,
     "clip": _clip,
     "where": _where,
-    ELEMENTWISE: _by_differences,
     "add.at": lambda node, g: [g, g[node.options["index"]]],
-}
-ALIKE: dict[Rule, str] = {
-    extremum(1): "maximum fmax",
-    extremum(-1): "minimum fmin",
-    _power: "power float_power",
-    elementwise(lambda x, y: np.sign(x)): "absolute fabs",
-    reduction(lambda x, y, n, axis, ddof: 1): "sum nansum add.reduce",
-    reduction(lambda x, y, n, axis, ddof: 1 / n): "mean average",
-    reduction(lambda x, y, n, axis, ddof: y / x): "prod multiply.reduce",
-    reduction(_of_extremum): "max amax min amin maximum.reduce minimum.reduce",
-    _contracted: "dot inner vdot outer tensordot",
-    _same: "ravel squeeze expand_dims copy astype asarray asanyarray atleast_1d atleast_2d nan_to_num",
-    _moved: """
+    "maximum fmax": extremum(1),
+    "minimum fmin": extremum(-1),
+    "power float_power": _power,
+    "absolute fabs": elementwise(lambda x, y: np.sign(x)),
+    "sum nansum add.reduce": reduction(lambda x, y, n, axis, ddof: 1),
+    "mean average": reduction(lambda x, y, n, axis, ddof: 1 / n),
+    "prod multiply.reduce": reduction(lambda x, y, n, axis, ddof: y / x),
+    "max amax min amin maximum.reduce minimum.reduce": reduction(_of_extremum),
+    "dot inner vdot outer tensordot": _contracted,
+    "ravel squeeze expand_dims copy astype asarray asanyarray atleast_1d atleast_2d nan_to_num": _same,
+    """
         getitem setitem array concatenate stack hstack vstack dstack column_stack append insert delete
         roll flip fliplr flipud repeat tile take swapaxes moveaxis rollaxis rot90 diag diagonal pad split
         array_split hsplit vsplit broadcast_to take_along_axis ascontiguousarray block tril triu diagflat
         compress
-    """,
-    _nothing: """
+    """: _moved,
+    """
         greater greater_equal less less_equal equal not_equal logical_and logical_or logical_not
         logical_xor sign heaviside floor ceil rint trunc round around isnan isinf isfinite floor_divide
         signbit bitwise_and bitwise_or invert
-    """,
+    """: _nothing,
 }
-RULES |= {name: rule for rule, names in ALIKE.items() for name in names.split()}
+RULES = {name: rule for names, rule in _TABLE.items() for name in names.split()}
+RULES[ELEMENTWISE] = _by_differences
+# Those that pass the gradient where both sides are equal, as `grad[h < 0] = 0` does.
+TIED_RULES = RULES | dict.fromkeys(("maximum", "fmax"), extremum(1, 1.0))
+TIED_RULES |= dict.fromkeys(("minimum", "fmin"), extremum(-1, 1.0))
 
 
 def unbroadcast(g: Array, shape: tuple[int, ...]) -> Array:
@@ -322,15 +301,13 @@ def unbroadcast(g: Array, shape: tuple[int, ...]) -> Array:
     if g.shape == shape:
         return g
     g = g.sum(axis=tuple(range(g.ndim - len(shape))))
-    for axis, length in enumerate(shape):
-        if length == 1 and g.shape[axis] != 1:
-            g = g.sum(axis=axis, keepdims=True)
-    return np.broadcast_to(g, shape)
+    axes = (axis for axis, length in enumerate(shape) if length == 1 != g.shape[axis])
+    return np.broadcast_to(g.sum(axis=tuple(axes), keepdims=True), shape)
 
 
-def backward(node: Node, g: Array) -> list[Array | None]:
+def backward(node: Node, g: Array, rules: Mapping[str, Rule] = RULES) -> list[Array | None]:
     """The gradients of a node's inputs. Raises NoDerivative where there is no rule."""
-    rule = RULES.get(node.operation)
+    rule = rules.get(node.operation)
     if rule is None:
         raise NoDerivative(node)
     try:
@@ -346,12 +323,14 @@ def backward(node: Node, g: Array) -> list[Array | None]:
 class Reverse:
     """A reverse pass: the gradient of the seeds' sum with respect to every node that leads to them.
 
-    `ends` are the nodes that are taken for independent variables. `unknown` are operations without a
+    `ends` are the nodes that are taken for independent variables; with a `tie` both sides of a maximum pass the
+    gradient where they are equal. `unknown` are operations without a
     rule that were met: what lies behind them has no gradient here. `terms` are the single gradients of what
     is used in several places: their sum is the gradient.
     """
 
-    def __init__(self, seeds: Mapping[Node, Array], ends: Collection[int] = ()) -> None:
+    def __init__(self, seeds: Mapping[Node, Array], ends: Collection[int] = (), *, tie: bool = False) -> None:
+        rules = TIED_RULES if tie else RULES
         self.gradients: dict[int, Array] = {}
         self.terms: dict[int, list[Array]] = {}
         self.nodes: dict[int, Node] = {}
@@ -365,7 +344,7 @@ class Reverse:
                 if node.index in ends or node.operation in (LEAF, CONSTANT):
                     continue
                 try:
-                    found = backward(node, self.gradients[node.index])
+                    found = backward(node, self.gradients[node.index], rules)
                 except NoDerivative:
                     self.unknown.append(node)
                     continue

@@ -84,13 +84,13 @@ def _recorded_in(scope: Mapping[str, Any]) -> Iterator[tuple[str, Node]]:
 
 
 def _elements(value: Any) -> list[tuple[str, Any]]:
+    """What a container or an object of the program holds, by what stands behind its name for it."""
     kind = type(value)
     if isinstance(value, tuple) and hasattr(value, "_asdict"):
         return [(f".{k}", v) for k, v in value._asdict().items()]
-    if kind in (list, tuple):
-        return [(f"[{i}]", v) for i, v in enumerate(value)] if len(value) <= MOST else []
-    if kind is dict:
-        return [(f"[{k!r}]", v) for k, v in value.items()] if len(value) <= MOST else []
+    if kind in (list, tuple, dict):
+        items = value.items() if kind is dict else enumerate(value)
+        return [(f"[{k!r}]", v) for k, v in items] if len(value) <= MOST else []
     inside = getattr(value, "__dict__", None)
     if type(inside) is dict and kind.__module__ == "__main__":
         return [(f".{k}", v) for k, v in inside.items()]
@@ -226,7 +226,7 @@ def _looked_up(
     """The values of targets, without recording that they were looked at."""
     calls = iter(targets)
     found = []
-    with recorded.paused():
+    with recorded.recording_on(None):
         for path in paths:
             try:
                 found.append(scope.get(path) if path.isidentifier() else next(calls)())
@@ -344,6 +344,11 @@ def _is_pure(target: ast.AST) -> bool:
     )
 
 
+AS_IT_IS = (
+    ast.Import, ast.ImportFrom, ast.Global, ast.Nonlocal, ast.Pass, ast.Break, ast.Continue, ast.pattern,
+)  # fmt: skip
+
+
 class Instrumenter(ast.NodeTransformer):
     """Puts the hooks into a tree; fills `statements`."""
 
@@ -353,26 +358,21 @@ class Instrumenter(ast.NodeTransformer):
         self.functions = [""]
 
     def run(self, tree: Any) -> Any:
-        self._body(tree, "body")
-        return ast.fix_missing_locations(tree)
+        return ast.fix_missing_locations(self.generic_visit(tree))
 
-    def _body(self, node: Any, part: str) -> None:
-        setattr(node, part, [made for statement in getattr(node, part) for made in self._statement(statement)])
+    def visit(self, node: Any) -> Any:
+        if isinstance(node, AS_IT_IS) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
+            is_import = isinstance(node, ast.ImportFrom) and node.module != "__future__"
+            return [node, parsed("__imported__()", node)] if is_import and not self.functions[-1] else node
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            return self._function(node)
+        if isinstance(node, ast.ClassDef):
+            node.body = [self.visit(n) if isinstance(n, ast.FunctionDef) else n for n in node.body]
+            return node
+        return self._statement(node) if isinstance(node, ast.stmt) else super().visit(node)
 
     def _statement(self, st: Any) -> list[Any]:
-        if isinstance(st, ast.FunctionDef | ast.AsyncFunctionDef):
-            self._function(st)
-            return [st]
-        if isinstance(st, ast.ClassDef):
-            for method in st.body:
-                if isinstance(method, ast.FunctionDef):
-                    self._function(method)
-            return [st]
-        if isinstance(st, ast.ImportFrom) and st.module != "__future__" and not self.functions[-1]:
-            return [st, parsed("__imported__()", st)]
-        skipped = (ast.Import, ast.ImportFrom, ast.Global, ast.Nonlocal, ast.Pass, ast.Break, ast.Continue)
-        if isinstance(st, skipped) or (isinstance(st, ast.Expr) and isinstance(st.value, ast.Constant)):
-            return [st]
+        """A statement with the hooks before and after it, and in its expressions."""
         number, is_compound = len(self.statements), hasattr(st, "body")
         text = ast.unparse(st).partition("\n")[0]
         if is_compound or st.lineno == st.end_lineno:  # as it stands there, without a comment
@@ -380,22 +380,22 @@ class Instrumenter(ast.NodeTransformer):
             text = self.line(st.lineno).encode()[st.col_offset : end].decode().strip()
         tree = st if is_compound else copied_tree(st)
         self.statements.append(MarkedStatement(number, st.lineno, text, tree, self.functions[-1]))
-        pure = tuple(ast.unparse(t) for t in _targets(st) if _is_pure(t))
+        targets = _targets(st)
+        pure = tuple(ast.unparse(t) for t in targets if _is_pure(t))
         calls = "".join(f", lambda: {target}" for target in pure if not target.isidentifier())
-        made = [parsed(f"__at__({number}, {pure!r}{calls})", st), st]
-        if _targets(st):
-            made.append(parsed(f"__after__({number}, {pure!r}{calls})", st))
-        for part in ("body", "orelse", "finalbody"):
-            if isinstance(getattr(st, part, None), list):
-                self._body(st, part)
-        for inner in (*getattr(st, "handlers", ()), *getattr(st, "cases", ())):
-            self._body(inner, "body")
-        self._expressions(st)
-        return made
+        hooks = [parsed(f"__{name}__({number}, {pure!r}{calls})", st) for name in ("at", "after")]
+        self.generic_visit(st)
+        if isinstance(st, ast.Assign | ast.AnnAssign | ast.Return) and st.value is not None:
+            integers: list[Any] = [ast.Constant(ast.unparse(t) in self.updated) for t in targets]
+            arguments = [ast.keyword("integers", ast.Tuple(integers, ast.Load()))] if integers else []
+            st.value = _call("__value__", [st.value], arguments, st)
+        return [hooks[0], st, *(hooks[1:] if targets else ())]
 
-    def _function(self, st: Any) -> None:
+    def _function(self, st: Any) -> Any:
+        """A function that hands on its arguments as recorded values."""
         self.functions.append(st.name)
-        self._body(st, "body")
+        made: Any = self.generic_visit(ast.Module(st.body, []))
+        st.body = made.body
         self.functions.pop()
         wraps = []
         for name in (a.arg for a in (*st.args.posonlyargs, *st.args.args, *st.args.kwonlyargs)):
@@ -403,20 +403,7 @@ class Instrumenter(ast.NodeTransformer):
             wraps += [parsed(f"{name} = {hook}", st)] if name not in ("self", "cls") else []
         has_text = ast.get_docstring(st, clean=False) is not None
         st.body[has_text:has_text] = wraps
-
-    def _expressions(self, st: Any) -> None:
-        """Wrap calls and loads in the expressions of a statement itself."""
-        for part, value in ast.iter_fields(st):
-            if part in ("body", "orelse", "finalbody", "handlers", "cases"):
-                continue
-            if isinstance(value, ast.AST):
-                setattr(st, part, self.visit(value))
-            elif isinstance(value, list):
-                setattr(st, part, [self.visit(v) if isinstance(v, ast.AST) else v for v in value])
-        if isinstance(st, ast.Assign | ast.AnnAssign | ast.Return) and st.value is not None:
-            integers: list[Any] = [ast.Constant(ast.unparse(t) in self.updated) for t in _targets(st)]
-            arguments = [ast.keyword("integers", ast.Tuple(integers, ast.Load()))] if integers else []
-            st.value = _call("__value__", [st.value], arguments, st)
+        return st
 
     def visit_Call(self, node: ast.Call) -> Any:
         self.generic_visit(node)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from minitorch_np.study.compare.derivatives import Reverse, ties
+from minitorch_np.study.compare.derivatives import Reverse
 from minitorch_np.study.compare.instrument import Execution
 from minitorch_np.study.compare.objective import UNSURE_LOSSES, Objective, Seeds, dependent, losses, rank
 from minitorch_np.study.compare.recorded import (
@@ -366,8 +366,8 @@ class Judge:
     def reverse(self, seeds: Seeds) -> Reverse:
         known = self._reverses.get(id(seeds))
         if known is None or known[0] is not seeds:
-            with ties(self.tie):
-                known = self._reverses[id(seeds)] = (seeds, Reverse(seeds, self.versions.union(self.detached)))
+            reverse = Reverse(seeds, self.versions.union(self.detached), tie=bool(self.tie))
+            known = self._reverses[id(seeds)] = (seeds, reverse)
         return known[1]
 
     def _together(self, seeds: list[Seeds]) -> Seeds:

@@ -114,8 +114,10 @@ class Tape:
         if array.parent is None:
             known = [] if array.node is None else [array.node]
             return self.add(OPAQUE if known else LEAF, known, plain(array))
-        operation, options, compute = array.view_of or (OPAQUE, None, None)
-        return self.add(operation, (self.node(array.parent),), plain(array), options, compute)
+        whole, taken = self.node(array.parent), array.taken
+        if taken is None:
+            return self.add(OPAQUE, (whole,), plain(array))
+        return self.add(taken.operation, (whole,), plain(array), taken.options, taken.compute)
 
     def replace(self, old: Node, new: Node) -> None:
         """Note that a name or an array has a new value."""
@@ -132,9 +134,9 @@ class Tape:
             return
         array.node = node
         parent = array.parent
-        if parent is not None and array.view_of is not None and parent.node is not None:
+        if parent is not None and array.taken is not None and parent.node is not None:
             index = np.arange(parent.size).reshape(parent.shape)
-            positions = np.asarray(array.view_of[2](index))
+            positions = np.asarray(array.taken.compute(index))
             compute = _writes(lambda whole, part: operator.setitem(whole.reshape(-1), positions, part))
             old = parent.node
             self.wrote(parent, self.add("setitem", (old, node), plain(parent), {}, compute), old)
@@ -156,31 +158,21 @@ def _same(a: Array, b: Array) -> bool:
     return a.dtype == b.dtype and (np.array_equal(a, b) or (is_float and np.array_equal(a, b, equal_nan=True)))
 
 
-_tapes: list[Tape] = []
-
-
-def start(tape: Tape) -> None:
-    """Record on this tape until `stop`."""
-    _tapes.append(tape)
-
-
-def stop() -> None:
-    _tapes.pop()
+_tapes: list[Tape | None] = [None]
 
 
 @contextmanager
-def paused() -> Iterator[None]:
-    """Record nothing inside."""
-    kept = _tapes[:]
-    _tapes.clear()
+def recording_on(tape: Tape | None) -> Iterator[None]:
+    """Record on this tape inside; nothing if it is None."""
+    _tapes.append(tape)
     try:
         yield
     finally:
-        _tapes[:] = kept
+        _tapes.pop()
 
 
 def current() -> Tape | None:
-    return _tapes[-1] if _tapes else None
+    return _tapes[-1]
 
 
 def plain(value: Any) -> Any:
@@ -219,7 +211,7 @@ def wrapped(result: Any, node: Node) -> Any:
         if result.dtype.kind not in (*NUMERIC, "O"):  # np.frompyfunc makes objects
             return result
         array = result.view(RecordedMatrix if isinstance(result, np.matrix) else RecordedArray)
-        array.node, array.parent, array.view_of = node, None, None
+        array.node, array.parent, array.taken = node, None, None
         return array
     kind = _NUMBERS.get(type(result))
     if kind is None:
@@ -229,13 +221,11 @@ def wrapped(result: Any, node: Node) -> Any:
     return number
 
 
-def _recorded_call(operation: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Call a function on plain values, and record its result as an operation on these."""
-    result = function(*map(plain, args), **kwargs)
-    tape = current()
-    if tape is None or not any(map(is_recorded, args)):
-        return result
-    return wrapped(result, tape.add(operation, [tape.node(a) for a in args], result, {}, function))
+def _of_numbers(operation: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Call a function of numbers or arrays, and record it if one of them is recorded."""
+    if any(map(is_recorded, args)):
+        return _recorded(operation, function, args, kwargs, takes_all=True)
+    return function(*args, **kwargs)
 
 
 def leaf(value: Any) -> Any:
@@ -265,7 +255,7 @@ class _Recorded:
             options["out"] = out[0]
         is_call = method == "__call__"
         name = ufunc.__name__ if is_call else f"{ufunc.__name__}.{method}"
-        return _recorded(name, ufunc if is_call else getattr(ufunc, method), inputs, options, is_ufunc=True)
+        return _recorded(name, ufunc if is_call else getattr(ufunc, method), inputs, options, takes_all=True)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         return call_function(function, args, kwargs)
@@ -310,19 +300,19 @@ def call_function(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], 
 
 
 def _recorded(
-    name: str, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, is_ufunc: bool = False
+    name: str, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, takes_all: bool = False
 ) -> Any:
     """Call a function, and record it as an operation of this name.
 
-    Its inputs are the arrays among its arguments; all that is given by position to a ufunc, and the numbers
-    in a list of which an array is made.
+    Its inputs are the arrays among its arguments, all that is given by position if it `takes_all`, as a ufunc
+    does, and the numbers in a list of which an array is made.
     """
     tape = current()
     if tape is None:
         return function(*plain_deep(args), **plain_deep(kwargs))
     out = kwargs.get("out")
     before = tape.node(out) if isinstance(out, np.ndarray) else None
-    found: list[Any] = list(args) if is_ufunc else []
+    found: list[Any] = list(args) if takes_all else []
 
     def take(value: Any) -> Any:
         is_number = name == "array" and isinstance(value, int | float | np.generic) and type(value) is not bool
@@ -333,7 +323,7 @@ def _recorded(
         return plain(value)
 
     named = {k: v for k, v in kwargs.items() if k != "out"}
-    shape = [[HOLE] * len(args), plain_deep(named)] if is_ufunc else _mapped([list(args), named], take)
+    shape = [[HOLE] * len(args), plain_deep(named)] if takes_all else _mapped([list(args), named], take)
     nodes = [tape.node(v) for v in found]
 
     def compute(*values: Any) -> Any:
@@ -344,7 +334,7 @@ def _recorded(
 
     def made(result: Any, compute: Callable[..., Any]) -> Any:
         inputs, operation = nodes, name
-        if is_ufunc and "where" in kwargs:  # what is left out comes from somewhere else
+        if takes_all and "where" in kwargs:  # what is left out comes from somewhere else
             inputs, operation = nodes + ([before] if before else []), OPAQUE
         node = tape.add(operation, inputs, result, {"shape": shape}, compute)
         if before is not None:
@@ -354,7 +344,7 @@ def _recorded(
         is_array = isinstance(value, RecordedArray) and value.base is not None
         is_alone = is_array and len(found) == 1 and isinstance(found[0], RecordedArray)
         if is_alone and np.may_share_memory(plain(value), plain(found[0])):
-            value.parent, value.view_of = found[0], (name, node.options, compute)
+            value.parent, value.taken = found[0], node
         return value
 
     result = function(*plain_deep(args), **plain_deep(kwargs))
@@ -372,14 +362,14 @@ HOLE = _Hole()
 
 
 class RecordedArray(_Recorded, np.ndarray):
-    """An array that records. A view knows its parent and how it is taken from it."""
+    """An array that records. A view knows its parent, and the node that took it from there."""
 
     node: Node | None
     parent: RecordedArray | None
-    view_of: tuple[str, dict[str, Any], Callable[..., Any]] | None
+    taken: Any  # a Node, or None
 
     def __array_finalize__(self, obj: Any) -> None:
-        self.node, self.view_of = None, None
+        self.node, self.taken = None, None
         self.parent = obj if isinstance(obj, RecordedArray) else None  # by a method that is not recorded
 
     def __getitem__(self, index: Any) -> Any:
@@ -406,12 +396,6 @@ class RecordedArray(_Recorded, np.ndarray):
     def flat(self) -> Any:
         return np.ravel(self).__iter__()
 
-    def astype(self, dtype: Any, *args: Any, **options: Any) -> Any:
-        return call_function(np.ndarray.astype, (self, dtype, *args), options, "astype")
-
-    def copy(self, order: Any = "C") -> Any:
-        return np.copy(self, order=order, subok=True)
-
     def transpose(self, *axes: Any) -> Any:
         return np.transpose(self, axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes or None)
 
@@ -423,7 +407,7 @@ class RecordedArray(_Recorded, np.ndarray):
 
     def item(self, *index: Any) -> Any:
         element = self.reshape(-1)[index[0]] if index else self
-        return _recorded_call("copy", lambda a: np.asarray(a).item(), element)
+        return _of_numbers("copy", lambda a: np.asarray(a).item(), element)
 
     def fill(self, value: Any) -> None:
         self[...] = value
@@ -432,9 +416,9 @@ class RecordedArray(_Recorded, np.ndarray):
         return [v.tolist() if isinstance(v, RecordedArray) else v for v in self] if self.ndim else self.item()
 
 
-def _method(name: str) -> Callable[..., Any]:
-    function = getattr(np, name)
-    return lambda self, *args, **options: function(self, *args, **options)  # noqa: PLW0108
+def _method(owner: Any, name: str) -> Callable[..., Any]:
+    function = getattr(owner, name)
+    return lambda self, *args, **options: call_function(function, (self, *args), options, name)
 
 
 def _of_plain(name: str) -> Callable[..., Any]:
@@ -445,7 +429,9 @@ for _name in """
     sum mean max min prod std var cumsum dot squeeze swapaxes repeat take trace round argmax argmin
     argsort ravel any all nonzero diagonal ptp
 """.split():
-    setattr(RecordedArray, _name, _method(_name))
+    setattr(RecordedArray, _name, _method(np, _name))
+for _name in ("astype", "copy"):
+    setattr(RecordedArray, _name, _method(np.ndarray, _name))
 for _name in ("__repr__", "__str__", "__format__", "__reduce__"):
     setattr(RecordedArray, _name, _of_plain(_name))
 
@@ -475,13 +461,8 @@ class RecordedMatrix(RecordedArray, np.matrix):
         return self.A.tolist()
 
 
-def _own_method(name: str) -> Callable[..., Any]:
-    function = getattr(np.matrix, name)
-    return lambda self, *args, **options: call_function(function, (self, *args), options, name)
-
-
 for _name in ("ravel", "flatten", "diagonal", "trace"):  # of which np.ravel(matrix) and others differ
-    setattr(RecordedMatrix, _name, _own_method(_name))
+    setattr(RecordedMatrix, _name, _method(np.matrix, _name))
 
 
 class RecordedNumber(_Recorded):
@@ -499,7 +480,7 @@ class RecordedNumber(_Recorded):
         return getattr(self.plain_type(self), name)
 
     def item(self) -> Any:
-        return _recorded_call("copy", float, self)
+        return _of_numbers("copy", float, self)
 
     def sum(self, *_: Any, **__: Any) -> Any:
         return self
@@ -517,24 +498,21 @@ _OPERATORS = {
 
 
 def _binary(name: str, ufunc: str, *, swapped: bool) -> Callable[..., Any]:
-    call = getattr(operator, name)
-
     def apply(self: Any, other: Any) -> Any:
-        if isinstance(other, np.ndarray):
-            function = getattr(np, ufunc)
-            return function(other, self) if swapped else function(self, other)
         if isinstance(other, list | tuple) and self.plain_type not in (int, float):
-            return getattr(np, ufunc)(self, leaf(np.asarray(other)))
+            other = leaf(np.asarray(other))
+        operands = (other, self) if swapped else (self, other)
+        if isinstance(other, np.ndarray):
+            return getattr(np, ufunc)(*operands)
         if not isinstance(other, int | float | np.generic):
             return NotImplemented
-        return _recorded_call(ufunc, call, *((other, self) if swapped else (self, other)))
+        return _of_numbers(ufunc, getattr(operator, name), *operands)
 
     return apply
 
 
 def _unary(name: str, ufunc: str) -> Callable[..., Any]:
-    call = getattr(operator, name)
-    return lambda self: _recorded_call(ufunc, call, self)
+    return lambda self: _of_numbers(ufunc, getattr(operator, name), self)
 
 
 for _name, _ufunc in _OPERATORS.items():
@@ -561,7 +539,7 @@ _ARRAY_MAKERS = (
 _OF_LISTS = frozenset("sum mean average max min amax amin std var prod dot matmul cumsum".split())
 
 
-def call(function: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: PLR0911
+def call(function: Any, *args: Any, **kwargs: Any) -> Any:
     """A call in the program: as it stands, but nothing that is recorded gets lost in it."""
     tape = current()
     if tape is None:
@@ -569,8 +547,10 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: PLR0911
     name = getattr(function, "__name__", "")
     function = np.zeros if function is np.empty else function  # any numbers may stand in memory
     operation = _OUTSIDE.get(function) if isinstance(function, Hashable) else None
+    if isinstance(function, np.vectorize) and len(args) == 1:
+        operation = ELEMENTWISE
     if operation and args and all(isinstance(a, int | float | np.ndarray | np.generic) for a in args):
-        return _recorded_call(operation, function, *args, **kwargs)
+        return _of_numbers(operation, function, *args, **kwargs)
     if isinstance(function, np.ufunc) and len(args) > function.nin == 1 and tape.execution is not None:
         seen = (path for path, n in tape.execution.values.items() if n is getattr(args[1], "node", None))
         tape.written_by_position.append((tape.execution, f"np.{name}", next(seen, "its argument")))
@@ -585,32 +565,29 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: PLR0911
             if isinstance(array, RecordedArray):
                 array.node = tape.add(LEAF, (), plain(array))  # shuffled data are new data
         return result
-    if isinstance(function, np.vectorize) and len(args) == 1:
-        return _recorded_call(ELEMENTWISE, function, *args)
     given = (*args, *kwargs.values())
-    if _takes_plain_numbers(function):
+    module = _module(function)
+    if _takes_plain_numbers(function, module):
         args, kwargs = plain_deep(args), plain_deep(kwargs)
     result = function(*args, **kwargs)
     if type(result) not in (*ARRAYS, np.float64, np.float32) or result.dtype.kind not in NUMERIC:
         return result
     inputs = [tape.node(a) for a in _recorded_among(given)]
-    is_leaf = not inputs or _is_constant(function)
+    is_leaf = not inputs or "random" in module or name in CONSTANT_FUNCTIONS
     return leaf(result) if is_leaf else wrapped(result, tape.add(OPAQUE, inputs, result))
 
 
-def _takes_plain_numbers(function: Any) -> bool:
+def _module(function: Any) -> str:
+    """The module of a function; that of the generator if it is a method of one."""
+    owner = type(getattr(function, "__self__", None)).__module__
+    return owner if "random" in owner else getattr(function, "__module__", None) or ""
+
+
+def _takes_plain_numbers(function: Any, module: str) -> bool:
     """Whether this is a function of NumPy's in C that knows nothing of other kinds of arrays."""
-    owner = type(getattr(function, "__self__", None)).__module__ or ""
-    is_numpy = (getattr(function, "__module__", None) or "").startswith("numpy")
     is_c = not any(hasattr(function, name) for name in ("_implementation", "__wrapped__"))
     is_c &= not isinstance(function, np.ufunc | type | FunctionType)  # np.row_stack calls np.vstack
-    return owner.startswith("numpy.random") or (is_numpy and is_c)
-
-
-def _is_constant(function: Any) -> bool:
-    name = getattr(function, "__name__", "")
-    random = str(getattr(function, "__self__", "")) + str(getattr(function, "__module__", ""))
-    return name in CONSTANT_FUNCTIONS or name == "permutation" or "andom" in random or "Generator" in random
+    return module.startswith("numpy.random") or (module.startswith("numpy") and is_c)
 
 
 def _recorded_among(value: Any) -> list[Any]:

@@ -10,6 +10,7 @@ import io
 import itertools
 import os
 import random
+import re
 import sys
 import textwrap
 import tokenize
@@ -29,6 +30,7 @@ from minitorch_np.study.compare.instrument import Execution, Instrumenter, Recor
 from minitorch_np.study.compare.recorded import TapeIsFull
 
 TICK = "__tick__"
+Call = tuple[str, Mapping[str, Any]]  # of a function of the program, with its arguments by name
 
 
 class ProgramSource(NamedTuple):
@@ -91,8 +93,7 @@ def _of_function(function: FunctionType) -> ProgramSource:
     start = next((i for i, line in enumerate(text) if line.startswith("def ")), None)  # past decorators
     if start is None:
         raise ValueError(f"expected a function made with def, got {''.join(lines).strip()!r}")
-    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
-    seen = {**function.__globals__, **{name: cell.cell_contents for name, cell in cells}}
+    seen = {**function.__globals__, **inspect.getclosurevars(function).nonlocals}
     return ProgramSource("\n".join(text[start:]), file, f"{name} in {Path(file).name}", first + start, seen)
 
 
@@ -119,21 +120,16 @@ class Recording(NamedTuple):
     was_cut_short: bool
 
 
-def record(
-    source: ProgramSource, steps: int, call: tuple[str, Mapping[str, Any]] | None = None, seconds: float = 2.0
-) -> Recording:
+def record(source: ProgramSource, steps: int, call: Call | None = None, seconds: float = 2.0) -> Recording:
     """Run a program until it has made some updates, and record it.
 
-    With `call` the function of that name is called with these arguments, otherwise the program is run
-    as a script. An error in it is the recording's `error`. Raises ValueError if it cannot be parsed.
+    Without a call it is run as a script. An error in it is the recording's `error`. Raises ValueError if it
+    cannot be parsed.
     """
     recorder = Recorder(steps, seconds)
     tree = Instrumenter(recorder.statements, source.tree(), source.line).run(source.tree())
-    recorded.start(recorder.tape)
-    try:
-        error, was_cut_short = _run(source, tree, recorder.hooks(), call, recorded.leaf)
-    finally:
-        recorded.stop()
+    with recorded.recording_on(recorder.tape):
+        error, was_cut_short = _run(source, tree, recorder.hooks(), call)
     return Recording(source, recorder.tape, recorder.executions, error, was_cut_short)
 
 
@@ -145,15 +141,11 @@ def run_plainly(source: ProgramSource, seconds: float = 5.0) -> ProgramError | N
         if perf_counter() > end:
             raise TapeIsFull
 
-    return _run(source, _ticking(source), {TICK: tick}, None, lambda a: a)[0]
+    return _run(source, _ticking(source), {TICK: tick}, None)[0]
 
 
 def time_steps(
-    source: ProgramSource,
-    last: tuple[int, int],
-    steps: int,
-    call: tuple[str, Mapping[str, Any]] | None,
-    between: Callable[[], None],
+    source: ProgramSource, last: tuple[int, int], steps: int, call: Call | None, between: Callable[[], None]
 ) -> list[float]:
     """Seconds that each step takes without recording, with `between` called before each.
 
@@ -174,7 +166,7 @@ def time_steps(
         between()
         starts.append(perf_counter())
 
-    _run(source, _ticking(source, line), {TICK: tick}, call, lambda a: a)
+    _run(source, _ticking(source, line), {TICK: tick}, call)
     return times
 
 
@@ -192,13 +184,12 @@ def _ticking(source: ProgramSource, line: int | None = None) -> ast.Module:
 
 
 def _run(
-    source: ProgramSource,
-    tree: Any,
-    hooks: Mapping[str, Any],
-    call: tuple[str, Mapping[str, Any]] | None,
-    given: Callable[[Any], Any],
+    source: ProgramSource, tree: Any, hooks: Mapping[str, Any], call: Call | None
 ) -> tuple[ProgramError | None, bool]:
-    """Execute the tree as a script, or as a module whose function is then called."""
+    """Execute the tree as a script, or as a module of which a function is called then.
+
+    Returns the error that ended it, and whether it was cut short.
+    """
     module = ModuleType("__main__" if call is None else Path(source.name).stem)
     namespace = {**(source.namespace or vars(module)), **hooks}
     namespace |= {"__file__": source.filename, "__name__": module.__name__}
@@ -209,7 +200,7 @@ def _run(
             exec(compile(tree, source.filename, "exec", flags, dont_inherit=True), namespace)
             if call is not None:
                 name, arguments = call
-                namespace[name](**{k: given(copy.copy(v)) for k, v in arguments.items()})
+                namespace[name](**{k: recorded.leaf(copy.copy(v)) for k, v in arguments.items()})
         except TapeIsFull:
             return None, True
         except (SystemExit, Exception) as error:
@@ -242,7 +233,7 @@ def _program_error(source: ProgramSource, error: BaseException) -> ProgramError:
         if frame.f_code.co_filename == source.filename:
             line, scope = number, frame.f_locals
     text = source.line(line).strip()
-    words = "".join(c if c.isalnum() or c == "_" else " " for c in text).split()
+    words = re.findall(r"\w+", text)
     shapes = {n: scope[n].shape for n in words if isinstance(scope.get(n), np.ndarray)}
     return ProgramError(line, text, _said(error), shapes)
 

@@ -49,6 +49,9 @@ class WrongLine(NamedTuple):
         statement = execution.statement
         return WrongLine(statement.line, statement.text, name or execution.made, mistake, write, **more)
 
+    def __reduce__(self) -> Any:  # a node has all others behind it: no other process gets it
+        return WrongLine, (*self._replace(target=None),)
+
     def where(self) -> str:
         """`step 0, line 24, grad_h at [0, 3]: 1.5 where 0.0 belongs, 46 ULPs apart`."""
         where = f"step {self.step}, line {self.line}, {self.name}"

@@ -94,13 +94,11 @@ class Window:
         self.right = [v for v in by_name.values() if id(v) not in blamed]
         self.all = [*self.wrong, *self.right]
         self.nodes, self.every = self._made_of(self.wrong), self._made_of(self.all)
-        self.needed = {n.index for n in self.every}
         passes = list({id(v.reverse): v.reverse for v in self.all}.values())
-        parts = [
-            r for v in self.all for r in judge.parts(v.update)
-        ]  # of the loss, as it is without its penalty
+        parts = [r for v in self.all for r in judge.parts(v.update)]  # of the loss without its penalty
         self.begin = min(i for r in passes for i in r.nodes if i in judge.depends - judge.versions)
         self.truths, self.terms = Truths(), Truths()
+        self.truth_of = self.truths.of
         ends = {v.update.new.index for v in self.wrong}
         self.ends = {v.update.new.index for v in self.all}
         self.passed = {i for r in passes for i in r.nodes} - ends  # which may go into another pass of the step
@@ -122,10 +120,10 @@ class Window:
             is_kept = n.operation == "setitem" and n.inputs[1].index in self.forward
             if is_kept and (n.inputs[0].index in self.forward or n.inputs[0].operation == LEAF):
                 self.forward.add(n.index)
-        found = [(v, m) for v in self.right if v.truth is not None and (m := self.multiples(v, {})) is not None]
-        arrays = [m for v, m in found if v.truth.size > 1]
-        numbers = [m for v, m in found if v.truth.size == 1]
-        are_numbers = len(numbers) > 1 or all(v.truth is not None and v.is_number for v in self.all)
+        found = [(v.is_number, m) for v in self.right if (m := self.multiples(v, {})) is not None]
+        arrays = [m for is_number, m in found if not is_number]
+        numbers = [m for is_number, m in found if is_number]
+        are_numbers = len(numbers) > 1 or all(v.is_number for v in self.all)
         if arrays or (numbers and are_numbers and is_uniform(numbers)):
             every = arrays or numbers
             self.usual = max(every, key=lambda m: sum(is_close(m.named, other.named) for other in every))
@@ -169,12 +167,8 @@ class Window:
         found = {n.index: n for v in verdicts for n in self.judge.made_of(v.update)}
         return [found[i] for i in sorted(found)]
 
-    def truth_of(self, value: Array) -> tuple[Node, float] | None:
-        """The array of the forward pass whose gradient `value` is a multiple of, with the multiple."""
-        return self.truths.of(value)
-
     def truth_at(self, node: Node, changed: Mapping[int, Array] = EMPTY) -> tuple[Node, float] | None:
-        """The same of a node; a single number counts together with all others that its expression makes."""
+        """The truth of a node; a single number counts together with all others that its expression makes."""
         value = changed.get(node.index, node.value)
         if value.size > 1:
             return self.truths.of(value)
@@ -258,9 +252,8 @@ class Window:
                 taken = next((n.index for n in node.inputs if n.index in known), None)
                 ratio = truth[1] / known.get(taken, 1.0)  # type: ignore[arg-type]
                 factors.setdefault(origin(node), {})[node.index] = ratio
-                turns = (
-                    taken is not None and is_close(ratio, -1.0) and truth[0].index not in self.judge.versions
-                )
+                is_end = truth[0].index in self.judge.versions
+                turns = taken is not None and is_close(ratio, -1.0) and not is_end
                 turned |= {node.index} if turns != (taken in turned) else set()
         uneven = (f for f in factors.values() if len(f) >= FEW_NUMBERS and not are_equal(list(f.values())))
         return known.keys() - turned - {index for f in uneven for index in f}
@@ -286,14 +279,14 @@ class Window:
 
     def _making(self, nodes: Iterable[Node]) -> list[Execution]:
         """The executed statements that made some nodes or handed them on, in order."""
-        found: dict[int, Execution] = {}
+        found: list[Execution | None] = []
         for n in nodes:
-            handed_on = self.handed_on.get(n.index, ())
+            handed_on = self.handed_on.get(n.index, [])
             if n.index in self.passed and n.execution is not None:  # no line of the forward pass
-                found |= {e.number: e for e in handed_on if e.number > n.execution.number}
-                continue
-            found |= {e.number: e for e in (n.execution, *handed_on) if e is not None}
-        return [found[number] for number in sorted(found)]
+                found += [e for e in handed_on if e.number > n.execution.number]
+            else:
+                found += [n.execution, *handed_on]
+        return _in_order(found)
 
     def _unchanged(self, unproven: list[Node], changed: Mapping[int, Array]) -> list[Node]:
         """Steps before the first wrong one that leave a gradient as it is: something may be missing there."""
@@ -330,13 +323,13 @@ class Window:
                 number = node.execution.number
                 ratio = 1.0 if before is None else truth[1] / before
                 self.ratios[number] = self.ratios.get(number, 1.0) * ratio
-        return _executions(found)
+        return _in_order(n.execution for n in found)
 
     def replay(
         self, changed: Mapping[int, Array], known: Mapping[int, Array], start: int, end: int | None = None
     ) -> dict[int, Array] | None:
         """All values that follow from changed ones, from node to node; None if they cannot be made."""
-        values = {**known, **changed}
+        values, needed = {**known, **changed}, {n.index for n in self.every}
         end = self.every[-1].index + 1 if end is None else end
         with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
             for node in self.judge.tape.nodes[start:end]:
@@ -347,7 +340,7 @@ class Window:
                     made = node.compute(*(values.get(n.index, n.value) for n in node.inputs))  # type: ignore[misc]
                     values[node.index] = np.asarray(made)
                 except Exception:
-                    if node.index in self.needed:
+                    if node.index in needed:
                         return None
         return values
 
@@ -384,9 +377,9 @@ def _whole(node: Node) -> Node:
     return node
 
 
-def _executions(nodes: Iterable[Node]) -> list[Execution]:
-    """The executed statements that made some nodes, in order."""
-    found = {n.execution.number: n.execution for n in nodes if n.execution is not None}
+def _in_order(executions: Iterable[Execution | None]) -> list[Execution]:
+    """Executed statements, each once, in the order in which they were executed."""
+    found = {e.number: e for e in executions if e is not None}
     return [found[number] for number in sorted(found)]
 
 
