@@ -9,10 +9,11 @@ import re
 import warnings
 from collections import Counter
 from collections.abc import Callable
+from functools import lru_cache
 from inspect import getattr_static
 from itertools import count
 from operator import attrgetter
-from types import MethodType
+from types import CodeType, MethodType
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ import numpy as np
 from minitorch_np._internal.flat_buffers import BLOCK_BYTES
 from minitorch_np._internal.numerics import summed_rows
 from minitorch_np._internal.syntax_trees import walked
-from minitorch_np.compiled.kept import derived_once
+from minitorch_np.compiled.kept import MOST, derived_once
 from minitorch_np.compiled.lowering import Lowered, Lowering, Operation, changed_in, joined, owners
 from minitorch_np.compiled.planning import FAILED, Planned
 from minitorch_np.compiled.reads import HOLDERS, Content, Contents, compared, is_as_read
@@ -258,7 +259,7 @@ class Plan:
             planned.label(array, names[key])
         text = planned.text(called, arguments, result)
         self.texts.append(text)
-        exec(compile(text, f"<compiled {called}>", "exec"), planned.scope)
+        exec(_code(text, f"<compiled {called}>"), planned.scope)
         function: Callable[..., Any] = planned.scope[called]
         return function
 
@@ -391,6 +392,11 @@ class Plan:
         """Mark the gradients as used."""
         for parameter in self.targets:
             parameter.has_grad = False
+
+
+@lru_cache(maxsize=2 * MOST)
+def _code(text: str, name: str) -> CodeType:
+    return compile(text, name, "exec")
 
 
 def _is_counted(read: Read) -> bool:

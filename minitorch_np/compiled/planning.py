@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ FAILED = object()  # what a compiled function returns if a decision would be ano
 IN_PLACE = ("add", "subtract", "multiply", "divide")
 
 FEW_BYTES = 16 * 1024  # of a result: up to here what is broadcast is copied first
+
+TRANSPOSED_BYTES = 2 * 1024, 32 * 1024  # of a matrix that a product reads faster from a copy
 
 KEYWORD_OUT = (np.maximum, np.minimum)  # NumPy wants their `out` named
 
@@ -186,7 +189,7 @@ class Planned:
         """Lines that repeat what is broadcast, such as a bias; the copy then stands in its place in `given`.
 
         For a small array that takes less time than a call that broadcasts. A product copies what is not
-        contiguous itself, but to a new array.
+        contiguous itself, but to a new array; a small transposed matrix is read faster from a copy.
         """
         value, lines, function = self.values[operation.target], [], operation.function
         is_small = is_elementwise(function) and len(given) == 2 and value.nbytes <= FEW_BYTES
@@ -194,7 +197,10 @@ class Planned:
             part = self.values.get(argument.id) if isinstance(argument, ast.Name) else None
             if not isinstance(part, np.ndarray) or not part.ndim:
                 continue
-            is_copied = function is np.dot and not part.flags.forc and not self._is_large(operation)
+            is_copied = function is np.dot and not self._is_large(operation)
+            if is_copied and part.flags.forc:
+                first = self.value_of(operation.arguments[0])
+                is_copied = k == 1 and not part.flags.c_contiguous and _is_read_faster(first, part)
             if is_copied or (is_small and part.shape != value.shape):
                 shape = part.shape if is_copied else value.shape
                 scratch = self.scratch(shape, part.dtype, f"spread{k or ''}")
@@ -400,6 +406,25 @@ def _name_in_numpy(function: ast.expr) -> str:
     if isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name):
         return function.attr if function.value.id == "np" else ""
     return ""
+
+
+def _is_read_faster(first: Any, transposed: Any) -> bool:
+    """Whether a product takes its second factor faster from a copy, and with the same bits."""
+    least, most = TRANSPOSED_BYTES
+    is_small = first.flags.c_contiguous and least <= transposed.nbytes <= most
+    return is_small and _has_same_bits(len(first), *transposed.shape, transposed.dtype)
+
+
+@lru_cache(maxsize=256)
+def _has_same_bits(rows: int, inner: int, columns: int, dtype: Any) -> bool:
+    """Whether a product with a transposed factor, and with a copy of it, adds up in one order.
+
+    BLAS does not look at the numbers for that, so that random ones tell.
+    """
+    rng = np.random.default_rng(0)
+    first = rng.standard_normal((rows, inner)).astype(dtype)
+    second = rng.standard_normal((columns, inner)).astype(dtype).T
+    return first.dot(second).tobytes() == first.dot(np.ascontiguousarray(second)).tobytes()
 
 
 def _called(operations: list[Operation]) -> set[str]:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minitorch_np.parameter import FORGOTTEN, STEPS_MADE
+from minitorch_np.parameter import FORGOTTEN, STEPS_MADE, Parameter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from minitorch_np.compiled.plan import Held
     from minitorch_np.layer import Layer
@@ -18,21 +18,29 @@ if TYPE_CHECKING:
 
 
 class Rollback:
-    """All that a step changes: parameters, gradients, the optimizer's states, what layers hold."""
+    """All that a step changes: parameters, gradients, the optimizer's states, what layers hold.
 
-    def __init__(self, model: Layer, optimizer: Optimizer | None, held: Iterable[Held]) -> None:
+    One that is `live` holds the arrays themselves, to compare what is there now with another one.
+    """
+
+    def __init__(
+        self, model: Layer, optimizer: Optimizer | None, held: Iterable[Held], live: bool = False
+    ) -> None:
+        taken: Callable[[Any], Any] = (lambda value: value) if live else copied
+        parts = [(layer, vars(layer)) for layer in model.modules()]
+        parameters = [p for _, attributes in parts for p in attributes.values() if isinstance(p, Parameter)]
         self.parameters = [
-            (p, p.data.copy(), p.grad.copy(), (p.has_grad, p._begun, p.is_mixed)) for p in model.parameters()
+            (p, taken(p.data), taken(p.grad), (p.has_grad, p._begun, p.is_mixed)) for p in parameters
         ]
         groups = [] if optimizer is None else optimizer._groups
         self.groups = [
-            (g.buffers, list(g.buffers.steps), {k: a.copy() for k, a in g.buffers.states.items()})
+            (g.buffers, list(g.buffers.steps), {k: taken(a) for k, a in g.buffers.states.items()})
             for g in groups
         ]
         self.attributes = [
-            (layer, {k: copied(v) for k, v in vars(layer).items() if _is_state(v)}) for layer in model.modules()
+            (layer, {k: taken(v) for k, v in attributes.items() if _is_state(v)}) for layer, attributes in parts
         ]
-        self.held = [(each, copied(each.now())) for each in held]
+        self.held = [(each, taken(each.now())) for each in held]
         self.made, self.forgotten = STEPS_MADE[0], list(FORGOTTEN)
 
     def restore(self) -> None:

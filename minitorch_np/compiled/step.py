@@ -168,7 +168,7 @@ class CompiledStep:
         after = self._rollback()
         before.restore()
         optimizer.step()
-        if is_done and not after.equals(self._rollback()):
+        if is_done and not after.equals(self._rollback(live=True)):
             plan.updates = False
             self._warn("the compiled update does not have the bits of the optimizer's step")
         elif is_done:
@@ -296,10 +296,10 @@ class CompiledStep:
         self._plans = {key: None if each is plan else each for key, each in self._plans.items()}
         self._plan = None
 
-    def _rollback(self) -> Rollback:
+    def _rollback(self, live: bool = False) -> Rollback:
         plans = [plan for plan in self._plans.values() if plan is not None]
         held = [held for plan in plans for held in (*plan.held, *plan.rule.held.values())]
-        return Rollback(self._model, self._optimizer, held)
+        return Rollback(self._model, self._optimizer, held, live)
 
     def _beside(
         self, plan: Plan, x: Any, y: Any, finish: Callable[[Plan], None], layered: Callable[[Any, Any], Any]
@@ -322,7 +322,7 @@ class CompiledStep:
             if plan.refused == MOST:
                 self._drop(plan)
                 self._warn(f"what this step depends on was another one {MOST} times")
-        elif not _same_bits(value, theirs) or not after.equals(self._rollback()):
+        elif not _same_bits(value, theirs) or not after.equals(self._rollback(live=True)):
             self._drop(plan)
             said = f": {value}" if isinstance(value, Exception) else ""
             self._warn(f"the compiled step does not have the bits of the layers{said}")

@@ -128,7 +128,7 @@ def warn_of_softmax(owner: object, prediction: Array, stacklevel: int) -> None:
     """Warn of logits that look like probabilities: several rows of positive numbers that all sum to 1."""
     if prediction.ndim < 2 or len(prediction) < 2 or prediction.shape[1] < 2 or prediction.size == 0:
         return
-    if (prediction > 0).all() and (np.abs(prediction.sum(axis=1) - 1) < TOLERANCE).all():
+    if prediction.min() > 0 and (np.abs(prediction.sum(axis=1) - 1) < TOLERANCE).all():
         warnings.warn(
             f"{owner!r} expects logits, got rows of positive numbers that sum to 1, as a softmax makes them; "
             "it takes the softmax itself: remove the Softmax before it, or use LogSoftmax with NLLLoss",

@@ -8,7 +8,7 @@ import pytest
 from table.layers import ACTIVATIONS, LAYERS, LayerCase
 
 import minitorch_np as mt
-from minitorch_np.compiled import kept
+from minitorch_np.compiled import kept, planning
 from minitorch_np.compiled.plan import Plan
 from minitorch_np.derivation import helpers
 
@@ -239,3 +239,25 @@ def test_loops_of_layers_are_unrolled_unless_they_are_too_long(monkeypatch):
     monkeypatch.setattr(kept, "_KEPT", OrderedDict())
     plan, _, _ = planned(LAYERS["LSTM"], numbers=100)
     assert "lstm_forward" in plan.texts[0]
+
+
+def test_a_small_transposed_factor_is_copied_where_the_bits_are_the_same(monkeypatch):
+    for has_same_bits in (True, False):
+        monkeypatch.setattr(planning, "_has_same_bits", lambda *shape: has_same_bits)  # noqa: B023
+        model = mt.Sequential(mt.Linear(4, 64, rng=0), mt.Linear(64, 32, rng=1))
+        optimizer = mt.SGD(model.parameters(), lr=0.01)
+        plan = Plan(model, mt.MSELoss(), optimizer, np.ones((16, 4)), np.ones((16, 32)))
+        assert ("spread1_float64_32x64[...] = " in plan.texts[0]) is has_same_bits
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("rows", [1, 2, 5, 16, 29, 32, 64, 100])
+def test_random_numbers_tell_whether_two_products_have_the_same_bits(rows, dtype):
+    for inner, columns in [(10, 64), (16, 100), (32, 64), (64, 64), (64, 128)]:
+        for seed in range(1, 4):
+            rng = np.random.default_rng(seed)
+            first = np.maximum(rng.normal(size=(rows, inner)), 0).astype(dtype)
+            second = rng.uniform(-1, 1, size=(columns, inner)).astype(dtype).T
+            is_same = np.array_equal(first.dot(second), first.dot(second.copy(order="C")))
+            told = planning._has_same_bits(rows, inner, columns, np.dtype(dtype))
+            assert is_same or not told
