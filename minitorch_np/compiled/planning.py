@@ -17,7 +17,7 @@ FAILED = object()  # what a compiled function returns if a decision would be ano
 
 IN_PLACE = ("add", "subtract", "multiply", "divide")
 
-FEW_BYTES = 16 * 1024  # of a result: up to here what is broadcast is copied first
+FEW_BYTES = 32 * 1024  # of a result: up to here what is broadcast is copied first
 
 TRANSPOSED_BYTES = 2 * 1024, 32 * 1024  # of a matrix that a product reads faster from a copy
 
