@@ -125,6 +125,8 @@ class Examination:
                     yield from turned or found
                 elif search.is_recurrent and search.window.part is not None:
                     self.cut_off = found[:1]
+                elif all(v.is_number for v in judgement.right):
+                    yield from self._by_unsaid_loss()
             return
         self.longer = self.judge.by(judgement.loss, judgement.mode, MOST_UPDATES)
         if not self.longer.is_steady:
@@ -142,6 +144,16 @@ class Examination:
         yield from self.updates.stale(judgement)
         yield from self.updates.not_updated(judgement)
         yield from self.updates.read_rule(self.longer)
+
+    def _by_unsaid_loss(self) -> Iterator[WrongLine]:
+        """Where no gradient is right: the edit that makes all those of a loss right that is not written out."""
+        for judgement in [j for j in self.judge.judgements if j.loss.kind and not j.right][:3]:
+            search = Search(self.judge, judgement)
+            found = search.findings()
+            if search.mends and self._is_proven(judgement, search, found):
+                self.judgement = judgement
+                yield from found
+                return
 
     def _is_proven(self, judgement: Judgement, search: Search, found: list[WrongLine]) -> bool:
         """Whether the loss is sure enough to blame a line by it."""

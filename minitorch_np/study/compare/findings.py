@@ -24,7 +24,7 @@ from minitorch_np.study.compare.edits import (
     is_a_name,
     scalings,
 )
-from minitorch_np.study.compare.instrument import Execution, carried
+from minitorch_np.study.compare.instrument import Execution
 from minitorch_np.study.compare.judge import (
     Judge,
     Judgement,
@@ -34,7 +34,6 @@ from minitorch_np.study.compare.judge import (
 from minitorch_np.study.compare.objective import losses
 from minitorch_np.study.compare.recorded import LEAF, PRODUCTS, Node, ancestors
 from minitorch_np.study.compare.report import WrongLine
-from minitorch_np.study.compare.trained import chains
 from minitorch_np.study.compare.window import Multiples, Window, is_uniform, shape_key
 
 if TYPE_CHECKING:
@@ -67,7 +66,7 @@ class Search:
         self.takes_the_error = False  # its statement
         self.keeps_a_part = False  # of a wrong array, as it was right before
         self.window = Window(judge, judgement.verdicts, odd or [])
-        self.states = self._states(max(v.update.new.index for v in self.window.all))
+        self.states = judge.states(max(v.update.new.index for v in self.window.all))
         self.own = judge.own
         self._seen: dict[int, Values] = {}
         self._deadline = process_time() + SECONDS
@@ -98,11 +97,10 @@ class Search:
 
     @cached_property
     def begins_right(self) -> bool:
-        """Whether some array of the backward pass is a true gradient of what the forward pass has made."""
-        return any(
-            self.window.is_gradient(n) and (self.window.truth_at(n) or (n,))[0].index not in self.judge.versions
-            for n in self.window.nodes
-        )
+        """Whether the backward pass has, or begins with, a true gradient of what the forward pass has made."""
+        made = [n for n in self.window.nodes if n.index not in self.window.forward]
+        truths = map(self.window.truth_at, dict.fromkeys(m for n in made for m in (n, *n.inputs)))
+        return any(truth is not None and truth[0].index not in self.judge.versions for truth in truths)
 
     def findings(self, most: int = 3) -> list[WrongLine]:
         found: list[WrongLine] = []
@@ -112,8 +110,9 @@ class Search:
             pending = [v for v in self.window.wrong if self.is_odd or self.window.multiples(v, values) is None]
             candidates = self.window.scaled() if self.is_odd else self.window.candidates(values)
             candidates = [e for e in candidates if e.statement.number not in done and not self._is_excused(e)]
-            others = [] if self.is_odd else [e for e in self.window.others() if not self._is_excused(e)]
-            candidates = candidates or ([] if found else others)  # all is right, but not what the update needs
+            others = [e for e in self.window.others() if not self._is_excused(e)]
+            if not candidates and not found and not self.is_odd:
+                candidates = others  # all is right, but not what the update needs
             if not pending or not candidates:
                 break
             once: dict[int, Execution] = {}  # an edit is tried in all executions of a statement
@@ -247,17 +246,6 @@ class Search:
                 return None
             made = now
         return every, made
-
-    def _states(self, end: int) -> set[int]:
-        """Versions of arrays that are carried on beyond the step, as an optimizer's, but are no parameters."""
-        following: dict[int, list[Node]] = {}
-        for old, new in self.judge.tape.replaced.values():
-            if old.index not in self.judge.versions and carried(old, new) is not None:
-                following.setdefault(old.index, []).append(new)
-        found = chains(self.judge.tape, following)
-        return {
-            v.index for versions in found for v in versions if versions[0].index <= end < versions[-1].index
-        }
 
     def _is_excused(self, execution: Execution) -> bool:
         """Whether a statement goes on from an optimizer's state, or makes what implies the loss."""
@@ -418,7 +406,7 @@ class Search:
         unproven = [e for e in unproven if not self.window.is_slope(e)] or unproven
         ends = {v.update.new.execution for v in pending}  # an update that is right, if its gradient were
         errors = {n.execution for n, _ in self.judgement.loss.instances}
-        kept = [e for e in candidates if e not in ends and e not in errors]
+        kept = [e for e in candidates if e not in ends | errors and not self.window.is_slope(e)]
         candidates = [e for e in unproven if e not in ends] or kept or unproven
         forward = {n.execution.statement.number for n in self.judge.tape.nodes if self._is_forward(n)}
         late = [

@@ -81,6 +81,7 @@ def losses(tape: Tape, versions: set[int], names: dict[int, str]) -> list[Object
     after: set[int] = set()  # what is made of a difference of a prediction and a target
     for node in tape.nodes:
         if node.index in versions:
+            after.clear()  # a momentum goes into the next prediction
             continue
         if (not node.inputs and node.value.size > 1) or any(n.index in with_data for n in node.inputs):
             with_data.add(node.index)

@@ -6,12 +6,14 @@ import ast
 import re
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from minitorch_np.study.compare import update_rules
 from minitorch_np.study.compare.instrument import carried
 from minitorch_np.study.compare.judge import (
+    STILL,
     UNUSED,
     Judge,
     Judgement,
@@ -25,6 +27,9 @@ from minitorch_np.study.compare.recorded import CONSTANT, LEAF, Node, ancestors
 from minitorch_np.study.compare.recording import Recording
 from minitorch_np.study.compare.report import WrongLine
 from minitorch_np.study.compare.trained import Update
+
+if TYPE_CHECKING:
+    from minitorch_np._internal.arrays import Array
 
 MOVING = ("getitem", "setitem")
 ADDED_UP = (
@@ -209,7 +214,7 @@ class UpdateMistakes:
     def replaced(self, judgement: Judgement) -> Iterator[WrongLine]:
         """Parameters that are replaced by their step: its penalty has the old value in it."""
         for v in judgement.verdicts:
-            if v.truth is not None and v.step is None and not v.is_number:
+            if v.what != STILL and v.truth is not None and v.step is None and not v.is_number:
                 c = multiple(v.update.new.value, v.truth)
                 yield from () if c is None else self._replacing(v.update.new, c)
 
@@ -231,50 +236,57 @@ class UpdateMistakes:
 
     def not_updated(self, judgement: Judgement) -> Iterator[WrongLine]:
         """Arrays whose gradient is computed as for the parameters, but that stay as they are."""
-        seen = [pair for execution in self.executions[:2000] for pair in execution.values.items()]
-        names = {re.sub(r"\d", "", path) for path, node in seen if node.index in self.judge.owners}
-        known = {node.index: path for path, node in seen if re.sub(r"\d", "", path) in names}
-        for verdict in judgement.right[:1]:
-            for node, truth in verdict.reverse.pairs():
-                index = node.index
-                is_start = node.operation == LEAF or all(n.operation in (LEAF, CONSTANT) for n in node.inputs)
-                is_array = node.value.size > 1 and node.value.dtype.kind == "f" and np.any(truth)
-                if index in self.judge.versions or index not in known or not (is_start and is_array):
-                    continue
-                new = next((b for a, b in self.tape.replaced.values() if a is node), None)
-                if new is None:
-                    later = (n for n in self.tape.nodes[index + 1 :] if n.index in self.judge.bound)
-                    computed = next((n for n in later if multiple(n.value, truth)), None)
-                    if computed is not None and computed.execution is not None:
-                        line = computed.execution.statement.line
-                        proof = f"its gradient is computed in line {line}, and is not zero"
-                        mistake = f"{known[index]} is not updated: it stays as it was before the step"
-                        sums = (
-                            n for n in self.tape.nodes[computed.index :] if n.operation in ("add", "subtract")
-                        )
-                        step = next(
-                            (n for n in sums if node in n.inputs and computed.index in ancestors([n])), None
-                        )
-                        if step is not None and step.execution is not None and step.execution.made:
-                            mistake = (
-                                f"{known[index]} is not updated: its step is given to {step.execution.made}"
-                            )
-                            yield WrongLine.at(step.execution, mistake, name=known[index], proof=proof)
-                        else:
-                            yield WrongLine(*self._loop(), known[index], mistake, (), proof)
-                elif carried(node, new) is None and new.execution is not None:
-                    c, name = multiple(new.value, truth), new.execution.made
-                    if c is not None:
-                        yield from self._replacing(new, c)
-                        continue
-                    made = ancestors([new], lambda n: n.operation in ("multiply", "divide"))
-                    steps = (n for i, n in made.items() if i > index and n is not new)
-                    found = next((n for n in steps if multiple(n.value, truth)), None)
-                    if index in made and found is not None:
-                        mistake = f"{name} is multiplied by its gradient: a step is subtracted from it"
-                        before, after = (np.abs(a.value).max() for a in (node, new))
-                        proof = f"its largest element goes from {before:.6g} to {after:.6g} in one step"
-                        yield WrongLine.at(new.execution, mistake, proof=proof)
+        known = {node.index: path for e in self.executions[:2000] for path, node in e.values.items()}
+        names = {re.sub(r"\d", "", path) for index, path in known.items() if index in self.judge.owners}
+        truths = judgement.right[0].reverse.pairs() if judgement.right else ()
+        for node, truth in truths:
+            name = known.get(node.index, "")
+            is_start = node.operation == LEAF or all(n.operation in (LEAF, CONSTANT) for n in node.inputs)
+            is_float = node.value.dtype.kind == "f" and np.any(truth)
+            if node.index in self.judge.versions or not (name and is_start and is_float):
+                continue
+            new = next((b for a, b in self.tape.replaced.values() if a is node), None)
+            if new is None:
+                if truth.size > 1:
+                    yield from self._not_assigned(node, name, truth, re.sub(r"\d", "", name) in names)
+            elif new.execution is None:
+                continue
+            elif carried(node, new) is None:
+                yield from self._replaced_or_scaled(node, new, truth) if truth.size > 1 else ()
+            elif np.array_equal(new.value, node.value) and new.index not in self.judge.depends:
+                mistake = f"it adds 0 to {name}: what it takes for the gradient is made of no prediction"
+                proof = f"the largest element of the gradient is {np.abs(truth).max():.6g}"
+                yield WrongLine.at(new.execution, mistake, name=name, proof=proof)
+                return
+
+    def _not_assigned(self, node: Node, name: str, truth: Array, is_alike: bool) -> Iterator[WrongLine]:
+        """What is said of an array that nothing replaces; of one whose name is no parameter's, only its step."""
+        later = (n for n in self.tape.nodes[node.index + 1 :] if n.index in self.judge.bound)
+        computed = next((n for n in later if n.execution is not None and multiple(n.value, truth)), None)
+        if computed is None:
+            return
+        sums = (n for n in self.tape.nodes[computed.index :] if n.operation in ("add", "subtract"))
+        step = next((n for n in sums if node in n.inputs and computed.index in ancestors([n])), None)
+        proof = f"its gradient is computed in line {computed.execution.statement.line}, and is not zero"
+        mistake = f"{name} is not updated: it stays as it was before the step"
+        if step is not None and step.execution is not None and step.execution.made:
+            mistake = f"{name} is not updated: its step is given to {step.execution.made}"
+            yield WrongLine.at(step.execution, mistake, name=name, proof=proof)
+        elif is_alike:
+            yield WrongLine(*self._loop(), name, mistake, (), proof)
+
+    def _replaced_or_scaled(self, node: Node, new: Node, truth: Array) -> Iterator[WrongLine]:
+        """What is said of an array that becomes its own step, or is multiplied by its gradient."""
+        if (c := multiple(new.value, truth)) is not None:
+            yield from self._replacing(new, c)
+            return
+        made = ancestors([new], lambda n: n.operation in ("multiply", "divide"))
+        steps = (n for i, n in made.items() if i > node.index and n is not new)
+        if node.index in made and any(multiple(n.value, truth) for n in steps):
+            mistake = f"{new.execution.made} is multiplied by its gradient: a step is subtracted from it"
+            before, after = (np.abs(a.value).max() for a in (node, new))
+            proof = f"its largest element goes from {before:.6g} to {after:.6g} in one step"
+            yield WrongLine.at(new.execution, mistake, proof=proof)
 
     def _loop(self) -> tuple[int, str]:
         """The innermost loop around the updates, or the line that calls the function that makes them."""
