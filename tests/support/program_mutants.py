@@ -184,12 +184,9 @@ def is_mistake(original: str, mutant: str) -> bool:
             return False
         if len(before) != len(after) or any(a.shape != b.shape for a, b in zip(before, after, strict=True)):
             return True
-        if all(
-            np.allclose(a, b, rtol=1e-5, atol=1e-9 * np.abs(a).max())
-            for a, b in zip(before, after, strict=True)
-        ):
-            return False
-        if is_one_factor(original, mutant):
+        pairs = zip(before, after, strict=True)
+        is_same = all(np.allclose(a, b, rtol=1e-5, atol=1e-9 * np.abs(a).max()) for a, b in pairs)
+        if is_same or is_one_factor(original, mutant):
             return False
         factors = []
         for a, b in zip(before[::2], after[::2], strict=True):

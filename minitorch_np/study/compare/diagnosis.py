@@ -116,6 +116,11 @@ class Examination:
         if found := [*self.updates.replaced(judgement), *self.updates.not_reset(judgement)][:1]:
             yield from found
             return
+        others = [] if judgement.wrong or not judgement.loss.kind else self.judge.judgements
+        for other in [j for j in others if rank(j.loss) > 1 and not (j.loss.kind or j.loss.is_inner)][:2]:
+            if found := list(self._turned_term(other)):
+                yield from found
+                return
         if judgement.wrong:
             if not self.judge.left_out:
                 search = Search(self.judge, judgement)
@@ -126,7 +131,7 @@ class Examination:
                 elif search.is_recurrent and search.window.part is not None:
                     self.cut_off = found[:1]
                 elif all(v.is_number for v in judgement.right):
-                    yield from self._by_unsaid_loss()
+                    yield from self._by_unsaid_loss(search.deadline)
             return
         self.longer = self.judge.by(judgement.loss, judgement.mode, MOST_UPDATES)
         if not self.longer.is_steady:
@@ -145,10 +150,10 @@ class Examination:
         yield from self.updates.not_updated(judgement)
         yield from self.updates.read_rule(self.longer)
 
-    def _by_unsaid_loss(self) -> Iterator[WrongLine]:
+    def _by_unsaid_loss(self, deadline: float) -> Iterator[WrongLine]:
         """Where no gradient is right: the edit that makes all those of a loss right that is not written out."""
         for judgement in [j for j in self.judge.judgements if j.loss.kind and not j.right][:3]:
-            search = Search(self.judge, judgement)
+            search = Search(self.judge, judgement, deadline=deadline)
             found = search.findings()
             if search.mends and self._is_proven(judgement, search, found):
                 self.judgement = judgement
@@ -216,37 +221,30 @@ class Examination:
                     return
 
     def _turned_term(self, judgement: Judgement) -> Iterator[WrongLine]:
-        """The minus in the statement of the loss that all gradients take for a plus."""
+        """The sign in the statement of the loss that all gradients take for the other one."""
         last = judgement.loss.instances[0][0].execution
         tree = None if last is None else last.statement.tree
-        if last is None or tree is None:
-            return
-        parts = [n for n in ast.walk(tree) if isinstance(n, ast.BinOp) and isinstance(n.op, ast.Add | ast.Sub)]
-        for position, part in enumerate(parts):  # the outermost first
-            if isinstance(part.op, ast.Add):
-                continue
+        parts = [n for n in ast.walk(tree or ast.Pass()) if isinstance(n, ast.BinOp)]
+        parts = [n for n in parts if isinstance(n.op, ast.Add | ast.Sub)]  # the outermost first
+        for position, part in enumerate(parts):
             instances = []
             for node, seeds in judgement.loss.instances:
                 reverse = self.judge.reverse(seeds)
                 own = self.judge.own.get(node.execution.number, ())
-                sums = [n for n in own if n.operation in ("add", "subtract") and n.value.size == 1][::-1]
-                if (
-                    len(sums) == len(parts)
-                    and sums[position] in reverse
-                    and sums[position].inputs[1] in reverse
-                ):
-                    term = sums[position].inputs[1]
+                sums = [n for n in own if n.operation in ("add", "subtract")][::-1]
+                term = sums[position].inputs[1] if len(sums) == len(parts) else None
+                if term is not None and term in reverse:
                     instances.append((node, {**seeds, term: -2 * reverse[term]}))
             if len(instances) < len(judgement.loss.instances):
-                return
+                continue
             changed = self.judge.by(judgement.loss._replace(instances=instances), judgement.mode, 2)
             if changed.right and not changed.wrong and not changed.odd(self.judge.bound)[0]:
-                made = copied_tree(tree, {id(part): ast.BinOp(part.left, ast.Add(), part.right)})
-                proof = "with it the gradients of " + ", ".join(
-                    dict.fromkeys(v.update.name for v in changed.right)
-                )
+                operator = ast.Add() if isinstance(part.op, ast.Sub) else ast.Sub()
+                made = copied_tree(tree, {id(part): ast.BinOp(part.left, operator, part.right)})
+                names = ", ".join(dict.fromkeys(v.update.name for v in changed.right))
                 mistake = "a term of the loss has the other sign than its gradient"
-                yield WrongLine.at(last, mistake, ast.unparse(made), proof=f"{proof} are right")
+                proof = f"with it the gradients of {names} are right"
+                yield WrongLine.at(last, mistake, ast.unparse(made), proof=proof)
                 return
 
     def _is_of_numbers(self, judgement: Judgement) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property
 from itertools import chain
@@ -58,18 +58,24 @@ class Mend(NamedTuple):
 class Search:
     """The wrong lines of one judgement."""
 
-    def __init__(self, judge: Judge, judgement: Judgement, odd: list[Verdict] | None = None) -> None:
+    def __init__(
+        self,
+        judge: Judge,
+        judgement: Judgement,
+        odd: Collection[Verdict] = (),
+        deadline: float | None = None,
+    ) -> None:
         self.judge, self.judgement, self.executions = judge, judgement, judge.executions
         self.is_odd = bool(odd)  # the gradients are right but for a factor
         self.cost = float("inf")  # of the edit that was found
         self.mends = 0  # arrays that the first edit makes right, if that are all
         self.takes_the_error = False  # its statement
         self.keeps_a_part = False  # of a wrong array, as it was right before
-        self.window = Window(judge, judgement.verdicts, odd or [])
+        self.window = Window(judge, judgement.verdicts, list(odd))
         self.states = judge.states(max(v.update.new.index for v in self.window.all))
         self.own = judge.own
         self._seen: dict[int, Values] = {}
-        self._deadline = process_time() + SECONDS
+        self.deadline = process_time() + SECONDS if deadline is None else deadline
 
     @cached_property
     def is_recurrent(self) -> bool:
@@ -106,7 +112,7 @@ class Search:
         found: list[WrongLine] = []
         values: dict[int, Array] = {}
         done: set[int] = set()
-        while len(found) < most:
+        while len(found) < most and not (found and process_time() > self.deadline):
             pending = [v for v in self.window.wrong if self.is_odd or self.window.multiples(v, values) is None]
             candidates = self.window.scaled() if self.is_odd else self.window.candidates(values)
             candidates = [e for e in candidates if e.statement.number not in done and not self._is_excused(e)]
@@ -160,7 +166,7 @@ class Search:
                 found.append(((score, cost, position), mend))
             if latest == len(candidates) and found and min(f[0] for f in found)[0] <= 0:
                 latest = position + 3
-            if process_time() > self._deadline or position >= latest:
+            if process_time() > self.deadline or position >= latest:
                 break
         return min(found, key=lambda f: f[0])[1] if found else None
 
@@ -268,10 +274,10 @@ class Search:
 
     def _takes_the_error(self, execution: Execution) -> bool:
         """Whether what implies the loss goes into a statement, or is made by it."""
-        errors = [n for n, _ in self.judgement.loss.instances]
+        errors = {n.value.tobytes() for n, _ in self.judgement.loss.instances}  # it may be made again
         nodes = (*self.own.get(execution.number, ()), *execution.result.values())
         made = ancestors(nodes, lambda n: n.index > self.window.begin)
-        return any(n.index in made for n in errors)
+        return any(n.value.tobytes() in errors for n in made.values())
 
     def _is_rescaled(self, changed: dict[int, Array]) -> bool:
         """Whether an edit only multiplies what it changes by a number."""

@@ -202,11 +202,11 @@ def decayed(change: Array, truth: Array, value: Array) -> tuple[float, float] | 
     if change.size < 3 or not np.any(value):
         return None
     columns = np.stack([truth, value.astype(float)], axis=1)
-    solution, *_ = np.linalg.lstsq(columns, change.astype(float), rcond=None)
+    solution, _, rank, _ = np.linalg.lstsq(columns, change.astype(float), rcond=1e-9)
     largest = np.abs(change).max()
     is_fit = np.abs(columns @ solution - change).max() <= TOLERANCE["f8"] * largest
     is_step = np.abs(solution[0] * truth).max() > 1e-4 * largest and -0.5 < solution[1] < 0.5
-    return (float(solution[0]), float(solution[1])) if is_fit and is_step else None
+    return (float(solution[0]), float(solution[1])) if is_fit and is_step and rank == 2 else None
 
 
 def _names(verdicts: Iterable[Verdict]) -> set[str]:
@@ -448,6 +448,7 @@ class Judge:
                 # a written loss by which some are right is not given up for one that all are right by
                 is_given_up = bool(loss.kind) and any(all(o[:3]) and k.wrong for o, k in found)
                 if j.right and not j.wrong and is_sure and not loss.is_inner and not is_given_up:
+                    self.judgements = [k for _, k in found]
                     return j
                 if is_unsure:
                     continue

@@ -75,7 +75,7 @@ class UpdateMistakes:
         for name, every in longer.by_name().items():
             parts = []
             verdicts = [v for v in every if np.any(v.update.old.value) and v.step is None]  # or it is too small
-            for v in verdicts:
+            for v in verdicts if not self.judge.has_history(every[-1].update) else ():
                 change = (v.update.new.value - v.update.old.value).reshape(-1)
                 found = decayed(change, v.truth.reshape(-1), v.update.old.value.reshape(-1))
                 if found is not None and found[0] < 0 < found[1]:
@@ -260,13 +260,14 @@ class UpdateMistakes:
                 return
 
     def _not_assigned(self, node: Node, name: str, truth: Array, is_alike: bool) -> Iterator[WrongLine]:
-        """What is said of an array that nothing replaces; of one whose name is no parameter's, only its step."""
+        """What is said of an array that nothing replaces; of one with another name than parameters, its step."""
         later = (n for n in self.tape.nodes[node.index + 1 :] if n.index in self.judge.bound)
         computed = next((n for n in later if n.execution is not None and multiple(n.value, truth)), None)
         if computed is None:
             return
         sums = (n for n in self.tape.nodes[computed.index :] if n.operation in ("add", "subtract"))
-        step = next((n for n in sums if node in n.inputs and computed.index in ancestors([n])), None)
+        steps = (n for n in sums if node in n.inputs and any(multiple(m.value, truth) for m in n.inputs))
+        step = next(steps, None)
         proof = f"its gradient is computed in line {computed.execution.statement.line}, and is not zero"
         mistake = f"{name} is not updated: it stays as it was before the step"
         if step is not None and step.execution is not None and step.execution.made:
@@ -391,7 +392,8 @@ class UpdateMistakes:
                         f"the bias correction takes {others[0]:.6g} for the decay {a.decay:.6g} of the average",
                     )
                 continue
-            if abs(a.factor - (1 - a.decay)) > 1e-6:
+            is_other = any(abs(a.factor - c) < 1e-6 for c in (1.0, *(1 - d for d in decays)))
+            if is_other and abs(a.factor - (1 - a.decay)) > 1e-6:
                 return (
                     a.node,
                     f"{1 - a.decay:.6g} times what is averaged belongs in it: the bias correction takes it so",

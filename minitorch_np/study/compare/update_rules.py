@@ -245,9 +245,10 @@ def averages(
 def _scaled(
     node: Node, depends: Collection[int], operations: Collection[str] = ("multiply", "divide")
 ) -> tuple[float, Node]:
-    """What a node is a multiple of by numbers that depend on no parameter, with their product."""
+    """What a node is a multiple of in its statement, by numbers of no parameter, with their product."""
     factor = 1.0
-    while node.operation in operations:
+    execution = node.execution
+    while node.operation in operations and node.execution is execution:
         a, b = node.inputs
         is_left = a.value.size == 1 and a.index not in depends and node.operation == "multiply"
         number, other = (a, b) if is_left else (b, a)
