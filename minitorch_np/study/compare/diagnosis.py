@@ -86,10 +86,12 @@ class Examination:
         result, error = self.result, self.recording.error
         result.steps = min((len(p.versions) - 1 for p in self.judge.parameters), default=0)
         result.findings = list(self._findings())
-        result.rule = "" if self.updates.rule is None else str(self.updates.rule)
         result.remarks += self.updates.remarks
         if self.judgement is not None:
-            result.loss = self.judgement.loss.described()
+            c = next((c for v in self.judgement.right[:1] for c in v.multiples(self.judge.bound)[1]), 1.0)
+            result.rule = "" if self.updates.rule is None else str(self.updates.rule.of_multiples(abs(c)))
+            losses = [self.judgement.loss, *self.judgement.more]
+            result.loss = " and ".join(dict.fromkeys(loss.described() for loss in losses))
             result.gradients = [v.update.name for v in self.judgement.right]
         if error is not None:
             result.failure = error
@@ -113,61 +115,59 @@ class Examination:
             return
         if judgement is None or self._is_by_chance(judgement):
             return
-        if found := [*self.updates.replaced(judgement), *self.updates.not_reset(judgement)][:1]:
+        first = [*self.updates.replaced(judgement), *self.updates.not_reset(judgement)][:1]
+        if first or (first := list(self._turned_loss(judgement))):
+            yield from first
+        elif judgement.wrong:
+            yield from () if self.judge.left_out else self._wrong_gradients(judgement)
+        else:
+            self.longer = self.judge.by(judgement.loss, judgement.mode, MOST_UPDATES)
+            if self.longer.is_steady:  # otherwise they are of another loss than this one
+                if judgement.loss.kind not in UNSURE_LOSSES:
+                    yield from self._wrong_updates(judgement)
+                yield from self.updates.read_rule(self.longer)
+
+    def _wrong_gradients(self, judgement: Judgement) -> Iterator[WrongLine]:
+        search = Search(self.judge, judgement)
+        found = search.findings()
+        is_known = self._is_known(judgement, search)
+        if is_known and (spoiled := list(self._spoiled(judgement, found))):
+            yield from spoiled
+        elif is_known and self._is_proven(judgement, search, found):
             yield from found
-            return
-        others = [] if judgement.wrong or not judgement.loss.kind else self.judge.judgements
-        for other in [j for j in others if rank(j.loss) > 1 and not (j.loss.kind or j.loss.is_inner)][:2]:
-            if found := list(self._turned_term(other)):
-                yield from found
-                return
-        if judgement.wrong:
-            if not self.judge.left_out:
-                search = Search(self.judge, judgement)
-                found = search.findings()
-                turned = list(self._turned_term(judgement)) or list(self._spoiled(judgement, found))
-                if turned or self._is_proven(judgement, search, found):
-                    yield from turned or found
-                elif search.is_recurrent and search.window.part is not None:
-                    self.cut_off = found[:1]
-                elif all(v.is_number for v in judgement.right):
-                    yield from self._by_unsaid_loss(search.deadline)
-            return
-        self.longer = self.judge.by(judgement.loss, judgement.mode, MOST_UPDATES)
-        if not self.longer.is_steady:
-            return  # of another loss than this one
-        if judgement.loss.kind in UNSURE_LOSSES:
-            yield from self.updates.read_rule(self.longer)
-            return
+        elif search.is_recurrent and search.window.part is not None:
+            self.cut_off = found[:1]
+        elif all(v.is_number for v in judgement.right):
+            yield from self._by_unsaid_loss(search.deadline)
+
+    def _wrong_updates(self, judgement: Judgement) -> Iterator[WrongLine]:
         if not self._is_of_numbers(judgement):
             yield from list(self._odd(judgement)) or self._climbing(judgement)
         yield from self.updates.growing(self.longer)
-        yield from self.updates.repeated(judgement)
         yield from self.updates.after_update(judgement)
         yield from self.updates.lost(judgement)
         yield from self.updates.not_used(judgement)
         yield from self.updates.stale(judgement)
         yield from self.updates.not_updated(judgement)
-        yield from self.updates.read_rule(self.longer)
 
     def _by_unsaid_loss(self, deadline: float) -> Iterator[WrongLine]:
         """Where no gradient is right: the edit that makes all those of a loss right that is not written out."""
         for judgement in [j for j in self.judge.judgements if j.loss.kind and not j.right][:3]:
             search = Search(self.judge, judgement, deadline=deadline)
             found = search.findings()
-            if search.mends and self._is_proven(judgement, search, found):
+            is_known = search.mends and self._is_known(judgement, search)
+            if is_known and self._is_proven(judgement, search, found):
                 self.judgement = judgement
                 yield from found
                 return
 
+    def _is_known(self, judgement: Judgement, search: Search) -> bool:
+        """Whether the gradients of the loss are those of the steps, and these are made of nothing else."""
+        is_of_loss = not self.judge.unknown(judgement.wrong) and self.judge.is_of_the_steps(judgement)
+        return is_of_loss and not search.is_of_states
+
     def _is_proven(self, judgement: Judgement, search: Search, found: list[WrongLine]) -> bool:
         """Whether the loss is sure enough to blame a line by it."""
-        if (
-            self.judge.unknown(judgement.wrong)
-            or not self.judge.is_of_the_steps(judgement)
-            or search.is_of_states
-        ):
-            return False
         loss = judgement.loss
         if loss.first.value.size > 1 and not loss.kind:
             return any(not v.is_number for v in judgement.right)
@@ -220,8 +220,17 @@ class Examination:
                     yield WrongLine.at(output.execution, mistake, proof=proof)
                     return
 
+    def _turned_loss(self, judgement: Judgement) -> Iterator[WrongLine]:
+        """The sign in the statement of a written loss that all gradients take for the other one."""
+        written = [
+            j for j in self.judge.judgements if rank(j.loss) > 1 and not (j.loss.kind or j.loss.is_inner)
+        ]
+        for other in [judgement] if judgement.wrong else written[:2] if judgement.loss.kind else []:
+            if found := list(self._turned_term(other)):
+                yield from found
+                return
+
     def _turned_term(self, judgement: Judgement) -> Iterator[WrongLine]:
-        """The sign in the statement of the loss that all gradients take for the other one."""
         last = judgement.loss.instances[0][0].execution
         tree = None if last is None else last.statement.tree
         parts = [n for n in ast.walk(tree or ast.Pass()) if isinstance(n, ast.BinOp)]
@@ -408,7 +417,7 @@ class Examination:
                 )
         starts = {p.versions[0].index for p in self.judge.parameters}
         if not loss.kind and right and not starts & {v.update.old.index for v in right}:
-            remarks.append(f"the loss of line {loss.line} is computed after the update, of the next step")
+            remarks.append(f"the loss of line {loss.line} is computed only after the first update")
         if where := self._infinite():
             remarks.append(f"not finite first in line {where}")
         still = sorted({

@@ -73,6 +73,7 @@ class Judgement(NamedTuple):
     loss: Objective
     mode: str
     verdicts: list[Verdict]
+    more: Sequence[Objective] = ()  # of parameters that have a loss of their own
 
     @property
     def wrong(self) -> list[Verdict]:
@@ -488,7 +489,7 @@ class Judge:
 
     def _completed(self, judgement: Judgement, others: list[Judgement]) -> Judgement:
         """With what has a forward pass and a loss of its own: updates in turns, adversaries."""
-        verdicts = list(judgement.verdicts)
+        verdicts, more = list(judgement.verdicts), []
         others = [j for j in others if j.is_whole(self.bound, self.tape.replaced.values())]
         wrong = dict.fromkeys(v.update.name for v in judgement.wrong)
         right = []
@@ -510,8 +511,9 @@ class Judge:
                     and (is_right or count[1])
                 ):
                     verdicts = [v for v in verdicts if v.update.name != name] + theirs
+                    more.append(other.loss)
                     break
-        return judgement._replace(verdicts=verdicts)
+        return judgement._replace(verdicts=verdicts, more=more)
 
     def by(self, loss: Objective, mode: str, most_updates: int) -> Judgement:
         """The judgement by one loss; `mode` says whether its last value before an update counts, or all."""

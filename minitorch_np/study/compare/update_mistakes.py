@@ -92,20 +92,6 @@ class UpdateMistakes:
                 yield WrongLine.at(node.execution, mistake, name=name, proof=proof)
                 return
 
-    def repeated(self, judgement: Judgement) -> Iterator[WrongLine]:
-        """A prediction that is made once, before the steps."""
-        for p in self.judge.parameters:
-            verdict = next((v for v in judgement.right if v.update.name == p.name and not v.is_number), None)
-            if verdict is None or len(p.used) > 1 or len(p.versions) < 5:
-                continue
-            changes = [b.value - a.value for a, b in pairwise(p.versions)]
-            forward = [n for n in verdict.reverse.nodes.values() if p.versions[0] in n.inputs and n.execution]
-            if forward and all(np.allclose(c, changes[0], rtol=1e-6, atol=0) for c in changes):
-                mistake = "it is made once, before the steps: compute it in every step, inside the loop"
-                proof = f"{p.name} is changed by the same numbers in {len(changes)} steps"
-                yield WrongLine.at(max(forward).execution, mistake, proof=proof)
-                return
-
     def after_update(self, judgement: Judgement) -> Iterator[WrongLine]:
         """Steps with another parameter in them that was updated since the forward pass."""
         owners = self.judge.owners
@@ -191,25 +177,25 @@ class UpdateMistakes:
                     break
 
     def stale(self, judgement: Judgement) -> Iterator[WrongLine]:
-        """Parameters of which the loss goes on to use the first values."""
+        """What is made once, before the steps, of a parameter that they change."""
         by_name = judgement.by_name()
         most = max((len(v) for v in by_name.values()), default=0)
         later = [v for verdicts in by_name.values() if len(verdicts) == most for v in verdicts[1:]]
-        for name, verdicts in by_name.items():
-            if len(verdicts) > 1 or not later:
+        for p in self.judge.parameters:
+            verdicts = by_name.get(p.name, [])
+            changes = [b.value - a.value for a, b in pairwise(p.versions)]
+            if len(verdicts) != 1 or verdicts[0].is_number or not changes:
                 continue
-            old = verdicts[0].update.old
-            users = (n for n in later[0].reverse.nodes.values() if old in n.inputs and n.execution is not None)
-            execution = next((n.execution for n in users if n.index not in self.judge.versions), None)
-            if execution is None or sum(e.statement is execution.statement for e in self.executions) > 1:
+            is_same = all(np.allclose(c, changes[0], rtol=1e-6, atol=0) for c in changes)
+            nodes = (later or verdicts)[0].reverse.nodes.values()
+            users = [n for n in nodes if p.versions[0] in n.inputs and n.index not in self.judge.versions]
+            execution = max(users).execution if users else None
+            if execution is None or not (later or (is_same and len(changes) > 3)):
                 continue
-            mistake = (
-                f"{execution.made} is that of the step before: it has to be computed in every step, "
-                "inside the loop"
-            )
-            times = next(len(p.versions) for p in self.judge.parameters if p.name == name) - 1
-            proof = f"it is computed once, and {name} is updated {times} times"
-            yield WrongLine.at(execution, mistake, proof=proof, step=1)
+            if sum(e.statement is execution.statement for e in self.executions) == 1:
+                mistake = "it is made once, before the steps: compute it in every step, inside the loop"
+                proof = f"{p.name} is updated {len(changes)} times, and not in it"
+                yield WrongLine.at(execution, mistake, proof=proof, step=1)
 
     def replaced(self, judgement: Judgement) -> Iterator[WrongLine]:
         """Parameters that are replaced by their step: its penalty has the old value in it."""
@@ -260,7 +246,7 @@ class UpdateMistakes:
                 return
 
     def _not_assigned(self, node: Node, name: str, truth: Array, is_alike: bool) -> Iterator[WrongLine]:
-        """What is said of an array that nothing replaces; of one with another name than parameters, its step."""
+        """What is said of an array that nothing replaces; one that is named otherwise needs a step."""
         later = (n for n in self.tape.nodes[node.index + 1 :] if n.index in self.judge.bound)
         computed = next((n for n in later if n.execution is not None and multiple(n.value, truth)), None)
         if computed is None:

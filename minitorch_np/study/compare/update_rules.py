@@ -27,6 +27,11 @@ class Rule(NamedTuple):
     name: str
     options: dict[str, float]
 
+    def of_multiples(self, c: float) -> Rule:
+        """The same rule of gradients that are c times those that it is read off with."""
+        powers = {"lr": -1 if self.name.startswith("SGD") else 0, "weight_decay": 1, "l1_penalty": 1}
+        return _rule(self.name, **{k: v * c ** powers.get(k, 0) for k, v in self.options.items()})
+
     def __str__(self) -> str:
         return f"{self.name}({', '.join(f'{k}={v:.6g}' for k, v in self.options.items())})"
 
