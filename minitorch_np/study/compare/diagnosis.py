@@ -144,7 +144,6 @@ class Examination:
         if not self._is_of_numbers(judgement):
             yield from list(self._odd(judgement)) or self._climbing(judgement)
         yield from self.updates.growing(self.longer)
-        yield from self.updates.after_update(judgement)
         yield from self.updates.lost(judgement)
         yield from self.updates.not_used(judgement)
         yield from self.updates.stale(judgement)

@@ -174,8 +174,7 @@ def _odd(firsts: list[Verdict], bound: Collection[int]) -> list[list[tuple[Verdi
             candidates = [c for c in candidates if c > 0] or candidates
         odd = [
             [
-                (v, min(values, key=abs) / usual) for v, values in sets
-                if not _has(values, usual) and not _shares_a_multiple(v, firsts, bound)
+                (v, min(values, key=abs) / usual) for v, values in sets if not _has(values, usual)
             ]
             for usual in {f"{c:.4g}": c for c in candidates}.values()
         ]  # fmt: skip
@@ -183,17 +182,6 @@ def _odd(firsts: list[Verdict], bound: Collection[int]) -> list[list[tuple[Verdi
             sorted(odd, key=lambda one: (len(one), sum(_has(v.multiples(bound)[1], 1.0) for v, _ in one)))
         )
     return min(kinds, key=lambda sets: len(sets[0]), default=[[]])
-
-
-def _shares_a_multiple(number: Verdict, firsts: list[Verdict], bound: Collection[int]) -> bool:
-    """Whether the gradient of a single number is as those of the arrays, before a momentum is made of them.
-
-    The momentum is another multiple of such a gradient in every step, so that it is not among its `found`.
-    """
-    if not number.is_number or number.step is not None:
-        return False
-    others = [c for v in firsts if not v.is_number for n, c in v.found if n.index in bound]
-    return any(_has(others, c) for c in number.multiples(bound)[1])
 
 
 def decayed(change: Array, truth: Array, value: Array) -> tuple[float, float] | None:

@@ -31,7 +31,6 @@ from minitorch_np.study.compare.trained import Update
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
 
-MOVING = ("getitem", "setitem")
 ADDED_UP = (
     "the one of the step before is still in it, undiminished: set it to zero in every step, or multiply it by "
     "the momentum"
@@ -91,37 +90,6 @@ class UpdateMistakes:
                 proof = f"beside its gradient, {parts[0]:.3g} times itself is added in a step"
                 yield WrongLine.at(node.execution, mistake, name=name, proof=proof)
                 return
-
-    def after_update(self, judgement: Judgement) -> Iterator[WrongLine]:
-        """Steps with another parameter in them that was updated since the forward pass."""
-        owners = self.judge.owners
-        for v in (v for v in judgement.right if not v.found and not v.is_number):
-            used = {owners[i]: n for i, n in sorted(v.reverse.nodes.items()) if i in owners}
-            used.pop(owners[v.update.old.index], None)
-            taken = (
-                (n, m) for n in self.judge.made_of(v.update) if n.operation not in MOVING for m in n.inputs
-            )
-            for n, m in taken:
-                whole, parts = m, []
-                while whole.operation == "getitem" and whole.index not in owners:
-                    parts.append(whole)
-                    whole = whole.inputs[0]
-                before = used.get(owners.get(whole.index, -1))
-                if before is None or n.execution is None or whole.index <= before.index:
-                    continue
-                value = before.value
-                for part in reversed(parts):
-                    value = np.asarray(part.compute(value))  # type: ignore[misc]
-                if not np.array_equal(value, m.value):
-                    seen = {**n.execution.values, **n.execution.loads}
-                    name = next((k for k, of in seen.items() if of is m), "a parameter")
-                    mistake = (
-                        f"it is made with {name} after its update: compute all gradients first, update then"
-                    )
-                    at = np.flatnonzero(value != m.value)[0]
-                    proof = f"{m.value.flat[at]:.8g} goes into it, {value.flat[at]:.8g} into the prediction"
-                    yield WrongLine.at(n.execution, mistake, name=v.update.name, proof=proof)
-                    return
 
     def lost(self, judgement: Judgement) -> Iterator[WrongLine]:
         """Gradients that are computed several times for one update, which takes only the last."""
