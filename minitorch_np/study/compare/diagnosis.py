@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Collection, Iterator
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -77,6 +78,11 @@ class Examination:
             return (0, 0), -1
         return self.judgement.score, -len(self.judgement.wrong) - len(self.judgement.odd(self.judge.bound)[0])
 
+    @cached_property
+    def _named(self) -> set[int]:
+        """What variables hold, but for the averages of optimizers."""
+        return {new.index for e in self.executions for _, _, new in e.bound} & self.judge.bound
+
     @property
     def has_loss(self) -> bool:
         """Whether the program has computed a number that is a loss by its name."""
@@ -88,8 +94,9 @@ class Examination:
         result.findings = list(self._findings())
         result.remarks += self.updates.remarks
         if self.judgement is not None:
-            c = next((c for v in self.judgement.right[:1] for c in v.multiples(self.judge.bound)[1]), 1.0)
-            result.rule = "" if self.updates.rule is None else str(self.updates.rule.of_multiples(abs(c)))
+            found = [c for v in self.judgement.right[:1] for n, c in v.found if n.index in self._named]
+            rule = self.updates.rule
+            result.rule = "" if rule is None else str(rule.of_multiples(abs([1.0, *found][-1])))
             losses = [self.judgement.loss, *self.judgement.more]
             result.loss = " and ".join(dict.fromkeys(loss.described() for loss in losses))
             result.gradients = [v.update.name for v in self.judgement.right]
@@ -281,26 +288,18 @@ class Examination:
         if not odd[0]:
             return
         verdict, times = odd[0][0]
+        name = verdict.update.name
         made = next((n for n, _ in verdict.found if n.execution is not None), verdict.update.new)
-        if made.execution is None:
+        values = {v.update.name: next(iter(v.multiples(bound)[1]), 0.0) for v in (verdict, *judgement.right)}
+        mine = values.pop(name)
+        other = next((n for n, c in values.items() if c and mine and abs(mine - c) > 1e-4 * abs(c)), None)
+        if made.execution is None or other is None:
             return
-        name = made.execution.made or verdict.update.name
-        values = {v.update.name: next(iter(v.multiples(bound)[1]), None) for v in (verdict, *judgement.right)}
-        mine = values.pop(verdict.update.name)
-        name_of = verdict.update.name
-        if mine is None:
-            return
-        proof = next(
-            (
-                f"{mine:.6g} times the true gradient for {name_of}, {usual:.6g} times for {other}"
-                for other, usual in values.items() if usual and abs(mine - usual) > 1e-4 * abs(usual)
-            ),
-            "",
-        )  # fmt: skip
-        if not proof:
-            return
-        mistake = f"{name} is {times_of(times, made.execution)} the right one, beside the other gradients"
-        yield WrongLine.at(made.execution, mistake, name=name, proof=proof)
+        mistake = (
+            f"{made.execution.made or name} is {times_of(times, made.execution)} the right one, beside the "
+        )
+        proof = f"{mine:.6g} times the true gradient for {name}, {values[other]:.6g} times for {other}"
+        yield WrongLine.at(made.execution, f"{mistake}other gradients", name=name, proof=proof)
 
     def _are_rates(self, odd: list[tuple[Verdict, float]], right: list[Verdict]) -> bool:
         """Whether odd steps differ by numbers that stand in the updates themselves, and are no sizes."""
@@ -319,9 +318,8 @@ class Examination:
         climbing = [n for n, v in firsts.items() if changes[n] @ v.truth.reshape(-1) > 0]
         are_all = len(climbing) == len(firsts)
         values = judgement.loss.values()[:4]
-        is_likelihood = values and (
-            values[0] < 0 or (len(values) > 1 and LIKELIHOOD.search(judgement.loss.name.lower()))
-        )
+        is_said = len(values) > 1 and LIKELIHOOD.search(judgement.loss.name.lower())
+        is_likelihood = values and (values[0] < 0 or is_said)
         if not climbing or (are_all and (is_likelihood or self._is_by_chance(judgement))):
             return  # a likelihood is maximised
         # a momentum that is made of something else may go up too, with the right sign
@@ -344,19 +342,14 @@ class Examination:
             update = firsts[name].update.new.execution
             if update is not None:
                 where = update if turned is None else turned[0].execution
-                bound = (
-                    (e, *b) for e in self.executions[: update.number] for b in e.bound if b[0] == update.made
-                )
                 versions = self.judge.versions
                 named = [
-                    e
-                    for e, _, old, new in bound
-                    if new.index in versions and (old is None or old.index not in versions)
-                ]
+                    e for e in self.executions[: update.number] for path, old, new in e.bound
+                    if path == update.made and new.index in versions
+                    and (old is None or old.index not in versions)
+                ]  # fmt: skip
                 if named and update.made != name.partition(" (")[0]:
-                    mistake = (
-                        f"{update.made} is the same array as {name}: what is added to it, is added to {name}"
-                    )
+                    mistake = f"{update.made} is the same array as {name}: both are changed together"
                     yield WrongLine.at(named[-1], mistake, name=update.made, proof=rising)
                     continue
                 mistake = UPHILL if where is update else "it has the other sign: the steps go up the loss"
@@ -449,10 +442,9 @@ class Examination:
                     f"its gradients are another multiple of those of {judgement.loss.described()} in "
                     "every step: is that the loss?"
                 )
-            named = {new.index for e in self.executions for _, _, new in e.bound}
             gradients = [node for v in judgement.right for node, _ in v.found]
             is_unsure = judgement.loss.kind in UNSURE_LOSSES or all(v.is_number for v in judgement.right)
-            is_named = not is_unsure and any(n.index in named for n in gradients)
+            is_named = not is_unsure and any(n.index in self._named for n in gradients)
             if judgement.loss.kind and self.updates.rule is None and not is_named:
                 self.result.remarks.clear()
                 return (

@@ -216,6 +216,10 @@ class Search:
                 found.append((not is_truth, len(tried), edit, changed))
         return [(edit, changed) for *_, edit, changed in sorted(found, key=lambda f: f[:2])]
 
+    def _nodes(self, execution: Execution) -> list[Node]:
+        """What a statement makes, or hands on."""
+        return [*self.own.get(execution.number, ()), *execution.result.values()]
+
     def _again(self, execution: Execution) -> list[Execution]:
         """The other executions of a statement in this window: in a loop or a function."""
         others = [e for e in self._executed.get(execution.statement.number, ()) if e is not execution]
@@ -275,8 +279,7 @@ class Search:
     def _takes_the_error(self, execution: Execution) -> bool:
         """Whether what implies the loss goes into a statement, or is made by it."""
         errors = {n.value.tobytes() for n, _ in self.judgement.loss.instances}  # it may be made again
-        nodes = (*self.own.get(execution.number, ()), *execution.result.values())
-        made = ancestors(nodes, lambda n: n.index > self.window.begin)
+        made = ancestors(self._nodes(execution), lambda n: n.index > self.window.begin)
         return any(n.value.tobytes() in errors for n in made.values())
 
     def _is_rescaled(self, changed: dict[int, Array]) -> bool:
@@ -405,27 +408,25 @@ class Search:
 
     def _unexplained(self, candidates: list[Execution], pending: list[Verdict]) -> WrongLine:
         """The first statement that takes something right and makes something wrong of it."""
-        is_explained = any(
-            n.index in self.window.proven and self.window.is_gradient(n) for n in self.window.nodes
-        )
-        proven = self.window.proven
-        made = ((e, (*self.own.get(e.number, ()), *e.result.values())) for e in candidates)
-        part = self.window.part
+        proven, part = self.window.proven, self.window.part
+        is_explained = any(n.index in proven and self.window.is_gradient(n) for n in self.window.nodes)
         unproven = [
-            e for e, nodes in made if any(n.index not in proven or (part and n is part[0]) for n in nodes)
-        ] or candidates
+            e for e in candidates
+            if any(n.index not in proven or (part and n is part[0]) for n in self._nodes(e))
+        ] or candidates  # fmt: skip
         unproven = [e for e in unproven if not self.window.is_slope(e)] or unproven
         ends = {v.update.new.execution for v in pending}  # an update that is right, if its gradient were
         errors = {n.execution for n, _ in self.judgement.loss.instances}
         kept = [e for e in candidates if e not in ends | errors and not self.window.is_slope(e)]
         candidates = [e for e in unproven if e not in ends] or kept or unproven
-        forward = {n.execution.statement.number for n in self.judge.tape.nodes if self._is_forward(n)}
+        passed = (n for n in self.judge.tape.nodes if n.index in self.window.passed and n.inputs)
+        forward = {n.execution.statement.number for n in passed if n.execution is not None}
         late = [
             e for e in candidates
             if e.statement.number in forward  # a function that the forward pass calls, too
-            or not any(n.inputs for n in (*self.own.get(e.number, ()), *e.result.values()))  # zeros, for sums
+            or not any(n.inputs for n in self._nodes(e))  # zeros, for sums
             or (isinstance(e.statement.tree, ast.AugAssign) and self._again(e))  # right only at the end
-            or all(n.value.size == 1 for n in (*self.own.get(e.number, ()), *e.result.values()))
+            or all(n.value.size == 1 for n in self._nodes(e))
         ]  # fmt: skip
         candidates = [e for e in candidates if e not in late] or late
         candidates = self._first_of(candidates) or candidates
@@ -439,42 +440,39 @@ class Search:
                     mistake = f"it is made with the gradient of {other.update.name}, not of {name}"
                     proof = self._direction(verdict)
                     return WrongLine.at(new.execution or execution, mistake, name=name, proof=proof)
+        if part is not None and part[0] in self._nodes(execution):
+            return self._partial(execution, pending, *part)
         names = ", ".join(dict.fromkeys(v.update.name for v in pending))
-        if part is not None and part[0] in (*self.own.get(execution.number, ()), *execution.result.values()):
-            line = (
-                part[1].execution.statement.line if part[1].execution is not None else execution.statement.line
-            )
-            named = (n for n, node in execution.values.items() if node is part[1])
-            of = next(named, f"what line {line} makes")
-            mistake = f"it is only a part of the gradient of {of}: that of its other uses is left out"
-            owner = next((v.update for v in pending if v.update.old is part[1]), None)
-            if owner is not None:  # a sum that is lost on the way to the update
-                mistake = f"it is only a part of the gradient of {owner.name}: the sum with the others is lost"
-            end = self.executions[-1].number if owner is None else (owner.new.execution or execution).number
-            if owner is not None or self._again(execution):
-                later = self.executions[part[0].execution.number + 1 : end]
-                handed_on = [e for e in later if part[0] in e.result.values()]
-                execution = (
-                    (handed_on[-1:] if owner else handed_on[:1] or [execution])[0] if handed_on else execution
-                )
-            return WrongLine.at(execution, mistake, proof=self._direction(pending[0]))
         mistake = f"from here on the gradient of {names} is wrong; no single change of this line makes it right"
+        return WrongLine.at(execution, mistake, proof=self._direction(pending[0]))
+
+    def _partial(self, execution: Execution, pending: list[Verdict], term: Node, whole: Node) -> WrongLine:
+        """A term that is taken for the sum: where it is, or where the sum is lost on the way to the update."""
+        owner = next((v.update for v in pending if v.update.old is whole), None)
+        line = (whole.execution or execution).statement.line
+        of = next((n for n, node in execution.values.items() if node is whole), f"what line {line} makes")
+        mistake = f"it is only a part of the gradient of {of}: that of its other uses is left out"
+        end = self.executions[-1].number
+        if owner is not None:
+            mistake = f"it is only a part of the gradient of {owner.name}: the sum with the others is lost"
+            end = (owner.new.execution or execution).number
+        if owner is not None or self._again(execution):
+            later = self.executions[term.execution.number + 1 : end]
+            handed_on = [e for e in later if term in e.result.values()] or [execution]
+            execution = handed_on[0 if owner is None else -1]
         return WrongLine.at(execution, mistake, proof=self._direction(pending[0]))
 
     def _first_of(self, candidates: list[Execution]) -> list[Execution]:
         """The statements that make something of parameters, and of nothing that is wrong already."""
         found = []
         for e in candidates:
-            nodes = (*self.own.get(e.number, ()), *e.result.values())
+            nodes = self._nodes(e)
             taken = [m for n in nodes for m in n.inputs if m.execution is not None]
             unproven = (m for m in taken if m.index in self.judge.depends - self.window.proven)
             is_later = any(m.execution.statement is not e.statement for m in unproven)
             if any(n.index in self.judge.depends for n in nodes) and not is_later:
                 found.append(e)
         return found
-
-    def _is_forward(self, node: Node) -> bool:
-        return node.index in self.window.passed and node.execution is not None and bool(node.inputs)
 
     def _direction(self, verdict: Verdict) -> str:
         """The direction of an update against the true gradient; of a single number its size."""

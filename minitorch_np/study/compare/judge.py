@@ -173,11 +173,9 @@ def _odd(firsts: list[Verdict], bound: Collection[int]) -> list[list[tuple[Verdi
         if is_step:  # those that go down are the usual ones
             candidates = [c for c in candidates if c > 0] or candidates
         odd = [
-            [
-                (v, min(values, key=abs) / usual) for v, values in sets if not _has(values, usual)
-            ]
+            [(v, min(values, key=abs) / usual) for v, values in sets if not _has(values, usual)]
             for usual in {f"{c:.4g}": c for c in candidates}.values()
-        ]  # fmt: skip
+        ]
         kinds.append(
             sorted(odd, key=lambda one: (len(one), sum(_has(v.multiples(bound)[1], 1.0) for v, _ in one)))
         )
