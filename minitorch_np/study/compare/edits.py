@@ -545,9 +545,6 @@ def _insertions(
             yield 2.1, f"the factor {function}({name}) is missing", f"{operand} * {function}({name})"
         cost = MASK_LEFT_OUT if is_activated and array.dtype.kind == "b" else FACTOR_LEFT_OUT
         yield cost, f"the factor {name} is missing", f"{operand} * {name}"
-        for form in ("{d} @ {w}", "{w} @ {d}") if name not in values.forward and array.ndim == 2 else ():
-            new = form.format(d=name, w=operand)
-            yield 2.0, f"{new} belongs where {operand} stands: the gradient of what follows", new
     yield 2.2, f"the factor (1 - {operand}) is missing", f"{operand} * (1 - {operand})"
     for factor in _gradient_products(values, shape):
         what = f"the factor {factor} is missing: the gradient of what follows"
