@@ -556,7 +556,6 @@ def _widened(judge: Judge) -> WrongLine | None:
                 f"broadcasting makes an array of shape {node.value.shape} of one of {a.shape} and one of "
                 f"{b.shape}: give both the same shape"
             )
-            return WrongLine.at(
-                node.execution, mistake, proof=f"{node.value.size} differences of {a.size} pairs"
-            )
+            proof = f"{node.value.size} differences of {a.size} pairs"
+            return WrongLine.at(node.execution, mistake, proof=proof)
     return None

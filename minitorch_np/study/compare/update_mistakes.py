@@ -110,9 +110,7 @@ class UpdateMistakes:
             last = verdicts[-1].update.new.execution
             if min(lost) > 0 < len(lost) - 1 and last is not None:
                 count = lost[0] + 1
-                mistake = (
-                    f"it takes only the last of {count} gradients: it belongs into the loop that makes them"
-                )
+                mistake = f"it takes only the last of {count} gradients: it belongs into their loop"
                 proof = f"line {named[-1].execution.statement.line} is executed {count} times for one update"
                 yield WrongLine.at(last, mistake, name=name, proof=proof)
                 return
@@ -281,15 +279,12 @@ class UpdateMistakes:
         elif rule.options.get("momentum", 0) < -1e-4:
             yield from self.added_up(verdicts, TURNED)
         if rule is None or rule.name.startswith("Adam"):
-            yield from list(self._averages(verdicts)) or self._root_of_negative()
+            yield from list(self._averages(longer)) or self._root_of_negative()
         self.rule = rule
 
-    def _averages(self, verdicts: list[Verdict]) -> Iterator[WrongLine]:
+    def _averages(self, longer: Judgement) -> Iterator[WrongLine]:
         """Adam's averages: what they are of, and their bias correction."""
-        by_name: dict[str, list[Verdict]] = {}
-        for v in verdicts:
-            by_name.setdefault(v.update.name, []).append(v)
-        for steps in by_name.values():
+        for steps in longer.by_name().values():
             found = [
                 update_rules.averages(
                     self.judge.made_of(v.update), v.update.old, self.judge.depends, self.judge.versions
@@ -299,16 +294,14 @@ class UpdateMistakes:
             first = {origin(a.node): a for a in found[0]}
             for v, averages in zip(steps, found, strict=False):
                 decays = {a.decay for a in averages}
-                roots = [n.inputs[0] for n in self.judge.made_of(v.update) if n.operation == "sqrt"]
-                under = set().union(*(_within(r, v.update.old.index) for r in roots))
+                new = set(self.judge.made_of(v.update))
+                under = ancestors([n.inputs[0] for n in new if n.operation == "sqrt"], new.__contains__)
                 for a in averages:
                     before = None if v is steps[0] else first.get(origin(a.node))
                     said = self._mistake_of(a, decays, before)
                     if a.node.index in under and _is_of_gradient(a, v, before, steps[0]):
-                        said = (
-                            a.node,
-                            "the square of the gradient belongs in this average, which is under a root",
-                        )
+                        mistake = "the square of the gradient belongs in this average, which is under a root"
+                        said = a.node, mistake
                     if said is not None and said[0].execution is not None:
                         proof = (
                             f"it is {a.decay:.6g} times the one before, and {a.factor:.6g} times what is new"
@@ -390,11 +383,6 @@ class UpdateMistakes:
                     where = verdict.update.new.execution or new.execution
                     yield WrongLine.at(where, mistake, name=verdict.update.name, proof=proof)
                     return
-
-
-def _within(node: Node, start: int) -> set[int]:
-    """What a node is made of since then."""
-    return set(ancestors([node], lambda n: n.index > start))
 
 
 def _is_of_gradient(
