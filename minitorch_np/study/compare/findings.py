@@ -112,7 +112,7 @@ class Search:
         found: list[WrongLine] = []
         values: dict[int, Array] = {}
         done: set[int] = set()
-        while len(found) < most and not (found and process_time() > self.deadline):
+        while len(found) < most and process_time() <= self.deadline:
             pending = [v for v in self.window.wrong if self.is_odd or self.window.multiples(v, values) is None]
             candidates = self.window.scaled() if self.is_odd else self.window.candidates(values)
             candidates = [e for e in candidates if e.statement.number not in done and not self._is_excused(e)]
