@@ -305,7 +305,9 @@ class Search:
             usual = m if v.truth.size > 1 and usual is None else usual
             factors.append(m)
         if not righted:
-            return 2.0 if changed and all(self._is_a_truth(i, a) for i, a in changed.items()) else None
+            is_used = any(i in self.window.needed for i in made.keys() - changed.keys())
+            is_truth = is_used and all(self._is_a_truth(i, a) for i, a in changed.items())
+            return 2.0 if changed and is_truth else None
         is_part = any(f.step is None for f in factors) and all(map(self.window.has_step, self.window.right))
         if not is_uniform(factors) or (is_part and self.window.right and not self.judgement.loss.kind):
             return None  # something else is added to it later
