@@ -6,11 +6,12 @@ import ast
 import re
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from minitorch_np.study.compare import update_rules
+from minitorch_np.study.compare.derivatives import Reverse
 from minitorch_np.study.compare.instrument import carried
 from minitorch_np.study.compare.judge import (
     STILL,
@@ -190,8 +191,8 @@ class UpdateMistakes:
         """Arrays whose gradient is computed as for the parameters, but that stay as they are."""
         known = {node.index: path for e in self.executions[:2000] for path, node in e.values.items()}
         names = {re.sub(r"\d", "", path) for index, path in known.items() if index in self.judge.owners}
-        truths = judgement.right[0].reverse.pairs() if judgement.right else ()
-        for node, truth in truths:
+        reverse: Any = judgement.right[0].reverse if judgement.right else Reverse({})
+        for node, truth in reverse.pairs():
             name = known.get(node.index, "")
             is_start = node.operation == LEAF or all(n.operation in (LEAF, CONSTANT) for n in node.inputs)
             is_float = node.value.dtype.kind == "f" and np.any(truth)
@@ -200,7 +201,7 @@ class UpdateMistakes:
             new = next((b for a, b in self.tape.replaced.values() if a is node), None)
             if new is None:
                 if truth.size > 1:
-                    yield from self._not_assigned(node, name, truth, re.sub(r"\d", "", name) in names)
+                    yield from self._not_assigned(reverse, node, name, re.sub(r"\d", "", name) in names)
             elif new.execution is None:
                 continue
             elif carried(node, new) is None:
@@ -211,15 +212,16 @@ class UpdateMistakes:
                 yield WrongLine.at(new.execution, mistake, name=name, proof=proof)
                 return
 
-    def _not_assigned(self, node: Node, name: str, truth: Array, is_alike: bool) -> Iterator[WrongLine]:
+    def _not_assigned(self, reverse: Reverse, node: Node, name: str, is_alike: bool) -> Iterator[WrongLine]:
         """What is said of an array that nothing replaces; one that is named otherwise needs a step."""
+        truth = reverse[node]
         later = (n for n in self.tape.nodes[node.index + 1 :] if n.index in self.judge.bound)
         computed = next((n for n in later if n.execution is not None and multiple(n.value, truth)), None)
         if computed is None:
             return
         sums = (n for n in self.tape.nodes[computed.index :] if n.operation in ("add", "subtract"))
-        steps = (n for n in sums if node in n.inputs and any(multiple(m.value, truth) for m in n.inputs))
-        step = next(steps, None)
+        pairs = ((n, m) for n in sums if node in n.inputs for m in n.inputs if m not in reverse)
+        step = next((n for n, m in pairs if multiple(m.value, truth)), None)
         proof = f"its gradient is computed in line {computed.execution.statement.line}, and is not zero"
         mistake = f"{name} is not updated: it stays as it was before the step"
         if step is not None and step.execution is not None and step.execution.made:
