@@ -356,8 +356,10 @@ class Search:
             for name, node in other.values.items():
                 now = here.get(name)
                 versions = earlier.setdefault(name, [])
-                is_known = now is None or now is node or any(node is n for n, _ in versions)
-                if now is not None and not (is_known or self._follows(node, execution)) and len(versions) < 3:
+                if now is None or now is node or any(node is n for n, _ in versions):
+                    continue
+                is_turned = np.array_equal(node.value, -1 * now.value)  # which is a mistake in its sign
+                if not is_turned and len(versions) < 3:
                     versions.append((node, self._earlier(name, node, now, other)))
         for text in {text for other in others for text in other.loads if VARIABLE_INDEX.search(text)}:
             with suppress(Exception):  # z[t] of a list is z[3] here
@@ -369,11 +371,6 @@ class Search:
         forward = {n: node for n, node in here.items() if node.index in self.window.forward}
         self._seen[execution.number] = Values(here, forward, earlier)
         return self._seen[execution.number]
-
-    def _follows(self, node: Node, execution: Execution) -> bool:
-        """Whether a node is made of what a statement makes, so that it cannot come before it."""
-        own = {n.index for n in self.own.get(execution.number, ())}
-        return bool(own & ancestors([node], lambda n: n.index >= execution.start).keys())
 
     def _earlier(self, name: str, node: Node, now: Node, seen: Execution) -> str:
         if node.index > now.index:
