@@ -358,7 +358,7 @@ class Search:
                 versions = earlier.setdefault(name, [])
                 if now is None or now is node or any(node is n for n, _ in versions):
                     continue
-                is_turned = np.array_equal(node.value, -1 * now.value)  # which is a mistake in its sign
+                is_turned = now.value.dtype.kind == "f" and np.array_equal(node.value, -now.value)
                 if not is_turned and len(versions) < 3:
                     versions.append((node, self._earlier(name, node, now, other)))
         for text in {text for other in others for text in other.loads if VARIABLE_INDEX.search(text)}:
