@@ -494,6 +494,11 @@ def test_a_sign_that_is_turned_twice_is_no_line_that_comes_too_late():
     assert "has to come first" not in str(result)
 
 
+def test_bytes_have_other_versions_but_no_other_sign():
+    text = PENALTY.replace("    h = ", "    k = np.array([step, 1], np.uint8)\n    h = ")
+    assert_named(text, "h.T @ d + reg * w2", "h.T @ d", "dw2 = ", "should be: dw2 = h.T @ d + reg * w2")
+
+
 def test_unlike_rules_are_told_apart():
     result = judged(MOMENTUM.replace("mw = 0.9 * mw - 0.01 * dw", "mw = mw - 0.01 * dw"))
     assert "w is updated by SGD(lr=0.01, momentum=1)" in str(result), result
