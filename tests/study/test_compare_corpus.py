@@ -100,6 +100,6 @@ def test_mistakes_are_found_in_all_forms():
     """Where the program computes its loss, or leaves unsaid one of the two usual ones."""
     counts = tally(PROGRAMS, 1)
     assert counts["mistakes"] >= 65
-    assert counts["found"] >= 0.86 * counts["mistakes"], counts
-    assert counts["line"] >= 0.85 * counts["mistakes"], counts
-    assert counts["mended"] >= 0.8 * counts["mistakes"], counts
+    assert counts["found"] >= 0.93 * counts["mistakes"], counts
+    assert counts["line"] >= 0.9 * counts["mistakes"], counts
+    assert counts["mended"] >= 0.85 * counts["mistakes"], counts

@@ -1,5 +1,7 @@
 """Mistakes as people publish them: the line that is wrong is named, and no line that is right."""
 
+from pathlib import Path
+
 import pytest
 
 from minitorch_np.study.compare import examined
@@ -184,6 +186,78 @@ for epoch in range(4):
             for j in range(4):
                 w[i][j] -= 0.1 * dh[j] * h[j] * (1 - h[j]) * x[n][i]
 """
+LAYERS = """
+import numpy as np
+rng = np.random.default_rng(0)
+x, y = rng.normal(size=(12, 3)), rng.random((12, 1))
+w, b, v, c = rng.normal(size=(3, 4)), rng.normal(size=4), rng.normal(size=(4, 1)), np.zeros(1)
+for step in range(4):
+    z = x @ w + b
+    mask = z > 0
+    h = z * mask
+    out = 1 / (1 + np.exp(-(h @ v + c)))
+    e = out - y
+    print("error", np.abs(e).mean())
+    d = e * out * (1 - out)
+    dh = d @ v.T
+    da = dh * mask
+    dw, db, dv, dc = x.T @ da, da.sum(axis=0), h.T @ d, d.sum(axis=0)
+    w = w - 0.1 * dw
+    b = b - 0.1 * db
+    v = v - 0.1 * dv
+    c = c - 0.1 * dc
+"""
+SAID = LAYERS.replace('print("error", np.abs(e).mean())', "loss = 0.5 * np.sum(e ** 2)")
+CROSS_ENTROPY = """
+import numpy as np
+rng = np.random.default_rng(0)
+x, y, w = rng.normal(size=(12, 3)), (rng.random(12) > 0.5) * 1.0, rng.normal(size=3)
+for step in range(4):
+    p = 1 / (1 + np.exp(-(x @ w)))
+    J = -np.sum(y * np.log(p) + (1 - y) * np.log(1 - p))
+    w -= 0.1 * x.T @ (p - y)
+"""
+LINE = """
+import numpy as np
+x = np.linspace(0, 4, 30)
+y = 2.5 * x - 1.0
+m, b = 0.0, 0.0
+for step in range(20):
+    p = m * x + b
+    dm = -2 / 30 * sum(x * (y - p))
+    db = -2 / 30 * sum(y - p)
+    m = m - 0.05 * dm
+    b = b - 0.05 * db
+"""
+DECAY = """
+import numpy as np
+rng = np.random.default_rng(0)
+x, y, w, c = rng.normal(size=(12, 3)), rng.normal(size=(12, 2)), rng.normal(size=(3, 2)), np.zeros(2)
+for step in range(4):
+    d = x @ w + c - y
+    cost = 0.5 * np.sum(d ** 2) / 12
+    cost += 0.5 * 0.3 / 12 * np.sum(w ** 2)
+    delta = d
+    dw = x.T @ delta
+    dc = delta.sum(axis=0)
+    w = (1 - 0.1 * 0.3 / 12) * w - 0.1 / 12 * dw
+    c = c - 0.1 / 12 * dc
+"""
+LOOKAHEAD = """
+import numpy as np
+rng = np.random.default_rng(0)
+x, y, theta = rng.normal(size=(12, 3)), rng.normal(size=(12, 2)), rng.normal(size=8)
+def grad(theta):
+    d = x @ theta[:6].reshape(3, 2) + theta[6:] - y
+    return np.concatenate([(x.T @ d).ravel(), d.sum(0)])
+velocity = np.zeros(8)
+for step in range(6):
+    ahead = theta + 0.9 * velocity
+    velocity = 0.9 * velocity - 0.01 * grad(ahead)
+    theta = theta + velocity
+    if step % 4 == 0:
+        print(np.mean((x @ theta[:6].reshape(3, 2) + theta[6:] - y) ** 2))
+"""
 MISTAKES = [  # the program, the change, the line that is blamed, what its report says
     (SIGMOID, "a * (1 - a)", "sigmoid(a) * (1 - sigmoid(a))", "return", "should be: return a * (1 - a)"),
     (PENALTY, "h.T @ d + reg * w2", "h.T @ d", "dw2 = ", "should be: dw2 = h.T @ d + reg * w2"),
@@ -201,6 +275,13 @@ MISTAKES = [  # the program, the change, the line that is blamed, what its repor
      "should be: np.add.at(dE, ids, d @ W.T)"),
     (BATCHES, "        w -=", "    w -=", "w -=", "it takes only the last of 3 gradients"),
     (ADAM, "1 - 0.99 ** t", "1 - 0.9 ** t", "params[i] -=", "takes 0.9 for the decay 0.99 of the average"),
+    (LAYERS, "d = e * out", "d = e * e", "d = e", "it is made with e where out belongs"),
+    (LAYERS, "b = b - 0.1 * db", "db = b - 0.1 * db", "db = b", "b is not updated: its step is given to db"),
+    (LAYERS, "da = dh * mask", "da = dh", "da = dh", "the factor mask is missing"),
+    (SAID, "d = e * out * (1 - out)", "d = e * (1 - e)", "d = e", "line 13"),
+    (CROSS_ENTROPY, "+ (1 - y)", "- (1 - y)", "J = ", "a term of the loss has the other sign"),
+    (LINE, "sum(y - p)", "sum(p - y)", "db = ", "it has the other sign"),
+    (DECAY, "delta = d", "delta = 2 * d", "w = ", "belong"),
 ]  # fmt: skip
 NOT_ACCUSED = [  # right programs, whose numbers say less than those of others
     "E = U @ V.T - R; U -= 0.02 * E @ V; E = U @ V.T - R; V -= 0.02 * E.T @ U",  # in turns
@@ -306,6 +387,7 @@ LATER = [
     (ADVERSARIES, "fake.T @ q\n", "real.T @ q\n", "dd = real.T", "dd = real.T @ (p - 1) + fake.T @ q"),
     (PENALTY, "w1 -= 0.1 * dw1", "w1 -= 0.1 * dw1 * w1", "w1 -=", "w1 does not belong in it"),
     (MOMENTUM, "mw = 0.9 * mw - ", "mw = -0.9 * mw - ", "mw = ", "the momentum has the other sign"),
+    (LOOKAHEAD, "d.sum(0)]", "d.mean(0)]", "return np.concatenate", "mean stands where sum belongs"),
     (UNSAID_NET, "* (out * (1 - out))", "* np.cos(out)", "d =", "the derivative is (out * (1 - out))"),
 ]  # fmt: skip
 NOT_TO_BLAME = [  # a momentum that is wrong: the gradients are right, and so is every line of them
@@ -375,6 +457,46 @@ def test_what_the_numbers_do_not_prove_is_not_blamed():
     for step in NOT_ACCUSED:
         result = judged(f"{FACTORS}{step}\n")
         assert not result.wrong, f"{step}\n{result}"
+
+
+OPTIMIZED = [  # the same, with gradients of which other arrays of the optimizer are multiples
+    ADAM.replace("d = 2 * (pred - y) / 12", "d = pred - y").replace("0.1 * g", "0.1 * (g / 12)"),
+    ADAM.replace("np.tanh(x @ w + b)", "np.maximum(0, x @ w + b)").replace("(1 - h ** 2)", "(h > 0)").replace(
+        "np.zeros(4), rng", "np.array([9.0, -9.0, -9.0, -9.0]), rng"  # but one unit is dead
+    ),
+    PENALTY.replace("reg = ", "reg, c, m = ").replace("0.01\n", "0.0, np.zeros(2), np.zeros(2)\n").replace(
+        "np.exp(h @ w2)", "np.exp(h @ w2 + c)"
+    ) + "    m = 0.9 * m + 0.1 * d.sum(axis=0)\n    c = c - 0.5 * m\n",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("program", OPTIMIZED)
+def test_averages_of_parallel_gradients_are_not_blamed(program):
+    result = judged(program)
+    assert result.judged == "right", result
+
+
+def test_a_step_of_0_is_named():
+    text = (Path(__file__).parents[1] / "corpus/single_samples/scalar_loops.py").read_text()
+    line = "hidden_deltas[j] = err * hidden[j] * (1 - hidden[j])  # backward"
+    assert_named(text, line, "pass", "b_h[j] +=", "it adds 0 to b_h")
+
+
+def test_reports_name_the_rate_and_all_losses():
+    assert judged(BATCHES.replace("2 * x", "x")).rule == "SGD(lr=0.01)"
+    result = judged(ADVERSARIES)
+    assert result.loss == "`d_loss` in line 12 and `g_loss` in line 18", result
+
+
+def test_a_sign_that_is_turned_twice_is_no_line_that_comes_too_late():
+    result = judged(MOMENTUM.replace("(pred - y) / 12", "(y - pred) / 12").replace("dw = x", "d = -d; dw = x"))
+    assert result.wrong, result
+    assert "has to come first" not in str(result)
+
+
+def test_bytes_have_other_versions_but_no_other_sign():
+    text = PENALTY.replace("    h = ", "    k = np.array([step, 1], np.uint8)\n    h = ")
+    assert_named(text, "h.T @ d + reg * w2", "h.T @ d", "dw2 = ", "should be: dw2 = h.T @ d + reg * w2")
 
 
 def test_unlike_rules_are_told_apart():

@@ -130,7 +130,7 @@ MISTAKES = {
     ),
     "stale h": Mistake(
         (("    for _ in", "    h = x.dot(w1)\n    for _ in"), ("        h = x.dot(w1)\n", "")),
-        "h = x.dot(w1)", "0", "h", "of the step before: it has to be computed in every step",
+        "h = x.dot(w1)", "0", "h", "made once, before the steps: compute it in every step",
     ),
     "update before the second gradient": Mistake(
         (("        w2 -= learning_rate * grad_w2\n", ""),

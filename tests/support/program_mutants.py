@@ -1,19 +1,23 @@
 """Wrong versions of right programs: every single change of a line of the backward pass of some usual kinds.
 
 The lines are those that end in `# backward`. A mutant counts if it runs, if it changes the first updates,
-and if it does not change all of them by one positive factor, which is a convention and no mistake.
+and if it does not change all of them, or all gradients that they are made of, by one positive factor, which
+is a convention and no mistake.
 """
 
 from __future__ import annotations
 
 import ast
 import copy
+from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from minitorch_np.study.compare.recording import ProgramSource, record
+from minitorch_np.study.compare.judge import Judge
+from minitorch_np.study.compare.recording import ProgramSource, Recording, record
 from minitorch_np.study.compare.trained import parameters
 
 MARK = "# backward"
@@ -120,6 +124,44 @@ def _changes(statement: Any, names: list[str]) -> Iterator[tuple[str, Any]]:  # 
         yield "line left out", ast.Pass()
 
 
+def _named(program: str) -> tuple[Recording, dict[tuple[int, int, str], np.ndarray]]:
+    """A recording, and what its statements bind or make: by statement, how often it was executed, and path."""
+    recording = record(ProgramSource(program, "<program>", "program"), 3)
+    times: Counter[int] = Counter()
+    found = {}
+    for e in recording.executions:
+        times[e.statement.number] += 1
+        nodes = [(path, new) for path, _, new in e.bound] + list(e.result.items())
+        found |= {(e.statement.number, times[e.statement.number], path): node.value for path, node in nodes}
+    return recording, found
+
+
+@cache
+def _gradients(program: str) -> dict[str, tuple[tuple[int, int, str], np.ndarray]]:
+    """Of a right program, by parameter: the last variable that holds the gradient of the first step."""
+    recording, named = _named(program)
+    judgement = Judge(recording.tape, recording.executions).judge()
+    places = {id(value): place for place, value in named.items()}
+    found = {}
+    for v in reversed([] if judgement is None else judgement.verdicts):
+        kept = [places[id(n.value)] for n, _ in v.found if id(n.value) in places]
+        found[v.update.name] = (kept[-1], named[kept[-1]]) if kept else None
+    return {} if None in found.values() else found
+
+
+def is_one_factor(original: str, mutant: str) -> bool:
+    """Whether a mutant has all gradients of the first step of a right program, but for one positive factor."""
+    named = _named(mutant)[1]
+    factors = []
+    for place, a in _gradients(original).values():
+        b = named.get(place, np.empty(0))
+        c = (a * b).sum() / (a * a).sum() if a.shape == b.shape and a.any() else 0.0
+        if c <= 0 or np.abs(b - c * a).max() > 1e-6 * np.abs(b).max():
+            return False
+        factors.append(c)
+    return bool(factors) and max(factors) - min(factors) <= 1e-6 * max(factors)
+
+
 def first_changes(program: str) -> list[np.ndarray] | None:
     """How every parameter changes in its first update, and until its last; None if the program fails."""
     recording = record(ProgramSource(program, "<program>", "program"), 3)
@@ -142,10 +184,9 @@ def is_mistake(original: str, mutant: str) -> bool:
             return False
         if len(before) != len(after) or any(a.shape != b.shape for a, b in zip(before, after, strict=True)):
             return True
-        if all(
-            np.allclose(a, b, rtol=1e-5, atol=1e-9 * np.abs(a).max())
-            for a, b in zip(before, after, strict=True)
-        ):
+        pairs = zip(before, after, strict=True)
+        is_same = all(np.allclose(a, b, rtol=1e-5, atol=1e-9 * np.abs(a).max()) for a, b in pairs)
+        if is_same or is_one_factor(original, mutant):
             return False
         factors = []
         for a, b in zip(before[::2], after[::2], strict=True):

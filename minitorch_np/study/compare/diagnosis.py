@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Collection, Iterator
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -77,6 +78,11 @@ class Examination:
             return (0, 0), -1
         return self.judgement.score, -len(self.judgement.wrong) - len(self.judgement.odd(self.judge.bound)[0])
 
+    @cached_property
+    def _named(self) -> set[int]:
+        """What variables hold, but for the averages of optimizers."""
+        return {new.index for e in self.executions for _, _, new in e.bound} & self.judge.bound
+
     @property
     def has_loss(self) -> bool:
         """Whether the program has computed a number that is a loss by its name."""
@@ -86,10 +92,13 @@ class Examination:
         result, error = self.result, self.recording.error
         result.steps = min((len(p.versions) - 1 for p in self.judge.parameters), default=0)
         result.findings = list(self._findings())
-        result.rule = "" if self.updates.rule is None else str(self.updates.rule)
         result.remarks += self.updates.remarks
         if self.judgement is not None:
-            result.loss = self.judgement.loss.described()
+            found = [c for v in self.judgement.right[:1] for n, c in v.found if n.index in self._named]
+            rule = self.updates.rule
+            result.rule = "" if rule is None else str(rule.of_multiples(abs([1.0, *found][-1])))
+            losses = [self.judgement.loss, *self.judgement.more]
+            result.loss = " and ".join(dict.fromkeys(loss.described() for loss in losses))
             result.gradients = [v.update.name for v in self.judgement.right]
         if error is not None:
             result.failure = error
@@ -113,44 +122,58 @@ class Examination:
             return
         if judgement is None or self._is_by_chance(judgement):
             return
-        if found := [*self.updates.replaced(judgement), *self.updates.not_reset(judgement)][:1]:
+        first = [*self.updates.replaced(judgement), *self.updates.not_reset(judgement)][:1]
+        if first or (first := list(self._turned_loss(judgement))):
+            yield from first
+        elif judgement.wrong:
+            yield from () if self.judge.left_out else self._wrong_gradients(judgement)
+        else:
+            self.longer = self.judge.by(judgement.loss, judgement.mode, MOST_UPDATES)
+            if self.longer.is_steady:  # otherwise they are of another loss than this one
+                if judgement.loss.kind not in UNSURE_LOSSES:
+                    yield from self._wrong_updates(judgement)
+                yield from self.updates.read_rule(self.longer)
+
+    def _wrong_gradients(self, judgement: Judgement) -> Iterator[WrongLine]:
+        search = Search(self.judge, judgement)
+        found = search.findings()
+        is_known = self._is_known(judgement, search)
+        if is_known and (spoiled := list(self._spoiled(judgement, found))):
+            yield from spoiled
+        elif is_known and self._is_proven(judgement, search, found):
             yield from found
-            return
-        if judgement.wrong:
-            if not self.judge.left_out:
-                search = Search(self.judge, judgement)
-                found = search.findings()
-                turned = list(self._turned_term(judgement)) or list(self._spoiled(judgement, found))
-                if turned or self._is_proven(judgement, search, found):
-                    yield from turned or found
-                elif search.is_recurrent and search.window.part is not None:
-                    self.cut_off = found[:1]
-            return
-        self.longer = self.judge.by(judgement.loss, judgement.mode, MOST_UPDATES)
-        if not self.longer.is_steady:
-            return  # of another loss than this one
-        if judgement.loss.kind in UNSURE_LOSSES:
-            yield from self.updates.read_rule(self.longer)
-            return
+        elif search.is_recurrent and search.window.part is not None:
+            self.cut_off = found[:1]
+        elif all(v.is_number for v in judgement.right):
+            yield from self._by_unsaid_loss(search.deadline)
+
+    def _wrong_updates(self, judgement: Judgement) -> Iterator[WrongLine]:
         if not self._is_of_numbers(judgement):
             yield from list(self._odd(judgement)) or self._climbing(judgement)
         yield from self.updates.growing(self.longer)
-        yield from self.updates.repeated(judgement)
-        yield from self.updates.after_update(judgement)
         yield from self.updates.lost(judgement)
         yield from self.updates.not_used(judgement)
         yield from self.updates.stale(judgement)
         yield from self.updates.not_updated(judgement)
-        yield from self.updates.read_rule(self.longer)
+
+    def _by_unsaid_loss(self, deadline: float) -> Iterator[WrongLine]:
+        """Where no gradient is right: the edit that makes all those of a loss right that is not written out."""
+        for judgement in [j for j in self.judge.judgements if j.loss.kind and not j.right][:3]:
+            search = Search(self.judge, judgement, deadline=deadline)
+            found = search.findings()
+            is_known = search.mends and self._is_known(judgement, search)
+            if is_known and self._is_proven(judgement, search, found):
+                self.judgement = judgement
+                yield from found
+                return
+
+    def _is_known(self, judgement: Judgement, search: Search) -> bool:
+        """Whether the gradients of the loss are those of the steps, and these are made of nothing else."""
+        is_of_loss = not self.judge.unknown(judgement.wrong) and self.judge.is_of_the_steps(judgement)
+        return is_of_loss and not search.is_of_states
 
     def _is_proven(self, judgement: Judgement, search: Search, found: list[WrongLine]) -> bool:
         """Whether the loss is sure enough to blame a line by it."""
-        if (
-            self.judge.unknown(judgement.wrong)
-            or not self.judge.is_of_the_steps(judgement)
-            or search.is_of_states
-        ):
-            return False
         loss = judgement.loss
         if loss.first.value.size > 1 and not loss.kind:
             return any(not v.is_number for v in judgement.right)
@@ -203,38 +226,40 @@ class Examination:
                     yield WrongLine.at(output.execution, mistake, proof=proof)
                     return
 
+    def _turned_loss(self, judgement: Judgement) -> Iterator[WrongLine]:
+        """The sign in the statement of a written loss that all gradients take for the other one."""
+        written = [
+            j for j in self.judge.judgements if rank(j.loss) > 1 and not (j.loss.kind or j.loss.is_inner)
+        ]
+        for other in [judgement] if judgement.wrong else written[:2] if judgement.loss.kind else []:
+            if found := list(self._turned_term(other)):
+                yield from found
+                return
+
     def _turned_term(self, judgement: Judgement) -> Iterator[WrongLine]:
-        """The minus in the statement of the loss that all gradients take for a plus."""
         last = judgement.loss.instances[0][0].execution
         tree = None if last is None else last.statement.tree
-        if last is None or tree is None:
-            return
-        parts = [n for n in ast.walk(tree) if isinstance(n, ast.BinOp) and isinstance(n.op, ast.Add | ast.Sub)]
-        for position, part in enumerate(parts):  # the outermost first
-            if isinstance(part.op, ast.Add):
-                continue
+        parts = [n for n in ast.walk(tree or ast.Pass()) if isinstance(n, ast.BinOp)]
+        parts = [n for n in parts if isinstance(n.op, ast.Add | ast.Sub)]  # the outermost first
+        for position, part in enumerate(parts):
             instances = []
             for node, seeds in judgement.loss.instances:
                 reverse = self.judge.reverse(seeds)
                 own = self.judge.own.get(node.execution.number, ())
-                sums = [n for n in own if n.operation in ("add", "subtract") and n.value.size == 1][::-1]
-                if (
-                    len(sums) == len(parts)
-                    and sums[position] in reverse
-                    and sums[position].inputs[1] in reverse
-                ):
-                    term = sums[position].inputs[1]
+                sums = [n for n in own if n.operation in ("add", "subtract")][::-1]
+                term = sums[position].inputs[1] if len(sums) == len(parts) else None
+                if term is not None and term in reverse:
                     instances.append((node, {**seeds, term: -2 * reverse[term]}))
             if len(instances) < len(judgement.loss.instances):
-                return
+                continue
             changed = self.judge.by(judgement.loss._replace(instances=instances), judgement.mode, 2)
             if changed.right and not changed.wrong and not changed.odd(self.judge.bound)[0]:
-                made = copied_tree(tree, {id(part): ast.BinOp(part.left, ast.Add(), part.right)})
-                proof = "with it the gradients of " + ", ".join(
-                    dict.fromkeys(v.update.name for v in changed.right)
-                )
+                operator = ast.Add() if isinstance(part.op, ast.Sub) else ast.Sub()
+                made = copied_tree(tree, {id(part): ast.BinOp(part.left, operator, part.right)})
+                names = ", ".join(dict.fromkeys(v.update.name for v in changed.right))
                 mistake = "a term of the loss has the other sign than its gradient"
-                yield WrongLine.at(last, mistake, ast.unparse(made), proof=f"{proof} are right")
+                proof = f"with it the gradients of {names} are right"
+                yield WrongLine.at(last, mistake, ast.unparse(made), proof=proof)
                 return
 
     def _is_of_numbers(self, judgement: Judgement) -> bool:
@@ -262,27 +287,20 @@ class Examination:
             return
         if not odd[0]:
             return
-        verdict, times = odd[0][0]
+        is_said = not judgement.loss.kind  # and its true gradients are none to blame
+        verdict, times = min(odd, key=lambda one: is_said and any(_is_exact(v, bound) for v, _ in one))[0]
+        name = verdict.update.name
         made = next((n for n, _ in verdict.found if n.execution is not None), verdict.update.new)
-        if made.execution is None:
+        values = {v.update.name: next(iter(v.multiples(bound)[1]), 0.0) for v in (verdict, *judgement.right)}
+        mine = values.pop(name)
+        other = next((n for n, c in values.items() if c and mine and abs(mine - c) > 1e-4 * abs(c)), None)
+        if made.execution is None or other is None:
             return
-        name = made.execution.made or verdict.update.name
-        values = {v.update.name: next(iter(v.multiples(bound)[1]), None) for v in (verdict, *judgement.right)}
-        mine = values.pop(verdict.update.name)
-        name_of = verdict.update.name
-        if mine is None:
-            return
-        proof = next(
-            (
-                f"{mine:.6g} times the true gradient for {name_of}, {usual:.6g} times for {other}"
-                for other, usual in values.items() if usual and abs(mine - usual) > 1e-4 * abs(usual)
-            ),
-            "",
-        )  # fmt: skip
-        if not proof:
-            return
-        mistake = f"{name} is {times_of(times, made.execution)} the right one, beside the other gradients"
-        yield WrongLine.at(made.execution, mistake, name=name, proof=proof)
+        mistake = (
+            f"{made.execution.made or name} is {times_of(times, made.execution)} the right one, beside the "
+        )
+        proof = f"{mine:.6g} times the true gradient for {name}, {values[other]:.6g} times for {other}"
+        yield WrongLine.at(made.execution, f"{mistake}other gradients", name=name, proof=proof)
 
     def _are_rates(self, odd: list[tuple[Verdict, float]], right: list[Verdict]) -> bool:
         """Whether odd steps differ by numbers that stand in the updates themselves, and are no sizes."""
@@ -301,9 +319,8 @@ class Examination:
         climbing = [n for n, v in firsts.items() if changes[n] @ v.truth.reshape(-1) > 0]
         are_all = len(climbing) == len(firsts)
         values = judgement.loss.values()[:4]
-        is_likelihood = values and (
-            values[0] < 0 or (len(values) > 1 and LIKELIHOOD.search(judgement.loss.name.lower()))
-        )
+        is_said = len(values) > 1 and LIKELIHOOD.search(judgement.loss.name.lower())
+        is_likelihood = values and (values[0] < 0 or is_said)
         if not climbing or (are_all and (is_likelihood or self._is_by_chance(judgement))):
             return  # a likelihood is maximised
         # a momentum that is made of something else may go up too, with the right sign
@@ -326,19 +343,14 @@ class Examination:
             update = firsts[name].update.new.execution
             if update is not None:
                 where = update if turned is None else turned[0].execution
-                bound = (
-                    (e, *b) for e in self.executions[: update.number] for b in e.bound if b[0] == update.made
-                )
                 versions = self.judge.versions
                 named = [
-                    e
-                    for e, _, old, new in bound
-                    if new.index in versions and (old is None or old.index not in versions)
-                ]
+                    e for e in self.executions[: update.number] for path, old, new in e.bound
+                    if path == update.made and new.index in versions
+                    and (old is None or old.index not in versions)
+                ]  # fmt: skip
                 if named and update.made != name.partition(" (")[0]:
-                    mistake = (
-                        f"{update.made} is the same array as {name}: what is added to it, is added to {name}"
-                    )
+                    mistake = f"{update.made} is the same array as {name}: both are changed together"
                     yield WrongLine.at(named[-1], mistake, name=update.made, proof=rising)
                     continue
                 mistake = UPHILL if where is update else "it has the other sign: the steps go up the loss"
@@ -398,7 +410,7 @@ class Examination:
                 )
         starts = {p.versions[0].index for p in self.judge.parameters}
         if not loss.kind and right and not starts & {v.update.old.index for v in right}:
-            remarks.append(f"the loss of line {loss.line} is computed after the update, of the next step")
+            remarks.append(f"the loss of line {loss.line} is computed only after the first update")
         if where := self._infinite():
             remarks.append(f"not finite first in line {where}")
         still = sorted({
@@ -431,10 +443,9 @@ class Examination:
                     f"its gradients are another multiple of those of {judgement.loss.described()} in "
                     "every step: is that the loss?"
                 )
-            named = {new.index for e in self.executions for _, _, new in e.bound}
             gradients = [node for v in judgement.right for node, _ in v.found]
             is_unsure = judgement.loss.kind in UNSURE_LOSSES or all(v.is_number for v in judgement.right)
-            is_named = not is_unsure and any(n.index in named for n in gradients)
+            is_named = not is_unsure and any(n.index in self._named for n in gradients)
             if judgement.loss.kind and self.updates.rule is None and not is_named:
                 self.result.remarks.clear()
                 return (

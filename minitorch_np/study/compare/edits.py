@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MOST_EDITS = 1500
 OTHER_DERIVATIVE = 1.65  # the cost of the derivative of something else
+MASK_LEFT_OUT = 1.95
 FACTOR_LEFT_OUT = 2.3  # the cost of a factor that is missing, and is no derivative
 GRADIENT_LEFT_OUT = 2.4  # the cost of a gradient that is missing
 NUMPY = ("np", "numpy")
@@ -542,7 +543,8 @@ def _insertions(
             yield 2.0, what, f"{operand} * {factor}"
         for function in functions if is_activated else ():
             yield 2.1, f"the factor {function}({name}) is missing", f"{operand} * {function}({name})"
-        yield FACTOR_LEFT_OUT, f"the factor {name} is missing", f"{operand} * {name}"
+        cost = MASK_LEFT_OUT if is_activated and array.dtype.kind == "b" else FACTOR_LEFT_OUT
+        yield cost, f"the factor {name} is missing", f"{operand} * {name}"
     yield 2.2, f"the factor (1 - {operand}) is missing", f"{operand} * (1 - {operand})"
     for factor in _gradient_products(values, shape):
         what = f"the factor {factor} is missing: the gradient of what follows"

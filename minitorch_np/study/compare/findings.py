@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property
 from itertools import chain
@@ -24,7 +24,7 @@ from minitorch_np.study.compare.edits import (
     is_a_name,
     scalings,
 )
-from minitorch_np.study.compare.instrument import Execution, carried
+from minitorch_np.study.compare.instrument import Execution
 from minitorch_np.study.compare.judge import (
     Judge,
     Judgement,
@@ -34,7 +34,6 @@ from minitorch_np.study.compare.judge import (
 from minitorch_np.study.compare.objective import losses
 from minitorch_np.study.compare.recorded import LEAF, PRODUCTS, Node, ancestors
 from minitorch_np.study.compare.report import WrongLine
-from minitorch_np.study.compare.trained import chains
 from minitorch_np.study.compare.window import Multiples, Window, is_uniform, shape_key
 
 if TYPE_CHECKING:
@@ -59,18 +58,24 @@ class Mend(NamedTuple):
 class Search:
     """The wrong lines of one judgement."""
 
-    def __init__(self, judge: Judge, judgement: Judgement, odd: list[Verdict] | None = None) -> None:
+    def __init__(
+        self,
+        judge: Judge,
+        judgement: Judgement,
+        odd: Collection[Verdict] = (),
+        deadline: float | None = None,
+    ) -> None:
         self.judge, self.judgement, self.executions = judge, judgement, judge.executions
         self.is_odd = bool(odd)  # the gradients are right but for a factor
         self.cost = float("inf")  # of the edit that was found
         self.mends = 0  # arrays that the first edit makes right, if that are all
         self.takes_the_error = False  # its statement
         self.keeps_a_part = False  # of a wrong array, as it was right before
-        self.window = Window(judge, judgement.verdicts, odd or [])
-        self.states = self._states(max(v.update.new.index for v in self.window.all))
+        self.window = Window(judge, judgement.verdicts, list(odd))
+        self.states = judge.states(max(v.update.new.index for v in self.window.all))
         self.own = judge.own
         self._seen: dict[int, Values] = {}
-        self._deadline = process_time() + SECONDS
+        self.deadline = process_time() + SECONDS if deadline is None else deadline
 
     @cached_property
     def is_recurrent(self) -> bool:
@@ -98,22 +103,22 @@ class Search:
 
     @cached_property
     def begins_right(self) -> bool:
-        """Whether some array of the backward pass is a true gradient of what the forward pass has made."""
-        return any(
-            self.window.is_gradient(n) and (self.window.truth_at(n) or (n,))[0].index not in self.judge.versions
-            for n in self.window.nodes
-        )
+        """Whether the backward pass has, or begins with, a true gradient of what the forward pass has made."""
+        made = [n for n in self.window.nodes if n.index not in self.window.forward]
+        truths = map(self.window.truth_at, dict.fromkeys(m for n in made for m in (n, *n.inputs)))
+        return any(truth is not None and truth[0].index not in self.judge.versions for truth in truths)
 
     def findings(self, most: int = 3) -> list[WrongLine]:
         found: list[WrongLine] = []
         values: dict[int, Array] = {}
         done: set[int] = set()
-        while len(found) < most:
+        while len(found) < most and process_time() <= self.deadline:
             pending = [v for v in self.window.wrong if self.is_odd or self.window.multiples(v, values) is None]
             candidates = self.window.scaled() if self.is_odd else self.window.candidates(values)
             candidates = [e for e in candidates if e.statement.number not in done and not self._is_excused(e)]
-            others = [] if self.is_odd else [e for e in self.window.others() if not self._is_excused(e)]
-            candidates = candidates or ([] if found else others)  # all is right, but not what the update needs
+            others = [e for e in self.window.others() if not self._is_excused(e)]
+            if not candidates and not found and not self.is_odd:
+                candidates = others  # all is right, but not what the update needs
             if not pending or not candidates:
                 break
             once: dict[int, Execution] = {}  # an edit is tried in all executions of a statement
@@ -161,7 +166,7 @@ class Search:
                 found.append(((score, cost, position), mend))
             if latest == len(candidates) and found and min(f[0] for f in found)[0] <= 0:
                 latest = position + 3
-            if process_time() > self._deadline or position >= latest:
+            if process_time() > self.deadline or position >= latest:
                 break
         return min(found, key=lambda f: f[0])[1] if found else None
 
@@ -211,6 +216,10 @@ class Search:
                 found.append((not is_truth, len(tried), edit, changed))
         return [(edit, changed) for *_, edit, changed in sorted(found, key=lambda f: f[:2])]
 
+    def _nodes(self, execution: Execution) -> list[Node]:
+        """What a statement makes, or hands on."""
+        return [*self.own.get(execution.number, ()), *execution.result.values()]
+
     def _again(self, execution: Execution) -> list[Execution]:
         """The other executions of a statement in this window: in a loop or a function."""
         others = [e for e in self._executed.get(execution.statement.number, ()) if e is not execution]
@@ -248,17 +257,6 @@ class Search:
             made = now
         return every, made
 
-    def _states(self, end: int) -> set[int]:
-        """Versions of arrays that are carried on beyond the step, as an optimizer's, but are no parameters."""
-        following: dict[int, list[Node]] = {}
-        for old, new in self.judge.tape.replaced.values():
-            if old.index not in self.judge.versions and carried(old, new) is not None:
-                following.setdefault(old.index, []).append(new)
-        found = chains(self.judge.tape, following)
-        return {
-            v.index for versions in found for v in versions if versions[0].index <= end < versions[-1].index
-        }
-
     def _is_excused(self, execution: Execution) -> bool:
         """Whether a statement goes on from an optimizer's state, or makes what implies the loss."""
         own = self.own.get(execution.number, [])
@@ -280,10 +278,9 @@ class Search:
 
     def _takes_the_error(self, execution: Execution) -> bool:
         """Whether what implies the loss goes into a statement, or is made by it."""
-        errors = [n for n, _ in self.judgement.loss.instances]
-        nodes = (*self.own.get(execution.number, ()), *execution.result.values())
-        made = ancestors(nodes, lambda n: n.index > self.window.begin)
-        return any(n.index in made for n in errors)
+        errors = {n.value.tobytes() for n, _ in self.judgement.loss.instances}  # it may be made again
+        made = ancestors(self._nodes(execution), lambda n: n.index > self.window.begin)
+        return any(n.value.tobytes() in errors for n in made.values())
 
     def _is_rescaled(self, changed: dict[int, Array]) -> bool:
         """Whether an edit only multiplies what it changes by a number."""
@@ -308,7 +305,9 @@ class Search:
             usual = m if v.truth.size > 1 and usual is None else usual
             factors.append(m)
         if not righted:
-            return 2.0 if changed and all(self._is_a_truth(i, a) for i, a in changed.items()) else None
+            is_used = any(i in self.window.needed for i in made.keys() - changed.keys())
+            is_truth = is_used and all(self._is_a_truth(i, a) for i, a in changed.items())
+            return 2.0 if changed and is_truth else None
         is_part = any(f.step is None for f in factors) and all(map(self.window.has_step, self.window.right))
         if not is_uniform(factors) or (is_part and self.window.right and not self.judgement.loss.kind):
             return None  # something else is added to it later
@@ -357,8 +356,10 @@ class Search:
             for name, node in other.values.items():
                 now = here.get(name)
                 versions = earlier.setdefault(name, [])
-                is_known = now is None or now is node or any(node is n for n, _ in versions)
-                if now is not None and not is_known and len(versions) < 3:
+                if now is None or now is node or any(node is n for n, _ in versions):
+                    continue
+                is_turned = now.value.dtype.kind == "f" and np.array_equal(node.value, -now.value)
+                if not is_turned and len(versions) < 3:
                     versions.append((node, self._earlier(name, node, now, other)))
         for text in {text for other in others for text in other.loads if VARIABLE_INDEX.search(text)}:
             with suppress(Exception):  # z[t] of a list is z[3] here
@@ -406,27 +407,25 @@ class Search:
 
     def _unexplained(self, candidates: list[Execution], pending: list[Verdict]) -> WrongLine:
         """The first statement that takes something right and makes something wrong of it."""
-        is_explained = any(
-            n.index in self.window.proven and self.window.is_gradient(n) for n in self.window.nodes
-        )
-        proven = self.window.proven
-        made = ((e, (*self.own.get(e.number, ()), *e.result.values())) for e in candidates)
-        part = self.window.part
+        proven, part = self.window.proven, self.window.part
+        is_explained = any(n.index in proven and self.window.is_gradient(n) for n in self.window.nodes)
         unproven = [
-            e for e, nodes in made if any(n.index not in proven or (part and n is part[0]) for n in nodes)
-        ] or candidates
+            e for e in candidates
+            if any(n.index not in proven or (part and n is part[0]) for n in self._nodes(e))
+        ] or candidates  # fmt: skip
         unproven = [e for e in unproven if not self.window.is_slope(e)] or unproven
         ends = {v.update.new.execution for v in pending}  # an update that is right, if its gradient were
         errors = {n.execution for n, _ in self.judgement.loss.instances}
-        kept = [e for e in candidates if e not in ends and e not in errors]
+        kept = [e for e in candidates if e not in ends | errors and not self.window.is_slope(e)]
         candidates = [e for e in unproven if e not in ends] or kept or unproven
-        forward = {n.execution.statement.number for n in self.judge.tape.nodes if self._is_forward(n)}
+        passed = (n for n in self.judge.tape.nodes if n.index in self.window.passed and n.inputs)
+        forward = {n.execution.statement.number for n in passed if n.execution is not None}
         late = [
             e for e in candidates
             if e.statement.number in forward  # a function that the forward pass calls, too
-            or not any(n.inputs for n in (*self.own.get(e.number, ()), *e.result.values()))  # zeros, for sums
+            or not any(n.inputs for n in self._nodes(e))  # zeros, for sums
             or (isinstance(e.statement.tree, ast.AugAssign) and self._again(e))  # right only at the end
-            or all(n.value.size == 1 for n in (*self.own.get(e.number, ()), *e.result.values()))
+            or all(n.value.size == 1 for n in self._nodes(e))
         ]  # fmt: skip
         candidates = [e for e in candidates if e not in late] or late
         candidates = self._first_of(candidates) or candidates
@@ -440,42 +439,39 @@ class Search:
                     mistake = f"it is made with the gradient of {other.update.name}, not of {name}"
                     proof = self._direction(verdict)
                     return WrongLine.at(new.execution or execution, mistake, name=name, proof=proof)
+        if part is not None and part[0] in self._nodes(execution):
+            return self._partial(execution, pending, *part)
         names = ", ".join(dict.fromkeys(v.update.name for v in pending))
-        if part is not None and part[0] in (*self.own.get(execution.number, ()), *execution.result.values()):
-            line = (
-                part[1].execution.statement.line if part[1].execution is not None else execution.statement.line
-            )
-            named = (n for n, node in execution.values.items() if node is part[1])
-            of = next(named, f"what line {line} makes")
-            mistake = f"it is only a part of the gradient of {of}: that of its other uses is left out"
-            owner = next((v.update for v in pending if v.update.old is part[1]), None)
-            if owner is not None:  # a sum that is lost on the way to the update
-                mistake = f"it is only a part of the gradient of {owner.name}: the sum with the others is lost"
-            end = self.executions[-1].number if owner is None else (owner.new.execution or execution).number
-            if owner is not None or self._again(execution):
-                later = self.executions[part[0].execution.number + 1 : end]
-                handed_on = [e for e in later if part[0] in e.result.values()]
-                execution = (
-                    (handed_on[-1:] if owner else handed_on[:1] or [execution])[0] if handed_on else execution
-                )
-            return WrongLine.at(execution, mistake, proof=self._direction(pending[0]))
         mistake = f"from here on the gradient of {names} is wrong; no single change of this line makes it right"
+        return WrongLine.at(execution, mistake, proof=self._direction(pending[0]))
+
+    def _partial(self, execution: Execution, pending: list[Verdict], term: Node, whole: Node) -> WrongLine:
+        """A term that is taken for the sum: where it is, or where the sum is lost on the way to the update."""
+        owner = next((v.update for v in pending if v.update.old is whole), None)
+        line = (whole.execution or execution).statement.line
+        of = next((n for n, node in execution.values.items() if node is whole), f"what line {line} makes")
+        mistake = f"it is only a part of the gradient of {of}: that of its other uses is left out"
+        end = self.executions[-1].number
+        if owner is not None:
+            mistake = f"it is only a part of the gradient of {owner.name}: the sum with the others is lost"
+            end = (owner.new.execution or execution).number
+        if owner is not None or self._again(execution):
+            later = self.executions[term.execution.number + 1 : end]
+            handed_on = [e for e in later if term in e.result.values()] or [execution]
+            execution = handed_on[0 if owner is None else -1]
         return WrongLine.at(execution, mistake, proof=self._direction(pending[0]))
 
     def _first_of(self, candidates: list[Execution]) -> list[Execution]:
         """The statements that make something of parameters, and of nothing that is wrong already."""
         found = []
         for e in candidates:
-            nodes = (*self.own.get(e.number, ()), *e.result.values())
+            nodes = self._nodes(e)
             taken = [m for n in nodes for m in n.inputs if m.execution is not None]
             unproven = (m for m in taken if m.index in self.judge.depends - self.window.proven)
             is_later = any(m.execution.statement is not e.statement for m in unproven)
             if any(n.index in self.judge.depends for n in nodes) and not is_later:
                 found.append(e)
         return found
-
-    def _is_forward(self, node: Node) -> bool:
-        return node.index in self.window.passed and node.execution is not None and bool(node.inputs)
 
     def _direction(self, verdict: Verdict) -> str:
         """The direction of an update against the true gradient; of a single number its size."""
@@ -559,7 +555,6 @@ def _widened(judge: Judge) -> WrongLine | None:
                 f"broadcasting makes an array of shape {node.value.shape} of one of {a.shape} and one of "
                 f"{b.shape}: give both the same shape"
             )
-            return WrongLine.at(
-                node.execution, mistake, proof=f"{node.value.size} differences of {a.size} pairs"
-            )
+            proof = f"{node.value.size} differences of {a.size} pairs"
+            return WrongLine.at(node.execution, mistake, proof=proof)
     return None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from minitorch_np.study.compare.derivatives import Reverse
-from minitorch_np.study.compare.instrument import Execution
+from minitorch_np.study.compare.instrument import Execution, carried
 from minitorch_np.study.compare.objective import UNSURE_LOSSES, Objective, Seeds, dependent, losses, rank
 from minitorch_np.study.compare.recorded import (
     CONSTANT,
@@ -24,7 +24,7 @@ from minitorch_np.study.compare.recorded import (
     Tape,
     ancestors,
 )
-from minitorch_np.study.compare.trained import TrainedArray, Update, parameters
+from minitorch_np.study.compare.trained import TrainedArray, Update, chains, parameters
 
 if TYPE_CHECKING:
     from minitorch_np._internal.arrays import Array
@@ -33,6 +33,7 @@ FAR = 3000  # nodes after a version in which its rows are looked up
 NOISE = 1e-12  # of the terms that make a gradient: what rounding leaves where they sum to 0
 SECONDS = 10.0  # in which losses are tried
 TOLERANCE = {"f8": 2e-6, "f4": 1e-3}
+SCALINGS = frozenset("add subtract multiply divide sqrt power square".split())  # in an optimizer's rule
 SUMS = frozenset("sum mean add subtract add.reduce negative divide".split())
 REDUCTIONS = frozenset("sum mean add.reduce max min maximum.reduce norm dot matmul inner vdot".split())
 EMPTY: Mapping[int, Any] = MappingProxyType({})
@@ -72,6 +73,7 @@ class Judgement(NamedTuple):
     loss: Objective
     mode: str
     verdicts: list[Verdict]
+    more: Sequence[Objective] = ()  # of parameters that have a loss of their own
 
     @property
     def wrong(self) -> list[Verdict]:
@@ -171,27 +173,13 @@ def _odd(firsts: list[Verdict], bound: Collection[int]) -> list[list[tuple[Verdi
         if is_step:  # those that go down are the usual ones
             candidates = [c for c in candidates if c > 0] or candidates
         odd = [
-            [
-                (v, min(values, key=abs) / usual) for v, values in sets
-                if not _has(values, usual) and not _shares_a_multiple(v, firsts, bound)
-            ]
+            [(v, min(values, key=abs) / usual) for v, values in sets if not _has(values, usual)]
             for usual in {f"{c:.4g}": c for c in candidates}.values()
-        ]  # fmt: skip
+        ]
         kinds.append(
             sorted(odd, key=lambda one: (len(one), sum(_has(v.multiples(bound)[1], 1.0) for v, _ in one)))
         )
     return min(kinds, key=lambda sets: len(sets[0]), default=[[]])
-
-
-def _shares_a_multiple(number: Verdict, firsts: list[Verdict], bound: Collection[int]) -> bool:
-    """Whether the gradient of a single number is as those of the arrays, before a momentum is made of them.
-
-    The momentum is another multiple of such a gradient in every step, so that it is not among its `found`.
-    """
-    if not number.is_number or number.step is not None:
-        return False
-    others = [c for v in firsts if not v.is_number for n, c in v.found if n.index in bound]
-    return any(_has(others, c) for c in number.multiples(bound)[1])
 
 
 def decayed(change: Array, truth: Array, value: Array) -> tuple[float, float] | None:
@@ -201,11 +189,11 @@ def decayed(change: Array, truth: Array, value: Array) -> tuple[float, float] | 
     if change.size < 3 or not np.any(value):
         return None
     columns = np.stack([truth, value.astype(float)], axis=1)
-    solution, *_ = np.linalg.lstsq(columns, change.astype(float), rcond=None)
+    solution, _, rank, _ = np.linalg.lstsq(columns, change.astype(float), rcond=1e-9)
     largest = np.abs(change).max()
     is_fit = np.abs(columns @ solution - change).max() <= TOLERANCE["f8"] * largest
     is_step = np.abs(solution[0] * truth).max() > 1e-4 * largest and -0.5 < solution[1] < 0.5
-    return (float(solution[0]), float(solution[1])) if is_fit and is_step else None
+    return (float(solution[0]), float(solution[1])) if is_fit and is_step and rank == 2 else None
 
 
 def _names(verdicts: Iterable[Verdict]) -> set[str]:
@@ -282,7 +270,6 @@ class Judge:
     ) -> None:
         self.tape, self.executions, self.tie, self.detached = tape, executions, tie, detached
         names = {new.index: path for e in executions for path, _, new in e.bound}
-        self.bound = names.keys() | {n.index for e in executions for n in e.result.values()}
         self.parameters: list[TrainedArray] = parameters(tape, executions)
         self.versions = {v.index for p in self.parameters for v in p.versions}
         self._following = [[p.after(v) for v in p.used] for p in self.parameters]
@@ -292,8 +279,34 @@ class Judge:
         self._reverses: dict[int, tuple[Seeds, Reverse]] = {}
         self._multiples: dict[tuple[int, int], tuple[Array, float | None]] = {}
         self.left_out = 0  # losses that there was no time to try
+        self.judgements: list[Judgement] = []  # by the losses that do not explain all, the best first
         self._merged: dict[tuple[int, int], Seeds] = {}
         self._slices: dict[tuple[int, int], list[Node]] = {}
+
+    @cached_property
+    def bound(self) -> set[int]:
+        """What the program names, but for the averages of optimizers and what is made of them alone."""
+        found = {new.index for e in self.executions for _, _, new in e.bound}
+        found |= {n.index for e in self.executions for n in e.result.values()}
+        averages = self.states(max((v.index for p in self.parameters for v in p.used[1:2]), default=0))
+        for n in self.tape.nodes if averages else ():
+            is_made = n.operation in SCALINGS and any(m.index in averages for m in n.inputs)
+            averages |= {n.index} - self.versions if is_made else set()
+        return found - averages
+
+    @cached_property
+    def _carried(self) -> list[list[Node]]:
+        """The versions of arrays that are changed as parameters are, but are none."""
+        following: dict[int, list[Node]] = {}
+        for old, new in self.tape.replaced.values():
+            if old.index not in self.versions and carried(old, new) is not None:
+                following.setdefault(old.index, []).append(new)
+        return chains(self.tape, following)
+
+    def states(self, end: int) -> set[int]:
+        """Versions of arrays that are carried on beyond the end of a step, as an optimizer's."""
+        spans = (c for c in self._carried if c[0].index <= end < c[-1].index)
+        return {v.index for versions in spans for v in versions}
 
     def has_ties(self) -> bool:
         """Whether the two sides of a maximum are equal somewhere: ReLU at exactly 0."""
@@ -422,6 +435,7 @@ class Judge:
                 # a written loss by which some are right is not given up for one that all are right by
                 is_given_up = bool(loss.kind) and any(all(o[:3]) and k.wrong for o, k in found)
                 if j.right and not j.wrong and is_sure and not loss.is_inner and not is_given_up:
+                    self.judgements = [k for _, k in found]
                     return j
                 if is_unsure:
                     continue
@@ -447,10 +461,12 @@ class Judge:
                 )
                 if j.right or j.wrong:
                     found.append(((*order, not loss.kind), j))
-        best = max(found, key=lambda pair: pair[0], default=None)
-        if best is None:
+        found.sort(key=lambda pair: pair[0], reverse=True)
+        self.judgements = [j for _, j in found]
+        if not found:
             return None
-        return self._completed(self.by(best[1].loss, best[1].mode, most_updates), [j for _, j in found])
+        best = found[0][1]
+        return self._completed(self.by(best.loss, best.mode, most_updates), self.judgements)
 
     def _is_mixed(self, reverse: Reverse) -> bool:
         """Whether a loss is made of several versions of a parameter: a prediction before, a penalty after."""
@@ -459,7 +475,7 @@ class Judge:
 
     def _completed(self, judgement: Judgement, others: list[Judgement]) -> Judgement:
         """With what has a forward pass and a loss of its own: updates in turns, adversaries."""
-        verdicts = list(judgement.verdicts)
+        verdicts, more = list(judgement.verdicts), []
         others = [j for j in others if j.is_whole(self.bound, self.tape.replaced.values())]
         wrong = dict.fromkeys(v.update.name for v in judgement.wrong)
         right = []
@@ -481,8 +497,9 @@ class Judge:
                     and (is_right or count[1])
                 ):
                     verdicts = [v for v in verdicts if v.update.name != name] + theirs
+                    more.append(other.loss)
                     break
-        return judgement._replace(verdicts=verdicts)
+        return judgement._replace(verdicts=verdicts, more=more)
 
     def by(self, loss: Objective, mode: str, most_updates: int) -> Judgement:
         """The judgement by one loss; `mode` says whether its last value before an update counts, or all."""
@@ -561,10 +578,13 @@ class Judge:
         reached: set[int] = set()
         taken: set[int] = set()  # what is made of the forward pass, and of no gradient
         foreign: set[int] = set()  # and of more than the parameter itself, as a penalty is, or a state
+        ends = [update.new]  # what is written into it, which is no gradient even if the parameter was 0
+        while ends[-1].operation == "setitem":
+            ends.append(ends[-1].inputs[1])
         for n in self.made_of(update):
             value = changed.get(n.index, n.value)
             c = None
-            if n.index not in forward and n is not update.new and value.size == truth.size:
+            if n.index not in forward and n not in ends and value.size == truth.size:
                 c = multiple(value, truth) if n.index in changed else self._multiple(n, truth)
             if c is not None:
                 found.append((n, c))
@@ -623,7 +643,7 @@ class Judge:
         taken = (m for n in self.made_of(update) for m in n.inputs)
         return any(
             m.index < update.old.index
-            and m.inputs
+            and m.index in self.depends
             and m.operation != "getitem"
             and m.index not in self.versions
             for m in taken
@@ -632,9 +652,11 @@ class Judge:
     def _is_penalised(self, update: Update) -> bool:
         """Whether a multiple of the parameter is added to its gradient."""
         nodes = self.made_of(update)
-        sums = (n for n in nodes if n.operation in ("add", "subtract") and n is not update.new)
-        old = update.old.value.astype(float)
-        return any(multiple(m.value, old) for n in sums for m in n.inputs if m.value.size == old.size > 1)
+        terms = (
+            m for n in nodes if n.operation in ("add", "subtract") for m in n.inputs
+            if m.value.size > 1 and (n is not update.new or m.operation in ("multiply", "divide"))
+        )  # fmt: skip
+        return any(multiple(m.value, update.old.value.astype(float)) for m in terms)
 
     @cached_property
     def _penalised(self) -> set[int]:

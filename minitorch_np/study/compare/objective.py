@@ -81,6 +81,7 @@ def losses(tape: Tape, versions: set[int], names: dict[int, str]) -> list[Object
     after: set[int] = set()  # what is made of a difference of a prediction and a target
     for node in tape.nodes:
         if node.index in versions:
+            after.clear()  # a momentum goes into the next prediction
             continue
         if (not node.inputs and node.value.size > 1) or any(n.index in with_data for n in node.inputs):
             with_data.add(node.index)
@@ -100,10 +101,9 @@ def losses(tape: Tape, versions: set[int], names: dict[int, str]) -> list[Object
         is_other = node.index in steps or re.search("loss|cost", names.get(node.index, "").lower())
         differences = [] if is_other else list(_implied(node, depends, versions))
         entropies[node.index] = dict(differences).get(CROSS_ENTROPY, {})
-        is_residual = node.operation == "subtract" and bool(differences)
         is_named = names.get(node.index, "").lower().removeprefix("self.") in VECTOR_NAMES
-        is_element = node.operation in ("getitem", "setitem")
-        if (node.value.size == 1 or is_named) and not is_element and not is_residual:
+        is_part = node.operation in ("getitem", "setitem") or (node.operation == "subtract" and differences)
+        if (node.value.size == 1 or is_named) and not is_part:
             places.setdefault((*place, ""), []).append((node, {node: np.ones(node.value.shape)}))
         if any(n.index in after for n in node.inputs):
             after.add(node.index)

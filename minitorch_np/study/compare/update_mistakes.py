@@ -6,12 +6,15 @@ import ast
 import re
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from minitorch_np.study.compare import update_rules
+from minitorch_np.study.compare.derivatives import Reverse
 from minitorch_np.study.compare.instrument import carried
 from minitorch_np.study.compare.judge import (
+    STILL,
     UNUSED,
     Judge,
     Judgement,
@@ -26,7 +29,9 @@ from minitorch_np.study.compare.recording import Recording
 from minitorch_np.study.compare.report import WrongLine
 from minitorch_np.study.compare.trained import Update
 
-MOVING = ("getitem", "setitem")
+if TYPE_CHECKING:
+    from minitorch_np._internal.arrays import Array
+
 ADDED_UP = (
     "the one of the step before is still in it, undiminished: set it to zero in every step, or multiply it by "
     "the momentum"
@@ -70,7 +75,7 @@ class UpdateMistakes:
         for name, every in longer.by_name().items():
             parts = []
             verdicts = [v for v in every if np.any(v.update.old.value) and v.step is None]  # or it is too small
-            for v in verdicts:
+            for v in verdicts if not self.judge.has_history(every[-1].update) else ():
                 change = (v.update.new.value - v.update.old.value).reshape(-1)
                 found = decayed(change, v.truth.reshape(-1), v.update.old.value.reshape(-1))
                 if found is not None and found[0] < 0 < found[1]:
@@ -86,51 +91,6 @@ class UpdateMistakes:
                 proof = f"beside its gradient, {parts[0]:.3g} times itself is added in a step"
                 yield WrongLine.at(node.execution, mistake, name=name, proof=proof)
                 return
-
-    def repeated(self, judgement: Judgement) -> Iterator[WrongLine]:
-        """A prediction that is made once, before the steps."""
-        for p in self.judge.parameters:
-            verdict = next((v for v in judgement.right if v.update.name == p.name and not v.is_number), None)
-            if verdict is None or len(p.used) > 1 or len(p.versions) < 5:
-                continue
-            changes = [b.value - a.value for a, b in pairwise(p.versions)]
-            forward = [n for n in verdict.reverse.nodes.values() if p.versions[0] in n.inputs and n.execution]
-            if forward and all(np.allclose(c, changes[0], rtol=1e-6, atol=0) for c in changes):
-                mistake = "it is made once, before the steps: compute it in every step, inside the loop"
-                proof = f"{p.name} is changed by the same numbers in {len(changes)} steps"
-                yield WrongLine.at(max(forward).execution, mistake, proof=proof)
-                return
-
-    def after_update(self, judgement: Judgement) -> Iterator[WrongLine]:
-        """Steps with another parameter in them that was updated since the forward pass."""
-        owners = self.judge.owners
-        for v in (v for v in judgement.right if not v.found and not v.is_number):
-            used = {owners[i]: n for i, n in sorted(v.reverse.nodes.items()) if i in owners}
-            used.pop(owners[v.update.old.index], None)
-            taken = (
-                (n, m) for n in self.judge.made_of(v.update) if n.operation not in MOVING for m in n.inputs
-            )
-            for n, m in taken:
-                whole, parts = m, []
-                while whole.operation == "getitem" and whole.index not in owners:
-                    parts.append(whole)
-                    whole = whole.inputs[0]
-                before = used.get(owners.get(whole.index, -1))
-                if before is None or n.execution is None or whole.index <= before.index:
-                    continue
-                value = before.value
-                for part in reversed(parts):
-                    value = np.asarray(part.compute(value))  # type: ignore[misc]
-                if not np.array_equal(value, m.value):
-                    seen = {**n.execution.values, **n.execution.loads}
-                    name = next((k for k, of in seen.items() if of is m), "a parameter")
-                    mistake = (
-                        f"it is made with {name} after its update: compute all gradients first, update then"
-                    )
-                    at = np.flatnonzero(value != m.value)[0]
-                    proof = f"{m.value.flat[at]:.8g} goes into it, {value.flat[at]:.8g} into the prediction"
-                    yield WrongLine.at(n.execution, mistake, name=v.update.name, proof=proof)
-                    return
 
     def lost(self, judgement: Judgement) -> Iterator[WrongLine]:
         """Gradients that are computed several times for one update, which takes only the last."""
@@ -151,9 +111,7 @@ class UpdateMistakes:
             last = verdicts[-1].update.new.execution
             if min(lost) > 0 < len(lost) - 1 and last is not None:
                 count = lost[0] + 1
-                mistake = (
-                    f"it takes only the last of {count} gradients: it belongs into the loop that makes them"
-                )
+                mistake = f"it takes only the last of {count} gradients: it belongs into their loop"
                 proof = f"line {named[-1].execution.statement.line} is executed {count} times for one update"
                 yield WrongLine.at(last, mistake, name=name, proof=proof)
                 return
@@ -186,30 +144,30 @@ class UpdateMistakes:
                     break
 
     def stale(self, judgement: Judgement) -> Iterator[WrongLine]:
-        """Parameters of which the loss goes on to use the first values."""
+        """What is made once, before the steps, of a parameter that they change."""
         by_name = judgement.by_name()
         most = max((len(v) for v in by_name.values()), default=0)
         later = [v for verdicts in by_name.values() if len(verdicts) == most for v in verdicts[1:]]
-        for name, verdicts in by_name.items():
-            if len(verdicts) > 1 or not later:
+        for p in self.judge.parameters:
+            verdicts = by_name.get(p.name, [])
+            changes = [b.value - a.value for a, b in pairwise(p.versions)]
+            if len(verdicts) != 1 or verdicts[0].is_number or not changes:
                 continue
-            old = verdicts[0].update.old
-            users = (n for n in later[0].reverse.nodes.values() if old in n.inputs and n.execution is not None)
-            execution = next((n.execution for n in users if n.index not in self.judge.versions), None)
-            if execution is None or sum(e.statement is execution.statement for e in self.executions) > 1:
+            is_same = all(np.allclose(c, changes[0], rtol=1e-6, atol=0) for c in changes)
+            nodes = (later or verdicts)[0].reverse.nodes.values()
+            users = [n for n in nodes if p.versions[0] in n.inputs and n.index not in self.judge.versions]
+            execution = max(users).execution if users else None
+            if execution is None or not (later or (is_same and len(changes) > 3)):
                 continue
-            mistake = (
-                f"{execution.made} is that of the step before: it has to be computed in every step, "
-                "inside the loop"
-            )
-            times = next(len(p.versions) for p in self.judge.parameters if p.name == name) - 1
-            proof = f"it is computed once, and {name} is updated {times} times"
-            yield WrongLine.at(execution, mistake, proof=proof, step=1)
+            if sum(e.statement is execution.statement for e in self.executions) == 1:
+                mistake = "it is made once, before the steps: compute it in every step, inside the loop"
+                proof = f"{p.name} is updated {len(changes)} times, and not in it"
+                yield WrongLine.at(execution, mistake, proof=proof, step=1)
 
     def replaced(self, judgement: Judgement) -> Iterator[WrongLine]:
         """Parameters that are replaced by their step: its penalty has the old value in it."""
         for v in judgement.verdicts:
-            if v.truth is not None and v.step is None and not v.is_number:
+            if v.what != STILL and v.truth is not None and v.step is None and not v.is_number:
                 c = multiple(v.update.new.value, v.truth)
                 yield from () if c is None else self._replacing(v.update.new, c)
 
@@ -231,50 +189,59 @@ class UpdateMistakes:
 
     def not_updated(self, judgement: Judgement) -> Iterator[WrongLine]:
         """Arrays whose gradient is computed as for the parameters, but that stay as they are."""
-        seen = [pair for execution in self.executions[:2000] for pair in execution.values.items()]
-        names = {re.sub(r"\d", "", path) for path, node in seen if node.index in self.judge.owners}
-        known = {node.index: path for path, node in seen if re.sub(r"\d", "", path) in names}
-        for verdict in judgement.right[:1]:
-            for node, truth in verdict.reverse.pairs():
-                index = node.index
-                is_start = node.operation == LEAF or all(n.operation in (LEAF, CONSTANT) for n in node.inputs)
-                is_array = node.value.size > 1 and node.value.dtype.kind == "f" and np.any(truth)
-                if index in self.judge.versions or index not in known or not (is_start and is_array):
-                    continue
-                new = next((b for a, b in self.tape.replaced.values() if a is node), None)
-                if new is None:
-                    later = (n for n in self.tape.nodes[index + 1 :] if n.index in self.judge.bound)
-                    computed = next((n for n in later if multiple(n.value, truth)), None)
-                    if computed is not None and computed.execution is not None:
-                        line = computed.execution.statement.line
-                        proof = f"its gradient is computed in line {line}, and is not zero"
-                        mistake = f"{known[index]} is not updated: it stays as it was before the step"
-                        sums = (
-                            n for n in self.tape.nodes[computed.index :] if n.operation in ("add", "subtract")
-                        )
-                        step = next(
-                            (n for n in sums if node in n.inputs and computed.index in ancestors([n])), None
-                        )
-                        if step is not None and step.execution is not None and step.execution.made:
-                            mistake = (
-                                f"{known[index]} is not updated: its step is given to {step.execution.made}"
-                            )
-                            yield WrongLine.at(step.execution, mistake, name=known[index], proof=proof)
-                        else:
-                            yield WrongLine(*self._loop(), known[index], mistake, (), proof)
-                elif carried(node, new) is None and new.execution is not None:
-                    c, name = multiple(new.value, truth), new.execution.made
-                    if c is not None:
-                        yield from self._replacing(new, c)
-                        continue
-                    made = ancestors([new], lambda n: n.operation in ("multiply", "divide"))
-                    steps = (n for i, n in made.items() if i > index and n is not new)
-                    found = next((n for n in steps if multiple(n.value, truth)), None)
-                    if index in made and found is not None:
-                        mistake = f"{name} is multiplied by its gradient: a step is subtracted from it"
-                        before, after = (np.abs(a.value).max() for a in (node, new))
-                        proof = f"its largest element goes from {before:.6g} to {after:.6g} in one step"
-                        yield WrongLine.at(new.execution, mistake, proof=proof)
+        known = {node.index: path for e in self.executions[:2000] for path, node in e.values.items()}
+        names = {re.sub(r"\d", "", path) for index, path in known.items() if index in self.judge.owners}
+        reverse: Any = judgement.right[0].reverse if judgement.right else Reverse({})
+        for node, truth in reverse.pairs():
+            name = known.get(node.index, "")
+            is_start = node.operation == LEAF or all(n.operation in (LEAF, CONSTANT) for n in node.inputs)
+            is_float = node.value.dtype.kind == "f" and np.any(truth)
+            if node.index in self.judge.versions or not (name and is_start and is_float):
+                continue
+            new = next((b for a, b in self.tape.replaced.values() if a is node), None)
+            if new is None:
+                if truth.size > 1:
+                    yield from self._not_assigned(reverse, node, name, re.sub(r"\d", "", name) in names)
+            elif new.execution is None:
+                continue
+            elif carried(node, new) is None:
+                yield from self._replaced_or_scaled(node, new, truth) if truth.size > 1 else ()
+            elif np.array_equal(new.value, node.value) and new.index not in self.judge.depends:
+                mistake = f"it adds 0 to {name}: what it takes for the gradient is made of no prediction"
+                proof = f"the largest element of the gradient is {np.abs(truth).max():.6g}"
+                yield WrongLine.at(new.execution, mistake, name=name, proof=proof)
+                return
+
+    def _not_assigned(self, reverse: Reverse, node: Node, name: str, is_alike: bool) -> Iterator[WrongLine]:
+        """What is said of an array that nothing replaces; one that is named otherwise needs a step."""
+        truth = reverse[node]
+        later = (n for n in self.tape.nodes[node.index + 1 :] if n.index in self.judge.bound)
+        computed = next((n for n in later if n.execution is not None and multiple(n.value, truth)), None)
+        if computed is None:
+            return
+        sums = (n for n in self.tape.nodes[computed.index :] if n.operation in ("add", "subtract"))
+        pairs = ((n, m) for n in sums if node in n.inputs for m in n.inputs if m not in reverse)
+        step = next((n for n, m in pairs if multiple(m.value, truth)), None)
+        proof = f"its gradient is computed in line {computed.execution.statement.line}, and is not zero"
+        mistake = f"{name} is not updated: it stays as it was before the step"
+        if step is not None and step.execution is not None and step.execution.made:
+            mistake = f"{name} is not updated: its step is given to {step.execution.made}"
+            yield WrongLine.at(step.execution, mistake, name=name, proof=proof)
+        elif is_alike:
+            yield WrongLine(*self._loop(), name, mistake, (), proof)
+
+    def _replaced_or_scaled(self, node: Node, new: Node, truth: Array) -> Iterator[WrongLine]:
+        """What is said of an array that becomes its own step, or is multiplied by its gradient."""
+        if (c := multiple(new.value, truth)) is not None:
+            yield from self._replacing(new, c)
+            return
+        made = ancestors([new], lambda n: n.operation in ("multiply", "divide"))
+        steps = (n for i, n in made.items() if i > node.index and n is not new)
+        if node.index in made and any(multiple(n.value, truth) for n in steps):
+            mistake = f"{new.execution.made} is multiplied by its gradient: a step is subtracted from it"
+            before, after = (np.abs(a.value).max() for a in (node, new))
+            proof = f"its largest element goes from {before:.6g} to {after:.6g} in one step"
+            yield WrongLine.at(new.execution, mistake, proof=proof)
 
     def _loop(self) -> tuple[int, str]:
         """The innermost loop around the updates, or the line that calls the function that makes them."""
@@ -314,15 +281,12 @@ class UpdateMistakes:
         elif rule.options.get("momentum", 0) < -1e-4:
             yield from self.added_up(verdicts, TURNED)
         if rule is None or rule.name.startswith("Adam"):
-            yield from list(self._averages(verdicts)) or self._root_of_negative()
+            yield from list(self._averages(longer)) or self._root_of_negative()
         self.rule = rule
 
-    def _averages(self, verdicts: list[Verdict]) -> Iterator[WrongLine]:
+    def _averages(self, longer: Judgement) -> Iterator[WrongLine]:
         """Adam's averages: what they are of, and their bias correction."""
-        by_name: dict[str, list[Verdict]] = {}
-        for v in verdicts:
-            by_name.setdefault(v.update.name, []).append(v)
-        for steps in by_name.values():
+        for steps in longer.by_name().values():
             found = [
                 update_rules.averages(
                     self.judge.made_of(v.update), v.update.old, self.judge.depends, self.judge.versions
@@ -332,16 +296,14 @@ class UpdateMistakes:
             first = {origin(a.node): a for a in found[0]}
             for v, averages in zip(steps, found, strict=False):
                 decays = {a.decay for a in averages}
-                roots = [n.inputs[0] for n in self.judge.made_of(v.update) if n.operation == "sqrt"]
-                under = set().union(*(_within(r, v.update.old.index) for r in roots))
+                new = set(self.judge.made_of(v.update))
+                under = ancestors([n.inputs[0] for n in new if n.operation == "sqrt"], new.__contains__)
                 for a in averages:
                     before = None if v is steps[0] else first.get(origin(a.node))
                     said = self._mistake_of(a, decays, before)
                     if a.node.index in under and _is_of_gradient(a, v, before, steps[0]):
-                        said = (
-                            a.node,
-                            "the square of the gradient belongs in this average, which is under a root",
-                        )
+                        mistake = "the square of the gradient belongs in this average, which is under a root"
+                        said = a.node, mistake
                     if said is not None and said[0].execution is not None:
                         proof = (
                             f"it is {a.decay:.6g} times the one before, and {a.factor:.6g} times what is new"
@@ -379,7 +341,8 @@ class UpdateMistakes:
                         f"the bias correction takes {others[0]:.6g} for the decay {a.decay:.6g} of the average",
                     )
                 continue
-            if abs(a.factor - (1 - a.decay)) > 1e-6:
+            is_other = any(abs(a.factor - c) < 1e-6 for c in (1.0, *(1 - d for d in decays)))
+            if is_other and abs(a.factor - (1 - a.decay)) > 1e-6:
                 return (
                     a.node,
                     f"{1 - a.decay:.6g} times what is averaged belongs in it: the bias correction takes it so",
@@ -422,11 +385,6 @@ class UpdateMistakes:
                     where = verdict.update.new.execution or new.execution
                     yield WrongLine.at(where, mistake, name=verdict.update.name, proof=proof)
                     return
-
-
-def _within(node: Node, start: int) -> set[int]:
-    """What a node is made of since then."""
-    return set(ancestors([node], lambda n: n.index > start))
 
 
 def _is_of_gradient(

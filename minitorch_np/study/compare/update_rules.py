@@ -27,6 +27,11 @@ class Rule(NamedTuple):
     name: str
     options: dict[str, float]
 
+    def of_multiples(self, c: float) -> Rule:
+        """The same rule of gradients that are c times those that it is read off with."""
+        powers = {"lr": -1 if self.name.startswith("SGD") else 0, "weight_decay": 1, "l1_penalty": 1}
+        return _rule(self.name, **{k: v * c ** powers.get(k, 0) for k, v in self.options.items()})
+
     def __str__(self) -> str:
         return f"{self.name}({', '.join(f'{k}={v:.6g}' for k, v in self.options.items())})"
 
@@ -245,9 +250,10 @@ def averages(
 def _scaled(
     node: Node, depends: Collection[int], operations: Collection[str] = ("multiply", "divide")
 ) -> tuple[float, Node]:
-    """What a node is a multiple of by numbers that depend on no parameter, with their product."""
+    """What a node is a multiple of in its statement, by numbers of no parameter, with their product."""
     factor = 1.0
-    while node.operation in operations:
+    execution = node.execution
+    while node.operation in operations and node.execution is execution:
         a, b = node.inputs
         is_left = a.value.size == 1 and a.index not in depends and node.operation == "multiply"
         number, other = (a, b) if is_left else (b, a)

@@ -94,6 +94,7 @@ class Window:
         self.right = [v for v in by_name.values() if id(v) not in blamed]
         self.all = [*self.wrong, *self.right]
         self.nodes, self.every = self._made_of(self.wrong), self._made_of(self.all)
+        self.needed = {n.index for n in self.every}
         passes = list({id(v.reverse): v.reverse for v in self.all}.values())
         parts = [r for v in self.all for r in judge.parts(v.update)]  # of the loss without its penalty
         self.begin = min(i for r in passes for i in r.nodes if i in judge.depends - judge.versions)
@@ -329,7 +330,7 @@ class Window:
         self, changed: Mapping[int, Array], known: Mapping[int, Array], start: int, end: int | None = None
     ) -> dict[int, Array] | None:
         """All values that follow from changed ones, from node to node; None if they cannot be made."""
-        values, needed = {**known, **changed}, {n.index for n in self.every}
+        values = {**known, **changed}
         end = self.every[-1].index + 1 if end is None else end
         with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
             for node in self.judge.tape.nodes[start:end]:
@@ -340,7 +341,7 @@ class Window:
                     made = node.compute(*(values.get(n.index, n.value) for n in node.inputs))  # type: ignore[misc]
                     values[node.index] = np.asarray(made)
                 except Exception:
-                    if node.index in needed:
+                    if node.index in self.needed:
                         return None
         return values
 
