@@ -244,9 +244,10 @@ class Planned:
         reduction: Any = function
         owner = reduction.__self__
         options = [f"{key}={value!r}" for key, value in operation.keywords.items() if key == "keepdims"]
-        options += [
-            f"initial={self.hold(v, 'initial')}" for k, v in operation.keywords.items() if k == "initial"
-        ]
+        if "initial" in operation.keywords:
+            dtype = self.value_of(operation.arguments[0]).dtype
+            initial = np.array(operation.keywords["initial"], dtype if dtype.kind == "f" else None)
+            options.append(f"initial={self.hold(initial, 'initial')}")
         name = self.hold(reduction, f"{owner.__name__}_reduce")
         written = [operation.keywords["axis"].__repr__(), *(["None", out] if out else [])]
         return f"{name}({', '.join([*given, *written, *options])})"
