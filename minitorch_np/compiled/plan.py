@@ -23,7 +23,7 @@ from minitorch_np._internal.numerics import summed_rows
 from minitorch_np._internal.syntax_trees import walked
 from minitorch_np.compiled.kept import MOST, derived_once
 from minitorch_np.compiled.lowering import Lowered, Lowering, Operation, changed_in, joined, owners
-from minitorch_np.compiled.planning import FAILED, Planned
+from minitorch_np.compiled.planning import FAILED, Blockwise, Planned
 from minitorch_np.compiled.reads import HOLDERS, Content, Contents, compared, is_as_read
 from minitorch_np.compiled.rollback import copied
 from minitorch_np.compiled.unchanged import unchanged
@@ -145,6 +145,7 @@ class Plan:
         self.updates = False
         self._values: dict[str, Any] = {}  # of what the functions are given
         self._fixed: dict[str, Any] = {}  # arrays that stay where they are
+        self._flats: list[tuple[Any, Any]] = []  # those of the optimizer: their first blocks, and the whole
         self._bind(derived, x, y)
         lowered = (kept and kept.lowered) or self._lowered(derived)
         if kept is not None:
@@ -174,7 +175,9 @@ class Plan:
                 name, part = key
                 buffers = self._group(owner).buffers
                 flat = buffers.states[name] if kind == "state" else getattr(buffers, name)
-                self._fixed[variable.key] = flat[part]
+                block = flat[part][: BLOCK_BYTES // flat.itemsize]
+                self._fixed[variable.key] = block
+                self._flats.append((block, flat[part]))
         for variable in derived.constants:
             self._values.setdefault(variable.key, derived.starts[variable.key])
 
@@ -213,15 +216,19 @@ class Plan:
         self.prediction = planned.places.get(output)
         if self.prediction is None:
             raise ValueError("what the model makes of x is no array of its own")
-        flats = [self._fixed[key] for key in given.get("flat", [])]
-        if self.optimizer is None or derived.left or any(flat.nbytes > BLOCK_BYTES for flat in flats):
-            return  # the optimizer goes block by block then, which is faster
+        sizes = {len(whole) for _, whole in self._flats}
+        has_blocks = any(len(first) < len(whole) for first, whole in self._flats)
+        if self.optimizer is None or derived.left or (has_blocks and len(sizes) > 1):
+            return
         options = [key for key in given.get("option", []) if _is_number(lowering.values[key])]
         planned = Planned(
             update, lowering.values, lowering.constants, self._fixed, {}, names, functions, options=options
         )
         arguments = [*given.get("step", []), *given.get("option", [])]
-        self.update = self._function(planned, names, "update", arguments, "")
+        blocks = Blockwise(self._flats) if has_blocks else None
+        if blocks is not None and not planned.goes_by(blocks):
+            return
+        self.update = self._function(planned, names, "update", arguments, "", blocks)
         self.groups = [Group(group) for group in self.optimizer._groups]
         places = {key: i for i, key in enumerate(given.get("option", []))}
         self.numbers = [(places[key], array) for key, array in planned.numbers]
@@ -253,11 +260,17 @@ class Plan:
         return Lowered(lowering, gradients, lowering.taken())
 
     def _function(
-        self, planned: Planned, names: dict[str, str], called: str, arguments: list[str], result: str
+        self,
+        planned: Planned,
+        names: dict[str, str],
+        called: str,
+        arguments: list[str],
+        result: str,
+        blocks: Blockwise | None = None,
     ) -> Callable[..., Any]:
         for key, array in self._fixed.items():
             planned.label(array, names[key])
-        text = planned.text(called, arguments, result)
+        text = planned.text(called, arguments, result, blocks)
         self.texts.append(text)
         exec(_code(text, f"<compiled {called}>"), planned.scope)
         function: Callable[..., Any] = planned.scope[called]

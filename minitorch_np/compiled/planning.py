@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
@@ -22,6 +23,23 @@ FEW_BYTES = 32 * 1024  # of a result: up to here what is broadcast is copied fir
 TRANSPOSED_BYTES = 2 * 1024, 32 * 1024  # of a matrix that a product reads faster from a copy
 
 KEYWORD_OUT = (np.maximum, np.minimum)  # NumPy wants their `out` named
+
+
+class Blockwise:
+    """Arrays that are gone through by blocks, which a cache holds: pairs of a first block and the whole."""
+
+    def __init__(self, pairs: list[tuple[Any, Any]]) -> None:
+        self.pairs = pairs
+        self.size = len(pairs[0][0])
+
+    def parts(self, array: Any) -> list[Any]:
+        """All blocks of what has this first one; of any other array the same each time."""
+        length = len(self.pairs[0][1])
+        owner = next((whole for first, whole in self.pairs if np.may_share_memory(array, first)), None)
+        begins = range(0, length, self.size)
+        if owner is None:
+            return [array[: length - begin] for begin in begins]
+        return [owner.view(array.dtype)[begin : begin + self.size] for begin in begins]
 
 
 class Planned:
@@ -64,24 +82,59 @@ class Planned:
         self.free: list[Any] = []
         self.buffers: dict[str, Any] = {}  # the buffer of a root, until it is free again
 
-    def text(self, name: str, parameters: Iterable[str], result: str) -> str:
+    def text(self, name: str, parameters: Iterable[str], result: str, blocks: Blockwise | None = None) -> str:
         """The function, as text; what it uses is in `scope`."""
         lines = [f"def {name}({', '.join(self.names.get(p, p) for p in parameters)}):"]
+        inside: list[str] = []  # the loop over blocks
         context = ""
         for i, operation in enumerate(self.operations):
-            made = self._lines(operation, i)
+            made, into = self._lines(operation, i), lines
+            if blocks is not None and self._is_of(blocks, operation):
+                into = inside
             if made and operation.context != context:
                 context = operation.context
-                lines += [f"    with np.errstate({context}):"] if context else []
+                into += [f"    with np.errstate({context}):"] if context else []
             if made and isinstance(value := self.values.get(operation.target), np.ndarray):
                 called = self.names.get(operation.target, "")
                 is_named = not (called[:1] == "t" and called[1:].isdecimal())
                 made[-1] += f"  # {called} {value.shape}" if is_named else f"  # {value.shape}"
-            lines += [f"{'        ' if context else '    '}{line}" for line in made]
+            into += [f"{'        ' if context else '    '}{line}" for line in made]
             self._release(i)
+        if blocks is not None and inside:
+            lines += [self._loop(blocks, "\n".join(inside)), *(f"    {line}" for line in inside)]
         if result:
             lines.append(f"    return {self.text_of(ast.Name(result, ast.Load()))}")
         return "\n".join(lines if len(lines) > 1 else [*lines, "    pass"])
+
+    def goes_by(self, blocks: Blockwise) -> bool:
+        """Whether all that is not said of blocks can be done before them."""
+        begun = False
+        for operation in self.operations:
+            is_of = self._is_of(blocks, operation)
+            begun = begun or is_of
+            is_early = begun and not is_of and any(map(len, self._shapes(operation)))
+            if is_early or (is_of and (operation.is_guard or operation.context)):
+                return False
+        return True
+
+    def _shapes(self, operation: Operation) -> list[tuple[int, ...]]:
+        names = {*operation.reads, *operation.writes, operation.target}
+        return [np.shape(self.values.get(name, 0)) for name in names]
+
+    def _is_of(self, blocks: Blockwise, operation: Operation) -> bool:
+        return (blocks.size,) in self._shapes(operation)
+
+    def _loop(self, blocks: Blockwise, body: str) -> str:
+        """The head of a loop over blocks of all arrays in its body that are as long as one."""
+        words = set(re.findall(r"\w+", body))
+        used = {
+            name: array
+            for name, array in self.scope.items()
+            if name in words and isinstance(array, np.ndarray) and array.shape == (blocks.size,)
+        }
+        parts = [blocks.parts(array) for array in used.values()]
+        rows = self.hold(list(zip(*parts, strict=True)), "blocks")
+        return f"    for {', '.join(used)}{',' if len(used) == 1 else ''} in {rows}:"
 
     def changes(self, names: Iterable[str]) -> bool:
         """Whether it changes one of these."""

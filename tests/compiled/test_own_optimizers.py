@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from compiled.test_steps import Both, data, network
+from compiled.test_steps import FAMILIES, Both, changed, data, network
 
 import minitorch_np as mt
 
@@ -205,4 +205,68 @@ def test_a_bound_that_is_made_of_the_data_follows_them():
     both = Both(model, mt.MSELoss(), mt.SGD(model.parameters(), lr=0.01))
     for seed in range(9):
         both.make(*data(seed))
+    assert both.is_compiled
+
+
+@pytest.fixture
+def _many_blocks(monkeypatch):
+    """Flat arrays have blocks of 32 floats, or 16 in float64."""
+    for module in ("_internal.flat_buffers", "compiled.plan"):
+        monkeypatch.setattr(f"minitorch_np.{module}.BLOCK_BYTES", 128)
+
+
+@pytest.mark.usefixtures("_many_blocks")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_large_arrays_are_updated_block_by_block(dtype):
+    for name in FAMILIES["optimizers"][1]:
+        model, loss, optimizer, x, y = FAMILIES["optimizers"][0](name, dtype)
+        both = Both(model, loss, optimizer)
+        for seed in range(8):
+            both.make(changed(x, seed), changed(y, seed))
+        assert both.is_compiled, name
+        assert both.step._plan.updates, name
+        assert " in blocks:" in both.step.source, name
+
+
+@pytest.mark.usefixtures("_many_blocks")
+@pytest.mark.parametrize("optimizer", [Mean, Counting, Bounded])
+def test_an_optimizer_of_ones_own_goes_block_by_block(optimizer):
+    model = network()
+    both = Both(model, mt.MSELoss(), optimizer(model.parameters()))
+    for seed in range(9):
+        both.each(lambda model, loss, optimizer: setattr(optimizer, "lr", 0.01 / (1 + seed)))  # noqa: B023
+        both.make(*data(seed))
+    assert both.step._plan.rule.is_trusted
+    assert " in blocks:" in both.step.source
+
+
+class CountingAfterwards(Counting):
+    """Counts a step when it is made."""
+
+    def update(self, blocks, step, *, lr):
+        Mean.update(self, blocks, step, lr=lr / (1 + self.made))
+        self.made += 1
+
+
+@pytest.mark.usefixtures("_many_blocks")
+def test_what_has_to_be_done_after_the_blocks_is_left_to_the_optimizer():
+    model = network()
+    both = Both(model, mt.MSELoss(), CountingAfterwards(model.parameters()))
+    for seed in range(9):
+        both.make(*data(seed))
+    assert both.is_compiled
+    assert not both.step._plan.updates
+
+
+@pytest.mark.usefixtures("_many_blocks")
+@pytest.mark.parametrize("sizes", [(4, 4), (4, 9)])
+def test_groups_of_equal_size_go_together_and_others_are_left_to_the_optimizer(sizes):
+    model = mt.Sequential(*(mt.Linear(n, n, bias=False, rng=n) for n in (4, 4)))
+    if sizes[1] == 9:
+        model = mt.Sequential(mt.Linear(4, 9, bias=False, rng=0), mt.Linear(9, 3, bias=False, rng=1))
+    groups = [{"params": [layer.weight], "lr": 0.01 * (1 + i)} for i, layer in enumerate(model)]
+    both = Both(model, mt.MSELoss(), mt.SGD(groups, momentum=0.9))
+    rng = np.random.default_rng(0)
+    for _ in range(8):
+        both.make(rng.normal(size=(5, 4)), rng.normal(size=(5, model[1].weight.shape[1])))
     assert both.is_compiled
