@@ -88,7 +88,7 @@ def test_the_student_is_right(against):
     [
         (mt.SGD, "float64"),
         (mt.Adam, "float32"),
-        (mt.RMSprop, "float64"),
+        pytest.param(mt.RMSprop, "float64", marks=pytest.mark.slow),
         pytest.param(mt.SGD, "float32", marks=pytest.mark.slow),
         pytest.param(mt.Adam, "float64", marks=pytest.mark.slow),
         pytest.param(mt.RMSprop, "float32", marks=pytest.mark.slow),
