@@ -710,3 +710,27 @@ for epoch in range(5):
     result = judged(text)
     assert result.judged == "right", result
     assert result.rule == "SGD(lr=0.01, momentum=0.9)"
+
+
+RESHAPED = """
+x, y = rng.normal(size=(8, 3)), rng.normal(size=(8, 2))
+w1 = rng.normal(size=12)
+w1 = w1.reshape(3, 4).astype("float32")
+w2 = np.empty(8)
+w2.fill(0.5)
+w2 = w2.reshape(4, 2)
+for step in range(4):
+    h = np.tanh(x @ w1)
+    e = h @ w2 - y
+    loss = (e ** 2).sum() / 2
+    dw2 = h.T @ e
+    dh = e @ w2.T
+    dw1 = x.T @ (dh * {slope})
+    w1 -= 0.01 * dw1
+    w2 -= 0.01 * dw2
+"""
+
+
+def test_weights_that_are_given_their_shape_after_they_are_drawn():
+    assert judged(RESHAPED, slope="(1 - h ** 2)").judged == "right"
+    assert [f.line for f in judged(RESHAPED, slope="(1 - h)").wrong] == [16]

@@ -119,7 +119,8 @@ def read_off(diagnosis: Examination) -> Beside | None:
         parameters |= {f"{len(stack)}.{what}": p for what, p in own.items() if p is not None}
         height, width = _turned(linear.weight.versions[0].value, is_turned).shape
         stack += [layers.Linear(height, width, linear.bias is not None, dtype=dtype), *between]
-    if len({p.name for p in judge.parameters}) != len(parameters):
+    is_mixed = any(p.used[0].value.dtype != dtype for p in parameters.values())
+    if is_mixed or len({p.name for p in judge.parameters}) != len(parameters):
         return None
     model = layers.Sequential(stack)
     x = _turned(linears[0].x.value, is_turned).astype(dtype)

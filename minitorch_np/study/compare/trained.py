@@ -109,8 +109,20 @@ def _updated(tape: Tape, executions: list[Execution]) -> list[TrainedArray]:
         if i not in states and not is_data:  # changed once before the first update of others
             name = called(versions, executions)
             same = sum(name == p.name.partition(" (")[0] for p in arrays)  # l.params['W'] of every layer
+            versions = [_in_shape(*versions[:2], consumers), *versions[1:]]
             arrays.append(TrainedArray(f"{name} ({same + 1})" if same else name, versions, used))
     return arrays
+
+
+def _in_shape(first: Node, second: Node, consumers: Mapping[int, list[Node]]) -> Node:
+    """The first version of an array in the shape of the others, which it may be given after it is drawn."""
+    pending = [first]
+    while pending:
+        node = pending.pop(0)
+        if node.value.shape == second.value.shape:
+            return node
+        pending += [n for n in consumers.get(node.index, []) if n.operation in ("reshape", "astype", "copy")]
+    return first
 
 
 def _indices(versions: list[Node]) -> list[tuple[int, int]]:
