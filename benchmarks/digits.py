@@ -5,7 +5,8 @@
 1797 images of 8 × 8, a fifth of them to test with, always the same. 64-128-64-10 with ReLU, Adam with
 lr 1e-3, batches of 64 in another order every epoch, float32, one thread. For every seed, every program
 starts in a process of its own, where it trains twice, taking turns with the others: the first time
-includes what a library imports only then. The time is that from the arrays to the trained network.
+includes what a library imports only then, and all of the compiling, of which a second network of the same
+structure needs less. The time is that from the arrays to the trained network.
 
 Weights and biases are uniform in ±1/√fan_in. For one seed all programs but scikit-learn's have the same
 ones and the same order, so that they differ by rounding at most, which in torch now and then turns an
