@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from minitorch_np.compiled.reads import GIVEN, compared, is_as_read
+from minitorch_np.compiled.reads import GIVEN, Content, compared, is_as_read
 from minitorch_np.derivation.derive import Derivation, derive
 from minitorch_np.derivation.objects import OURS_ALONE, Read
 from minitorch_np.derivation.values import Origin
@@ -113,6 +113,10 @@ class Structure:
             array = array.base
         return self._memory.setdefault(id(array), len(self._memory))
 
+    def has(self, *things: Any) -> bool:
+        """Whether one of these is among the objects."""
+        return any(id(thing) in self._places for thing in things)
+
     def placed(self, value: Any) -> Any:
         """The place of an object; any other value itself."""
         if isinstance(value, MethodType):
@@ -156,13 +160,18 @@ class Kept:
             reads=_all_moved(derived.reads, placed),
             rule_reads=_all_moved(derived.rule_reads, placed),
         )
+        self.outside = [  # lists and dicts that no network holds, and what was in them
+            read
+            for read in compared(derived.reads + derived.rule_reads)
+            if isinstance(read.value, Content) and not structure.has(read.owner, read.value.holder)
+        ]
         self.lowered: Lowered | None = None
 
     def at(self, structure: Structure) -> Derivation | None:
         """The derivation for the objects of another structure; None if what decided is not the same there."""
         derived, at = self.derived, structure.at
         reads, rule_reads = _all_moved(derived.reads, at), _all_moved(derived.rule_reads, at)
-        if not all(map(is_as_read, compared(reads + rule_reads))):
+        if not all(map(is_as_read, compared(reads + rule_reads) + self.outside)):
             return None
         given = {
             key: replace(v, origin=_moved(v.origin, at)) for key, v in derived.variables.items() if v.origin

@@ -143,6 +143,37 @@ def test_what_is_outside_of_the_network_is_looked_at_again(where, derived, monke
     assert len(derived) == 2
 
 
+FACTORS = [2.0, 3.0]
+
+
+class Product(mt.Layer):
+    """Multiplies by all numbers of a list."""
+
+    def forward(self, x):
+        x = self.check_input(x)
+        for factor in FACTORS:
+            x = x * factor
+        return x
+
+    def backward(self, dy):
+        for factor in FACTORS:
+            dy = dy * factor
+        return dy
+
+
+def test_a_list_outside_of_the_network_that_has_changed_is_gone_through(derived):
+    make = of(with_middle(Product()))
+    source(*make())
+    source(*make())
+    assert len(derived) == 1
+    FACTORS.append(0.5)
+    try:
+        source(*make())
+    finally:
+        FACTORS.pop()
+    assert len(derived) == 2
+
+
 @pytest.mark.filterwarnings("ignore:parameters of shape")  # that no optimizer has
 def test_frozen_parameters_and_modes_are_part_of_the_structure(derived):
     for training in (True, False, True):

@@ -109,7 +109,7 @@ def _updated(tape: Tape, executions: list[Execution]) -> list[TrainedArray]:
         if i not in states and not is_data:  # changed once before the first update of others
             name = called(versions, executions)
             same = sum(name == p.name.partition(" (")[0] for p in arrays)  # l.params['W'] of every layer
-            versions = [_in_shape(*versions[:2], consumers), *versions[1:]]
+            versions = [_in_shape(versions[0], versions[1], consumers), *versions[1:]]
             arrays.append(TrainedArray(f"{name} ({same + 1})" if same else name, versions, used))
     return arrays
 
