@@ -243,7 +243,7 @@ def test_loops_of_layers_are_unrolled_unless_they_are_too_long(monkeypatch):
 
 def test_a_small_transposed_factor_is_copied_where_the_bits_are_the_same(monkeypatch):
     for has_same_bits in (True, False):
-        monkeypatch.setattr(planning, "_has_same_bits", lambda *shape: has_same_bits)  # noqa: B023
+        monkeypatch.setattr(planning, "_has_same_bits", lambda *shape, told=has_same_bits: told)
         model = mt.Sequential(mt.Linear(4, 64, rng=0), mt.Linear(64, 32, rng=1))
         optimizer = mt.SGD(model.parameters(), lr=0.01)
         plan = Plan(model, mt.MSELoss(), optimizer, np.ones((16, 4)), np.ones((16, 32)))

@@ -180,7 +180,7 @@ def test_a_bound_that_is_an_option_follows_it():
     model = network()
     both = Both(model, mt.MSELoss(), Bounded(model.parameters()))
     for seed in range(9):
-        both.each(lambda model, loss, optimizer: setattr(optimizer, "lr", 0.01 / (1 + seed)))  # noqa: B023
+        both.each(lambda *all_, lr=0.01 / (1 + seed): setattr(all_[2], "lr", lr))
         both.make(*data(seed))
     assert both.is_compiled
     assert both.step._plan.updates
@@ -234,7 +234,7 @@ def test_an_optimizer_of_ones_own_goes_block_by_block(optimizer):
     model = network()
     both = Both(model, mt.MSELoss(), optimizer(model.parameters()))
     for seed in range(9):
-        both.each(lambda model, loss, optimizer: setattr(optimizer, "lr", 0.01 / (1 + seed)))  # noqa: B023
+        both.each(lambda *all_, lr=0.01 / (1 + seed): setattr(all_[2], "lr", lr))
         both.make(*data(seed))
     assert both.step._plan.rule.is_trusted
     assert " in blocks:" in both.step.source
