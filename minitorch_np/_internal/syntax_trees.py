@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import copy
-import inspect
 import operator
 from collections.abc import Callable, Mapping
 from types import CodeType
@@ -16,7 +15,6 @@ EMPTY = frozenset(  # kinds of nodes that hold nothing: copies share them
     for kind in kinds.__subclasses__()
 )
 LEAVES = (ast.Name, ast.Constant)  # nothing to look for is in them
-ALL_LOCAL = (lambda: locals()).__code__  # noqa: PLW0108
 PLAIN = (str, int, float, complex, bool, bytes, type(None), type(...))
 
 OPERATORS: dict[type[ast.AST], Any] = {
@@ -102,18 +100,15 @@ def path(text: str) -> ast.expr:
 
 def parameters_alone(given: ast.arguments, name: str) -> CodeType:
     """Return the code of a function with these parameters, which returns by name what they are."""
-    positional = [*given.posonlyargs, *given.args]
-    names = [arg.arg for arg in (*positional, *given.kwonlyargs, given.vararg, given.kwarg) if arg]
-    several = bool(given.vararg) * inspect.CO_VARARGS | bool(given.kwarg) * inspect.CO_VARKEYWORDS
-    return ALL_LOCAL.replace(
-        co_argcount=len(positional),
-        co_posonlyargcount=len(given.posonlyargs),
-        co_kwonlyargcount=len(given.kwonlyargs),
-        co_nlocals=len(names),
-        co_varnames=tuple(names),
-        co_flags=ALL_LOCAL.co_flags | several,
-        co_qualname=name,
+    first, usual, named = (
+        [ast.arg(arg.arg) for arg in args] for args in (given.posonlyargs, given.args, given.kwonlyargs)
     )
+    several, options = (arg and ast.arg(arg.arg) for arg in (given.vararg, given.kwarg))
+    parameters = ast.arguments(first, usual, several, named, [None] * len(named), options, [])
+    whole = ast.Expression(ast.Lambda(parameters, ast.Call(ast.Name("locals", ast.Load()), [], [])))
+    made = compile(ast.fix_missing_locations(whole), "<parameters>", "eval")
+    code = next(part for part in made.co_consts if isinstance(part, CodeType))
+    return code.replace(co_name=name, co_qualname=name)
 
 
 def evaluated(tree: Any, scope: dict[str, Any]) -> Any:
