@@ -396,7 +396,8 @@ class Planned:
         """The dtype of the arrays among operands, if all have the same one, of floats; None otherwise."""
         arrays = [self.values.get(a.id) for a in operands if isinstance(a, ast.Name)]
         dtypes = {a.dtype for a in arrays if isinstance(a, np.ndarray) and a.ndim}
-        return dtypes.pop() if len(dtypes) == 1 and min(dtypes).kind == "f" else None
+        dtype = dtypes.pop() if len(dtypes) == 1 else None
+        return dtype if dtype is not None and dtype.kind == "f" else None
 
     def text_of(self, node: ast.AST) -> str:
         if isinstance(node, ast.Name) and node.id[0] == "$":

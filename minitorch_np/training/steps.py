@@ -133,6 +133,8 @@ class Steps:
                 raise self.watchdog.loss_error(float(value), x, targets[0], losses)
             if not len(losses) % SNAPSHOT_EVERY:
                 self.watchdog.take_snapshot(len(losses))
+            if self.metrics:
+                measurement.add(compiled.prediction, targets[0])
 
         compiled: Any = self.compiled
         if self.clip_norm is None and self.clip_value is None:
@@ -143,8 +145,6 @@ class Steps:
             value = compiled.gradients(x, *targets)
             check(value)
             self._update(compiled.update)
-        if self.metrics:
-            measurement.add(compiled.prediction, targets[0])
         losses.append(float(value))
 
     def check_end(self) -> None:

@@ -17,6 +17,7 @@ from table.samples import sample
 
 import minitorch_np as mt
 from minitorch_np.compiled import CompiledStep
+from minitorch_np.metrics import Measurement
 
 
 def network(dtype="float64", *middle):
@@ -958,6 +959,26 @@ def test_metrics_of_ones_own_get_the_predictions_of_each_step():
         )
         histories.append(fitted["spread"])
     assert histories[0] == histories[1]
+
+
+@pytest.mark.parametrize("options", [{}, {"clip_norm": 1.0}])
+def test_a_metric_that_raises_does_so_before_the_update(options, monkeypatch):
+    seen, weights, original = [], [], Measurement.add
+
+    def add(measurement, prediction, target):
+        seen.append(prediction)
+        if len(seen) % 7 == 0:
+            raise OverflowError("too large")
+        original(measurement, prediction, target)
+
+    monkeypatch.setattr(Measurement, "add", add)
+    for compiled in (False, True):
+        model, loss, optimizer = parts()
+        given = {"epochs": 3, "batch_size": 5, "rng": 0, "verbose": 0, "metrics": lambda y_pred, y: 0.0}
+        with pytest.raises(OverflowError, match="too large"):
+            mt.fit(model, loss, optimizer, data(batch=30), compile=compiled, **given, **options)
+        weights.append(model[0].weight.data.tobytes())
+    assert weights[0] == weights[1]
 
 
 def test_fit_finds_a_loss_that_is_not_finite():
